@@ -1,0 +1,123 @@
+# The one task runner, for people and for CI. Every target makes its own environment first.
+# Other interpreters: make test PYTHON=python3.13 VENV=.venv313
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.SECONDARY:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+# A pyenv shim may exist for a version that is not installed, so ask each candidate.
+ifeq ($(origin PYTHON), undefined)
+PYTHON := $(shell for p in python3.11 python3 python3.13 python3.12; do \
+            $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+endif
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PYTEST ?= $(PY) -m pytest
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport FASTGRAD_BUILD FASTGRAD_ID_BITS FASTGRAD_CHUNK_SHIFT PYTHONPATH  # the target says which build
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1767225600)
+
+NATIVE := setup.py pyproject.toml $(shell find src -name '*.[chp]*')
+PURE := $(shell find fastgrad -name '*.py' -o -name '*.pyi' -o -name '*.txt' 2>/dev/null)
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
+
+# ---- environment: a stamp per extra, renewed when pyproject.toml changes; nothing is fetched that is already there
+
+$(VENV)/.tools: pyproject.toml
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q $$($(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])')
+	touch $@
+
+$(VENV)/.extra-%: $(VENV)/.tools
+	$(PY) -m pip install -q --no-build-isolation -e '.[$*]'
+	touch $@
+
+# ---- builds: the release build lives in place, every other variant in a tree of its own (names: see setup.py)
+
+$(VENV)/.built: $(VENV)/.tools $(NATIVE)
+	$(PY) setup.py -q build_ext --inplace
+	touch $@
+
+word = $(subst -, ,$*)
+build/lib-%/.built: $(VENV)/.tools $(NATIVE) $(PURE)
+	mkdir -p $(@D) && find $(@D) -name '*.py*' -type f -delete
+	FASTGRAD_BUILD=$(firstword $(word)) FASTGRAD_ID_BITS=$(patsubst id%,%,$(filter id%,$(word))) \
+	FASTGRAD_CHUNK_SHIFT=$(patsubst chunk%,%,$(filter chunk%,$(word))) $(PY) setup.py -q build --build-lib $(@D)
+	touch $@
+
+build: $(VENV)/.built  ## compile in place
+debug: build/lib-debug/.built  ## compile with assertions and symbols: PYTHONSAFEPATH=1 PYTHONPATH=build/lib-debug
+annotate: $(VENV)/.tools  ## Cython's annotated HTML, in build/cython-annotate
+	FASTGRAD_BUILD=annotate $(PY) setup.py -q --version
+ops: $(VENV)/.tools  ## regenerate what derives from the table of operations
+	$(PY) tools/gen_ops.py
+ops-check: $(VENV)/.tools  ## fail when `make ops` has been forgotten
+	$(PY) tools/gen_ops.py --check
+
+# ---- running
+
+# 5 is pytest's status when it selected no test.
+NONE_IS_FINE := || [ $$? -eq 5 ]
+
+demo: $(VENV)/.extra-demo build  ## the moons demo
+	$(PY) -m fastgrad demo
+
+test: $(VENV)/.extra-test build  ## the test suite
+	FASTGRAD_EXPECT=release $(PYTEST)
+test-slow: $(VENV)/.extra-test build  ## the tests that take longer than ten seconds
+	$(PYTEST) -m slow $(NONE_IS_FINE)
+
+# A variant shadows the installed package. PYTHONSAFEPATH keeps this directory, which holds the release build, off sys.path.
+variant = env PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-$(1)" FASTGRAD_EXPECT=$(1)
+
+test-%: $(VENV)/.extra-test build/lib-%/.built
+	$(call variant,$*) $(PYTEST)
+test-small: test-release-chunk2  ## the suite with four nodes to a chunk
+test-narrow: test-release-id8  ## the suite with 8-bit node ids
+
+# pytest must not capture the descriptors, or a report would die with the process that it ends.
+sanitize: $(VENV)/.extra-test build/lib-sanitize/.built  ## the suite under AddressSanitizer and UBSan
+	$(call variant,sanitize) LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" PYTHONMALLOC=malloc \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 $(PYTEST) --capture=sys
+
+cov: $(VENV)/.extra-test build/lib-coverage/.built  ## line coverage of Python (coverage) and native code (gcov)
+	find build/coverage -name '*.gcda' -delete; rm -f .coverage*
+	$(call variant,coverage) $(PY) -m coverage run -m pytest -q
+	$(PY) -m coverage combine -q && $(PY) -m coverage report
+	$(PY) tools/native_coverage.py build/coverage
+
+# ---- checks
+
+lint: $(VENV)/.extra-lint build  ## ruff, cython-lint, codespell, mypy, stubtest
+	$(PY) -m ruff check .
+	PATH="$(abspath $(VENV))/bin:$$PATH" cython-lint src  # it looks for pycodestyle on PATH
+	$(VENV)/bin/codespell
+	$(PY) -m mypy
+	$(PY) -m mypy.stubtest fastgrad --mypy-config-file pyproject.toml
+
+wheel: $(VENV)/.extra-release  ## a wheel in dist/, checked: contents, symbols, same bytes twice, import in an empty environment
+	rm -rf dist && $(PY) -m build --no-isolation --sdist --wheel --outdir dist >/dev/null
+	$(PY) tools/check_wheel.py dist
+
+sdist-test: $(VENV)/.tools  ## the suite against an installed sdist, the source tree out of sight
+	$(PY) tools/check_sdist.py
+
+ci:  ## everything a change must pass
+	@.ci/run
+
+nightly: ci test-slow test-narrow sanitize  ## and everything that takes longer
+	HYPOTHESIS_PROFILE=nightly $(PYTEST)
+	$(PYTEST) -m nightly $(NONE_IS_FINE)
+
+clean:  ## remove what was built; `rm -r .venv` removes the environment
+	rm -rf build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -f fastgrad/*.so $(VENV)/.built
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+
+.PHONY: help build debug annotate ops ops-check demo test test-slow test-small test-narrow sanitize cov lint wheel sdist-test ci nightly clean

@@ -1,0 +1,77 @@
+"""Compile src/fastgrad/_*.pyx into fastgrad._*; all else about the package is in pyproject.toml.
+
+FASTGRAD_BUILD         release (default), debug, coverage, sanitize, annotate
+FASTGRAD_ID_BITS       width of a node id, 8, 16 or 32: a narrow one lets tests reach overflow
+FASTGRAD_CHUNK_SHIFT   2**n nodes in a chunk: a small n makes tests cross every boundary
+"""
+
+import os
+import re
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+MODE = os.environ.get("FASTGRAD_BUILD") or "release"
+KNOBS = {k: v for k in ("FASTGRAD_ID_BITS", "FASTGRAD_CHUNK_SHIFT") if (v := os.environ.get(k))}
+# Timestamps cannot see a changed switch: each set of switches has a build tree of its own.
+VARIANT = "-".join([MODE, *(k.split("_")[1].lower() + v for k, v in KNOBS.items())])
+SRC, CYTHON_DIR = Path("src", "fastgrad"), Path("build", f"cython-{VARIANT}")
+
+DIRECTIVES = {
+    "auto_pickle": False,  # pickling is written by hand; generated __reduce__ shows in the stubs
+    "autotestdict": False,  # doctest finds builtins by itself; __test__ would show in the stubs
+    "binding": False,  # builtin functions: cheaper to call than Cython's own function type
+    "boundscheck": False,
+    "c_api_binop_methods": True,  # one slot function for both operand orders, no dispatch before it
+    "cdivision": True,  # kernels test for zero where Python would raise
+    "embedsignature": True,
+    "embedsignature.format": "clinic",  # inspect.signature() reads it although binding is off
+    "initializedcheck": False,
+    "language_level": 3,
+    "wraparound": False,
+}
+# -ffp-contract=off: without fused multiply-add, values have the bits that Python floats give.
+COMMON = """-ffp-contract=off -fvisibility=hidden -U_FORTIFY_SOURCE -Wall -Wextra
+    -Wno-unused-function -Wno-unused-parameter -Wno-missing-field-initializers
+    -Wno-cast-function-type"""
+CHECKED = "-g3 -UNDEBUG -DFASTGRAD_DEBUG=1"  # Python's own flags hold -DNDEBUG: no assert()
+SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+FLAGS = {  # mode: compiler, linker
+    "release": ("-O3 -g0 -D_FORTIFY_SOURCE=3 -fstack-protector-strong", "-s -Wl,-z,relro,-z,now"),
+    "annotate": ("-O0", ""),
+    "debug": (f"-O0 {CHECKED}", ""),
+    "coverage": ("-O0 -g --coverage -fprofile-update=atomic", "--coverage"),
+    "sanitize": (f"-O1 -DFASTGRAD_SANITIZE=1 {CHECKED} {SANITIZERS}", SANITIZERS),
+}
+CFLAGS, LDFLAGS = f"{COMMON} {FLAGS[MODE][0]}".split(), FLAGS[MODE][1].split()
+if sys.platform != "linux":  # MSVC has its own spelling; the release linker flags are for ELF
+    CFLAGS = ["/O2", "/fp:precise"] if sys.platform == "win32" else CFLAGS
+    LDFLAGS = [] if MODE == "release" else LDFLAGS
+VERSION = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]["version"]
+TEXTS = {"VERSION": VERSION, "VARIANT": VARIANT, "BUILD_FLAGS": " ".join(CFLAGS)}
+MACROS = [*KNOBS.items(), *((f"FASTGRAD_{name}", f'"{text}"') for name, text in TEXTS.items())]
+# Some Pythons link with -Wl,-rpath,<their own lib>: this machine's paths in every wheel.
+CONFIG = sysconfig.get_config_vars()
+CONFIG["LDSHARED"] = re.sub(r"\s-Wl,-rpath,\S+", "", CONFIG.get("LDSHARED") or "")
+
+EDITED = Path("setup.py").stat().st_mtime
+SOURCES = {f.stem: [f, *sorted(SRC.glob(f"{f.stem}_*.c"))] for f in sorted(SRC.glob("_*.pyx"))}
+modules = cythonize(  # _tape.pyx and its hand-written companions _tape_*.c make fastgrad._tape
+    [Extension(f"fastgrad.{name}", [str(f) for f in files]) for name, files in SOURCES.items()],
+    include_path=["src"],
+    build_dir=str(CYTHON_DIR),
+    compiler_directives=DIRECTIVES,
+    annotate=MODE == "annotate",
+    force=any(c.stat().st_mtime < EDITED for c in CYTHON_DIR.rglob("*.c")),  # changed directives
+)
+for module in modules:  # only now, since cythonize copies `depends` into its build directory
+    module.depends += ["setup.py", "pyproject.toml", *map(str, SRC.rglob("*.[hp]*"))]
+    module.include_dirs, module.libraries = [str(SRC)], ["m"] if os.name == "posix" else []
+    module.define_macros, module.extra_compile_args = MACROS, CFLAGS
+    module.extra_link_args = LDFLAGS
+options = {"build": {"build_base": f"build/{VARIANT}"}, "build_ext": {"parallel": 2}}
+setup(ext_modules=modules, options=options)

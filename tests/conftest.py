@@ -1,0 +1,46 @@
+"""Set-up shared by all tests: which build is under test, how hard Hypothesis tries.
+
+Layer: tests.  May import: fastgrad, hypothesis, pytest.
+"""
+
+import os
+import re
+
+import hypothesis
+import pytest
+
+import fastgrad
+from fastgrad import engine
+
+# Such as release, debug, release-id8-chunk2: FASTGRAD_VARIANT as setup.py compiled it in.
+VARIANT = getattr(engine, "build_info", dict)().get("variant", "unknown")
+ID_BITS = int((re.findall(r"-id(\d+)", VARIANT) or [32])[0])
+
+# No deadline: a shared machine pauses for longer than any example takes.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("nightly", deadline=None, max_examples=2_000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_report_header(config):
+    return f"fastgrad: {VARIANT} build of {os.path.dirname(fastgrad.__file__)}"
+
+
+def pytest_sessionstart(session):
+    # A variant shadows the installed package through PYTHONPATH; a slip would test the wrong one.
+    expected = os.environ.get("FASTGRAD_EXPECT", VARIANT)
+    if expected != VARIANT:
+        pytest.exit(
+            f"expected the {expected} build, got {VARIANT} at {fastgrad.__file__}: "
+            f"run through `make test-{expected}`, after `make clean` if it persists",
+            returncode=pytest.ExitCode.USAGE_ERROR,
+        )
+
+
+def pytest_collection_modifyitems(items):
+    if ID_BITS < 32:
+        skip = pytest.mark.skip(reason=f"needs more nodes than {ID_BITS}-bit ids can name")
+        for item in items:
+            if item.get_closest_marker("wide"):
+                item.add_marker(skip)

@@ -1,0 +1,56 @@
+"""Check the sdist: it holds every tracked file, installs, and passes its own tests once installed.
+
+Usage: check_sdist.py [argument of pytest ...]
+Layer: tools.  May import: the standard library; runs setup.py, pip and pytest.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NOT_SHIPPED = (".github/",)
+
+
+def check_complete(names):
+    git = ["git", "ls-files"]  # fails outside a git checkout, and then lists nothing
+    tracked = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    missing = [
+        name
+        for name in tracked.splitlines()
+        if name not in names and not name.startswith(NOT_SHIPPED)
+    ]
+    if missing:
+        sys.exit(f"check_sdist: MANIFEST.in leaves out {missing}")
+
+
+def main(arguments):
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = Path(temporary)
+        sdist_command = [sys.executable, "setup.py", "-q", "sdist", "--dist-dir", scratch]
+        subprocess.run(sdist_command, cwd=ROOT, check=True)
+        (sdist,) = scratch.glob("*.tar.gz")
+        with tarfile.open(sdist) as archive:
+            check_complete({name.partition("/")[2] for name in archive.getnames()})
+        shutil.unpack_archive(sdist, scratch)
+
+        home, tree = scratch / "env", scratch / sdist.name.removesuffix(".tar.gz")
+        venv.create(home, symlinks=True, with_pip=True)
+        python = home / "bin" / "python"
+        subprocess.run([python, "-m", "pip", "install", "-q", f"{sdist}[test]"], check=True)
+        # What was not installed cannot be imported by accident: the sources go, the tests stay.
+        shutil.rmtree(tree / "fastgrad")
+        shutil.rmtree(tree / "src")
+        environment = {**os.environ, "FASTGRAD_EXPECT": "release"}
+        environment.pop("PYTHONPATH", None)
+        pytest = [python, "-m", "pytest", "-q", *arguments]
+        subprocess.run(pytest, cwd=tree, env=environment, check=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
