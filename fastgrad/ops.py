@@ -1,0 +1,290 @@
+"""The table: what each operation is. Everything else about an operation is generated from its row.
+
+Layer: bottom; `tools/gen_ops.py` reads it, the rest of fastgrad sees what that writes.
+May import: the standard library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+__all__ = ["DOMAIN", "OVERFLOW", "TABLE", "ZERO_DIVISION", "Op", "names", "native", "rows"]
+
+ZERO_DIVISION = "zero_division"  # ZeroDivisionError
+OVERFLOW = "overflow"  # OverflowError
+DOMAIN = "domain"  # ValueError
+
+
+@dataclass(frozen=True)
+class Op:
+    """Describe one operation.
+
+    The texts are written in a small expression grammar (see `tools/ops_expr.py`): operands `a b`,
+    result `y`, numbers, `inf`, `+ - * /`, comparisons, `and or not`, `x if c else z`, and calls of
+    C99's mathematical functions. A parameter, which is a number and no operand, is read as `b`.
+
+    Attributes
+    ----------
+    name : str
+        Name of the row, of the opcode `OP_<NAME>` and of the function in `fastgrad.functional`.
+    forward : str
+        The result, computed so that it is within `tolerance` everywhere in `domain`.
+    partials : tuple of str
+        One text per operand, `dy/da` then `dy/db`; their number is the arity.
+    doc : str
+        One line, an imperative sentence.
+    domain : tuple of (float, float)
+        One interval per operand (and one for the parameter) where the tests sample.
+    symbol : str
+        What `_op` shows; the name unless given.
+    formula : str
+        The definition as a textbook has it; the forward text unless given. The tests take it and
+        its derivative for the truth, in many digits; at a kink it holds the branch that counts.
+    parameter : tuple of (str, float or None), optional
+        Name and default of the parameter.
+    raises : tuple of (str, str, str)
+        Condition over `a b y`, kind of error, what was expected; the first that holds raises.
+    singular : str
+        Condition over `a b y` at which the derivative is infinite: backward raises
+        ZeroDivisionError there.
+    composite : str
+        The calls that this is short for. Such a row has no opcode and no kernel of its own.
+    method : str or None
+        Name of the method of `Value`; the name unless given, None for what is an operator.
+    aliases : tuple of str
+        Further names of the method and the function: NumPy's, so that `np.arcsin` of an object
+        array finds it.
+    variant_of : str
+        The row whose function stands for this one too (`pow` also takes plain exponents).
+    tolerance : float
+        Promised accuracy of value and partials, in units in the last place.
+    cancels : tuple of (float, float, float), optional
+        Interval of `a` around a root of a partial whose terms cancel there, and their size: in
+        it the unit is the last place of the terms.
+    """
+
+    name: str
+    forward: str
+    partials: tuple[str, ...]
+    doc: str
+    domain: tuple[tuple[float, float], ...]
+    symbol: str = ""
+    formula: str = ""
+    parameter: tuple[str, float | None] | None = None
+    raises: tuple[tuple[str, str, str], ...] = ()
+    singular: str = ""
+    composite: str = ""
+    method: str | None = ""
+    aliases: tuple[str, ...] = ()
+    variant_of: str = ""
+    tolerance: float = 2.0
+    cancels: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Fill in what follows from the name and the forward text."""
+        for field, default in (("symbol", self.name), ("formula", self.forward)):
+            if not getattr(self, field):
+                object.__setattr__(self, field, default)
+        if self.method == "":
+            object.__setattr__(self, "method", self.name)
+
+    @property
+    def arity(self) -> int:
+        """Number of operands."""
+        return len(self.partials)
+
+    @property
+    def opcode(self) -> str | None:
+        """Name of the opcode in C; None for a composite."""
+        return None if self.composite else f"OP_{self.name.upper()}"
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods of `Value`."""
+        return tuple(dict.fromkeys((self.method, *self.aliases))) if self.method else ()
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Names of the functions in `fastgrad.functional`."""
+        return () if self.variant_of else (self.name, *self.aliases)
+
+
+# Intervals. Half of the sampled points are uniform in them, half uniform in the exponent.
+ANY = (-1e150, 1e150)  # products and squares stay finite
+SMALL = (-100.0, 100.0)
+POSITIVE = (1e-300, 1e300)
+UNIT = (-1.0, 1.0)
+EXPONENT = (-3.0, 3.0)
+
+# Where a finite operand gives an infinite result, Python's floats raise.
+_TOO_LARGE = ("fabs(y) == inf and fabs(a) < inf", OVERFLOW, "a result that fits a float")
+_FINITE = ("fabs(a) == inf", DOMAIN, "a finite number")
+_IN_UNIT = ("fabs(a) > 1", DOMAIN, "-1 <= a <= 1")
+
+# `b - 1` is rounded unless adding 1 gives b back, and pow amplifies that rounding by log(a).
+_POWER = "b * pow(a, b - 1) if b - 1 + 1 == b or not fabs(a) < inf else b * (pow(a, b) / a)"
+_POWER_RAISES = (
+    ("a == 0 and b < 0 and b > -inf", ZERO_DIVISION, "a != 0 where the exponent is negative"),
+    ("a < 0 and a > -inf and floor(b) < b", DOMAIN, "a >= 0 where the exponent is no integer"),
+    (
+        "fabs(y) == inf and fabs(a) < inf and fabs(b) < inf",
+        OVERFLOW,
+        "a result that fits a float",
+    ),
+)
+_POWER_SINGULAR = "a == 0 and b < 1 and b != 0"
+
+# exp(-a*a) is exp(-h) * (1 - l), where h + l is the square without rounding; the factor goes
+# into the parenthesis, which saves a rounding.
+_GAUSS = "exp(-(a * a)) * (1.1283791670955126 - 1.1283791670955126 * fma(a, a, -(a * a)))"
+# Normal density and distribution. -a / sqrt(2) is carried to twice the precision (two constants
+# and fma), for erfc amplifies its rounding by a * a.
+_PDF = (
+    "exp(-0.5 * a * a)"
+    " * (0.3989422804014327 - 0.3989422804014327 * fma(0.5 * a, a, -(0.5 * a * a)))"
+)
+_CDF = (
+    "(0.5 * erfc(-0.7071067811865476 * a) - 0.5641895835477563 * exp(-0.5 * a * a)"
+    " * (fma(-0.7071067811865476, a, 0.7071067811865476 * a) + 4.833646656726457e-17 * a))"
+)
+# x / (a*a + b*b) and x / y, scaled by a power of two where they would overflow or underflow.
+_OVER_SQUARE = (
+    "{0} / (a * a + b * b) if a * a + b * b > 1e-280 and a * a + b * b < 1e300 else "
+    "{0} * {1} / (a * {1} * (a * {1}) + b * {1} * (b * {1})) * {1} if fabs(a) + fabs(b) > 1 else "
+    "{0} * {2} / (a * {2} * (a * {2}) + b * {2} * (b * {2})) * {2}"
+)
+_BY_ATAN2 = tuple(_OVER_SQUARE.format(x, repr(2.0**-600), repr(2.0**600)) for x in ("b", "-a"))
+_OVER_RESULT = (
+    "{0} / y if y > 1e-290 and y < 1e300 else 0 if y == 0 else "
+    "{0} * {1} / hypot(a * {1}, b * {1}) if y > 1 else {0} * {2} / hypot(a * {2}, b * {2})"
+)
+_BY_HYPOT = tuple(_OVER_RESULT.format(x, repr(2.0**-600), repr(2.0**600)) for x in "ab")
+_SECH_SQUARED = "2 / (1 + cosh(2 * a)) if fabs(a) < 300 else 4 * exp(-2 * fabs(a))"
+_SIGMOID = "1 / (1 + exp(-a)) if a > -700 else exp(a)"
+
+
+_ROWS = (
+    # -- operators: those of micrograd, with its rounding
+    Op("add", "a + b", ("1", "1"), symbol="+", method=None, domain=(ANY, ANY),
+       doc="Add two numbers."),
+    Op("mul", "a * b", ("b", "a"), symbol="*", method=None, domain=(ANY, ANY),
+       doc="Multiply two numbers."),
+    Op("pow", "pow(a, b)", (f"0 if b == 0 else {_POWER}", "0 if a == 0 else y * log(a)"),
+       symbol="**", method=None, domain=((1e-60, 1e60), EXPONENT),
+       raises=_POWER_RAISES, singular=_POWER_SINGULAR,
+       doc="Raise a to the power b."),
+    Op("pow_number", "pow(a, b)", (f"0 if b == 0 else 2 * a if b == 2 else {_POWER}",),
+       symbol="**", method=None, parameter=("k", None), variant_of="pow",
+       domain=((1e-60, 1e60), EXPONENT),
+       raises=_POWER_RAISES, singular=_POWER_SINGULAR,
+       doc="Raise a to the power k, a plain number."),
+    Op("neg", "-a", ("-1",), method=None, domain=(ANY,), composite="mul(a, -1)",
+       doc="Negate a number."),
+    Op("sub", "a - b", ("1", "-1"), method=None, domain=(ANY, ANY),
+       composite="add(a, mul(b, -1))",
+       doc="Subtract b from a."),
+    # a * b**-1 is rounded twice, and so is its derivative in b, once more
+    Op("div", "a / b", ("1 / b", "-(a / b / b)"), method=None, domain=(SMALL, (1e-90, 1e90)),
+       composite="mul(a, pow_number(b, -1))", tolerance=3.0,
+       doc="Divide a by b."),
+
+    # -- pieces of straight lines
+    Op("relu", "0 if a < 0 else a", ("1 if y > 0 else 0",), symbol="ReLU", domain=(ANY,),
+       formula="a if a > 0 else 0",
+       doc="Return a where it is positive, else 0."),
+    Op("leaky_relu", "b * a if a < 0 else a", ("1 if a > 0 else b",), domain=(ANY, UNIT),
+       parameter=("slope", 0.01), formula="a if a > 0 else b * a",
+       doc="Return a where it is positive, else slope * a."),
+    Op("abs", "fabs(a)", ("1 if a > 0 else -1 if a < 0 else 0",), domain=(ANY,),
+       aliases=("absolute",),
+       doc="Return the absolute value of a; its derivative at 0 and nan is 0."),
+    Op("min", "a if a <= b or a != a else b",
+       ("1 if a <= b or a != a else 0", "0 if a <= b or a != a else 1"),
+       formula="a if a <= b else b", domain=(ANY, ANY), method="minimum", aliases=("minimum",),
+       doc="Return the smaller of two numbers, the first of equals, nan if either is nan."),
+    Op("max", "a if a >= b or a != a else b",
+       ("1 if a >= b or a != a else 0", "0 if a >= b or a != a else 1"),
+       formula="a if a >= b else b", domain=(ANY, ANY), method="maximum", aliases=("maximum",),
+       doc="Return the larger of two numbers, the first of equals, nan if either is nan."),
+
+    # -- exponentials and logarithms
+    Op("exp", "exp(a)", ("y",), domain=((-700.0, 700.0),), raises=(_TOO_LARGE,),
+       doc="Return e to the power a."),
+    Op("expm1", "expm1(a)", ("exp(a)",), domain=((-700.0, 700.0),), raises=(_TOO_LARGE,),
+       doc="Return e to the power a, minus 1, accurately for small a."),
+    Op("log", "log(a)", ("1 / a",), domain=(POSITIVE,), raises=(("a <= 0", DOMAIN, "a > 0"),),
+       doc="Return the natural logarithm of a."),
+    Op("log1p", "log1p(a)", ("1 / (1 + a)",), domain=((-0.999, 1e300),),
+       raises=(("a <= -1", DOMAIN, "a > -1"),),
+       doc="Return the natural logarithm of 1 + a, accurately for small a."),
+    Op("sqrt", "sqrt(a)", ("0.5 / y",), domain=(POSITIVE,), singular="y == 0",
+       raises=(("a < 0", DOMAIN, "a >= 0"),),
+       doc="Return the square root of a."),
+
+    # -- trigonometry
+    Op("sin", "sin(a)", ("cos(a)",), domain=(SMALL,), raises=(_FINITE,),
+       doc="Return the sine of a radians."),
+    Op("cos", "cos(a)", ("-sin(a)",), domain=(SMALL,), raises=(_FINITE,),
+       doc="Return the cosine of a radians."),
+    Op("tan", "tan(a)", ("1 + y * y",), domain=(SMALL,), raises=(_FINITE,),
+       doc="Return the tangent of a radians."),
+    Op("asin", "asin(a)", ("1 / sqrt((1 - a) * (1 + a))",), domain=(UNIT,),
+       raises=(_IN_UNIT,), singular="fabs(a) == 1", aliases=("arcsin",),
+       doc="Return the angle in radians whose sine is a."),
+    Op("acos", "acos(a)", ("-1 / sqrt((1 - a) * (1 + a))",), domain=(UNIT,),
+       raises=(_IN_UNIT,), singular="fabs(a) == 1", aliases=("arccos",),
+       doc="Return the angle in radians whose cosine is a."),
+    Op("atan", "atan(a)", ("1 / (1 + a * a) if fabs(a) < 1e9 else 1 / a / a",),
+       domain=(ANY,), aliases=("arctan",),
+       doc="Return the angle in radians whose tangent is a."),
+    Op("atan2", "atan2(a, b)", _BY_ATAN2,
+       domain=(ANY, ANY), singular="a == 0 and b == 0", aliases=("arctan2",),
+       doc="Return the angle in radians of the point with ordinate a and abscissa b."),
+    Op("hypot", "hypot(a, b)", _BY_HYPOT,
+       domain=(ANY, ANY),
+       doc="Return the distance of the point (a, b) from the origin."),
+
+    # -- hyperbolic functions; tanh' is 1 - y*y where that does not cancel
+    Op("sinh", "sinh(a)", ("cosh(a)",), domain=((-700.0, 700.0),), raises=(_TOO_LARGE,),
+       doc="Return the hyperbolic sine of a."),
+    Op("cosh", "cosh(a)", ("sinh(a)",), domain=((-700.0, 700.0),), raises=(_TOO_LARGE,),
+       doc="Return the hyperbolic cosine of a."),
+    Op("tanh", "tanh(a)", (f"1 - y * y if fabs(y) < 0.5 else {_SECH_SQUARED}",),
+       domain=((-350.0, 350.0),),
+       doc="Return the hyperbolic tangent of a."),
+
+    # -- sigmoids and what is made of them; none overflows, all are accurate in their tails
+    Op("sigmoid", _SIGMOID, ("0.5 / (1 + cosh(a)) if fabs(a) < 700 else exp(-fabs(a))",),
+       formula="1 / (1 + exp(-a))", domain=((-700.0, 700.0),),
+       doc="Return the logistic function of a."),
+    Op("softplus", "a + log1p(exp(-a)) if a > 0 else log1p(exp(a))", (_SIGMOID,),
+       formula="log1p(exp(a))", domain=((-700.0, 700.0),),
+       doc="Return the logarithm of 1 + e to the power a."),
+    Op("erf", "erf(a)", (f"{_GAUSS} if fabs(a) < 28 else 0 if a == a else a",),
+       domain=((-26.0, 26.0),),
+       doc="Return the error function of a."),
+    # libm's erfc errs by up to 5 units
+    Op("gelu", f"a if a > 9 else 0 if a < -40 else a * {_CDF}",
+       (f"1 if a > 9 else 0 if a < -40 else {_CDF} + a * {_PDF}",),
+       formula="a * erfc(-a / sqrt(2)) / 2", domain=((-37.0, 37.0),), tolerance=4.0,
+       cancels=(-1.3, -0.3, 0.25),
+       doc="Return a times the normal distribution function of a."),
+)  # fmt: skip
+
+TABLE = MappingProxyType({row.name: row for row in _ROWS})
+
+
+def rows() -> tuple[Op, ...]:
+    """Return all rows, in the order of the table."""
+    return tuple(TABLE.values())
+
+
+def native() -> tuple[Op, ...]:
+    """Return the rows that have an opcode, in the order of the opcodes."""
+    return tuple(row for row in rows() if not row.composite)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all rows, for test and benchmark ids."""
+    return tuple(TABLE)

@@ -1,0 +1,105 @@
+"""The generator: its grammar, its errors, and that what it writes is fresh.
+
+Layer: tests.  May import: fastgrad.ops, tools/gen_ops.py, pytest.
+
+Oracle: the texts themselves; a copy of the repository's generated files to make stale.
+"""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fastgrad import ops
+
+TOOLS = Path(__file__).resolve().parent.parent / "tools"
+if not (TOOLS / "gen_ops.py").exists():
+    pytest.skip("no source tree", allow_module_level=True)
+sys.path.insert(0, str(TOOLS))
+
+import gen_ops  # noqa: E402
+import ops_expr  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a +", "no expression"),
+        ("a ** 2", "got 'a \\*\\* 2'"),
+        ("c", "expected variables a, b, y"),
+        ("gamma(a)", "known function"),
+        ("exp(a, b)", "exp expects 1 argument"),
+        ("a < b < y", "comparisons of two"),
+        ("a.real", "got 'a.real'"),
+        ("'a'", "got \"'a'\""),
+        ("True", "got 'True'"),
+        ("__import__('os')", "known function"),
+    ],
+)
+def test_texts_outside_the_grammar_are_refused(text, complaint):
+    with pytest.raises(ops_expr.ExpressionError, match=complaint):
+        ops_expr.parse(text)
+
+
+def test_errors_name_the_row():
+    row = ops.TABLE["tanh"]
+    for wrong in (
+        replace(row, partials=("1 - b",)),
+        replace(row, forward="tanh(y)"),
+        replace(row, raises=(("a > 1", "nonsense", ""),)),
+        replace(row, domain=()),
+    ):
+        with pytest.raises(ops_expr.ExpressionError, match="'tanh'"):
+            gen_ops.check_row(wrong)
+
+
+def test_numbers_and_rounding_survive_translation():
+    assert ops_expr.to_c(ops_expr.parse("a - (b - 0.1) * 2")) == "a - ((b - 0.1) * 2.0)"
+    assert ops_expr.to_c(ops_expr.parse("- -a")) == "-(-a)"
+    assert ops_expr.to_c(ops_expr.parse("a if not b < inf else -1")) == (
+        "!(b < HUGE_VAL) ? a : -1.0"
+    )
+
+
+def test_generated_files_are_fresh():
+    assert gen_ops.main(["--check"]) == 0
+
+
+NEW_ROW = """
+    Op("new_root", "cbrt(a)", ("1 / (3 * y * y)",), domain=(SMALL,), singular="a == 0",
+       doc="Return the cube root of a."),
+)  # fmt: skip
+"""
+
+
+def test_a_new_row_makes_every_output_stale_and_then_fresh(tmp_path, capsys):
+    """Adding an operation takes one row, and `make ops`."""
+    for name in gen_ops.outputs():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(gen_ops.ROOT / name, tmp_path / name)
+    shutil.copy(gen_ops.ROOT / "fastgrad" / "ops.py", tmp_path / "fastgrad" / "ops.py")
+    root = ["--root", str(tmp_path)]
+    assert gen_ops.main(["--check", *root]) == 0
+
+    table = tmp_path / "fastgrad" / "ops.py"
+    table.write_text(table.read_text("utf-8").replace("\n)  # fmt: skip\n", NEW_ROW), "utf-8")
+    assert gen_ops.main(["--check", *root]) == 1
+    complaints = capsys.readouterr().err
+    assert all(name in complaints for name in gen_ops.outputs())
+
+    assert gen_ops.main(root) == 0
+    assert gen_ops.main(["--check", *root]) == 0
+    assert all("new_root" in (tmp_path / name).read_text("utf-8") for name in gen_ops.outputs())
+
+
+def test_a_document_without_markers_is_refused():
+    with pytest.raises(ValueError, match=r"page\.md: expected one line with"):
+        gen_ops.ops_python.fill("no markers\n", "text", "page.md")
+
+
+def test_generator_needs_no_built_package(tmp_path):
+    script = [sys.executable, "-I", "-S", str(TOOLS / "gen_ops.py"), "--check"]
+    subprocess.run(script, cwd=tmp_path, check=True)
