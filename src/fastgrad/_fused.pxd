@@ -1,0 +1,9 @@
+"""Fused nodes: one node for a neuron's weighted sum, and the nodes it stands for.
+
+Layer: above _arena. Cimports _arena, _ops.
+"""
+
+from fastgrad._arena cimport node_id
+
+cdef node_id affine_push(unsigned int inputs, unsigned int weights) except 0
+cdef int affine_expand(node_id id) except -1

@@ -1,0 +1,144 @@
+"""Fused nodes: one node for a neuron's weighted sum, and the nodes it stands for.
+
+Layer: above _arena. Cimports _arena, _ops.
+
+OP_AFFINE is ((b + w[0]*x[0]) + w[1]*x[1]) + ..., rounded as micrograd's loop rounds it. Operand a is
+the block of inputs, shared by a whole layer; operand b the block of weights, bias last. When somebody
+looks inside, its hidden nodes are made: the products and partial sums that micrograd would show. They
+come later in the arena than their users, so no sweep visits them in turn: the fused node runs them.
+"""
+
+from libc.stdint cimport uint32_t
+
+from fastgrad._arena cimport (
+    BLOCK, Block, BLOCK_LIMIT, EXPANDED, NUMBER, Node, SWEPT, arena, arena_push, arena_push_leaf,
+    block_describe, block_disown, block_give, block_new, block_take, handle_slot, hidden_operand,
+    node_at, node_drop, node_id,
+)
+from fastgrad._ops cimport OP_ADD, OP_AFFINE, OP_HIDDEN, OP_LEAF, OP_MUL
+
+
+cdef node_id affine_push(uint32_t inputs, uint32_t weights) except 0:
+    """Append a weighted sum with one owner, the caller; its blocks count it as a user."""
+    cdef Block *xs = arena.blocks[inputs]
+    cdef Block *ws = arena.blocks[weights]
+    cdef Node *w
+    cdef Node *x
+    cdef uint32_t i
+    cdef uint32_t n = xs.size
+    cdef node_id id
+    cdef double y = node_at(ws.ids[n]).data
+    if ws.run != NULL and xs.run != NULL:
+        w, x = ws.run, xs.run
+        for i in range(n):
+            y += w[i].data * x[i].data
+    else:
+        for i in range(n):
+            y += node_at(ws.ids[i]).data * node_at(xs.ids[i]).data
+    id = arena_push(OP_AFFINE, <node_id> inputs, <node_id> weights, y)
+    handle_slot(id)[0] = NULL
+    block_take(inputs)
+    block_take(weights)
+    return id
+
+
+cdef uint32_t inputs_separate(Node *node) except 0:
+    """Give a fused node inputs where each plain number is a leaf of its own, as micrograd has it.
+
+    A layer makes one leaf per number and shares it among its neurons; nobody can tell until they
+    are shown. Returns a block that no node uses yet, or the old one if nothing was shared.
+    """
+    cdef Block *xs = arena.blocks[node.a]
+    cdef Block *ws = arena.blocks[node.b]
+    cdef Block *own
+    cdef uint32_t index = 0
+    cdef uint32_t i
+    cdef node_id id
+    cdef bint shared = False
+    for i in range(xs.size):
+        if node_at(xs.ids[i]).flags & NUMBER:
+            shared = True
+    if not shared:
+        return node.a
+    index = block_new(xs.size)
+    own = arena.blocks[index]
+    for i in range(xs.size):
+        own.ids[i] = xs.ids[i]
+    own.refs = 1  # counts its ids one by one below, so that `block_give` undoes exactly that
+    own.size = 0
+    try:
+        for i in range(xs.size):
+            id = xs.ids[i]
+            if node_at(id).flags & NUMBER:
+                id = arena_push_leaf(node_at(id).data)
+                handle_slot(id)[0] = NULL
+                node_at(id).flags |= NUMBER
+                if node.flags & SWEPT:
+                    node_at(id).grad = node_at(ws.ids[i]).data * node.grad
+            else:
+                node_at(id).count += 1
+            own.ids[i] = id
+            own.size = i + 1
+    except BaseException:
+        arena.block_bytes -= (xs.size - own.size) * sizeof(node_id)
+        block_give(index)
+        raise
+    block_describe(own)
+    return index
+
+
+cdef int affine_expand(node_id id) except -1:
+    """Make the hidden nodes of a fused node; their adjoints are its own if it was swept before."""
+    cdef Node *node = node_at(id)
+    cdef Block *xs
+    cdef Block *ws
+    cdef Block *hidden
+    cdef double grad, product, total
+    cdef uint32_t n, i, index, inputs
+    cdef node_id made
+    if node.flags & EXPANDED:
+        return 0
+    inputs = inputs_separate(node)
+    xs, ws = arena.blocks[inputs], arena.blocks[node.b]
+    n = xs.size
+    try:
+        if 2 * n > BLOCK_LIMIT:
+            raise OverflowError(f"expected a neuron of at most {BLOCK_LIMIT // 2} inputs, got {n}")
+        index = block_new(2 * n - 1)
+    except BaseException:
+        if inputs != node.a:
+            block_give(inputs)
+        raise
+    hidden = arena.blocks[index]
+    hidden.refs, hidden.size = 1, 0
+    grad = node.grad if node.flags & SWEPT else 0.0
+    total = node_at(ws.ids[n]).data
+    try:
+        for i in range(2 * n - 1):
+            if i % 2 == 0:
+                product = node_at(ws.ids[i // 2]).data * node_at(xs.ids[i // 2]).data
+                made = arena_push(OP_HIDDEN, <node_id> index, <node_id> i, product)
+            else:
+                total += node_at(hidden.ids[i - 1]).data
+                made = arena_push(OP_HIDDEN, <node_id> index, <node_id> i, total)
+            handle_slot(made)[0] = NULL
+            node_at(made).grad = grad
+            node_at(made).flags = (OP_ADD if i % 2 else OP_MUL) << 8
+            hidden.ids[i] = made
+            hidden.size = i + 1
+    except BaseException:
+        arena.block_bytes -= (2 * n - 1 - hidden.size) * sizeof(node_id)
+        block_give(index)
+        if inputs != node.a:
+            block_give(inputs)
+        raise
+    hidden.owner, hidden.under = id, node.b
+    if inputs != node.a:  # the new block already counts this node as its user
+        block_give(node.a)
+        node.a = <node_id> inputs
+    node.b = <node_id> index
+    if node.flags & SWEPT:
+        node.flags &= ~SWEPT
+        arena.swept -= 1
+    node.flags |= EXPANDED
+    return 0

@@ -1,0 +1,73 @@
+"""Pool: memory for handles, 64 KiB slabs with a free list each.
+
+Layer: bottom. Cimports the C library only.
+A freed item keeps its contents but for one word, so a handle's type and its empty slots are set once.
+"""
+
+from libc.stdint cimport uint32_t
+
+cdef extern from "config.h" nogil:
+    """
+    #ifdef FASTGRAD_SANITIZE  /* one allocation an item, so that the sanitizer sees each */
+    #define FASTGRAD_POOL_PLAIN 1
+    #else
+    #define FASTGRAD_POOL_PLAIN 0
+    #endif
+    """
+    bint POOL_PLAIN "FASTGRAD_POOL_PLAIN"
+    bint likely "FASTGRAD_LIKELY" (bint condition)
+
+cdef enum:
+    SLAB_BYTES = 1 << 16
+
+ctypedef struct Slab:     # lies at the start of its 64 KiB, aligned to them
+    void *free            # linked by the word at LINK of each free item
+    Slab *older           # slabs with room, the current one first
+    Slab *newer
+    Region *region
+    uint32_t live
+    uint32_t full         # live when it is full
+
+ctypedef struct Region:   # one allocation: so many slabs that aligning them wastes little
+    void *memory
+    uint32_t slabs
+    uint32_t empty
+
+ctypedef struct Pool:
+    Slab *current
+    size_t item           # bytes of an item
+    size_t link           # offset of the word that links free items
+    void (*prepare)(void *item) noexcept  # once, on fresh memory that is all zero
+    size_t bytes
+
+cdef Pool pool
+
+cdef int pool_refill() except -1
+cdef void pool_return(Slab *slab) noexcept
+cdef void *plain_take() except NULL
+cdef void plain_give(void *item) noexcept
+
+
+cdef inline void *pool_take() except NULL:
+    cdef void *item
+    if POOL_PLAIN:
+        return plain_take()
+    if not likely(pool.current.free != NULL):
+        pool_refill()
+    item = pool.current.free
+    pool.current.free = (<void **> (<char *> item + pool.link))[0]
+    pool.current.live += 1
+    return item
+
+
+cdef inline void pool_give(void *item) noexcept:
+    cdef Slab *slab
+    if POOL_PLAIN:
+        plain_give(item)
+        return
+    slab = <Slab *> (<size_t> item & ~<size_t> (SLAB_BYTES - 1))
+    (<void **> (<char *> item + pool.link))[0] = slab.free
+    slab.free = item
+    slab.live -= 1
+    if not likely(slab == pool.current):
+        pool_return(slab)
