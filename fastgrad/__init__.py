@@ -1,0 +1,30 @@
+"""fastgrad: micrograd's scalar autograd on a native engine.
+
+Layer: the top of the package.  May import: engine; everything else is loaded when first used.
+"""
+
+from fastgrad.engine import Value, arena_stats, no_grad
+
+__all__ = ["MLP", "Value", "arena_stats", "custom", "install_as_micrograd", "nn", "no_grad"]
+
+_LAZY = {  # name: module that has it
+    "MLP": "nn",
+    "custom": "custom",
+    "install_as_micrograd": "alias",
+    "__version__": "_engine",
+}
+_SUBMODULES = ("engine", "functional", "nn")
+
+
+def __getattr__(name):
+    from importlib import import_module
+
+    if name in _LAZY:
+        module = import_module(f"fastgrad.{_LAZY[name]}")
+        value = module.VERSION if name == "__version__" else getattr(module, name)
+    elif name in _SUBMODULES:
+        value = import_module(f"fastgrad.{name}")
+    else:
+        raise AttributeError(f"module 'fastgrad' has no attribute {name!r}")
+    globals()[name] = value
+    return value

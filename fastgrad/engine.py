@@ -1,0 +1,85 @@
+"""Value and what goes with it: the public face of the native engine.
+
+Layer: above the native modules.  May import: _engine, _value, _check, errors; the standard library where used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastgrad._engine import no_grad_enter, no_grad_exit
+from fastgrad._value import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Value", "arena_stats", "build_info", "no_grad"]
+
+
+class no_grad:  # noqa: N801  (PyTorch's name)
+    """Compute without recording: a context manager, or a decorator.
+
+    Inside, an operation gives a leaf that holds its result, so nothing before it is kept alive.
+    It concerns the thread that entered it. Nesting is allowed.
+
+    Examples
+    --------
+    >>> from fastgrad import Value, no_grad
+    >>> with no_grad():
+    ...     y = Value(3.0) * 2
+    >>> y, y._prev
+    (Value(data=6.0, grad=0.0), set())
+    """
+
+    def __enter__(self) -> None:
+        no_grad_enter()
+
+    def __exit__(self, *error: object) -> None:
+        no_grad_exit()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a function so that it runs inside `no_grad`."""
+        from functools import wraps
+
+        @wraps(function)
+        def quietly(*args: Any, **kwargs: Any) -> Any:
+            with no_grad():
+                return function(*args, **kwargs)
+
+        return quietly
+
+
+def arena_stats() -> dict[str, int]:
+    """Count what the arena holds.
+
+    Returns
+    -------
+    dict
+        ``live_nodes`` (operations and leaves that something still uses), ``live_leaves``,
+        ``chunks`` (with memory, in use or kept warm), ``free_chunks`` (kept warm), ``blocks``
+        (operand lists of nodes with more than two operands), ``bytes`` (all native memory).
+
+    Notes
+    -----
+    Cost: one visit of each chunk, about 1 us per million nodes.
+    """
+    from fastgrad._check import arena_stats
+
+    return arena_stats()
+
+
+def build_info() -> dict[str, Any]:
+    """Say how this installation was built.
+
+    Returns
+    -------
+    dict
+        ``version``, ``variant`` (release, debug, ...), ``compiler``, ``flags``, ``id_bits``,
+        ``chunk_nodes``, ``node_bytes`` (a node with its slot for a handle), ``handle_bytes`` (what
+        a Value held by Python takes on top).
+    """
+    from fastgrad._check import sizes
+    from fastgrad._engine import BUILD_FLAGS, COMPILER, VARIANT, VERSION
+
+    texts = {"version": VERSION, "variant": VARIANT, "compiler": COMPILER, "flags": BUILD_FLAGS}
+    return {**texts, **sizes()}

@@ -1,0 +1,89 @@
+"""What fastgrad raises on its own account, and the one helper that words it.
+
+Layer: the bottom; everything may import this.  May import: nothing.
+
+Arithmetic raises what Python floats raise (`ZeroDivisionError`, `OverflowError`, `ValueError`).
+A program written for micrograd needs none of the names below: each error is also the builtin that
+such a program would catch.
+"""
+
+__all__ = [
+    "FastgradError",
+    "FastgradRuntimeError",
+    "FastgradTypeError",
+    "FastgradValueError",
+    "FastgradWarning",
+    "FileFormatError",
+    "MissingExtraError",
+    "ProgramError",
+    "ShapeError",
+    "TapeError",
+    "explain",
+]
+
+
+class FastgradError(Exception):
+    """Base of every error that is fastgrad's own."""
+
+
+class FastgradTypeError(FastgradError, TypeError):
+    """An argument is of a kind that the call cannot take."""
+
+
+class FastgradValueError(FastgradError, ValueError):
+    """An argument is of the right kind, and out of range or inconsistent with the others."""
+
+
+class FastgradRuntimeError(FastgradError, RuntimeError):
+    """The call is right, and comes at a moment when it cannot be served."""
+
+
+class ShapeError(FastgradValueError):
+    """A sequence has another length or nesting than its partner."""
+
+
+class TapeError(FastgradRuntimeError):
+    """A function cannot be recorded, or a tape is used against its recording."""
+
+
+class FileFormatError(FastgradValueError):
+    """A file is not what its loader expects: damaged, truncated, or of another format."""
+
+
+class ProgramError(FastgradValueError):
+    """A program cannot be started as asked: no such script, module or class."""
+
+
+class MissingExtraError(FastgradError, ImportError):
+    """An optional dependency is not installed."""
+
+
+class FastgradWarning(UserWarning):
+    """Something works, and perhaps not as its reader supposes."""
+
+
+def explain(expected: str, got: str, where: str = "", remedy: str = "") -> str:
+    """Word an error: what was expected, what came instead, where, and what to do about it.
+
+    Parameters
+    ----------
+    expected, got : str
+        Phrases without a full stop.
+    where : str, optional
+        The argument, the file and line, the operation.
+    remedy : str, optional
+        What to do, as an imperative.
+
+    Returns
+    -------
+    str
+        One line.
+
+    Examples
+    --------
+    >>> explain("a number", "'a'", "data of Value", "convert it with float()")
+    "expected a number, got 'a' (data of Value); convert it with float()"
+    """
+    place = f" ({where})" if where else ""
+    advice = f"; {remedy}" if remedy else ""
+    return f"expected {expected}, got {got}{place}{advice}"

@@ -1,0 +1,223 @@
+"""Check: statistics of the arena, and a test of every invariant it lives by.
+
+Layer: above _handle. Cimports _arena, _pool, _handle. For people and tests; nothing native needs it.
+"""
+
+from libc.stdint cimport uint32_t
+
+from cpython.object cimport PyObject
+
+from fastgrad._arena cimport (
+    BLOCK, Block, CHUNK_FREE, CHUNK_LEAVES, CHUNK_MASK, CHUNK_NODES, CHUNK_OPERATIONS, CHUNK_SHIFT,
+    CHUNK_VACANT, CLOSURE, Chunk, DEFERRED, EXPANDED, ID_BITS, Node, PINNED, SWEPT, arena,
+    hidden_operand, node_at, node_id,
+)
+from fastgrad._handle cimport GC_HEADER, HandleLayout, handle_slot
+from fastgrad._ops cimport (
+    OP_AFFINE, OP_COUNT, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_PYTHON, op_has_parameter, op_operands,
+)
+from fastgrad._pool cimport pool
+
+
+def sizes():
+    """Give the sizes fixed when fastgrad was built."""
+    return {
+        "id_bits": ID_BITS,
+        "chunk_nodes": CHUNK_NODES,
+        "node_bytes": sizeof(Node) + sizeof(PyObject *),
+        "handle_bytes": GC_HEADER + sizeof(HandleLayout),
+    }
+
+
+def arena_stats():
+    """Count what the arena holds: see `fastgrad.engine.arena_stats`."""
+    cdef uint32_t c
+    cdef size_t leaves = 0
+    cdef size_t operations = 0
+    for c in range(1, arena.used):
+        if arena.chunks[c].kind == CHUNK_LEAVES:
+            leaves += arena.chunks[c].live
+        elif arena.chunks[c].kind == CHUNK_OPERATIONS:
+            operations += arena.chunks[c].live
+    operations -= arena.limit - arena.cursor
+    return {
+        "live_nodes": leaves + operations,
+        "live_leaves": leaves,
+        "chunks": arena.n_chunks,
+        "free_chunks": arena.n_free,
+        "blocks": len(live_blocks()),
+        "bytes": arena.n_chunks * CHUNK_NODES * (sizeof(Node) + sizeof(PyObject *))
+        + arena.capacity * (sizeof(Node *) + sizeof(Chunk) + 1)
+        + arena.block_capacity * sizeof(Block *) + arena.block_bytes + pool.bytes,
+    }
+
+
+cdef list live_blocks():
+    cdef set vacant = set()
+    cdef size_t index = arena.vacant_block
+    while index:
+        vacant.add(index)
+        index = <size_t> arena.blocks[index]
+    return [i for i in range(1, arena.block_used) if i not in vacant]
+
+
+cdef list live_ids(uint32_t c):
+    """List the ids alive in a chunk: a dead slot has count 0."""
+    cdef Chunk *chunk = &arena.chunks[c]
+    cdef uint32_t top = CHUNK_NODES
+    cdef uint32_t slot
+    if chunk.kind == CHUNK_LEAVES:
+        top = chunk.fresh
+    elif c == arena.newest:
+        top = <uint32_t> (arena.cursor - arena.base[c])
+    return [(c << CHUNK_SHIFT) + slot for slot in range(top) if arena.base[c][slot].count]
+
+
+cdef list operands(node_id id, dict uses):
+    """List the operands that a node counts itself; a block's users are counted in `uses`."""
+    cdef Node *node = node_at(id)
+    if node.flags & BLOCK:
+        uses[node.a] = uses.get(node.a, 0) + 1
+        return []
+    if node.op == OP_AFFINE:
+        uses[node.a] = uses.get(node.a, 0) + 1
+        uses[node.b] = uses.get(node.b, 0) + 1
+        if node.flags & EXPANDED:
+            uses[arena.blocks[node.b].under] = uses.get(arena.blocks[node.b].under, 0) + 1
+        return []
+    if node.op == OP_HIDDEN or node.op == OP_LEAF:
+        return []
+    return [i for i in (node.a, node.b) if i]
+
+
+cdef tuple position(node_id id):
+    """Give where a node comes in the order of creation; leaves come before everything."""
+    cdef uint32_t c = id >> CHUNK_SHIFT
+    if arena.chunks[c].kind == CHUNK_LEAVES:
+        return (-1, 0)
+    return (arena.chunks[c].born, id & CHUNK_MASK)
+
+
+cdef list check_chunks():
+    """Check the lists of chunks and the number of slots alive in each."""
+    cdef list wrong = []
+    cdef uint32_t c = arena.newest
+    cdef uint32_t newer = 0
+    cdef dict seen = {}
+    cdef size_t unfilled
+    while c:
+        if c in seen:
+            return ["the order of chunks is a circle"]
+        seen[c] = CHUNK_OPERATIONS
+        if arena.chunks[c].newer != newer:
+            wrong.append(f"chunk {c}: its newer neighbour is {arena.chunks[c].newer}, expected {newer}")
+        if newer and arena.chunks[c].born >= arena.chunks[newer].born:
+            wrong.append(f"chunk {c} is born after chunk {newer}, which follows it")
+        if arena.marked[c]:
+            wrong.append(f"chunk {c} is still marked {arena.marked[c]}")
+        newer, c = c, arena.chunks[c].older
+    c, newer = arena.leaves, 0
+    while c:
+        if c in seen:
+            return [*wrong, "the list of leaf chunks is a circle"]
+        seen[c] = CHUNK_LEAVES
+        if arena.chunks[c].newer != newer:
+            wrong.append(f"leaf chunk {c}: its neighbour is {arena.chunks[c].newer}, expected {newer}")
+        newer, c = c, arena.chunks[c].older
+    c = arena.free
+    while c:
+        seen[c] = CHUNK_FREE
+        c = arena.chunks[c].newer
+    c = arena.vacant
+    while c:
+        seen[c] = CHUNK_VACANT
+        c = arena.chunks[c].newer
+    for c in range(1, arena.used):
+        kind = arena.chunks[c].kind
+        full = kind == CHUNK_LEAVES and arena.chunks[c].live == CHUNK_NODES
+        if seen.get(c, CHUNK_LEAVES if full else None) != kind:
+            wrong.append(f"chunk {c} of kind {kind} is in list {seen.get(c)}")
+        if kind == CHUNK_OPERATIONS or kind == CHUNK_LEAVES:
+            unfilled = arena.limit - arena.cursor if c == arena.newest else 0
+            if arena.chunks[c].live != len(live_ids(c)) + unfilled:
+                wrong.append(
+                    f"chunk {c}: live is {arena.chunks[c].live}, expected {len(live_ids(c))} + {unfilled}")
+    return wrong
+
+
+cdef list check_node(node_id id):
+    """Check what a node says about itself, but for its count."""
+    cdef Node *node = node_at(id)
+    cdef PyObject *handle = handle_slot(id)[0]
+    cdef bint leaf = arena.chunks[id >> CHUNK_SHIFT].kind == CHUNK_LEAVES
+    cdef list wrong = []
+    if node.op >= OP_COUNT or leaf != (node.op == OP_LEAF):
+        wrong.append(f"node {id}: opcode {node.op} in a chunk of {'leaves' if leaf else 'operations'}")
+    if not arena.depth and node.mark != (0xFF if leaf else 0):
+        wrong.append(f"node {id}: mark {node.mark} is left over")
+    if handle != NULL and (<HandleLayout *> handle).id != id:
+        wrong.append(f"node {id}: its handle stands for {(<HandleLayout *> handle).id}")
+    if node.flags & PINNED and handle == NULL:
+        wrong.append(f"node {id}: pinned without a handle")
+    if node.flags & PINNED and node.count == 1 and not node.flags & DEFERRED:
+        wrong.append(f"node {id}: pinned and unused, yet not deferred")
+    if leaf and node.flags & CLOSURE and id not in [arena.closures[i] for i in range(arena.n_closures)]:
+        wrong.append(f"leaf {id}: its backward function is not registered")
+    return wrong
+
+
+cdef list check_blocks(dict uses, dict counts):
+    """Check the users of blocks and count the uses that blocks make of nodes."""
+    cdef list wrong = []
+    cdef Block *block
+    cdef uint32_t i
+    for index in live_blocks():
+        block = arena.blocks[index]
+        if block.refs != uses.pop(index, 0):
+            wrong.append(f"block {index}: refs {block.refs} is not the number of its users")
+        if not block.refs and not block.owned:
+            wrong.append(f"block {index}: nobody's")
+        for i in range(block.size if block.refs else 0):
+            counts[block.ids[i]] = counts.get(block.ids[i], 0) + 1
+        if block.under:
+            for i in range(block.size):
+                if node_at(block.ids[i]).op != OP_HIDDEN or node_at(block.ids[i]).b != i:
+                    wrong.append(f"block {index}: hidden node {block.ids[i]} does not say so")
+    return wrong + [f"block {index} is used and not alive" for index in uses]
+
+
+def arena_check():
+    """Return a list of what is wrong with the arena: empty if all is well.
+
+    Every count is recomputed from handles, operands and blocks. Cost: Python objects for each live
+    node, so this is for tests.
+    """
+    cdef list wrong = check_chunks()
+    cdef dict uses = {}
+    cdef dict counts = {}
+    cdef uint32_t c
+    cdef size_t swept = 0
+    cdef list ids = []
+    for c in range(1, arena.used):
+        if arena.chunks[c].kind == CHUNK_OPERATIONS or arena.chunks[c].kind == CHUNK_LEAVES:
+            ids += live_ids(c)
+    for id in ids:
+        wrong += check_node(id)
+        if handle_slot(id)[0] != NULL:
+            counts[id] = counts.get(id, 0) + 1
+        if node_at(id).op == OP_AFFINE and node_at(id).flags & SWEPT:
+            swept += 1
+        for operand in operands(id, uses):
+            counts[operand] = counts.get(operand, 0) + 1
+            if not position(operand) < position(id):
+                wrong.append(f"node {id}: its operand {operand} is younger")
+    wrong += check_blocks(uses, counts)
+    for id in ids:
+        if node_at(id).count != counts.pop(id, 0):
+            wrong.append(f"node {id}: count {node_at(id).count} is not the number of its users")
+    wrong += [f"node {id} is used and not alive" for id in counts]
+    if swept != arena.swept:
+        wrong.append(f"{arena.swept} fused nodes are said to be swept, expected {swept}")
+    if arena.deferred:
+        wrong.append(f"node {arena.deferred} waits to be unpinned")
+    return wrong

@@ -1,0 +1,30 @@
+"""Engine: the operations of Value.
+
+Layer: above _handle. Cimports it, _arena, _ops.
+"""
+
+from libc.stdint cimport uint32_t
+
+from fastgrad._arena cimport node_id
+from fastgrad._handle cimport Handle
+
+cdef bint somewhere_quiet    # some thread is in no_grad(): ask is_recording()
+cdef list custom_operations  # what OP_CUSTOM nodes index; operations are defined once and stay
+
+cdef bint is_recording() except -1
+cdef node_id operand_take(object o) except? 0
+cdef node_id leaf_hidden(double data) except 0
+cdef uint32_t operands_block(object operands, bint numbers) except 0
+cdef object result_of(node_id id)
+
+cdef node_id negated(node_id taken) except 0
+cdef object composite(object a, object b, bint division)
+cdef object power(object a, object b)
+cdef object apply_slowly(object a, object b, int op, str symbol)
+
+cdef object apply_unary(Handle a, int op)
+cdef object apply_parameter(Handle a, object parameter, int op)
+cdef object apply_binary(object a, object b, int op)
+cdef object call_unary(object x, int op)
+cdef object call_parameter(object x, object parameter, int op)
+cdef object call_binary(object a, object b, int op)

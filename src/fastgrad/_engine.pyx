@@ -1,0 +1,380 @@
+"""Engine: the operations of Value.
+
+Layer: above _handle. Cimports it, _arena, _ops.
+
+Plain numbers become leaves, subclasses are pinned, no_grad() leaves a result without operands. What
+is computed first and may fail comes before anything is appended.
+"""
+
+from libc.stdint cimport uint32_t
+
+from fastgrad._arena cimport (
+    BLOCK, BLOCK_LIMIT, BOOL, Block, NUMBER, arena, arena_push, arena_push_leaf, block_describe,
+    block_give, block_new, unlikely,
+)
+from fastgrad._handle cimport (
+    A_BOOL, A_FLOAT, Handle, NOT_A_NUMBER, Node, Number, handle_new, handle_pin, handle_slot,
+    handles_drain, is_value, node_at, node_drop, node_id, number_expect, number_read,
+)
+from fastgrad._ops cimport (
+    OP_ADD, OP_CUSTOM, OP_DOMAIN, OP_MUL, OP_OK, OP_OVERFLOW, OP_POW, OP_POW_NUMBER,
+    OP_ZERO_DIVISION, op_error_text, op_forward, op_has_parameter, op_name, op_operands,
+)
+
+cdef extern from "Python.h":
+    """
+    #ifndef FASTGRAD_VERSION
+    #define FASTGRAD_VERSION "0"
+    #define FASTGRAD_VARIANT "release"
+    #define FASTGRAD_BUILD_FLAGS ""
+    #endif
+    #if defined(__VERSION__)
+    #define FASTGRAD_COMPILER __VERSION__
+    #else
+    #define FASTGRAD_COMPILER "MSVC"
+    #endif
+    """
+    const char *FASTGRAD_VERSION
+    const char *FASTGRAD_VARIANT
+    const char *FASTGRAD_BUILD_FLAGS
+    const char *FASTGRAD_COMPILER
+    unsigned long PyThread_get_thread_ident()
+
+VERSION = FASTGRAD_VERSION.decode()
+VARIANT = FASTGRAD_VARIANT.decode()
+BUILD_FLAGS = FASTGRAD_BUILD_FLAGS.decode()
+COMPILER = FASTGRAD_COMPILER.decode()
+
+custom_operations = []
+
+
+# Recording or not -----------------------------------------------------------------------------------------
+
+cdef dict quiet = {}    # thread: depth of its no_grad() blocks
+somewhere_quiet = False
+
+
+cdef bint is_recording() except -1:
+    return not somewhere_quiet or PyThread_get_thread_ident() not in quiet
+
+
+def no_grad_enter():
+    """Stop recording in this thread."""
+    global somewhere_quiet
+    cdef object me = PyThread_get_thread_ident()
+    quiet[me] = quiet.get(me, 0) + 1
+    somewhere_quiet = True
+
+
+def no_grad_exit():
+    """Undo one `no_grad_enter` in this thread."""
+    global somewhere_quiet
+    cdef object me = PyThread_get_thread_ident()
+    quiet[me] -= 1
+    if not quiet[me]:
+        del quiet[me]
+    somewhere_quiet = bool(quiet)
+
+
+# Operands ---------------------------------------------------------------------------------------------------
+
+cdef node_id operand_take(object o) except? 0:
+    """Count a use of an operand, or make a leaf of a plain number; 0 for anything else."""
+    cdef double data = 0.0
+    if isinstance(o, Handle):
+        if not is_value(o):
+            handle_pin(<Handle> o)
+        node_at((<Handle> o).id).count += 1
+        return (<Handle> o).id
+    if number_read(o, &data) == NOT_A_NUMBER:
+        return 0
+    return leaf_hidden(data)
+
+
+cdef node_id leaf_hidden(double data) except 0:
+    """Make a leaf without a handle, owned by the caller."""
+    cdef node_id id = arena_push_leaf(data)
+    handle_slot(id)[0] = NULL
+    node_at(id).flags = NUMBER
+    return id
+
+
+cdef node_id push_taken(int op, node_id a, node_id b) except 0:
+    """Append an operation to operands already counted, which are given up if that fails."""
+    cdef double y = 0.0
+    cdef Node *first = node_at(a)
+    cdef double other = node_at(b).data if b else 0.0
+    cdef int error
+    cdef node_id id
+    try:
+        error = op_forward(op, first.data, other, &y)
+        if error != OP_OK:
+            operation_raise(op, error, first.data, other)
+        if unlikely(somewhere_quiet) and not is_recording():
+            id = leaf_hidden(y)
+            node_at(id).flags = 0
+            node_drop(a)
+            if b:
+                node_drop(b)
+            return id
+        id = arena_push(op, a, b, y)
+    except BaseException:
+        node_drop(a)
+        if b:
+            node_drop(b)
+        raise
+    handle_slot(id)[0] = NULL
+    return id
+
+
+cdef object result_of(node_id id):
+    """Give the handle of a node just pushed; release what has waited for the operation to end."""
+    cdef object value = handle_new(id)
+    if unlikely(arena.deferred != 0):
+        handles_drain()
+    return value
+
+
+cdef int operation_raise(int op, int error, double a, double b) except -1:
+    kinds = {OP_ZERO_DIVISION: ZeroDivisionError, OP_OVERFLOW: OverflowError, OP_DOMAIN: ValueError}
+    got = f"{a!r} and {b!r}" if op_operands[op] == 2 or op_has_parameter[op] else repr(a)
+    raise kinds[error](f"{op_error_text(op, error).decode()}, got {got}")
+
+
+cdef object operand_refuse(object o, str symbol):
+    """Raise for the types whose mistake is common; leave others a chance to know Values themselves."""
+    if o is None or isinstance(o, (str, bytes, complex, list, tuple, dict, set)):
+        raise TypeError(
+            f"unsupported operand for {symbol}: expected a Value or a number, got "
+            f"{type(o).__name__} {o!r:.80}; convert it with float(), one number at a time")
+    return NotImplemented
+
+
+# Operations -------------------------------------------------------------------------------------------------
+
+cdef object apply_slowly(object a, object b, int op, str symbol):
+    cdef node_id ia
+    cdef node_id ib
+    ia = operand_take(a)
+    if not ia:
+        return operand_refuse(a, symbol)
+    try:
+        ib = operand_take(b)
+    except BaseException:
+        node_drop(ia)
+        raise
+    if not ib:
+        node_drop(ia)
+        return operand_refuse(b, symbol)
+    return result_of(push_taken(op, ia, ib))
+
+
+cdef object apply_binary(object a, object b, int op):
+    """Apply an operation of two operands; NotImplemented becomes a TypeError as this is no operator."""
+    result = apply_slowly(a, b, op, op_name[op].decode())
+    if result is NotImplemented:
+        wrong = a if not isinstance(a, Handle) else b
+        raise TypeError(
+            f"unsupported operand for {op_name[op].decode()}: expected a Value or a number, "
+            f"got {type(wrong).__name__}")
+    return result
+
+
+cdef object apply_unary(Handle a, int op):
+    cdef Node *node = node_at(a.id)
+    cdef double y = 0.0
+    cdef int error
+    cdef node_id id
+    if unlikely(somewhere_quiet or not is_value(a)):
+        return result_of(push_taken(op, operand_take(a), 0))
+    error = op_forward(op, node.data, 0.0, &y)
+    if unlikely(error != OP_OK):
+        operation_raise(op, error, node.data, 0.0)
+    id = arena_push(op, a.id, 0, y)
+    node.count += 1
+    return handle_new(id)
+
+
+cdef object apply_parameter(Handle a, object parameter, int op):
+    cdef double k = 0.0
+    cdef Number kind = number_read(parameter, &k)
+    cdef node_id ia
+    cdef node_id ik
+    cdef node_id id
+    if kind == NOT_A_NUMBER:
+        raise TypeError(
+            f"expected a number as the parameter of {op_name[op].decode()}, got {type(parameter).__name__}")
+    ia = operand_take(a)
+    try:
+        ik = leaf_hidden(k)
+    except BaseException:
+        node_drop(ia)
+        raise
+    id = push_taken(op, ia, ik)
+    if kind != A_FLOAT and node_at(id).op == op:
+        node_at(id).flags |= BOOL if kind == A_BOOL else NUMBER
+    return result_of(id)
+
+
+cdef node_id negated(node_id taken) except 0:
+    """Append `* -1` to an operand already counted."""
+    cdef node_id minus
+    try:
+        minus = leaf_hidden(-1.0)
+    except BaseException:
+        node_drop(taken)
+        raise
+    return push_taken(OP_MUL, taken, minus)
+
+
+cdef node_id inverted(node_id taken) except 0:
+    """Append `**-1` to an operand already counted."""
+    cdef node_id minus
+    cdef node_id id
+    try:
+        minus = leaf_hidden(-1.0)
+    except BaseException:
+        node_drop(taken)
+        raise
+    id = push_taken(OP_POW_NUMBER, taken, minus)
+    node_at(id).flags |= NUMBER
+    return id
+
+
+cdef object composite(object a, object b, bint division):
+    """Subtract or divide as micrograd does: a + b*-1, a * b**-1, a number folded into its leaf."""
+    cdef str symbol = "/" if division else "-"
+    cdef double k = 0.0
+    cdef double inverse = 0.0
+    cdef bint left = isinstance(a, Handle)
+    cdef object number = b if left else a
+    cdef Number kind = NOT_A_NUMBER
+    cdef node_id first = 0
+    cdef node_id second = 0
+    if not (left and isinstance(b, Handle)):
+        kind = number_read(number, &k)
+        if kind == NOT_A_NUMBER:
+            return operand_refuse(number, symbol)
+        if left and division:
+            if k == 0.0:
+                raise ZeroDivisionError(
+                    f"expected a divisor other than 0, got Value(data={node_at((<Handle> a).id).data!r}) / {number!r}")
+            if op_forward(OP_POW_NUMBER, k, -1.0, &inverse) != OP_OK:
+                operation_raise(OP_POW_NUMBER, OP_OVERFLOW, k, -1.0)
+            k = inverse
+        elif left:
+            k = -k if k != 0.0 or kind == A_FLOAT else 0.0
+    # first is the operand shown on the left: the negated or inverted Value if the number was there
+    if left:
+        first = operand_take(a)
+    else:
+        first = inverted(operand_take(b)) if division else negated(operand_take(b))
+    try:
+        if kind != NOT_A_NUMBER:
+            second = leaf_hidden(k)
+        else:
+            second = inverted(operand_take(b)) if division else negated(operand_take(b))
+    except BaseException:
+        node_drop(first)
+        raise
+    return result_of(push_taken(OP_MUL if division else OP_ADD, first, second))
+
+
+cdef object power(object a, object b):
+    if not isinstance(a, Handle):  # number ** Value
+        return apply_slowly(a, b, OP_POW, "**")
+    if isinstance(b, Handle):
+        return apply_slowly(a, b, OP_POW, "**")
+    cdef double k = 0.0
+    if number_read(b, &k) == NOT_A_NUMBER:
+        return operand_refuse(b, "**")
+    return apply_parameter(<Handle> a, b, OP_POW_NUMBER)
+
+
+# Functions of numbers or Values ------------------------------------------------------------------------------
+
+cdef double plain(int op, object a, object b) except? -1.0:
+    """Apply an operation to plain numbers, as the functions of math do."""
+    cdef str where = f"operand of {op_name[op].decode()}"
+    cdef double x = number_expect(a, where)
+    cdef double other = 0.0 if b is None else number_expect(b, where)
+    cdef double y = 0.0
+    cdef int error = op_forward(op, x, other, &y)
+    if error != OP_OK:
+        operation_raise(op, error, x, other)
+    return y
+
+
+cdef object call_unary(object x, int op):
+    return apply_unary(<Handle> x, op) if isinstance(x, Handle) else plain(op, x, None)
+
+
+cdef object call_parameter(object x, object parameter, int op):
+    if isinstance(x, Handle):
+        return apply_parameter(<Handle> x, parameter, op)
+    number_expect(parameter, f"parameter of {op_name[op].decode()}")
+    return plain(op, x, parameter)
+
+
+cdef object call_binary(object a, object b, int op):
+    if isinstance(a, Handle) or isinstance(b, Handle):
+        return apply_binary(a, b, op)
+    number_expect(b, f"operand of {op_name[op].decode()}")
+    return plain(op, a, b)
+
+
+def register_custom(operation):
+    """Give an operation the number that its nodes will carry."""
+    custom_operations.append(operation)
+    return len(custom_operations) - 1
+
+
+def apply_custom(Py_ssize_t registered, tuple operands, object result):
+    """Record a result of a registered operation (`fastgrad.custom`) on its operands."""
+    cdef double y = number_expect(result, f"what {custom_operations[registered]} returned")
+    cdef uint32_t index
+    cdef node_id id
+    if somewhere_quiet and not is_recording():
+        return handle_new(arena_push_leaf(y))
+    if registered > BLOCK_LIMIT:
+        raise OverflowError(f"expected at most {BLOCK_LIMIT} custom operations")
+    index = operands_block(operands, True)
+    id = 0
+    try:
+        id = arena_push(OP_CUSTOM, <node_id> index, <node_id> registered, y)
+    finally:
+        if not id:
+            block_give(index)
+    node_at(id).flags = BLOCK
+    handle_slot(id)[0] = NULL
+    return result_of(id)
+
+
+cdef uint32_t operands_block(object operands, bint numbers) except 0:
+    """Make a block of operands that counts one node as its user, the caller's."""
+    cdef list taken = list(operands)
+    cdef uint32_t n = <uint32_t> len(taken)
+    cdef uint32_t index = block_new(n)
+    cdef Block *block = arena.blocks[index]
+    cdef uint32_t i
+    cdef node_id id
+    block.refs = 1
+    block.size = 0
+    try:
+        for i in range(n):
+            if not numbers and not isinstance(taken[i], Handle):
+                raise TypeError(
+                    f"expected Values as operands, got {type(taken[i]).__name__} {taken[i]!r:.80} "
+                    "(second argument of Value); wrap numbers: Value(2.0)")
+            id = operand_take(taken[i])
+            if not id:
+                raise TypeError(
+                    f"expected a Value or a number, got {type(taken[i]).__name__} {taken[i]!r:.80}")
+            block.ids[i] = id
+            block.size = i + 1
+    except BaseException:
+        arena.block_bytes -= (n - block.size) * sizeof(node_id)
+        block_give(index)
+        raise
+    block_describe(block)
+    return index

@@ -1,0 +1,240 @@
+"""Graph: what a node looks like from Python, and copies of graphs.
+
+Layer: above _engine, _fused. Cimports them.
+"""
+
+from libc.stdint cimport uint32_t
+
+from cpython.object cimport PyObject
+
+from fastgrad._arena cimport (
+    BLOCK, BOOL, Block, CHUNK_SHIFT, CLOSURE, EXPANDED, NUMBER, Node, arena, arena_push,
+    arena_push_leaf, block_describe, block_give, block_new, block_take, closures_add,
+    hidden_operand,
+)
+from fastgrad._engine cimport custom_operations
+from fastgrad._fused cimport affine_expand
+from fastgrad._handle cimport (
+    Handle, HandleLayout, Py_TYPE, attributes_of, handle_new, handle_slot, node_at,
+    node_drop, node_id, value_type,
+)
+from fastgrad._ops cimport (
+    OP_ADD, OP_AFFINE, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_POW_NUMBER, OP_PYTHON, op_has_parameter,
+    op_symbol,
+)
+
+
+cdef int shown_op(Node *node) noexcept:
+    """Give the opcode of a node as it is shown."""
+    if node.op == OP_AFFINE:
+        return OP_ADD
+    if node.op == OP_HIDDEN or node.op == OP_PYTHON and node.flags >> 8:
+        return node.flags >> 8
+    return node.op
+
+
+cdef list block_list(Block *block):
+    cdef uint32_t i
+    return [block.ids[i] for i in range(block.size)]
+
+
+cdef list node_operands(node_id id):
+    """Give the ids of a node's operands, making the hidden ones of a fused node."""
+    cdef Node *node = node_at(id)
+    cdef Block *block
+    if node.flags & BLOCK:
+        return block_list(arena.blocks[node.a])
+    if node.op == OP_AFFINE:
+        affine_expand(id)
+        block = arena.blocks[node.b]
+        if block.size == 1:
+            return [hidden_operand(block, 1, 0), block.ids[0]]
+        return [block.ids[block.size - 2], block.ids[block.size - 1]]
+    if node.op == OP_HIDDEN:
+        block = arena.blocks[node.a]
+        return [hidden_operand(block, node.b, 0), hidden_operand(block, node.b, 1)]
+    if not node.a:
+        return []
+    if not node.b or op_has_parameter[shown_op(node)]:
+        return [node.a]
+    return [node.a, node.b]
+
+
+cdef object node_label(node_id id):
+    """Give the symbol that made a node."""
+    cdef Node *node = node_at(id)
+    cdef PyObject *handle = handle_slot(id)[0]
+    cdef int op = shown_op(node)
+    cdef double k
+    if handle != NULL and (<HandleLayout *> handle).attributes != NULL:
+        attributes = <dict> <object> (<HandleLayout *> handle).attributes
+        if "_op" in attributes:
+            return attributes["_op"]
+    if op == OP_POW_NUMBER:
+        k = node_at(node.b).data
+        if node.flags & BOOL:
+            return f"**{k != 0.0}"
+        if node.flags & NUMBER:
+            return f"**{int(k)}"
+        return f"**{k!r}"
+    if op == OP_CUSTOM:
+        return custom_operations[node.b].name
+    return "" if op == OP_PYTHON else op_symbol[op].decode()
+
+
+# Copies -------------------------------------------------------------------------------------------------
+
+cdef list reachable(node_id root):
+    """List a root and all it depends on, operands before their users."""
+    cdef Node *node
+    cdef set seen = {root}
+    cdef list stack = [root]
+    cdef list found = []
+    cdef uint32_t block
+    while stack:
+        id = stack.pop()
+        found.append(id)
+        node = node_at(<node_id> id)
+        if node.flags & BLOCK:
+            operands = block_list(arena.blocks[node.a])
+        elif node.op == OP_AFFINE:
+            block = arena.blocks[node.b].under if node.flags & EXPANDED else node.b
+            operands = block_list(arena.blocks[node.a]) + block_list(arena.blocks[block])
+        elif node.op == OP_HIDDEN:
+            operands = node_operands(<node_id> id)
+        else:
+            operands = [i for i in (node.a, node.b) if i]
+        for operand in operands:
+            if operand not in seen:
+                seen.add(operand)
+                stack.append(operand)
+    found.sort(key=order_of)
+    return found
+
+
+def order_of(id):
+    """Sort ids by creation, leaves first."""
+    cdef node_id node = id
+    if node_at(node).op == OP_LEAF:
+        return -1, id
+    return arena.chunks[node >> CHUNK_SHIFT].born, id
+
+
+cdef uint32_t block_copy(uint32_t index, dict copies) except 0:
+    """Copy a block of operands for one user; operands without a copy are shared."""
+    cdef Block *old = arena.blocks[index]
+    cdef uint32_t new = block_new(old.size)
+    cdef Block *block = arena.blocks[new]
+    cdef uint32_t i
+    for i in range(old.size):
+        block.ids[i] = <node_id> copies.get(old.ids[i], old.ids[i])
+    block_describe(block)
+    block_take(new)
+    return new
+
+
+cdef node_id copy_one(node_id id, dict copies) except 0:
+    """Append a copy of one node, owned by the caller, on the copies of its operands."""
+    cdef Node *node = node_at(id)
+    cdef node_id a = 0
+    cdef node_id b = 0
+    cdef node_id made = 0
+    cdef int op = shown_op(node) if node.op == OP_HIDDEN else node.op
+    if op == OP_LEAF:
+        made = arena_push_leaf(node.data)
+    elif node.flags & BLOCK or op == OP_AFFINE:
+        a = <node_id> block_copy(node.a, copies)
+        b = node.b
+        try:
+            if op == OP_AFFINE:
+                b = <node_id> block_copy(
+                    arena.blocks[node.b].under if node.flags & EXPANDED else node.b, copies)
+            made = arena_push(op, a, b, node.data)
+        except BaseException:
+            block_give(a)
+            if op == OP_AFFINE and b != node.b:
+                block_give(b)
+            raise
+    else:
+        operands = node_operands(id) if node.op == OP_HIDDEN else [node.a, node.b]
+        a, b = copies.get(operands[0], operands[0]), copies.get(operands[1], operands[1])
+        made = arena_push(op, a, b, node.data)
+        node_at(a).count += 1
+        if b:
+            node_at(b).count += 1
+    handle_slot(made)[0] = NULL
+    node_at(made).grad = node.grad
+    node_at(made).flags = node.flags & (BLOCK | NUMBER | BOOL)
+    if node.op == OP_PYTHON:
+        node_at(made).flags |= node.flags & 0xFF00
+    return made
+
+
+cdef int attributes_copy(Handle handle, Handle copy, object memo) except -1:
+    """Give a copy the attributes of its original: copies of them, or with no memo the same."""
+    if (<HandleLayout *> <PyObject *> handle).attributes == NULL:
+        return 0
+    attributes = <object> (<HandleLayout *> <PyObject *> handle).attributes
+    if memo is not None:
+        from copy import deepcopy
+        attributes = deepcopy(attributes, memo)
+    attributes_of(copy).update(attributes)
+    if node_at(handle.id).flags & CLOSURE and node_at(handle.id).op == OP_LEAF:
+        closures_add(copy.id)
+    return 0
+
+
+cdef Handle instance_of(Handle original, node_id id):
+    """Make the handle of a copy, of its original's class, taking over the caller's count."""
+    cdef Handle made
+    if Py_TYPE(<void *> original) == value_type:
+        return handle_new(id)
+    cls = type(original)
+    try:
+        made = cls.__new__(cls)
+    except BaseException:
+        node_drop(id)
+        raise
+    handle_slot(made.id)[0] = NULL
+    node_drop(made.id)
+    made.id = id
+    handle_slot(id)[0] = <PyObject *> made
+    return made
+
+
+cdef Handle node_copy(Handle handle, object memo):
+    """Copy a node: with a memo its whole graph, without one it alone, on the same operands."""
+    cdef Handle original
+    cdef dict copies = {}
+    cdef list made = []
+    cdef list handles = []
+    cdef node_id new
+    if memo is None:
+        result = instance_of(handle, copy_one(handle.id, copies))
+        attributes_copy(handle, result, None)
+        return result
+    try:
+        for id in reachable(handle.id):
+            o = handle_slot(<node_id> id)[0]
+            original = <Handle> <object> o if o != NULL else None
+            if original is not None and id_of(original) in memo:
+                copies[id] = (<Handle> memo[id_of(original)]).id
+                continue
+            new = copy_one(<node_id> id, copies)
+            copies[id] = new
+            if original is None:
+                made.append(new)
+                continue
+            result = instance_of(original, new)
+            memo[id_of(original)] = result
+            handles.append((original, result))
+    finally:
+        for new in made:  # counted by their users now
+            node_drop(new)
+    for original, result in handles:
+        attributes_copy(original, result, memo)
+    return memo[id_of(handle)]
+
+
+cdef object id_of(Handle handle):
+    return <size_t> <PyObject *> handle

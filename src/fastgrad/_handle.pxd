@@ -1,0 +1,79 @@
+"""Handle: the Python object that stands for a node, its memory, its life.
+
+Layer: above _arena, _pool. Cimports them.
+A node has at most one handle at a time, so identity of handles is identity of nodes.
+"""
+
+from cpython.object cimport PyObject, PyTypeObject
+
+from fastgrad._arena cimport HandleHead, Node, arena, handle_slot, node_at, node_drop, node_id
+from fastgrad._pool cimport pool_take
+
+cdef extern from *:
+    """
+    /* Tracked by the cyclic collector only once it has attributes; this header lies before it. */
+    enum { GC_HEADER = 2 * sizeof(void *) };
+    typedef struct {
+        PyObject_HEAD
+        node_id id;
+        node_id link;
+        PyObject *attributes;
+        PyObject *weakrefs;
+    } HandleLayout;
+    #define ATTRIBUTES_OFFSET ((Py_ssize_t) offsetof(HandleLayout, attributes))
+    """
+    enum:
+        GC_HEADER
+    Py_ssize_t ATTRIBUTES_OFFSET
+    ctypedef struct HandleLayout:
+        node_id id
+        node_id link
+        PyObject *attributes
+        PyObject *weakrefs
+
+cdef extern from "Python.h":
+    PyTypeObject *Py_TYPE(void *o)
+
+cdef class Handle:
+    cdef node_id id
+    cdef node_id link
+    cdef dict __dict__
+    cdef object __weakref__
+
+cdef enum Number:  # what a plain operand was
+    NOT_A_NUMBER
+    A_FLOAT
+    AN_INT
+    A_BOOL
+
+cdef PyTypeObject *value_type
+
+cdef object handle_create(node_id id)
+cdef object handle_of(node_id id)
+cdef int handle_pin(Handle handle) except -1
+cdef void handles_drain() noexcept
+cdef Number number_read(object value, double *out) except *
+cdef double number_expect(object value, str where) except? -1.0
+cdef dict attributes_of(Handle handle)
+cdef int handle_adopt(Handle handle, node_id id) except -1
+cdef int types_patch(object base, object value, bint first) except -1
+
+
+cdef inline bint is_value(object o) noexcept:
+    """Tell a plain Value, the case worth a path of its own."""
+    return Py_TYPE(<void *> o) == value_type
+
+
+cdef inline object handle_new(node_id id):
+    """Make the handle of a node that has none, taking over the caller's count of it."""
+    cdef char *item
+    try:
+        item = <char *> pool_take()
+    except MemoryError:
+        node_drop(id)
+        raise
+    cdef HandleLayout *handle = <HandleLayout *> (item + GC_HEADER)
+    (<Py_ssize_t *> handle)[0] = 0  # the cast to object below counts the first reference
+    handle.id = id
+    handle_slot(id)[0] = <PyObject *> handle
+    return <object> <PyObject *> handle

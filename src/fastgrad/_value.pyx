@@ -1,0 +1,396 @@
+"""Value: the class itself, its operators, backward steps in Python.
+
+Layer: above _engine, _sweep, _graph. Cimports them.
+
+Addition and multiplication of two plain Values have their own short path; all else is the engine's.
+"""
+
+from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE, PyObject
+from libc.stdint cimport uint32_t
+
+from fastgrad._arena cimport (
+    BLOCK, Block, CLOSURE, FRESH, Node, SWEPT, arena, arena_push, arena_push_leaf, block_give,
+    closures_add, likely, node_id, unlikely,
+)
+from fastgrad._engine cimport (
+    apply_binary, apply_parameter, apply_slowly, apply_unary, composite, custom_operations,
+    is_recording, negated, operand_take, operands_block, power, result_of, somewhere_quiet,
+)
+from fastgrad._fused cimport affine_expand
+from fastgrad._graph cimport node_copy, node_label, node_operands
+from fastgrad._handle cimport (
+    Handle, HandleLayout, NOT_A_NUMBER, attributes_of, handle_adopt, handle_new, handle_of,
+    handle_slot, handles_drain, is_value, node_at, number_expect, number_read, types_patch,
+)
+from fastgrad._ops cimport (
+    OP_ABS, OP_ADD, OP_AFFINE, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_PYTHON,
+)
+from fastgrad._sweep cimport sweep_reverse, sweep_step, sweep_zero
+
+cdef extern from "Python.h":
+    unsigned long PyThread_get_thread_ident()
+
+
+# The short path -----------------------------------------------------------------------------------
+
+cdef inline object add(object a, object b):
+    cdef Node *na
+    cdef Node *nb
+    cdef node_id id
+    if likely(is_value(a) and is_value(b) and not somewhere_quiet):
+        na, nb = node_at((<Handle> a).id), node_at((<Handle> b).id)
+        id = arena_push(OP_ADD, (<Handle> a).id, (<Handle> b).id, na.data + nb.data)
+        na.count += 1
+        nb.count += 1
+        return handle_new(id)
+    if isinstance(a, Handle):
+        return apply_slowly(a, b, OP_ADD, "+")
+    return apply_slowly(b, a, OP_ADD, "+")  # a number on the left: micrograd's __radd__ is self + other
+
+
+cdef inline object mul(object a, object b):
+    cdef Node *na
+    cdef Node *nb
+    cdef node_id id
+    if likely(is_value(a) and is_value(b) and not somewhere_quiet):
+        na, nb = node_at((<Handle> a).id), node_at((<Handle> b).id)
+        id = arena_push(OP_MUL, (<Handle> a).id, (<Handle> b).id, na.data * nb.data)
+        na.count += 1
+        nb.count += 1
+        return handle_new(id)
+    if isinstance(a, Handle):
+        return apply_slowly(a, b, OP_MUL, "*")
+    return apply_slowly(b, a, OP_MUL, "*")
+
+
+# Backward ------------------------------------------------------------------------------------------------------
+
+cdef unsigned long sweeper = 0  # the thread whose sweeps are in flight
+
+
+cdef int step_python(node_id id) except -1:
+    """Run the backward step of a node that has it in Python."""
+    cdef Node *node = node_at(id)
+    cdef PyObject *o = handle_slot(id)[0]
+    cdef Handle handle
+    if node.op == OP_CUSTOM:
+        return step_custom(node)
+    if o == NULL:  # no handle, no attributes: Value(data, operands) whose function was never set
+        return 0
+    handle = <Handle> <object> o
+    attributes = <object> (<HandleLayout *> o).attributes if (<HandleLayout *> o).attributes != NULL else {}
+    if "_backward" in attributes:
+        attributes["_backward"]()
+    return 0
+
+
+cdef int step_custom(Node *node) except -1:
+    """Ask a custom operation for its partials, and add them times the adjoint into its operands."""
+    cdef Block *block = arena.blocks[node.a]
+    cdef uint32_t n = block.size
+    cdef uint32_t i
+    cdef double partial = 0.0
+    operation = custom_operations[node.b]
+    found = operation.partials_at([node_at(block.ids[i]).data for i in range(n)], node.data)
+    for i in range(n):
+        partial = found[i]
+        node_at(block.ids[i]).grad += partial * node.grad
+    return 0
+
+
+cdef int wait_for_turn() except -1:
+    """Wait until no other thread has a sweep in flight, as long as it takes; Ctrl-C works."""
+    global sweeper
+    cdef unsigned long me = PyThread_get_thread_ident()
+    if arena.depth and sweeper != me:
+        from time import sleep
+        while arena.depth:
+            sleep(0.0001)
+    sweeper = me
+    return 0
+
+
+cdef class Step:
+    """The backward step of one node: `v._backward()` adds into the operands' grads."""
+
+    cdef Handle handle
+
+    def __cinit__(self, Handle handle not None):
+        self.handle = handle
+
+    def __call__(self):
+        wait_for_turn()
+        sweep_step(self.handle.id, step_python)
+
+
+# Value -----------------------------------------------------------------------------------------------------------
+
+include "generated/methods.pxi"
+
+
+cdef class Core(Methods):
+    """What Value inherits: see there."""
+
+    def __init__(self, data, _children=(), _op="", label=None, **dialect):
+        cdef double y = number_expect(data, "data of Value")
+        cdef Node *node = node_at(self.id)
+        cdef uint32_t index
+        cdef node_id id
+        for name in dialect:  # what other micrograds call their second and third argument
+            if name in ("children", "_prev"):
+                _children = dialect[name]
+            elif name == "op":
+                _op = dialect[name]
+            else:
+                raise TypeError(
+                    f"Value() got an unexpected keyword argument {name!r}; it takes data, _children, _op, label")
+        if not isinstance(_op, str):
+            raise TypeError(f"expected a str, got {type(_op).__name__} {_op!r:.80} (_op of Value)")
+        _children = tuple(dict.fromkeys(_children))
+        if not node.flags & FRESH and (node.op != OP_LEAF or _children):
+            raise TypeError(
+                "expected a new Value, got one that is initialised already; make another Value instead")
+        if _children and node.count > 1:
+            raise TypeError("expected a new Value, got one that a graph uses already")
+        node.data, node.grad = y, 0.0
+        if _children and is_recording():
+            index = operands_block(_children, False)
+            try:
+                id = arena_push(OP_PYTHON, <node_id> index, 0, y)
+            except BaseException:
+                block_give(index)
+                raise
+            node_at(id).flags = BLOCK
+            handle_adopt(self, id)
+        else:
+            node.flags &= ~FRESH
+        if _op:
+            attributes_of(self)["_op"] = _op
+        if label is not None:
+            attributes_of(self)["label"] = label
+        if arena.deferred:
+            handles_drain()
+
+    @property
+    def __dict__(self):
+        return attributes_of(self)
+
+    @property
+    def data(self):
+        """The number itself, a float; may be set."""
+        return node_at(self.id).data
+
+    @data.setter
+    def data(self, value):
+        node_at(self.id).data = number_expect(value, "data of Value")
+
+    @property
+    def grad(self):
+        """The derivative of the last root by this node, a float; backward() adds to it."""
+        return node_at(self.id).grad
+
+    @grad.setter
+    def grad(self, value):
+        cdef double grad = number_expect(value, "grad of Value")
+        if node_at(self.id).flags & SWEPT and node_at(self.id).op == OP_AFFINE:
+            affine_expand(self.id)  # its hidden nodes keep the adjoints they have
+        node_at(self.id).grad = grad
+
+    @property
+    def _prev(self):
+        """The operands, a new set of Values."""
+        return {handle_of(id) for id in node_operands(self.id)}
+
+    @_prev.setter
+    def _prev(self, operands):
+        raise AttributeError(
+            "the operands of a Value are fixed when it is made; write Value(data, operands, 'name')")
+
+    @property
+    def _op(self):
+        """What made this node: '+', '*', '**2', 'ReLU', ...; '' for a leaf."""
+        return node_label(self.id)
+
+    @_op.setter
+    def _op(self, name):
+        attributes_of(self)["_op"] = name
+
+    @property
+    def _backward(self):
+        """A function that adds this node's share into its operands' grads; may be replaced."""
+        cdef PyObject *attributes = (<HandleLayout *> <PyObject *> self).attributes
+        if attributes != NULL and "_backward" in <object> attributes:
+            return (<object> attributes)["_backward"]
+        return Step(self)
+
+    @_backward.setter
+    def _backward(self, function):
+        cdef Node *node = node_at(self.id)
+        if node.op == OP_AFFINE or node.op == OP_HIDDEN:
+            if node.op == OP_AFFINE:
+                affine_expand(self.id)
+            node.flags |= CLOSURE
+        elif node.op == OP_LEAF:
+            if not node.flags & CLOSURE:
+                closures_add(self.id)
+        elif node.op != OP_PYTHON:
+            node.flags = (node.flags & 0xFF) | node.op << 8
+            node.op = OP_PYTHON
+        attributes_of(self)["_backward"] = function
+
+    def backward(self):
+        """Add the derivative of this node by each node it depends on into that node's grad.
+
+        The grad of this node itself is set to 1. A second call accumulates, through the nodes
+        between too, as micrograd's does.
+
+        Raises
+        ------
+        ZeroDivisionError
+            Where a derivative is infinite, such as that of ``x**0.5`` at 0.
+        Exception
+            Whatever a custom ``_backward`` raises; the graph can be used further.
+
+        Notes
+        -----
+        Cost: one visit of each node that the root depends on, 2 to 6 ns each; no recursion, no
+        sort, no allocation. Operands' data are read now, not when the operation was done.
+        Calls from several threads take turns.
+        """
+        wait_for_turn()
+        sweep_reverse(self.id, step_python)
+        if unlikely(arena.deferred != 0):
+            handles_drain()
+
+    def zero_grad(self, graph=False):
+        """Set grad to 0: this node's, or with ``graph=True`` that of all it depends on too."""
+        wait_for_turn()
+        if graph:
+            sweep_zero(self.id)
+        else:
+            self.grad = 0.0
+
+    def detach(self):
+        """Return a new leaf with the same data, which no backward() passes through."""
+        return handle_new(arena_push_leaf(node_at(self.id).data))
+
+    def __add__(a, b):
+        return add(a, b)
+
+    def __sub__(a, b):
+        return composite(a, b, False)
+
+    def __mul__(a, b):
+        return mul(a, b)
+
+    def __truediv__(a, b):
+        return composite(a, b, True)
+
+    def __pow__(a, b, modulus):
+        if modulus is not None:
+            raise TypeError("pow() of a Value takes no modulus")
+        return power(a, b)
+
+    def __neg__(self):
+        return result_of(negated(operand_take(self)))
+
+    def __abs__(self):
+        return apply_unary(self, OP_ABS)
+
+    def __float__(self):
+        return node_at(self.id).data
+
+    def __format__(self, spec):
+        return format(node_at(self.id).data, spec) if spec else repr(self)
+
+    def __repr__(self):
+        cdef Node *node = node_at(self.id)
+        return f"Value(data={node.data!r}, grad={node.grad!r})"
+
+    def __hash__(self):
+        return <Py_hash_t> (<size_t> <PyObject *> self >> 4)
+
+    def __richcmp__(self, other, int op):
+        cdef double y = 0.0
+        if op == Py_EQ or op == Py_NE:
+            return (self is other) == (op == Py_EQ) if isinstance(other, Handle) else NotImplemented
+        if isinstance(other, Handle):
+            y = node_at((<Handle> other).id).data
+        elif number_read(other, &y) == NOT_A_NUMBER:
+            return NotImplemented
+        cdef double x = node_at((<Handle> self).id).data
+        if op == Py_LT:
+            return x < y
+        if op == Py_LE:
+            return x <= y
+        if op == Py_GT:
+            return x > y
+        return x >= y
+
+    def __copy__(self):
+        return node_copy(self, None)
+
+    def __deepcopy__(self, memo):
+        return node_copy(self, memo)
+
+    def __reduce__(self):
+        from copyreg import __newobj__
+        if node_at(self.id).op != OP_LEAF:
+            raise TypeError(
+                "expected a leaf to pickle, got the result of an operation; pickle v.detach(), or the "
+                "Values it was computed from")
+        return __newobj__, (type(self),), (
+            node_at(self.id).data, node_at(self.id).grad, dict(attributes_of(self)))
+
+    def __setstate__(self, state):
+        data, grad, attributes = state
+        node_at(self.id).data = number_expect(data, "data of a pickled Value")
+        node_at(self.id).grad = number_expect(grad, "grad of a pickled Value")
+        attributes_of(self).update(attributes)
+
+
+types_patch(Core, None, True)
+
+
+class Value(Core):
+    """A number that remembers how it was computed.
+
+    Parameters
+    ----------
+    data : float
+        The number: an int, a float, or anything with ``__float__`` or ``__index__``.
+    _children : iterable of Value, optional
+        The operands of a custom operation; its gradient is then ``out._backward = function``.
+    _op : str, optional
+        The name of that operation, for pictures.
+    label : str, optional
+        Kept as the attribute ``label``.
+
+    Raises
+    ------
+    TypeError
+        If data is no number.
+
+    Notes
+    -----
+    Memory: 40 bytes a node, 56 more while Python holds it. Comparison by ``<`` and its kin is by
+    data; ``==`` and ``hash`` are identity. A Value may be used by any thread that holds the GIL.
+
+    Examples
+    --------
+    >>> from fastgrad import Value
+    >>> a, b = Value(-4.0), Value(2.0)
+    >>> c = (a * b + b**3).relu()
+    >>> d = c + a * a
+    >>> d.backward()
+    >>> d, a.grad
+    (Value(data=16.0, grad=1.0), -8.0)
+    """
+
+    __slots__ = ()
+    __array_priority__ = -1.0  # lets NumPy's scalars defer to Value while arrays stay elementwise
+    label = ""
+
+
+Value.__module__ = "fastgrad.engine"
+types_patch(Core, Value, False)
