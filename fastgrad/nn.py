@@ -1,0 +1,230 @@
+"""Networks: micrograd's Module, Neuron, Layer and MLP.
+
+Layer: above engine.  May import: _nn, engine, errors; `random` for the weights.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from fastgrad._nn import ACTIVATIONS, NeuronCore, call_layers, zero_grads
+from fastgrad.engine import Value
+from fastgrad.errors import FastgradTypeError, FastgradValueError, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["MLP", "Layer", "Module", "Neuron"]
+
+
+class Module:
+    """Base of everything that has parameters; override `parameters` in your own."""
+
+    def zero_grad(self) -> None:
+        """Set the grad of every parameter to 0. Cost: a few ns for each."""
+        zero_grads(self.parameters())
+
+    def parameters(self) -> list[Value]:
+        """Return the Values to train, in the order in which they were made."""
+        return []
+
+
+class Neuron(NeuronCore, Module):
+    """Compute ``activation(b + w[0]*x[0] + w[1]*x[1] + ...)``.
+
+    Parameters
+    ----------
+    nin : int
+        Number of inputs, at least 1.
+    nonlin : bool
+        Whether the activation is applied.
+    activation : str
+        "relu", "tanh", "sigmoid", "gelu", "softplus", "leaky_relu" or "linear".
+
+    Attributes
+    ----------
+    w : list of Value, length nin
+        Weights, drawn in order from ``random.uniform(-1, 1)``; edit them as you like.
+    b : Value
+        Bias, 0 at first.
+    nonlin, activation
+        As given; may be set.
+
+    Raises
+    ------
+    FastgradValueError, FastgradTypeError
+        If nin is no positive integer, or the activation is unknown.
+
+    Notes
+    -----
+    A call makes two native nodes; `_prev` shows the products and sums that micrograd would make.
+    """
+
+    def __init__(self, nin: int, nonlin: bool = True, activation: str = "relu") -> None:
+        _expect_width(nin, "nin of Neuron")
+        self.activation = activation
+        self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
+        self.b = Value(0)
+        self.nonlin = nonlin
+
+    def parameters(self) -> list[Value]:
+        """Return the weights and the bias."""
+        return [*self.w, self.b]
+
+    def __repr__(self) -> str:
+        return f"{ACTIVATIONS[self.activation][1]}Neuron({len(self.w)})"
+
+
+class Layer(Module):
+    """Apply several neurons to the same inputs.
+
+    Parameters
+    ----------
+    nin, nout : int
+        Number of inputs and of neurons, at least 1.
+    **kwargs
+        ``nonlin`` and ``activation`` of every `Neuron`.
+
+    Attributes
+    ----------
+    neurons : list of Neuron
+        Edit it as you like.
+    """
+
+    def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
+        _expect_width(nin, "nin of Layer")
+        _expect_width(nout, "nout of Layer")
+        self.neurons = [Neuron(nin, **kwargs) for _ in range(nout)]
+
+    def __call__(self, x: Iterable[Any]) -> Any:
+        """Return a list with the output of each neuron, or the output itself if there is one.
+
+        Parameters
+        ----------
+        x : iterable of Value or numbers, length nin
+            As with micrograd, what is longer than a neuron's weights is cut off.
+        """
+        inputs = _inputs(x)
+        out = call_layers([self.neurons], inputs)
+        if out is None:
+            out = [neuron(inputs) for neuron in self.neurons]
+        return out[0] if len(out) == 1 else out
+
+    def parameters(self) -> list[Value]:
+        """Return the parameters of all neurons, one neuron after another."""
+        found: list[Value] = []
+        for neuron in self.neurons:
+            if type(neuron) is Neuron and Neuron.parameters is _NEURON_PARAMETERS:
+                found += neuron.w
+                found.append(neuron.b)
+            else:
+                found += neuron.parameters()
+        return found
+
+    def __repr__(self) -> str:
+        return f"Layer of [{', '.join(str(neuron) for neuron in self.neurons)}]"
+
+
+class MLP(Module):
+    """Chain layers: a multi-layer perceptron.
+
+    Parameters
+    ----------
+    nin : int
+        Number of inputs.
+    nouts : sequence of int
+        Number of neurons of each layer; the last one is linear unless said otherwise.
+    activation : str
+        Activation of the layers before the last one.
+    output_activation : str
+        Activation of the last layer.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        Edit it as you like.
+
+    Examples
+    --------
+    >>> from fastgrad.nn import MLP
+    >>> MLP(2, [2, 1])
+    MLP of [Layer of [ReLUNeuron(2), ReLUNeuron(2)], Layer of [LinearNeuron(2)]]
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        nouts: Sequence[int],
+        activation: str = "relu",
+        output_activation: str = "linear",
+    ) -> None:
+        _expect_width(nin, "nin of MLP")
+        sizes = [nin, *_expect_widths(nouts)]
+        _expect_activation(activation, "activation of MLP")
+        _expect_activation(output_activation, "output_activation of MLP")
+        last = len(sizes) - 2
+        self.layers = [
+            Layer(
+                sizes[i],
+                sizes[i + 1],
+                nonlin=i != last or output_activation != "linear",
+                activation=output_activation if i == last else activation,
+            )
+            for i in range(len(sizes) - 1)
+        ]
+
+    def __call__(self, x: Iterable[Any]) -> Any:
+        """Return the outputs of the last layer: a list, or the output itself if there is one."""
+        x = _inputs(x)
+        layers = self.layers
+        if all(type(layer).__call__ is _LAYER_CALL for layer in layers):
+            out = call_layers([layer.neurons for layer in layers], x)
+            if out is not None:
+                return out[0] if len(out) == 1 else out
+        for layer in layers:
+            x = layer(_inputs(x))
+        return x
+
+    def parameters(self) -> list[Value]:
+        """Return the parameters of all layers, one layer after another."""
+        return [p for layer in self.layers for p in layer.parameters()]
+
+    def __repr__(self) -> str:
+        return f"MLP of [{', '.join(str(layer) for layer in self.layers)}]"
+
+
+_NEURON_PARAMETERS = Neuron.parameters
+_LAYER_CALL = Layer.__call__
+
+
+def _inputs(x: Iterable[Any]) -> list[Any]:
+    """Read the inputs once, for all neurons; the bare output of a one-neuron layer is one input."""
+    if type(x) is list:
+        return x
+    return [x] if isinstance(x, Value) else list(x)
+
+
+def _expect_width(n: int, where: str) -> None:
+    if not hasattr(type(n), "__index__"):
+        raise FastgradTypeError(explain("an integer", f"{type(n).__name__} {n!r:.80}", where))
+    if n < 1:
+        raise FastgradValueError(explain("an integer of at least 1", f"{n}", where))
+
+
+def _expect_widths(nouts: Sequence[int]) -> Sequence[int]:
+    where = "nouts of MLP"
+    if isinstance(nouts, str) or not hasattr(nouts, "__len__"):
+        got = f"{type(nouts).__name__} {nouts!r:.80}"
+        raise FastgradTypeError(explain("a list of integers", got, where, "write MLP(2, [16, 1])"))
+    if not len(nouts):
+        remedy = "give the number of neurons of each layer: MLP(2, [16, 1])"
+        raise FastgradValueError(explain("at least one layer", "none", where, remedy))
+    for n in nouts:
+        _expect_width(n, where)
+    return nouts
+
+
+def _expect_activation(name: str, where: str) -> None:
+    if name not in ACTIVATIONS:
+        raise FastgradValueError(explain(f"one of {', '.join(ACTIVATIONS)}", f"{name!r}", where))

@@ -1,0 +1,351 @@
+"""Networks: neurons and layers evaluated natively.
+
+Layer: above _value. Cimports _engine, _fused, _handle.
+
+A neuron's weighted sum is one fused node. Its weights' block is kept from call to call and checked
+against the neuron's list each time, so whatever is edited in Python counts at the next call. What
+is not plain (a subclass, a patched operator, inputs of another length) goes through Python.
+"""
+
+from libc.stdint cimport uint32_t
+from libc.string cimport memcmp
+
+from cpython.list cimport PyList_GET_ITEM
+from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
+from cpython.object cimport PyObject, PyTypeObject
+
+from fastgrad._arena cimport (
+    Block, Node, arena, arena_push, arena_push_leaf, block_describe, block_disown, block_give, block_new,
+    node_drop,
+)
+from fastgrad._engine cimport is_recording, leaf_hidden, somewhere_quiet
+from fastgrad._fused cimport affine_push
+from fastgrad._handle cimport (
+    Handle, NOT_A_NUMBER, handle_new, handle_of, handle_slot, handles_drain, is_value, node_at, node_id,
+    number_read, value_type,
+)
+from fastgrad._ops cimport (
+    OP_GELU, OP_LEAKY_RELU, OP_RELU, OP_SIGMOID, OP_SOFTPLUS, OP_TANH, op_forward,
+    op_has_parameter,
+)
+
+cdef extern from *:
+    """
+    typedef PyTypeObject CallSlots;
+    /* Patching or overriding an operator of Value changes its slot, a method its lookup. */
+    static int arithmetic_is(PyTypeObject *type, void *add, void *multiply) {
+        return (void *) type->tp_as_number->nb_add == add &&
+               (void *) type->tp_as_number->nb_multiply == multiply;
+    }
+    static void *slot_of_add(PyTypeObject *type) { return (void *) type->tp_as_number->nb_add; }
+    static void *slot_of_multiply(PyTypeObject *type) {
+        return (void *) type->tp_as_number->nb_multiply;
+    }
+    static void *slot_of_call(void *o) { return (void *) Py_TYPE(o)->tp_call; }
+    static void *slot_of_call_in(PyTypeObject *type) { return (void *) type->tp_call; }
+    static PyObject **list_items(PyObject *list) { return ((PyListObject *) list)->ob_item; }
+    static PyObject **tuple_items(PyObject *tuple) { return ((PyTupleObject *) tuple)->ob_item; }
+    """
+    bint arithmetic_is(PyTypeObject *type, void *add, void *multiply)
+    void *slot_of_add(PyTypeObject *type)
+    void *slot_of_multiply(PyTypeObject *type)
+    void *slot_of_call(PyObject *o)
+    void *slot_of_call_in(PyTypeObject *type)
+    PyObject **list_items(PyObject *list)
+    PyObject **tuple_items(PyObject *tuple)
+
+cdef extern from "Python.h":
+    bint PyList_CheckExact(object o)
+    Py_ssize_t PyList_GET_SIZE(object o)
+    PyObject *_PyType_Lookup(PyTypeObject *type, object name)
+
+import fastgrad._value  # value_type is set there
+
+LINEAR = 0
+ACTIVATIONS = {  # name: opcode, name in a neuron's repr
+    "relu": (OP_RELU, "ReLU"),
+    "tanh": (OP_TANH, "Tanh"),
+    "sigmoid": (OP_SIGMOID, "Sigmoid"),
+    "gelu": (OP_GELU, "GELU"),
+    "softplus": (OP_SOFTPLUS, "Softplus"),
+    "leaky_relu": (OP_LEAKY_RELU, "LeakyReLU"),
+    "linear": (LINEAR, "Linear"),
+}
+cdef double LEAKY_RELU_SLOPE = 0.01
+
+
+cdef class NeuronCore:
+    """What Neuron keeps where native code finds it."""
+
+    cdef public object w
+    cdef public object b
+    cdef object flag    # nonlin as it was given
+    cdef bint curved    # an activation is applied
+    cdef str name       # of the activation
+    cdef int op         # its opcode
+    cdef tuple cells    # weights and bias that the block was made of; owns them as long as it is kept
+    cdef uint32_t block
+    cdef dict __dict__
+    cdef object __weakref__
+
+    def __cinit__(self):
+        self.flag = self.curved = True
+        self.name, self.op = "relu", OP_RELU
+
+    def __dealloc__(self):
+        if self.block:
+            block_disown(self.block)
+
+    @property
+    def nonlin(self):
+        """Whether the activation is applied."""
+        return self.flag
+
+    @nonlin.setter
+    def nonlin(self, flag):
+        self.curved = flag and self.op != LINEAR
+        self.flag = flag
+
+    @property
+    def activation(self):
+        """Name of the function applied to the weighted sum; "linear" where nonlin is false."""
+        return self.name if self.curved else "linear"
+
+    @activation.setter
+    def activation(self, name):
+        if name not in ACTIVATIONS:
+            raise ValueError(
+                f"expected an activation out of {', '.join(ACTIVATIONS)}, got {name!r} (activation of Neuron)")
+        self.name, self.op = name, ACTIVATIONS[name][0]
+        self.nonlin = name != "linear"
+
+    def __call__(self, x):
+        """Return the activation of ``b + w[0]*x[0] + w[1]*x[1] + ...``, rounded in that order."""
+        cdef list inputs = x if PyList_CheckExact(x) else list(x)
+        out = call_layers([[self]], inputs)
+        if out is not None:
+            return out[0]
+        act = sum((wi * xi for wi, xi in zip(self.w, inputs)), self.b)
+        if not self.curved:
+            return act
+        return getattr(act, self.name)()
+
+    def __getstate__(self):
+        return {**vars(self), "w": self.w, "b": self.b, "nonlin": self.nonlin, "activation": self.name}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        self.activation = state.pop("activation")
+        self.w, self.b, self.nonlin = state.pop("w"), state.pop("b"), state.pop("nonlin")
+        vars(self).update(state)
+
+
+# Is everything plain? ---------------------------------------------------------------------------------
+
+cdef void *value_add = slot_of_add(value_type)
+cdef void *value_multiply = slot_of_multiply(value_type)
+cdef void *neuron_call = slot_of_call_in(<PyTypeObject *> <PyObject *> NeuronCore)
+cdef dict methods = {op: <object> _PyType_Lookup(value_type, name)
+                     for name, (op, _) in ACTIVATIONS.items() if op}
+cdef dict names = {op: name for name, (op, _) in ACTIVATIONS.items()}
+
+
+cdef bint activation_is_ours(int op) except -1:
+    """Tell whether the method of Value that this opcode stands for is the one built in."""
+    return <PyObject *> methods[op] == _PyType_Lookup(value_type, names[op])
+
+
+cdef list retired = []  # replaced weights, let go of when no list of neurons is being read
+
+
+cdef uint32_t weights_block(NeuronCore neuron, Py_ssize_t inputs) except? 0:
+    """Give the block of a neuron's weights, or 0 if they are not plain Values, one for each input."""
+    cdef Py_ssize_t n
+    cdef Py_ssize_t i
+    cdef Block *block
+    cdef uint32_t index
+    if not PyList_CheckExact(neuron.w):
+        return 0
+    n = PyList_GET_SIZE(neuron.w)
+    if n != inputs:
+        return 0
+    if neuron.cells is not None and len(neuron.cells) == n + 1 and (
+            tuple_items(<PyObject *> neuron.cells)[n] == <PyObject *> neuron.b) and not memcmp(
+            list_items(<PyObject *> neuron.w), tuple_items(<PyObject *> neuron.cells), n * sizeof(PyObject *)):
+        return neuron.block
+    for i in range(n):
+        if not is_value(<object> PyList_GET_ITEM(neuron.w, i)):
+            return 0
+    if not is_value(neuron.b):
+        return 0
+    cells = (*neuron.w, neuron.b)
+    index = block_new(<uint32_t> n + 1)
+    block = arena.blocks[index]
+    for i in range(n + 1):
+        block.ids[i] = (<Handle> cells[i]).id
+    block_describe(block)
+    block.owned = 1
+    if neuron.block:
+        block_disown(neuron.block)
+    if neuron.cells is not None:
+        retired.append(neuron.cells)
+    neuron.block, neuron.cells = index, cells
+    return index
+
+
+# Evaluation ---------------------------------------------------------------------------------------------
+
+cdef uint32_t inputs_block(list inputs) except? 0:
+    """Make a block of inputs, used once, by the caller; 0 if one is neither a plain Value nor a number."""
+    cdef uint32_t n = <uint32_t> len(inputs)
+    cdef uint32_t index
+    cdef uint32_t i
+    cdef double data = 0.0
+    cdef node_id id
+    cdef Block *block
+    cdef bint usable = n > 0
+    if not usable:
+        return 0
+    index = block_new(n)
+    block = arena.blocks[index]
+    block.refs, block.size = 1, 0
+    try:
+        for i in range(n):
+            x = inputs[i]
+            if is_value(x):
+                id = (<Handle> x).id
+                node_at(id).count += 1
+            elif not isinstance(x, Handle) and number_read(x, &data) != NOT_A_NUMBER:
+                id = leaf_hidden(data)
+            else:
+                usable = False
+                break
+            block.ids[i] = id
+            block.size = i + 1
+    except BaseException:
+        usable = False
+        raise
+    finally:
+        if not usable:
+            arena.block_bytes -= (n - block.size) * sizeof(node_id)
+            block_give(index)
+    if not usable:
+        return 0
+    block_describe(block)
+    return index
+
+
+cdef node_id neuron_push(NeuronCore neuron, uint32_t inputs, uint32_t weights) except 0:
+    """Append a neuron's nodes, the last of them owned by the caller."""
+    cdef node_id act = affine_push(inputs, weights)
+    cdef node_id slope = 0
+    cdef node_id out = 0
+    cdef double y = 0.0
+    cdef int op = neuron.op
+    if not neuron.curved:
+        return act
+    try:
+        if op_has_parameter[op]:
+            slope = leaf_hidden(LEAKY_RELU_SLOPE)
+        op_forward(op, node_at(act).data, LEAKY_RELU_SLOPE, &y)  # no activation can fail
+        out = arena_push(op, act, slope, y)
+    except BaseException:
+        node_drop(act)
+        if slope:
+            node_drop(slope)
+        raise
+    handle_slot(out)[0] = NULL
+    return out
+
+
+cdef uint32_t layer_push(list neurons, uint32_t inputs) except? 0:
+    """Append a layer; give the block of its outputs, used once, by the caller; 0 if it is not plain.
+
+    Nothing has been appended when it is not plain. The inputs' block is the caller's to give up.
+    """
+    cdef uint32_t n = <uint32_t> PyList_GET_SIZE(neurons)
+    cdef uint32_t i
+    cdef uint32_t index
+    cdef Py_ssize_t width = arena.blocks[inputs].size
+    cdef PyObject *o
+    cdef Block *block
+    for i in range(n):
+        o = <PyObject *> PyList_GET_ITEM(neurons, i)
+        if slot_of_call(o) != neuron_call:
+            return 0
+        if (<NeuronCore> o).curved and not activation_is_ours((<NeuronCore> o).op):
+            return 0
+        if not weights_block(<NeuronCore> o, width):
+            return 0
+    if not n:
+        return 0
+    index = block_new(n)
+    block = arena.blocks[index]
+    block.refs, block.size = 1, 0
+    try:
+        for i in range(n):
+            o = <PyObject *> PyList_GET_ITEM(neurons, i)
+            block.ids[i] = neuron_push(<NeuronCore> o, inputs, (<NeuronCore> o).block)
+            block.size = i + 1
+    except BaseException:
+        arena.block_bytes -= (n - block.size) * sizeof(node_id)
+        block_give(index)
+        raise
+    block_describe(block)
+    return index
+
+
+cdef list outputs_of(uint32_t index):
+    """Make the handles of a layer's outputs, whose block is given up."""
+    cdef Block *block = arena.blocks[index]
+    cdef bint quiet = somewhere_quiet and not is_recording()
+    cdef uint32_t i
+    cdef list out = []
+    try:
+        for i in range(block.size):
+            if quiet:
+                out.append(handle_new(arena_push_leaf(node_at(block.ids[i]).data)))
+            else:
+                out.append(handle_of(block.ids[i]))
+    finally:
+        block_give(index)
+    return out
+
+
+cpdef list call_layers(list layers, list inputs):
+    """Evaluate layers, given as lists of neurons, one after another.
+
+    Returns the outputs of the last one, or None where something is not plain: then nothing has
+    happened, and Python has to do it.
+    """
+    cdef uint32_t index
+    cdef uint32_t next
+    if not arithmetic_is(value_type, value_add, value_multiply):
+        return None
+    index = inputs_block(inputs)
+    for neurons in layers:
+        if not index:
+            return None
+        next = 0
+        try:
+            if PyList_CheckExact(neurons):
+                next = layer_push(<list> neurons, index)
+        finally:
+            block_give(index)
+            index = next
+    if retired:
+        retired.clear()
+    if arena.deferred:
+        handles_drain()
+    return outputs_of(index) if index else None
+
+
+# Parameters -----------------------------------------------------------------------------------------------
+
+def zero_grads(parameters):
+    """Set the grad of each parameter to 0."""
+    for p in parameters:
+        if is_value(p):
+            node_at((<Handle> p).id).grad = 0.0
+        else:
+            p.grad = 0
