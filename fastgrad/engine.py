@@ -5,15 +5,20 @@ Layer: above the native modules.  May import: _engine, _value, _check, errors; t
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from fastgrad._engine import no_grad_enter, no_grad_exit
-from fastgrad._value import Value
+from fastgrad._value import Value, after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Value", "arena_stats", "build_info", "no_grad"]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=after_fork)
 
 
 class no_grad:  # noqa: N801  (PyTorch's name)

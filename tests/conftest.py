@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 
 import fastgrad
-from fastgrad import engine
+from fastgrad import _check, engine
 
 # Such as release, debug, release-id8-chunk2: FASTGRAD_VARIANT as setup.py compiled it in.
 VARIANT = getattr(engine, "build_info", dict)().get("variant", "unknown")
@@ -44,3 +44,10 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("wide"):
                 item.add_marker(skip)
+
+
+@pytest.fixture
+def sound_arena():
+    """Check every invariant of the arena after a test."""
+    yield
+    assert _check.arena_check() == []

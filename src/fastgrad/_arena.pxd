@@ -30,9 +30,12 @@ cdef enum:  # Node.flags, low byte; the high byte is the opcode shown by OP_PYTH
     SWEPT = 8       # fused: the hidden adjoints are no longer zero
     FRESH = 8       # leaf: made by __new__, not yet set by __init__
     EXPANDED = 16   # fused: operand b is the block of its hidden nodes
-    CLOSURE = 32    # fused or leaf: a Python function stands for its backward step
+    CLOSURE = 32    # a Python function stands for its backward step
     NUMBER = 64     # leaf: made from a plain number; parameter: k was an int
     BOOL = 128      # parameter: k was a bool
+
+cdef enum:
+    DEPTH_LIMIT = 4  # sweeps inside each other
 
 cdef enum:  # Chunk.kind
     CHUNK_VACANT
@@ -75,6 +78,11 @@ ctypedef struct Block:   # operands of a node that has more than two
     Node *run            # the first node if all lie side by side in one chunk
     node_id ids[1]
 
+ctypedef struct IdList:
+    node_id *ids
+    uint32_t n
+    uint32_t capacity
+
 ctypedef struct Arena:
     Node *cursor         # where the next operation goes
     Node *limit
@@ -82,7 +90,7 @@ ctypedef struct Arena:
     node_id deferred     # pinned nodes whose handle is their only owner, linked by Handle.link
     Node **base          # base[id >> CHUNK_SHIFT] + (id & CHUNK_MASK)
     Chunk *chunks
-    uint8_t *marked      # chunk holds a marked operation
+    uint8_t *marked      # chunk holds a marked operation: a byte for each sweep in flight
     Block **blocks
     uint32_t newest      # chunk of operations at the end of the order
     uint32_t leaves      # chunk that the next leaf comes from
@@ -99,9 +107,8 @@ ctypedef struct Arena:
     uint64_t clock
     uint64_t swept       # live fused nodes flagged SWEPT
     size_t block_bytes
-    node_id *closures    # leaves flagged CLOSURE
-    uint32_t n_closures
-    uint32_t closure_capacity
+    IdList closures      # leaves flagged CLOSURE
+    IdList owners        # fused nodes that sweeps in flight have reached through hidden nodes only
 
 cdef Arena arena
 
@@ -115,7 +122,9 @@ cdef void block_take(uint32_t index) noexcept
 cdef void block_give(uint32_t index) noexcept
 cdef void block_disown(uint32_t index) noexcept
 cdef node_id hidden_operand(Block *hidden, uint32_t position, int which) noexcept
+cdef int ids_append(IdList *list, node_id id) except -1
 cdef int closures_add(node_id id) except -1
+cdef void closures_remove(node_id id) noexcept
 
 
 cdef inline Node *node_at(node_id id) noexcept:
@@ -135,6 +144,18 @@ cdef inline void node_init(Node *node, int op, node_id a, node_id b, double data
     node.op = <uint8_t> op
     node.mark = 0
     node.flags = 0
+
+
+cdef inline uint32_t chunk_filled(uint32_t c) noexcept:
+    """Give the number of slots of a chunk of operations that have ever held a node."""
+    if c == arena.newest and arena.cursor != NULL:
+        return <uint32_t> (arena.cursor - arena.base[c])
+    return CHUNK_NODES
+
+
+cdef inline bint arena_has_room(Py_ssize_t n) noexcept:
+    """Tell whether n operations can be pushed without opening a chunk, hence without failing."""
+    return arena.limit - arena.cursor >= n
 
 
 cdef inline node_id arena_push(int op, node_id a, node_id b, double data) except 0:
@@ -178,7 +199,7 @@ cdef inline void node_drop(node_id id) noexcept:
     node.count -= 1
     if node.count == 0:
         node_release(id)
-    elif node.count == 1 and node.flags & PINNED:
+    elif node.count == 1 and node.flags & (PINNED | CLOSURE):
         node_defer(id)
 
 

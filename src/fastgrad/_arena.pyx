@@ -8,11 +8,14 @@ from libc.string cimport memset
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 
+cdef extern from "Python.h":
+    void Py_INCREF(PyObject *o)
+
 from fastgrad._ops cimport OP_AFFINE, OP_HIDDEN, OP_LEAF, OP_PYTHON
 
 cdef enum:
     CACHE_LINE = 64
-    FREE_BYTES = 64 << 20  # memory kept warm beyond what is alive
+    FREE_BYTES = 64 << 20  # dead memory kept warm, or as much as is alive at that moment
 
 cdef size_t CHUNK_BYTES = CHUNK_NODES * (sizeof(Node) + sizeof(PyObject *)) + CACHE_LINE
 
@@ -30,7 +33,7 @@ cdef int grow_table() except -1:
     if moved == NULL:
         raise MemoryError()
     arena.chunks = <Chunk *> moved
-    moved = PyMem_RawRealloc(arena.marked, capacity)
+    moved = PyMem_RawRealloc(arena.marked, capacity * DEPTH_LIMIT)
     if moved == NULL:
         raise MemoryError()
     arena.marked = <uint8_t *> moved
@@ -100,7 +103,7 @@ cdef int chunk_open_operations() except -1:
     chunk.older = arena.newest
     chunk.newer = 0
     arena.clock += 1
-    arena.marked[c] = 0
+    memset(&arena.marked[c * DEPTH_LIMIT], 0, DEPTH_LIMIT)
     if arena.newest:
         arena.chunks[arena.newest].newer = c
     arena.newest = c
@@ -169,12 +172,19 @@ cdef inline void leaf_free(node_id id, Node *node) noexcept:
 # Release ------------------------------------------------------------------------------------------
 
 cdef void node_defer(node_id id) noexcept:
-    """Queue a node whose handle has become its only owner; the engine lets go of it later."""
+    """Queue a node whose handle has become its only owner; the engine lets go of it later.
+
+    A pinned one, or one whose backward function may hold it in a circle.
+    """
     cdef Node *node = node_at(id)
-    if not node.flags & DEFERRED:
-        node.flags |= DEFERRED
-        (<HandleHead *> handle_slot(id)[0]).link = arena.deferred
-        arena.deferred = id
+    cdef PyObject *handle = handle_slot(id)[0]
+    if node.flags & DEFERRED or handle == NULL:
+        return
+    if not node.flags & PINNED:
+        Py_INCREF(handle)  # it must outlive the queue
+    node.flags |= PINNED | DEFERRED
+    (<HandleHead *> handle).link = arena.deferred
+    arena.deferred = id
 
 
 cdef inline node_id operand_drop(node_id id, node_id work) noexcept:
@@ -184,7 +194,7 @@ cdef inline node_id operand_drop(node_id id, node_id work) noexcept:
     if node.count == 0:
         node.count = work
         return id
-    if unlikely(node.count == 1 and node.flags & PINNED):
+    if unlikely(node.count == 1 and node.flags & (PINNED | CLOSURE)):
         node_defer(id)
     return work
 
@@ -209,7 +219,7 @@ cdef node_id hidden_release(uint32_t index, node_id work) noexcept:
     cdef uint32_t n = (hidden.size + 1) // 2
     for i in range(2 * n - 1):  # all convert before any is dropped: they are each other's operands
         node = node_at(hidden.ids[i])
-        node.op = <uint8_t> (node.flags >> 8)
+        node.op = <uint8_t> (OP_PYTHON if node.flags & CLOSURE else node.flags >> 8)
         node.a = hidden_operand(hidden, i, 0)
         node.b = hidden_operand(hidden, i, 1)
         node_at(node.a).count += 1
@@ -364,29 +374,35 @@ cdef node_id hidden_operand(Block *hidden, uint32_t position, int which) noexcep
 
 # Leaves with a backward function of their own -------------------------------------------------------
 
-cdef int closures_add(node_id id) except -1:
-    """Register a leaf: having no operands, its function may run at the end of any sweep."""
-    cdef uint32_t capacity = max(2 * arena.closure_capacity, 8)
+cdef int ids_append(IdList *list, node_id id) except -1:
+    cdef uint32_t capacity = max(2 * list.capacity, 8)
     cdef void *moved
-    if arena.n_closures == arena.closure_capacity:
-        moved = PyMem_RawRealloc(arena.closures, capacity * sizeof(node_id))
+    if list.n == list.capacity:
+        moved = PyMem_RawRealloc(list.ids, capacity * sizeof(node_id))
         if moved == NULL:
             raise MemoryError()
-        arena.closures = <node_id *> moved
-        arena.closure_capacity = capacity
-    arena.closures[arena.n_closures] = id
-    arena.n_closures += 1
+        list.ids = <node_id *> moved
+        list.capacity = capacity
+    list.ids[list.n] = id
+    list.n += 1
+    return 0
+
+
+cdef int closures_add(node_id id) except -1:
+    """Register a leaf: having no operands, its function may run at the end of any sweep."""
+    ids_append(&arena.closures, id)
     node_at(id).flags |= CLOSURE
     node_at(id).mark &= ~((1 << arena.depth) - 1)  # sweeps in flight have not reached it yet
     return 0
 
 
 cdef void closures_remove(node_id id) noexcept:
-    cdef uint32_t i = 0
-    while arena.closures[i] != id:
-        i += 1
-    arena.n_closures -= 1
-    arena.closures[i] = arena.closures[arena.n_closures]
+    cdef IdList *list = &arena.closures
+    cdef uint32_t i = list.n - 1
+    while list.ids[i] != id:
+        i -= 1
+    list.n -= 1
+    list.ids[i] = list.ids[list.n]
 
 
 # Chunk 0 and block 0 stand for "none".

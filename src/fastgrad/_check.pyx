@@ -9,12 +9,12 @@ from cpython.object cimport PyObject
 
 from fastgrad._arena cimport (
     BLOCK, Block, CHUNK_FREE, CHUNK_LEAVES, CHUNK_MASK, CHUNK_NODES, CHUNK_OPERATIONS, CHUNK_SHIFT,
-    CHUNK_VACANT, CLOSURE, Chunk, DEFERRED, EXPANDED, ID_BITS, Node, PINNED, SWEPT, arena,
-    hidden_operand, node_at, node_id,
+    CHUNK_VACANT, CLOSURE, Chunk, DEFERRED, DEPTH_LIMIT, EXPANDED, ID_BITS, Node, PINNED, SWEPT,
+    arena, chunk_filled, node_at, node_id,
 )
 from fastgrad._handle cimport GC_HEADER, HandleLayout, handle_slot
 from fastgrad._ops cimport (
-    OP_AFFINE, OP_COUNT, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_PYTHON, op_has_parameter, op_operands,
+    OP_AFFINE, OP_COUNT, OP_HIDDEN, OP_LEAF,
 )
 from fastgrad._pool cimport pool
 
@@ -47,7 +47,7 @@ def arena_stats():
         "free_chunks": arena.n_free,
         "blocks": len(live_blocks()),
         "bytes": arena.n_chunks * CHUNK_NODES * (sizeof(Node) + sizeof(PyObject *))
-        + arena.capacity * (sizeof(Node *) + sizeof(Chunk) + 1)
+        + arena.capacity * (sizeof(Node *) + sizeof(Chunk) + DEPTH_LIMIT)
         + arena.block_capacity * sizeof(Block *) + arena.block_bytes + pool.bytes,
     }
 
@@ -64,12 +64,8 @@ cdef list live_blocks():
 cdef list live_ids(uint32_t c):
     """List the ids alive in a chunk: a dead slot has count 0."""
     cdef Chunk *chunk = &arena.chunks[c]
-    cdef uint32_t top = CHUNK_NODES
+    cdef uint32_t top = chunk.fresh if chunk.kind == CHUNK_LEAVES else chunk_filled(c)
     cdef uint32_t slot
-    if chunk.kind == CHUNK_LEAVES:
-        top = chunk.fresh
-    elif c == arena.newest:
-        top = <uint32_t> (arena.cursor - arena.base[c])
     return [(c << CHUNK_SHIFT) + slot for slot in range(top) if arena.base[c][slot].count]
 
 
@@ -113,8 +109,8 @@ cdef list check_chunks():
             wrong.append(f"chunk {c}: its newer neighbour is {arena.chunks[c].newer}, expected {newer}")
         if newer and arena.chunks[c].born >= arena.chunks[newer].born:
             wrong.append(f"chunk {c} is born after chunk {newer}, which follows it")
-        if arena.marked[c]:
-            wrong.append(f"chunk {c} is still marked {arena.marked[c]}")
+        if not arena.depth and any([arena.marked[c * DEPTH_LIMIT + i] for i in range(DEPTH_LIMIT)]):
+            wrong.append(f"chunk {c} is still marked")
         newer, c = c, arena.chunks[c].older
     c, newer = arena.leaves, 0
     while c:
@@ -161,7 +157,7 @@ cdef list check_node(node_id id):
         wrong.append(f"node {id}: pinned without a handle")
     if node.flags & PINNED and node.count == 1 and not node.flags & DEFERRED:
         wrong.append(f"node {id}: pinned and unused, yet not deferred")
-    if leaf and node.flags & CLOSURE and id not in [arena.closures[i] for i in range(arena.n_closures)]:
+    if leaf and node.flags & CLOSURE and id not in [arena.closures.ids[i] for i in range(arena.closures.n)]:
         wrong.append(f"leaf {id}: its backward function is not registered")
     return wrong
 

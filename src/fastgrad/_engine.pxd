@@ -8,11 +8,12 @@ from libc.stdint cimport uint32_t
 from fastgrad._arena cimport node_id
 from fastgrad._handle cimport Handle
 
-cdef bint somewhere_quiet    # some thread is in no_grad(): ask is_recording()
+cdef unsigned somewhere_quiet  # threads in no_grad(); if any, ask is_recording()
 cdef list custom_operations  # what OP_CUSTOM nodes index; operations are defined once and stay
 
-cdef bint is_recording() except -1
+cdef bint is_recording() noexcept
 cdef node_id operand_take(object o) except? 0
+cdef int operand_keep(object o) except -1
 cdef node_id leaf_hidden(double data) except 0
 cdef uint32_t operands_block(object operands, bint numbers) except 0
 cdef object result_of(node_id id)

@@ -13,8 +13,8 @@ from fastgrad._arena cimport (
     block_give, block_new, unlikely,
 )
 from fastgrad._handle cimport (
-    A_BOOL, A_FLOAT, Handle, NOT_A_NUMBER, Node, Number, handle_new, handle_pin, handle_slot,
-    handles_drain, is_value, node_at, node_drop, node_id, number_expect, number_read,
+    A_BOOL, A_FLOAT, Handle, NOT_A_NUMBER, Node, handle_new, handle_pin, handle_slot,
+    handles_drain, is_handle, is_value, node_at, node_drop, node_id, number_expect, number_read,
 )
 from fastgrad._ops cimport (
     OP_ADD, OP_CUSTOM, OP_DOMAIN, OP_MUL, OP_OK, OP_OVERFLOW, OP_POW, OP_POW_NUMBER,
@@ -33,12 +33,17 @@ cdef extern from "Python.h":
     #else
     #define FASTGRAD_COMPILER "MSVC"
     #endif
+    #if defined(_MSC_VER)
+    static __declspec(thread) unsigned quiet_depth = 0;
+    #else
+    static _Thread_local unsigned quiet_depth = 0;  /* no_grad() blocks that this thread is in */
+    #endif
     """
     const char *FASTGRAD_VERSION
     const char *FASTGRAD_VARIANT
     const char *FASTGRAD_BUILD_FLAGS
     const char *FASTGRAD_COMPILER
-    unsigned long PyThread_get_thread_ident()
+    unsigned quiet_depth
 
 VERSION = FASTGRAD_VERSION.decode()
 VARIANT = FASTGRAD_VARIANT.decode()
@@ -50,30 +55,29 @@ custom_operations = []
 
 # Recording or not -----------------------------------------------------------------------------------------
 
-cdef dict quiet = {}    # thread: depth of its no_grad() blocks
-somewhere_quiet = False
+somewhere_quiet = 0
 
 
-cdef bint is_recording() except -1:
-    return not somewhere_quiet or PyThread_get_thread_ident() not in quiet
+cdef bint is_recording() noexcept:
+    return not quiet_depth
 
 
 def no_grad_enter():
     """Stop recording in this thread."""
-    global somewhere_quiet
-    cdef object me = PyThread_get_thread_ident()
-    quiet[me] = quiet.get(me, 0) + 1
-    somewhere_quiet = True
+    global somewhere_quiet, quiet_depth
+    quiet_depth = quiet_depth + 1
+    if quiet_depth == 1:
+        somewhere_quiet += 1
 
 
 def no_grad_exit():
     """Undo one `no_grad_enter` in this thread."""
-    global somewhere_quiet
-    cdef object me = PyThread_get_thread_ident()
-    quiet[me] -= 1
-    if not quiet[me]:
-        del quiet[me]
-    somewhere_quiet = bool(quiet)
+    global somewhere_quiet, quiet_depth
+    if quiet_depth == 0:  # a generator was left in another thread
+        return
+    quiet_depth = quiet_depth - 1
+    if quiet_depth == 0:
+        somewhere_quiet -= 1
 
 
 # Operands ---------------------------------------------------------------------------------------------------
@@ -81,14 +85,27 @@ def no_grad_exit():
 cdef node_id operand_take(object o) except? 0:
     """Count a use of an operand, or make a leaf of a plain number; 0 for anything else."""
     cdef double data = 0.0
-    if isinstance(o, Handle):
-        if not is_value(o):
-            handle_pin(<Handle> o)
+    if is_handle(o):
         node_at((<Handle> o).id).count += 1
         return (<Handle> o).id
     if number_read(o, &data) == NOT_A_NUMBER:
         return 0
     return leaf_hidden(data)
+
+
+cdef int operand_keep(object o) except -1:
+    """Have a node that has become an operand keep its handle if that is of a subclass."""
+    if not is_value(o) and is_handle(o) and node_at((<Handle> o).id).count > 1:
+        handle_pin(<Handle> o)
+    return 0
+
+
+cdef int operand_give(node_id id) except -1:
+    """Give up an operand taken, when the operation failed."""
+    node_drop(id)
+    if arena.deferred:
+        handles_drain()
+    return 0
 
 
 cdef node_id leaf_hidden(double data) except 0:
@@ -113,15 +130,15 @@ cdef node_id push_taken(int op, node_id a, node_id b) except 0:
         if unlikely(somewhere_quiet) and not is_recording():
             id = leaf_hidden(y)
             node_at(id).flags = 0
-            node_drop(a)
+            operand_give(a)
             if b:
-                node_drop(b)
+                operand_give(b)
             return id
         id = arena_push(op, a, b, y)
     except BaseException:
-        node_drop(a)
+        operand_give(a)
         if b:
-            node_drop(b)
+            operand_give(b)
         raise
     handle_slot(id)[0] = NULL
     return id
@@ -161,19 +178,22 @@ cdef object apply_slowly(object a, object b, int op, str symbol):
     try:
         ib = operand_take(b)
     except BaseException:
-        node_drop(ia)
+        operand_give(ia)
         raise
     if not ib:
-        node_drop(ia)
+        operand_give(ia)
         return operand_refuse(b, symbol)
-    return result_of(push_taken(op, ia, ib))
+    ia = push_taken(op, ia, ib)
+    operand_keep(a)
+    operand_keep(b)
+    return result_of(ia)
 
 
 cdef object apply_binary(object a, object b, int op):
     """Apply an operation of two operands; NotImplemented becomes a TypeError as this is no operator."""
     result = apply_slowly(a, b, op, op_name[op].decode())
     if result is NotImplemented:
-        wrong = a if not isinstance(a, Handle) else b
+        wrong = a if not is_handle(a) else b
         raise TypeError(
             f"unsupported operand for {op_name[op].decode()}: expected a Value or a number, "
             f"got {type(wrong).__name__}")
@@ -186,7 +206,9 @@ cdef object apply_unary(Handle a, int op):
     cdef int error
     cdef node_id id
     if unlikely(somewhere_quiet or not is_value(a)):
-        return result_of(push_taken(op, operand_take(a), 0))
+        id = push_taken(op, operand_take(a), 0)
+        operand_keep(a)
+        return result_of(id)
     error = op_forward(op, node.data, 0.0, &y)
     if unlikely(error != OP_OK):
         operation_raise(op, error, node.data, 0.0)
@@ -197,7 +219,7 @@ cdef object apply_unary(Handle a, int op):
 
 cdef object apply_parameter(Handle a, object parameter, int op):
     cdef double k = 0.0
-    cdef Number kind = number_read(parameter, &k)
+    cdef int kind = number_read(parameter, &k)
     cdef node_id ia
     cdef node_id ik
     cdef node_id id
@@ -208,11 +230,12 @@ cdef object apply_parameter(Handle a, object parameter, int op):
     try:
         ik = leaf_hidden(k)
     except BaseException:
-        node_drop(ia)
+        operand_give(ia)
         raise
     id = push_taken(op, ia, ik)
     if kind != A_FLOAT and node_at(id).op == op:
         node_at(id).flags |= BOOL if kind == A_BOOL else NUMBER
+    operand_keep(a)
     return result_of(id)
 
 
@@ -222,7 +245,7 @@ cdef node_id negated(node_id taken) except 0:
     try:
         minus = leaf_hidden(-1.0)
     except BaseException:
-        node_drop(taken)
+        operand_give(taken)
         raise
     return push_taken(OP_MUL, taken, minus)
 
@@ -234,7 +257,7 @@ cdef node_id inverted(node_id taken) except 0:
     try:
         minus = leaf_hidden(-1.0)
     except BaseException:
-        node_drop(taken)
+        operand_give(taken)
         raise
     id = push_taken(OP_POW_NUMBER, taken, minus)
     node_at(id).flags |= NUMBER
@@ -246,12 +269,12 @@ cdef object composite(object a, object b, bint division):
     cdef str symbol = "/" if division else "-"
     cdef double k = 0.0
     cdef double inverse = 0.0
-    cdef bint left = isinstance(a, Handle)
+    cdef bint left = is_handle(a)
     cdef object number = b if left else a
-    cdef Number kind = NOT_A_NUMBER
+    cdef int kind = NOT_A_NUMBER
     cdef node_id first = 0
     cdef node_id second = 0
-    if not (left and isinstance(b, Handle)):
+    if not (left and is_handle(b)):
         kind = number_read(number, &k)
         if kind == NOT_A_NUMBER:
             return operand_refuse(number, symbol)
@@ -275,15 +298,18 @@ cdef object composite(object a, object b, bint division):
         else:
             second = inverted(operand_take(b)) if division else negated(operand_take(b))
     except BaseException:
-        node_drop(first)
+        operand_give(first)
         raise
-    return result_of(push_taken(OP_MUL if division else OP_ADD, first, second))
+    first = push_taken(OP_MUL if division else OP_ADD, first, second)
+    operand_keep(a)
+    operand_keep(b)
+    return result_of(first)
 
 
 cdef object power(object a, object b):
-    if not isinstance(a, Handle):  # number ** Value
+    if not is_handle(a):  # number ** Value
         return apply_slowly(a, b, OP_POW, "**")
-    if isinstance(b, Handle):
+    if is_handle(b):
         return apply_slowly(a, b, OP_POW, "**")
     cdef double k = 0.0
     if number_read(b, &k) == NOT_A_NUMBER:
@@ -306,18 +332,18 @@ cdef double plain(int op, object a, object b) except? -1.0:
 
 
 cdef object call_unary(object x, int op):
-    return apply_unary(<Handle> x, op) if isinstance(x, Handle) else plain(op, x, None)
+    return apply_unary(<Handle> x, op) if is_handle(x) else plain(op, x, None)
 
 
 cdef object call_parameter(object x, object parameter, int op):
-    if isinstance(x, Handle):
+    if is_handle(x):
         return apply_parameter(<Handle> x, parameter, op)
     number_expect(parameter, f"parameter of {op_name[op].decode()}")
     return plain(op, x, parameter)
 
 
 cdef object call_binary(object a, object b, int op):
-    if isinstance(a, Handle) or isinstance(b, Handle):
+    if is_handle(a) or is_handle(b):
         return apply_binary(a, b, op)
     number_expect(b, f"operand of {op_name[op].decode()}")
     return plain(op, a, b)
@@ -362,7 +388,7 @@ cdef uint32_t operands_block(object operands, bint numbers) except 0:
     block.size = 0
     try:
         for i in range(n):
-            if not numbers and not isinstance(taken[i], Handle):
+            if not numbers and not is_handle(taken[i]):
                 raise TypeError(
                     f"expected Values as operands, got {type(taken[i]).__name__} {taken[i]!r:.80} "
                     "(second argument of Value); wrap numbers: Value(2.0)")
@@ -375,6 +401,10 @@ cdef uint32_t operands_block(object operands, bint numbers) except 0:
     except BaseException:
         arena.block_bytes -= (n - block.size) * sizeof(node_id)
         block_give(index)
+        if arena.deferred:
+            handles_drain()
         raise
+    for operand in taken:
+        operand_keep(operand)
     block_describe(block)
     return index

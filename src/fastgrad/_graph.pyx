@@ -9,10 +9,10 @@ from cpython.object cimport PyObject
 
 from fastgrad._arena cimport (
     BLOCK, BOOL, Block, CHUNK_SHIFT, CLOSURE, EXPANDED, NUMBER, Node, arena, arena_push,
-    arena_push_leaf, block_describe, block_give, block_new, block_take, closures_add,
+    arena_push_leaf, block_describe, block_disown, block_give, block_new, block_take, closures_add,
     hidden_operand,
 )
-from fastgrad._engine cimport custom_operations
+from fastgrad._engine cimport custom_operations, operand_keep
 from fastgrad._fused cimport affine_expand
 from fastgrad._handle cimport (
     Handle, HandleLayout, Py_TYPE, attributes_of, handle_new, handle_slot, node_at,
@@ -126,10 +126,16 @@ cdef uint32_t block_copy(uint32_t index, dict copies) except 0:
     cdef uint32_t new = block_new(old.size)
     cdef Block *block = arena.blocks[new]
     cdef uint32_t i
-    for i in range(old.size):
-        block.ids[i] = <node_id> copies.get(old.ids[i], old.ids[i])
+    block.owned = 1  # until it is complete
+    try:
+        for i in range(old.size):
+            block.ids[i] = <node_id> copies.get(old.ids[i], old.ids[i])
+    except BaseException:
+        block_disown(new)
+        raise
     block_describe(block)
     block_take(new)
+    block.owned = 0
     return new
 
 
@@ -179,8 +185,11 @@ cdef int attributes_copy(Handle handle, Handle copy, object memo) except -1:
         from copy import deepcopy
         attributes = deepcopy(attributes, memo)
     attributes_of(copy).update(attributes)
-    if node_at(handle.id).flags & CLOSURE and node_at(handle.id).op == OP_LEAF:
-        closures_add(copy.id)
+    if node_at(handle.id).flags & CLOSURE:
+        if node_at(handle.id).op == OP_LEAF:
+            closures_add(copy.id)
+        elif node_at(copy.id).op == OP_PYTHON:
+            node_at(copy.id).flags |= CLOSURE
     return 0
 
 
@@ -220,19 +229,22 @@ cdef Handle node_copy(Handle handle, object memo):
             if original is not None and id_of(original) in memo:
                 copies[id] = (<Handle> memo[id_of(original)]).id
                 continue
+            made.append(0)  # first, so that no failure leaves a copy that nobody owns
             new = copy_one(<node_id> id, copies)
-            copies[id] = new
+            made[len(made) - 1] = copies[id] = new
             if original is None:
-                made.append(new)
                 continue
+            node_at(new).count += 1
             result = instance_of(original, new)
-            memo[id_of(original)] = result
             handles.append((original, result))
+            memo[id_of(original)] = result
     finally:
-        for new in made:  # counted by their users now
-            node_drop(new)
+        for new in made:  # counted by their users now, or not wanted
+            if new:
+                node_drop(new)
     for original, result in handles:
         attributes_copy(original, result, memo)
+        operand_keep(result)
     return memo[id_of(handle)]
 
 

@@ -6,8 +6,8 @@ A node has at most one handle at a time, so identity of handles is identity of n
 
 from cpython.object cimport PyObject, PyTypeObject
 
-from fastgrad._arena cimport HandleHead, Node, arena, handle_slot, node_at, node_drop, node_id
-from fastgrad._pool cimport pool_take
+from fastgrad._arena cimport HandleHead, Node, arena, handle_slot, node_at, node_drop, node_id, unlikely
+from fastgrad._pool cimport pool_has_room, pool_take
 
 cdef extern from *:
     """
@@ -48,11 +48,13 @@ cdef enum Number:  # what a plain operand was
 
 cdef PyTypeObject *value_type
 
-cdef object handle_create(node_id id)
+cdef int handles_make_room(node_id id) except -1
 cdef object handle_of(node_id id)
 cdef int handle_pin(Handle handle) except -1
 cdef void handles_drain() noexcept
-cdef Number number_read(object value, double *out) except *
+cdef void handles_after_fork() noexcept
+cdef int handle_set_attribute(Handle handle, object name, PyObject *value) except -1
+cdef int number_read(object value, double *out) except -1
 cdef double number_expect(object value, str where) except? -1.0
 cdef dict attributes_of(Handle handle)
 cdef int handle_adopt(Handle handle, node_id id) except -1
@@ -64,15 +66,16 @@ cdef inline bint is_value(object o) noexcept:
     return Py_TYPE(<void *> o) == value_type
 
 
+cdef inline bint is_handle(object o) noexcept:
+    """Tell a Value or an instance of a subclass."""
+    return Py_TYPE(<void *> o) == value_type or isinstance(o, Handle)
+
+
 cdef inline object handle_new(node_id id):
     """Make the handle of a node that has none, taking over the caller's count of it."""
-    cdef char *item
-    try:
-        item = <char *> pool_take()
-    except MemoryError:
-        node_drop(id)
-        raise
-    cdef HandleLayout *handle = <HandleLayout *> (item + GC_HEADER)
+    if unlikely(not pool_has_room()):
+        handles_make_room(id)
+    cdef HandleLayout *handle = <HandleLayout *> (<char *> pool_take() + GC_HEADER)
     (<Py_ssize_t *> handle)[0] = 0  # the cast to object below counts the first reference
     handle.id = id
     handle_slot(id)[0] = <PyObject *> handle

@@ -8,8 +8,8 @@ references or a subclass's state cannot be remade, so the node keeps it (PINNED)
 its only owner. The collector is shown a handle's attributes only when nothing else uses the node.
 """
 
-from fastgrad._arena cimport DEFERRED, FRESH, PINNED, arena_push_leaf, node_release
-from fastgrad._pool cimport pool, pool_give
+from fastgrad._arena cimport CLOSURE, DEFERRED, FRESH, PINNED, arena_push_leaf, node_release
+from fastgrad._pool cimport pool, pool_give, pool_refill
 
 cdef extern from "Python.h":
     """
@@ -33,6 +33,17 @@ cdef extern from "Python.h":
         Py_SET_REFCNT(o, 1);
     #endif
     }
+    /* A class statement wraps the slots of its base in calls of its methods; undo that. Patching an
+       operator of Value sets the wrapper again. */
+    static void slots_inherit(PyTypeObject *type, PyTypeObject *base) {
+        void **to = (void **) type->tp_as_number, **from = (void **) base->tp_as_number;
+        for (size_t i = 0; i < sizeof(PyNumberMethods) / sizeof(void *); i++)
+            if (from[i]) to[i] = from[i];
+        type->tp_repr = base->tp_repr;
+        type->tp_hash = base->tp_hash;
+        type->tp_richcompare = base->tp_richcompare;
+        type->tp_init = base->tp_init;
+    }
     static void *type_tp_init(PyTypeObject *type) { return (void *) type->tp_init; }
     static PyObject *type_call(PyObject *type, PyObject *args, PyObject *kwargs) {
         return PyType_Type.tp_call(type, args, kwargs);
@@ -43,8 +54,10 @@ cdef extern from "Python.h":
     bint type_is_real(PyTypeObject *type)
     bint type_is_integral(PyTypeObject *type)
     void object_revive(PyObject *o)
+    void slots_inherit(PyTypeObject *type, PyTypeObject *base)
     void *type_tp_init(PyTypeObject *type)
     object type_call(PyObject *type, tuple args, object kwargs)
+    unsigned long PyThread_get_thread_ident()
     bint PyFloat_Check(object o)
     bint PyFloat_CheckExact(PyObject *o)
     double PyFloat_AS_DOUBLE(PyObject *o)
@@ -60,6 +73,14 @@ cdef extern from "Python.h":
     void PyObject_ClearWeakRefs(PyObject *o)
     int PyObject_CallFinalizerFromDealloc(PyObject *o)
     Py_ssize_t PyDict_Size(PyObject *o)
+    PyObject *PyDict_GetItemString(PyObject *o, const char *key)
+    int PyDict_DelItemString(PyObject *o, const char *key)
+    bint PyFunction_Check(PyObject *o)
+    PyObject *PyFunction_GET_CLOSURE(PyObject *o)
+    Py_ssize_t PyTuple_GET_SIZE(PyObject *o)
+    PyObject *PyTuple_GET_ITEM(PyObject *o, Py_ssize_t i)
+    PyObject *PyCell_GET(PyObject *o)
+    bint PyComplex_Check(object o)
     Py_ssize_t Py_REFCNT(PyObject *o)
     void Py_INCREF(PyObject *o)
     void Py_DECREF(PyObject *o)
@@ -78,7 +99,6 @@ cdef extern from *:
         void (*tp_finalize)(PyObject *) noexcept
         PyObject *(*tp_alloc)(PyTypeObject *, Py_ssize_t) except NULL
         PyObject *(*tp_new)(PyTypeObject *, PyObject *, PyObject *) except NULL
-        int (*tp_setattro)(PyObject *, PyObject *, PyObject *) except -1
         PyObject *(*tp_vectorcall)(PyObject *, PyObject *const *, size_t, PyObject *) except NULL
         Py_ssize_t tp_dictoffset
         Py_ssize_t tp_basicsize
@@ -89,13 +109,20 @@ cdef enum:
     DRAIN_BUSY
 
 cdef int drain_state = DRAIN_IDLE
+cdef unsigned long drainer = 0  # the thread that drains
 cdef void *value_init = NULL  # tp_init as built: a patched __init__ must be called
 
 
 # Life -------------------------------------------------------------------------------------------------
 
-cdef object handle_create(node_id id):
-    return handle_new(id)
+cdef int handles_make_room(node_id id) except -1:
+    """Make room for a handle, or drop the node that it was for and raise."""
+    try:
+        pool_refill()
+    except MemoryError:
+        node_drop(id)
+        raise
+    return 0
 
 
 cdef object handle_of(node_id id):
@@ -116,18 +143,46 @@ cdef int handle_pin(Handle handle) except -1:
     return 0
 
 
+cdef void circle_break(HandleLayout *handle) noexcept:
+    """Drop a backward function that is all that holds its own node, as `out._backward = f` makes it.
+
+    The collector would find that too, but in a chain of such nodes one a pass. The function, its
+    closure and its cells must belong to nobody else, and the references to the handle be those
+    of these cells and the caller's.
+    """
+    cdef PyObject *function
+    cdef PyObject *closure
+    cdef PyObject *cell
+    cdef Py_ssize_t held = 1
+    cdef Py_ssize_t i
+    if handle.attributes == NULL or Py_REFCNT(handle.attributes) != 1:
+        return
+    function = PyDict_GetItemString(handle.attributes, "_backward")
+    if function == NULL or not PyFunction_Check(function) or Py_REFCNT(function) != 1:
+        return
+    closure = PyFunction_GET_CLOSURE(function)
+    if closure == NULL or Py_REFCNT(closure) != 1:
+        return
+    for i in range(PyTuple_GET_SIZE(closure)):
+        cell = PyTuple_GET_ITEM(closure, i)
+        if Py_REFCNT(cell) == 1 and PyCell_GET(cell) == <PyObject *> handle:
+            held += 1
+    if held == Py_REFCNT(<PyObject *> handle):
+        PyDict_DelItemString(handle.attributes, "_backward")
+
+
 cdef void handles_drain() noexcept:
     """Let go of the handles that their nodes no longer need to keep.
 
     This runs attribute destructors, hence arbitrary code; what that defers is taken up by this loop.
     """
-    global drain_state
+    global drain_state, drainer
     cdef node_id id
     cdef Node *node
     cdef HandleLayout *handle
     if drain_state == DRAIN_BUSY:
         return
-    drain_state = DRAIN_BUSY
+    drain_state, drainer = DRAIN_BUSY, PyThread_get_thread_ident()
     while arena.deferred:
         id = arena.deferred
         node = node_at(id)
@@ -137,8 +192,17 @@ cdef void handles_drain() noexcept:
         node.flags &= ~DEFERRED
         if node.count == 1:  # nobody has used it again in the meantime
             node.flags &= ~PINNED
+            if node.flags & CLOSURE:
+                circle_break(handle)
             Py_DECREF(<PyObject *> handle)
     drain_state = DRAIN_IDLE
+
+
+cdef void handles_after_fork() noexcept:
+    """Forget a drain that was going on in a thread that the child does not have."""
+    global drain_state
+    if drainer != PyThread_get_thread_ident():
+        drain_state = DRAIN_IDLE
 
 
 cdef void handle_dealloc(PyObject *o) noexcept:
@@ -263,6 +327,14 @@ cdef PyObject *value_vectorcall(
 
 # Attributes ---------------------------------------------------------------------------------------------
 
+cdef int handle_set_attribute(Handle handle, object name, PyObject *value) except -1:
+    """Set an attribute, or delete it with NULL."""
+    if value == NULL and name in ("data", "grad", "_backward"):
+        raise AttributeError(f"cannot delete {name!r} of a Value; set it instead")
+    PyObject_GenericSetAttr(<PyObject *> handle, <PyObject *> name, value)
+    return handle_track(handle)
+
+
 cdef int handle_track(Handle handle) except -1:
     """Show a handle to the cyclic collector, once it has attributes."""
     cdef PyObject *o = <PyObject *> handle
@@ -278,13 +350,6 @@ cdef dict attributes_of(Handle handle):
     return attributes
 
 
-cdef int handle_setattro(PyObject *o, PyObject *name, PyObject *value) except -1:
-    if value == NULL and <object> name in ("data", "grad", "_backward"):
-        raise AttributeError(f"cannot delete {<object> name!r} of a Value; set it instead")
-    PyObject_GenericSetAttr(o, name, value)
-    return handle_track(<Handle> <object> o)
-
-
 cdef int handle_adopt(Handle handle, node_id id) except -1:
     """Make a handle stand for another node, whose count the caller hands over."""
     cdef node_id before = handle.id
@@ -297,7 +362,7 @@ cdef int handle_adopt(Handle handle, node_id id) except -1:
 
 # Numbers ------------------------------------------------------------------------------------------------
 
-cdef Number number_read(object value, double *out) except *:
+cdef int number_read(object value, double *out) except -1:
     """Read a plain number: a float, an int, or a scalar that converts to one."""
     cdef PyTypeObject *type = Py_TYPE(<PyObject *> value)
     if PyFloat_CheckExact(<PyObject *> value):
@@ -309,7 +374,9 @@ cdef Number number_read(object value, double *out) except *:
     if PyFloat_Check(value):
         out[0] = PyFloat_AS_DOUBLE(<PyObject *> value)
         return A_FLOAT
-    if not type_is_real(type):
+    if not type_is_real(type) or PyComplex_Check(value):
+        return NOT_A_NUMBER
+    if getattr(getattr(value, "dtype", None), "kind", None) == "c":  # would lose its imaginary part
         return NOT_A_NUMBER
     if type_has_length(type):  # an array; one without dimensions passes
         try:
@@ -348,9 +415,11 @@ cdef int types_patch(object base, object value, bint first) except -1:
     global value_type, value_init
     cdef TypeSlots *slots = <TypeSlots *> <PyObject *> base
     if first:
-        slots.tp_new = handle_tp_new
-        slots.tp_setattro = handle_setattro
-        PyType_Modified(slots)
+        for cls in base.__mro__:
+            if cls is not object:
+                slots = <TypeSlots *> <PyObject *> cls
+                slots.tp_new = handle_tp_new
+                PyType_Modified(slots)
         return 0
     slots = <TypeSlots *> <PyObject *> value
     if slots.tp_basicsize != sizeof(HandleLayout) or slots.tp_dictoffset != ATTRIBUTES_OFFSET:
@@ -360,6 +429,7 @@ cdef int types_patch(object base, object value, bint first) except -1:
     slots.tp_clear = handle_clear
     slots.tp_free = handle_free
     slots.tp_vectorcall = value_vectorcall
+    slots_inherit(<PyTypeObject *> <PyObject *> value, <PyTypeObject *> <PyObject *> base)
     PyType_Modified(slots)
     Py_INCREF(<PyObject *> value)  # instances count on it
     value_type = <PyTypeObject *> <PyObject *> value

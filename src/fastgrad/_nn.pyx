@@ -15,7 +15,7 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport PyObject, PyTypeObject
 
 from fastgrad._arena cimport (
-    Block, Node, arena, arena_push, arena_push_leaf, block_describe, block_disown, block_give, block_new,
+    Block, FRESH, Node, arena, arena_push, arena_push_leaf, block_describe, block_disown, block_give, block_new,
     node_drop,
 )
 from fastgrad._engine cimport is_recording, leaf_hidden, somewhere_quiet
@@ -25,7 +25,7 @@ from fastgrad._handle cimport (
     number_read, value_type,
 )
 from fastgrad._ops cimport (
-    OP_GELU, OP_LEAKY_RELU, OP_RELU, OP_SIGMOID, OP_SOFTPLUS, OP_TANH, op_forward,
+    OP_GELU, OP_LEAF, OP_LEAKY_RELU, OP_RELU, OP_SIGMOID, OP_SOFTPLUS, OP_TANH, op_forward,
     op_has_parameter,
 )
 
@@ -173,22 +173,20 @@ cdef uint32_t weights_block(NeuronCore neuron, Py_ssize_t inputs) except? 0:
             tuple_items(<PyObject *> neuron.cells)[n] == <PyObject *> neuron.b) and not memcmp(
             list_items(<PyObject *> neuron.w), tuple_items(<PyObject *> neuron.cells), n * sizeof(PyObject *)):
         return neuron.block
-    for i in range(n):
-        if not is_value(<object> PyList_GET_ITEM(neuron.w, i)):
-            return 0
-    if not is_value(neuron.b):
+    cells = (*neuron.w, neuron.b)  # may run the collector and hence anything: look at cells only
+    if len(cells) != n + 1 or not all([is_value(cell) for cell in cells]):
         return 0
-    cells = (*neuron.w, neuron.b)
+    retired.append(neuron.cells)
     index = block_new(<uint32_t> n + 1)
     block = arena.blocks[index]
     for i in range(n + 1):
         block.ids[i] = (<Handle> cells[i]).id
+        if node_at(block.ids[i]).op == OP_LEAF:
+            node_at(block.ids[i]).flags &= ~FRESH  # no __init__ may give the handle another node
     block_describe(block)
     block.owned = 1
     if neuron.block:
         block_disown(neuron.block)
-    if neuron.cells is not None:
-        retired.append(neuron.cells)
     neuron.block, neuron.cells = index, cells
     return index
 
@@ -211,6 +209,9 @@ cdef uint32_t inputs_block(list inputs) except? 0:
     block.refs, block.size = 1, 0
     try:
         for i in range(n):
+            if i >= <uint32_t> PyList_GET_SIZE(inputs):  # __float__ of an earlier one has done that
+                usable = False
+                break
             x = inputs[i]
             if is_value(x):
                 id = (<Handle> x).id
@@ -258,6 +259,13 @@ cdef node_id neuron_push(NeuronCore neuron, uint32_t inputs, uint32_t weights) e
     return out
 
 
+cdef bint neuron_is_plain(object neuron) except -1:
+    """Tell whether calling this object would do what native code does."""
+    if slot_of_call(<PyObject *> neuron) != neuron_call:
+        return False
+    return not (<NeuronCore> neuron).curved or activation_is_ours((<NeuronCore> neuron).op)
+
+
 cdef uint32_t layer_push(list neurons, uint32_t inputs) except? 0:
     """Append a layer; give the block of its outputs, used once, by the caller; 0 if it is not plain.
 
@@ -267,25 +275,28 @@ cdef uint32_t layer_push(list neurons, uint32_t inputs) except? 0:
     cdef uint32_t i
     cdef uint32_t index
     cdef Py_ssize_t width = arena.blocks[inputs].size
-    cdef PyObject *o
     cdef Block *block
+    cdef NeuronCore neuron
     for i in range(n):
-        o = <PyObject *> PyList_GET_ITEM(neurons, i)
-        if slot_of_call(o) != neuron_call:
+        if i >= <uint32_t> PyList_GET_SIZE(neurons) or not neuron_is_plain(neurons[i]):
             return 0
-        if (<NeuronCore> o).curved and not activation_is_ours((<NeuronCore> o).op):
+        if not weights_block(<NeuronCore> neurons[i], width):
             return 0
-        if not weights_block(<NeuronCore> o, width):
-            return 0
-    if not n:
+    if not n or n != <uint32_t> PyList_GET_SIZE(neurons):
         return 0
+    for i in range(n):  # making blocks may have run anything; from here on nothing does
+        if not neuron_is_plain(neurons[i]):
+            return 0
+        neuron = neurons[i]
+        if not neuron.block or arena.blocks[neuron.block].size != width + 1:
+            return 0
     index = block_new(n)
     block = arena.blocks[index]
     block.refs, block.size = 1, 0
     try:
         for i in range(n):
-            o = <PyObject *> PyList_GET_ITEM(neurons, i)
-            block.ids[i] = neuron_push(<NeuronCore> o, inputs, (<NeuronCore> o).block)
+            neuron = neurons[i]
+            block.ids[i] = neuron_push(neuron, inputs, neuron.block)
             block.size = i + 1
     except BaseException:
         arena.block_bytes -= (n - block.size) * sizeof(node_id)
@@ -333,10 +344,10 @@ cpdef list call_layers(list layers, list inputs):
         finally:
             block_give(index)
             index = next
+            if arena.deferred:
+                handles_drain()
     if retired:
         retired.clear()
-    if arena.deferred:
-        handles_drain()
     return outputs_of(index) if index else None
 
 

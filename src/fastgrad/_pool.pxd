@@ -44,17 +44,16 @@ cdef Pool pool
 
 cdef int pool_refill() except -1
 cdef void pool_return(Slab *slab) noexcept
-cdef void *plain_take() except NULL
 cdef void plain_give(void *item) noexcept
 
 
-cdef inline void *pool_take() except NULL:
-    cdef void *item
-    if POOL_PLAIN:
-        return plain_take()
-    if not likely(pool.current.free != NULL):
-        pool_refill()
-    item = pool.current.free
+cdef inline bint pool_has_room() noexcept:
+    return pool.current.free != NULL
+
+
+cdef inline void *pool_take() noexcept:
+    """Take an item: ask pool_has_room() first, and call pool_refill() if there is none."""
+    cdef void *item = pool.current.free
     pool.current.free = (<void **> (<char *> item + pool.link))[0]
     pool.current.live += 1
     return item

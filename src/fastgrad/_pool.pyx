@@ -71,9 +71,21 @@ cdef int region_new() except -1:
     return 0
 
 
+cdef int plain_refill() except -1:
+    """Make one item the free one: for builds in which each has an allocation of its own."""
+    cdef void *item = PyMem_RawCalloc(1, pool.item)
+    if item == NULL:
+        raise MemoryError()
+    pool.prepare(item)
+    pool.current.free = item
+    return 0
+
+
 cdef int pool_refill() except -1:
     """Make a slab with room the current one."""
     cdef Slab *slab
+    if POOL_PLAIN:
+        return plain_refill()
     if pool.current.older == NULL:
         region_new()
     slab = pool.current.older
@@ -103,14 +115,6 @@ cdef void pool_return(Slab *slab) noexcept:
     PyMem_RawFree(region.memory)
     PyMem_RawFree(region)
     pool.bytes -= (REGION_SLABS + 1) * SLAB_BYTES
-
-
-cdef void *plain_take() except NULL:
-    cdef void *item = PyMem_RawCalloc(1, pool.item)
-    if item == NULL:
-        raise MemoryError()
-    pool.prepare(item)
-    return item
 
 
 cdef void plain_give(void *item) noexcept:

@@ -5,8 +5,9 @@ Layer: above _arena and _fused. Cimports them and _ops.
 
 from fastgrad._arena cimport node_id
 
-ctypedef int (*python_step)(node_id id) except -1
+ctypedef int (*python_step)(node_id id, int op) except -1  # op: OP_PYTHON or OP_CUSTOM
 
 cdef int sweep_reverse(node_id root, python_step step) except -1
 cdef int sweep_step(node_id id, python_step step) except -1
 cdef int sweep_zero(node_id root) except -1
+cdef void sweeps_forget() noexcept

@@ -12,9 +12,13 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from cpython.exc cimport PyErr_CheckSignals
 
+cdef extern from "config.h" nogil:
+    const uint32_t SAMPLES "CHUNK_SAMPLES"
+    void prefetch "FASTGRAD_PREFETCH" (void *address)
+
 from fastgrad._arena cimport (
-    BLOCK, Block, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, EXPANDED, Node, SWEPT,
-    arena, hidden_operand, likely, node_at, node_drop, node_id,
+    BLOCK, Block, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, DEPTH_LIMIT, EXPANDED,
+    Node, SWEPT, arena, chunk_filled, hidden_operand, ids_append, likely, node_at, node_drop, node_id,
     unlikely,
 )
 from fastgrad._fused cimport affine_expand
@@ -24,38 +28,40 @@ from fastgrad._ops cimport (
 )
 
 cdef enum:
-    DEPTH_LIMIT = 4
     REACHED_HIDDEN = 4      # shift from a sweep's bit to "only hidden nodes of it were reached"
     SIGNAL_INTERVAL = 65536  # nodes between looks at pending signals
+    AHEAD = 32               # nodes between fetching operands and using them
 
 ctypedef struct Sweep:
-    uint8_t bit
+    uint8_t bit          # 1 << depth
+    uint32_t depth
+    uint32_t owners      # length of arena.owners when it began
     int64_t pending
     python_step step
 
 
 cdef inline void reach(Sweep *sweep, node_id id, Node *node) noexcept:
     """Mark an operand; leaves carry all marks for good, so they are never waited for."""
-    sweep.pending += not node.mark & sweep.bit
+    sweep.pending += not node.mark & (sweep.bit | sweep.bit << REACHED_HIDDEN)
     node.mark |= sweep.bit
-    arena.marked[id >> CHUNK_SHIFT] |= sweep.bit
+    arena.marked[(id >> CHUNK_SHIFT) * DEPTH_LIMIT + sweep.depth] = 1
 
 
 # One node's step --------------------------------------------------------------------------------------
 
-cdef int raise_singular(Node *node) except -1:
-    text = op_singular_text(node.op).decode()
+cdef int raise_singular(Node *node, int op) except -1:
+    text = op_singular_text(op).decode()
     raise ZeroDivisionError(f"{text} (backward of Value(data={node.data!r}))")
 
 
-cdef inline int table_step(Node *node, Node *a, Node *b) except -1:
-    """Add a table operation's partials times its adjoint into its operands."""
+cdef inline int table_step(Node *node, int op, Node *a, Node *b) except -1:
+    """Add a table operation's partials times the adjoint into its operands."""
     cdef double da = 0.0
     cdef double db = 0.0
-    if unlikely(op_partials(node.op, a.data, b.data, node.data, &da, &db) != OP_OK):
-        raise_singular(node)
+    if unlikely(op_partials(op, a.data, b.data, node.data, &da, &db) != OP_OK):
+        raise_singular(node, op)
     a.grad += da * node.grad
-    if node.b and not op_has_parameter[node.op]:
+    if node.b and not op_has_parameter[op]:
         b.grad += db * node.grad
     return 0
 
@@ -83,23 +89,27 @@ cdef void affine_step(Sweep *sweep, Node *node) noexcept:
             w.grad += x.data * grad
             x.grad += w.data * grad
     node_at(ws.ids[n]).grad += grad
-    if not xs.leaves:
+    if not xs.leaves or arena.closures.n:
         for i in range(n):
             reach(sweep, xs.ids[i], node_at(xs.ids[i]))
-    if not ws.leaves:
+    if not ws.leaves or arena.closures.n:
         for i in range(n + 1):
             reach(sweep, ws.ids[i], node_at(ws.ids[i]))
 
 
-cdef int local_step(node_id id, python_step step) except -1:
-    """Run one node backwards without marking anything; fused nodes must be expanded."""
+cdef inline int rule_of(Node *node) noexcept:
+    """Give the opcode whose rule a sweep follows at a node."""
+    return OP_PYTHON if node.flags & CLOSURE else node.op
+
+
+cdef int local_step(node_id id, int op, python_step step) except -1:
+    """Run one node backwards by a given rule without marking anything; fused nodes must be expanded."""
     cdef Node *node = node_at(id)
     cdef Block *hidden
     cdef node_id a = node.a
     cdef node_id b = node.b
-    cdef int op = node.op
-    if op == OP_PYTHON or op == OP_CUSTOM or node.flags & CLOSURE:
-        return step(id)
+    if op == OP_PYTHON or op == OP_CUSTOM:
+        return step(id, op)
     if op == OP_LEAF:
         return 0
     if op == OP_AFFINE:
@@ -118,7 +128,7 @@ cdef int local_step(node_id id, python_step step) except -1:
         node_at(a).grad += node_at(b).data * node.grad
         node_at(b).grad += node_at(a).data * node.grad
     else:
-        table_step(node, node_at(a), node_at(b if b else a))
+        table_step(node, op, node_at(a), node_at(b if b else a))
     return 0
 
 
@@ -129,10 +139,11 @@ cdef inline node_id affine_partial_sum(Block *hidden) noexcept:
 
 
 cdef int sweep_step(node_id id, python_step step) except -1:
-    """Run one node backwards, as `v._backward()` does by hand."""
-    if node_at(id).op == OP_AFFINE:
+    """Run one node backwards by its own rule, whatever function has been set in its place."""
+    cdef Node *node = node_at(id)
+    if node.op == OP_AFFINE:
         affine_expand(id)
-    return local_step(id, step)
+    return local_step(id, node.flags >> 8 if node.op == OP_PYTHON else node.op, step)
 
 
 # Reaching operands without running --------------------------------------------------------------------
@@ -144,8 +155,15 @@ cdef void reach_block(Sweep *sweep, Block *block) noexcept:
 
 
 cdef void reach_operands(Sweep *sweep, Node *node) noexcept:
-    """Mark the operands of any node but a hidden one."""
-    if node.flags & BLOCK:
+    cdef Block *hidden
+    cdef node_id a
+    cdef node_id b
+    if node.op == OP_HIDDEN:
+        hidden = arena.blocks[node.a]
+        a, b = hidden_operand(hidden, node.b, 0), hidden_operand(hidden, node.b, 1)
+        reach(sweep, a, node_at(a))
+        reach(sweep, b, node_at(b))
+    elif node.flags & BLOCK:
         reach_block(sweep, arena.blocks[node.a])
     elif node.op == OP_AFFINE:
         reach_block(sweep, arena.blocks[node.a])
@@ -157,14 +175,17 @@ cdef void reach_operands(Sweep *sweep, Node *node) noexcept:
             reach(sweep, node.b, node_at(node.b))
 
 
-cdef void hidden_reach(Sweep *sweep, Node *node) noexcept:
+cdef int hidden_reach(Sweep *sweep, Node *node) except -1:
     """Have the owner of a hidden node met in its own turn; the hidden node keeps its mark."""
     cdef node_id owner = arena.blocks[node.a].owner
     cdef Node *fused = node_at(owner)
     cdef uint8_t both = sweep.bit | sweep.bit << REACHED_HIDDEN
     sweep.pending += not fused.mark & both
+    if not fused.mark & sweep.bit << REACHED_HIDDEN:
+        ids_append(&arena.owners, owner)  # no part of the graph: it must live until its turn
+        fused.count += 1
     fused.mark |= sweep.bit << REACHED_HIDDEN
-    arena.marked[owner >> CHUNK_SHIFT] |= sweep.bit
+    arena.marked[(owner >> CHUNK_SHIFT) * DEPTH_LIMIT + sweep.depth] = 1
 
 
 cdef int expanded_step(Sweep *sweep, node_id id, bint reached) except -1:
@@ -176,7 +197,7 @@ cdef int expanded_step(Sweep *sweep, node_id id, bint reached) except -1:
     cdef node_id b
     cdef uint32_t i = hidden.size
     if reached:
-        local_step(id, sweep.step)
+        local_step(id, rule_of(node), sweep.step)
         a = affine_partial_sum(hidden)
         node_at(hidden.ids[hidden.size - 1]).mark |= sweep.bit
         if hidden.size > 1:
@@ -189,7 +210,7 @@ cdef int expanded_step(Sweep *sweep, node_id id, bint reached) except -1:
         if not part.mark & sweep.bit:
             continue
         part.mark &= ~sweep.bit
-        local_step(hidden.ids[i], sweep.step)
+        local_step(hidden.ids[i], rule_of(part), sweep.step)
         a, b = hidden_operand(hidden, i, 0), hidden_operand(hidden, i, 1)
         if i % 2 == 0:
             reach(sweep, a, node_at(a))
@@ -211,8 +232,8 @@ cdef void sweep_abandon(Sweep *sweep) noexcept:
     cdef uint32_t c = arena.newest
     cdef uint32_t i
     while c:
-        arena.marked[c] &= keep
-        for i in range(CHUNK_NODES):
+        arena.marked[c * DEPTH_LIMIT + sweep.depth] = 0
+        for i in range(chunk_filled(c)):
             arena.base[c][i].mark &= keep
         c = arena.chunks[c].older
 
@@ -223,7 +244,7 @@ cdef inline int structure_visit(Sweep *sweep, node_id id, Node *node, bint reach
         node.mark |= sweep.bit
         hidden_reach(sweep, node)
     elif node.op != OP_AFFINE:
-        sweep.step(id)
+        sweep.step(id, node.op)
         reach_operands(sweep, node)
     elif node.flags & EXPANDED:
         expanded_step(sweep, id, reached)
@@ -235,76 +256,124 @@ cdef inline int structure_visit(Sweep *sweep, node_id id, Node *node, bint reach
     return 0
 
 
-cdef int walk(Sweep *sweep, node_id root) except -1:
-    """Visit every reached operation, newest first."""
+cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scattered) except -1:
+    """Visit the reached operations of a chunk, newest first, from a slot downwards.
+
+    `scattered`, known at compile time: operands lie far apart, so fetch them ahead and set marks
+    without branches, which would be mispredicted and wait for memory. Otherwise a branch is quicker.
+    """
     cdef uint8_t bit = sweep.bit
-    cdef uint8_t hidden_bit = bit << REACHED_HIDDEN
-    cdef uint32_t c = root >> CHUNK_SHIFT
-    cdef int64_t budget = SIGNAL_INTERVAL
+    cdef uint8_t either = bit | bit << REACHED_HIDDEN
     cdef Node **base = arena.base
-    cdef uint8_t *marked = arena.marked
-    cdef int64_t pending = 1
-    cdef Node *nodes
-    cdef Node *node = node_at(root)
+    cdef uint8_t *marked = arena.marked + sweep.depth
+    cdef int64_t pending = sweep.pending
+    cdef Node *nodes = base[c]
+    cdef Node *node = nodes + slot
+    cdef Node *carried = NULL  # written last: if it comes next, its adjoint need not go through memory
+    cdef double carry = 0.0
+    cdef double one = 1.0
+    cdef double grad
+    cdef double *da
+    cdef double *db
+    cdef size_t is_mul
     cdef Node *a
     cdef Node *b
-    cdef double grad
+    cdef node_id ia
+    cdef node_id ib
+    cdef node_id id
     cdef uint8_t mark
-    node.mark |= bit
-    marked[c] |= bit
+    while pending and node >= nodes:
+        mark = node.mark
+        if not mark & either:
+            node -= 1
+            continue
+        node.mark = mark & ~either
+        pending -= 1
+        if likely(node.op > OP_HIDDEN):
+            ia, ib = node.a, node.b
+            if scattered and node - nodes >= AHEAD:
+                prefetch(base[(node - AHEAD).a >> CHUNK_SHIFT] + ((node - AHEAD).a & CHUNK_MASK))
+                prefetch(base[(node - AHEAD).b >> CHUNK_SHIFT] + ((node - AHEAD).b & CHUNK_MASK))
+            grad = carry if node == carried else node.grad
+            a = base[ia >> CHUNK_SHIFT] + (ia & CHUNK_MASK)
+            if scattered or not a.mark & either:
+                pending += not a.mark & either
+                a.mark |= bit
+                marked[(ia >> CHUNK_SHIFT) * DEPTH_LIMIT] = 1
+            b = a
+            if likely(ib != 0):
+                b = base[ib >> CHUNK_SHIFT] + (ib & CHUNK_MASK)
+                if scattered or not b.mark & either:
+                    pending += not b.mark & either
+                    b.mark |= bit
+                    marked[(ib >> CHUNK_SHIFT) * DEPTH_LIMIT] = 1
+            # b first: where both are one node, the last sum is the one to carry
+            carried = a
+            if scattered and node.op <= OP_MUL:  # as likely one as the other: select, do not branch
+                is_mul = <size_t> 0 - (node.op == OP_MUL)
+                da = <double *> (<size_t> &b.data & is_mul | <size_t> &one & ~is_mul)
+                db = <double *> (<size_t> &a.data & is_mul | <size_t> &one & ~is_mul)
+                b.grad += db[0] * grad
+                a.grad = carry = a.grad + da[0] * grad
+            elif node.op == OP_ADD:
+                b.grad += grad
+                a.grad = carry = a.grad + grad
+            elif node.op == OP_MUL:
+                b.grad += a.data * grad
+                a.grad = carry = a.grad + b.data * grad
+            else:
+                carried = NULL
+                table_step(node, node.op, a, b)
+        else:
+            carried = NULL
+            sweep.pending = pending
+            id = <node_id> (c << CHUNK_SHIFT | (node - nodes))
+            structure_visit(sweep, id, node, mark & bit)
+            pending = sweep.pending
+            base = arena.base  # a callback may have moved them
+            marked = arena.marked + sweep.depth
+        node -= 1
+    sweep.pending = pending
+    return 0
+
+
+cdef bint is_scattered(uint32_t c) noexcept:
+    """Tell by a few samples whether operands lie in other chunks than their users."""
+    cdef Node *node = arena.base[c]
+    cdef uint32_t far = 0
+    cdef uint32_t i
+    for i in range(SAMPLES):
+        if node.op > OP_HIDDEN and node.b >> CHUNK_SHIFT != c and node.b and (
+                node_at(node.b).op != OP_LEAF):
+            far += 1
+        node += CHUNK_NODES // SAMPLES
+    return far > SAMPLES // 8
+
+
+cdef int walk(Sweep *sweep, node_id root) except -1:
+    """Visit every reached operation, newest first."""
+    cdef uint32_t c = root >> CHUNK_SHIFT
+    cdef uint32_t slot = root & CHUNK_MASK
+    cdef int64_t budget = SIGNAL_INTERVAL
+    sweep.pending = 1
+    node_at(root).mark |= sweep.bit
+    arena.marked[c * DEPTH_LIMIT + sweep.depth] = 1
     while True:
-        if marked[c] & bit:
-            nodes = base[c]
-            while pending and node >= nodes:
-                mark = node.mark
-                if not mark & (bit | hidden_bit):
-                    node -= 1
-                    continue
-                node.mark = mark & ~(bit | hidden_bit)
-                pending -= 1
-                if likely(node.op > OP_HIDDEN):
-                    a = base[node.a >> CHUNK_SHIFT] + (node.a & CHUNK_MASK)
-                    grad = node.grad
-                    pending += not a.mark & bit
-                    a.mark |= bit
-                    marked[node.a >> CHUNK_SHIFT] |= bit
-                    if node.op == OP_ADD or node.op == OP_MUL:
-                        b = base[node.b >> CHUNK_SHIFT] + (node.b & CHUNK_MASK)
-                        pending += not b.mark & bit
-                        b.mark |= bit
-                        marked[node.b >> CHUNK_SHIFT] |= bit
-                        if node.op == OP_ADD:
-                            a.grad += grad
-                            b.grad += grad
-                        else:
-                            a.grad += b.data * grad
-                            b.grad += a.data * grad
-                    else:
-                        b = a
-                        if node.b:
-                            b = base[node.b >> CHUNK_SHIFT] + (node.b & CHUNK_MASK)
-                            pending += not b.mark & bit
-                            b.mark |= bit
-                            marked[node.b >> CHUNK_SHIFT] |= bit
-                        table_step(node, a, b)
-                else:
-                    sweep.pending = pending
-                    structure_visit(sweep, <node_id> (c << CHUNK_SHIFT | (node - nodes)), node, mark & bit)
-                    pending = sweep.pending
-                    base, marked = arena.base, arena.marked  # a callback may have moved them
-                node -= 1
-            marked[c] &= ~bit
+        if arena.marked[c * DEPTH_LIMIT + sweep.depth]:
+            if slot == CHUNK_MASK and is_scattered(c):
+                walk_chunk(sweep, c, slot, True)
+            else:
+                walk_chunk(sweep, c, slot, False)
+            arena.marked[c * DEPTH_LIMIT + sweep.depth] = 0
             budget -= CHUNK_NODES
-        if not pending:
+        if not sweep.pending:
             return 0
         if budget <= 0:
             budget = SIGNAL_INTERVAL
             PyErr_CheckSignals()
-            base, marked = arena.base, arena.marked
-        c = arena.chunks[c].older
+        c, slot = arena.chunks[c].older, CHUNK_MASK
         if not c:  # what still is pending are leaves with a backward function
             return 0
-        node = base[c] + CHUNK_MASK
 
 
 cdef void zero_block(Block *block) noexcept:
@@ -315,8 +384,13 @@ cdef void zero_block(Block *block) noexcept:
 
 cdef void zero(Node *node) noexcept:
     """Clear the adjoints of a node and of its operands, which may be leaves and get no visit."""
+    cdef Block *hidden
     node.grad = 0.0
-    if node.flags & BLOCK:
+    if node.op == OP_HIDDEN:
+        hidden = arena.blocks[node.a]
+        node_at(hidden_operand(hidden, node.b, 0)).grad = 0.0
+        node_at(hidden_operand(hidden, node.b, 1)).grad = 0.0
+    elif node.flags & BLOCK:
         zero_block(arena.blocks[node.a])
     elif node.op == OP_AFFINE:
         zero_block(arena.blocks[node.a])
@@ -345,29 +419,30 @@ cdef int visit_reached(Sweep *sweep, node_id root, Purpose purpose) except -1:
     cdef uint32_t c = root >> CHUNK_SHIFT
     cdef Node *node = node_at(root)
     cdef node_id id
+    cdef int64_t budget = SIGNAL_INTERVAL
     cdef uint8_t mark
     sweep.pending = 1
     node.mark |= bit
-    arena.marked[c] |= bit
+    arena.marked[c * DEPTH_LIMIT + sweep.depth] = 1
     while True:
-        if arena.marked[c] & bit:
+        if arena.marked[c * DEPTH_LIMIT + sweep.depth]:
             while sweep.pending and node >= arena.base[c]:
                 mark = node.mark
                 node.mark = mark & ~(bit | bit << REACHED_HIDDEN)
                 if mark & (bit | bit << REACHED_HIDDEN):
                     sweep.pending -= 1
-                    if node.op == OP_HIDDEN:
-                        hidden_reach(sweep, node)
-                    elif purpose == ZERO:
+                    id = <node_id> (c << CHUNK_SHIFT | (node - arena.base[c]))
+                    if purpose == ZERO:
                         zero(node)
-                        reach_operands(sweep, node)
-                    else:
-                        id = <node_id> (c << CHUNK_SHIFT | (node - arena.base[c]))
-                        if node.op == OP_AFFINE and (purpose == EXPAND_ALL or node.flags & SWEPT):
-                            affine_expand(id)
-                        reach_operands(sweep, node)
+                    elif node.op == OP_AFFINE and (purpose == EXPAND_ALL or node.flags & SWEPT):
+                        affine_expand(id)
+                    reach_operands(sweep, node)
                 node -= 1
-            arena.marked[c] &= ~bit
+            arena.marked[c * DEPTH_LIMIT + sweep.depth] = 0
+            budget -= CHUNK_NODES
+            if budget <= 0:
+                budget = SIGNAL_INTERVAL
+                PyErr_CheckSignals()
         if not sweep.pending:
             return 0
         c = arena.chunks[c].older
@@ -376,27 +451,41 @@ cdef int visit_reached(Sweep *sweep, node_id root, Purpose purpose) except -1:
         node = arena.base[c] + CHUNK_MASK
 
 
-cdef uint8_t sweep_bit() except 0:
-    """Give the bit of the marks that is free for one more sweep."""
+cdef int sweep_open(Sweep *sweep, node_id root) except -1:
+    """Choose the marks for one more sweep; its graph will outlive it whatever a callback does."""
     if arena.depth == DEPTH_LIMIT:
         raise RecursionError(
             f"expected at most {DEPTH_LIMIT} calls of backward() inside each other, got another one; "
             "call backward() after the outer one has returned")
-    return 1 << arena.depth
+    sweep.bit = <uint8_t> (1 << arena.depth)
+    sweep.depth = arena.depth
+    sweep.owners = arena.owners.n
+    sweep.pending = 0
+    arena.depth += 1
+    node_at(root).count += 1
+    return 0
+
+
+cdef void sweep_close(Sweep *sweep, node_id root) noexcept:
+    arena.depth -= 1
+    while arena.owners.n > sweep.owners:
+        arena.owners.n -= 1
+        node_drop(arena.owners.ids[arena.owners.n])
+    node_drop(root)
 
 
 cdef int run_closures(Sweep *sweep) except -1:
     """Run the reached leaves that have a backward function: nothing depends on when."""
-    cdef uint32_t i = arena.n_closures
+    cdef uint32_t i = arena.closures.n
     cdef node_id id
     while i:
         i -= 1
-        if i >= arena.n_closures:  # a function has dropped some
+        if i >= arena.closures.n:  # a function has dropped some
             continue
-        id = arena.closures[i]
+        id = arena.closures.ids[i]
         if node_at(id).mark & sweep.bit:
             node_at(id).mark &= ~sweep.bit
-            sweep.step(id)
+            sweep.step(id, OP_PYTHON)
     return 0
 
 
@@ -411,40 +500,56 @@ cdef int sweep_reverse(node_id root, python_step step) except -1:
     cdef uint32_t i
     cdef Node *node = node_at(root)
     cdef bint leaf = node.op == OP_LEAF
-    sweep.bit = sweep_bit()
-    sweep.pending = 0
+    sweep_open(&sweep, root)
     sweep.step = step
-    arena.depth += 1
-    node.count += 1  # whatever a callback does, the graph outlives its sweep
     try:
-        if not leaf and (arena.swept or arena.depth > 1):
-            visit_reached(&sweep, root, EXPAND_ALL if arena.depth > 1 else EXPAND_SWEPT)
-        for i in range(arena.n_closures):
-            node_at(arena.closures[i]).mark &= ~sweep.bit
+        if not leaf and (arena.swept or sweep.depth):
+            visit_reached(&sweep, root, EXPAND_ALL if sweep.depth else EXPAND_SWEPT)
+        for i in range(arena.closures.n):
+            node_at(arena.closures.ids[i]).mark &= ~sweep.bit
         node.grad = 1.0
         if leaf:
             node.mark |= sweep.bit
         else:
             walk(&sweep, root)
-        if arena.n_closures:
+        if arena.closures.n:
             run_closures(&sweep)
     except BaseException:
         sweep_abandon(&sweep)
         raise
     finally:
-        for i in range(arena.n_closures):
-            node_at(arena.closures[i]).mark |= sweep.bit
-        arena.depth -= 1
-        node_drop(root)
+        for i in range(arena.closures.n):
+            node_at(arena.closures.ids[i]).mark |= sweep.bit
+        sweep_close(&sweep, root)
     return 0
 
 
 cdef int sweep_zero(node_id root) except -1:
     """Set the adjoints of a root and of all it depends on to zero."""
     cdef Sweep sweep
-    sweep.bit = sweep_bit()
-    sweep.pending = 0
     node_at(root).grad = 0.0
-    if node_at(root).op != OP_LEAF:
+    if node_at(root).op == OP_LEAF:
+        return 0
+    sweep_open(&sweep, root)
+    try:
         visit_reached(&sweep, root, ZERO)
+    except BaseException:
+        sweep_abandon(&sweep)
+        raise
+    finally:
+        sweep_close(&sweep, root)
     return 0
+
+
+cdef void sweeps_forget() noexcept:
+    """Abandon all sweeps in flight; their roots stay alive for good, which only a fork can want."""
+    cdef Sweep sweep
+    cdef uint32_t i
+    while arena.depth:
+        sweep.depth = arena.depth - 1
+        sweep.bit = <uint8_t> (1 << sweep.depth)
+        sweep_abandon(&sweep)
+        for i in range(arena.closures.n):
+            node_at(arena.closures.ids[i]).mark |= sweep.bit
+        arena.depth -= 1
+    arena.owners.n = 0

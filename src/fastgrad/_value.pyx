@@ -2,65 +2,140 @@
 
 Layer: above _engine, _sweep, _graph. Cimports them.
 
-Addition and multiplication of two plain Values have their own short path; all else is the engine's.
+Arithmetic on plain Values, floats and ints has a short path here; all else is the engine's.
 """
 
 from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE, PyObject
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint16_t, uint32_t
 
 from fastgrad._arena cimport (
-    BLOCK, Block, CLOSURE, FRESH, Node, SWEPT, arena, arena_push, arena_push_leaf, block_give,
-    closures_add, likely, node_id, unlikely,
+    BLOCK, Block, CLOSURE, FRESH, NUMBER, Node, SWEPT, arena, arena_has_room, arena_push,
+    arena_push_leaf, block_give,
+    closures_add, closures_remove, likely, node_id, unlikely,
 )
 from fastgrad._engine cimport (
     apply_binary, apply_parameter, apply_slowly, apply_unary, composite, custom_operations,
-    is_recording, negated, operand_take, operands_block, power, result_of, somewhere_quiet,
+    is_recording, leaf_hidden, negated, operand_keep, operand_take, operands_block, power, result_of, somewhere_quiet,
 )
 from fastgrad._fused cimport affine_expand
 from fastgrad._graph cimport node_copy, node_label, node_operands
 from fastgrad._handle cimport (
     Handle, HandleLayout, NOT_A_NUMBER, attributes_of, handle_adopt, handle_new, handle_of,
-    handle_slot, handles_drain, is_value, node_at, number_expect, number_read, types_patch,
+    handle_pin, handle_set_attribute, handle_slot, handles_after_fork, handles_drain, is_handle, is_value, node_at, number_expect, number_read, types_patch,
 )
 from fastgrad._ops cimport (
-    OP_ABS, OP_ADD, OP_AFFINE, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_PYTHON,
+    OP_ABS, OP_ADD, OP_AFFINE, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_OK,
+    OP_POW_NUMBER, OP_PYTHON, op_forward,
 )
-from fastgrad._sweep cimport sweep_reverse, sweep_step, sweep_zero
+from fastgrad._sweep cimport sweep_reverse, sweep_step, sweep_zero, sweeps_forget
 
 cdef extern from "Python.h":
+    bint PyFloat_CheckExact(object o)
+    double PyFloat_AS_DOUBLE(object o)
+    bint PyLong_CheckExact(object o)
+    double PyLong_AsDouble(object o) except? -1.0
     unsigned long PyThread_get_thread_ident()
 
 
 # The short path -----------------------------------------------------------------------------------
 
+cdef inline object push_two(int op, object a, object b, double y):
+    """Record an operation on two plain Values."""
+    cdef node_id id = arena_push(op, (<Handle> a).id, (<Handle> b).id, y)
+    node_at((<Handle> a).id).count += 1
+    node_at((<Handle> b).id).count += 1
+    return handle_new(id)
+
+
+cdef inline object push_number(int op, object a, double k, double y, int flags):
+    """Record an operation on a plain Value and a number; the caller has made sure of room."""
+    cdef node_id leaf = leaf_hidden(k)
+    cdef node_id id = arena_push(op, (<Handle> a).id, leaf, y)
+    node_at((<Handle> a).id).count += 1
+    node_at(id).flags = <uint16_t> flags
+    return handle_new(id)
+
+
+cdef inline bint is_simple(object a, object b, double *k) except -1:
+    """Tell a plain Value with a float or int beside it, in a moment when nothing is in the way."""
+    if not is_value(a) or somewhere_quiet or not arena_has_room(2):
+        return False
+    if PyFloat_CheckExact(b):
+        k[0] = PyFloat_AS_DOUBLE(b)
+        return True
+    if PyLong_CheckExact(b):
+        k[0] = PyLong_AsDouble(b)
+        return True
+    return False
+
+
 cdef inline object add(object a, object b):
-    cdef Node *na
-    cdef Node *nb
-    cdef node_id id
+    cdef double k = 0.0
     if likely(is_value(a) and is_value(b) and not somewhere_quiet):
-        na, nb = node_at((<Handle> a).id), node_at((<Handle> b).id)
-        id = arena_push(OP_ADD, (<Handle> a).id, (<Handle> b).id, na.data + nb.data)
-        na.count += 1
-        nb.count += 1
-        return handle_new(id)
-    if isinstance(a, Handle):
+        return push_two(OP_ADD, a, b, node_at((<Handle> a).id).data + node_at((<Handle> b).id).data)
+    if is_simple(a, b, &k):
+        return push_number(OP_ADD, a, k, node_at((<Handle> a).id).data + k, 0)
+    if is_simple(b, a, &k):  # a number on the left: micrograd's __radd__ is self + other
+        return push_number(OP_ADD, b, k, node_at((<Handle> b).id).data + k, 0)
+    if is_handle(a):
         return apply_slowly(a, b, OP_ADD, "+")
-    return apply_slowly(b, a, OP_ADD, "+")  # a number on the left: micrograd's __radd__ is self + other
+    return apply_slowly(b, a, OP_ADD, "+")
 
 
 cdef inline object mul(object a, object b):
-    cdef Node *na
-    cdef Node *nb
-    cdef node_id id
+    cdef double k = 0.0
     if likely(is_value(a) and is_value(b) and not somewhere_quiet):
-        na, nb = node_at((<Handle> a).id), node_at((<Handle> b).id)
-        id = arena_push(OP_MUL, (<Handle> a).id, (<Handle> b).id, na.data * nb.data)
-        na.count += 1
-        nb.count += 1
-        return handle_new(id)
-    if isinstance(a, Handle):
+        return push_two(OP_MUL, a, b, node_at((<Handle> a).id).data * node_at((<Handle> b).id).data)
+    if is_simple(a, b, &k):
+        return push_number(OP_MUL, a, k, node_at((<Handle> a).id).data * k, 0)
+    if is_simple(b, a, &k):
+        return push_number(OP_MUL, b, k, node_at((<Handle> b).id).data * k, 0)
+    if is_handle(a):
         return apply_slowly(a, b, OP_MUL, "*")
     return apply_slowly(b, a, OP_MUL, "*")
+
+
+cdef inline object sub(object a, object b):
+    cdef double k = 0.0
+    cdef double minus
+    cdef node_id id
+    if likely(is_value(a) and is_value(b) and not somewhere_quiet and arena_has_room(2)):
+        minus = node_at((<Handle> b).id).data * -1.0
+        id = leaf_hidden(-1.0)
+        id = arena_push(OP_MUL, (<Handle> b).id, id, minus)
+        node_at((<Handle> b).id).count += 1
+        handle_slot(id)[0] = NULL
+        id = arena_push(OP_ADD, (<Handle> a).id, id, node_at((<Handle> a).id).data + minus)
+        node_at((<Handle> a).id).count += 1
+        return handle_new(id)
+    if is_simple(a, b, &k) and k != 0.0:
+        return push_number(OP_ADD, a, -k, node_at((<Handle> a).id).data - k, 0)
+    return composite(a, b, False)
+
+
+cdef inline object div(object a, object b):
+    cdef double k = 0.0
+    cdef double inverse = 0.0
+    if is_simple(a, b, &k) and op_forward(OP_POW_NUMBER, k, -1.0, &inverse) == OP_OK:
+        return push_number(OP_MUL, a, inverse, node_at((<Handle> a).id).data * inverse, 0)
+    return composite(a, b, True)
+
+
+cdef inline object neg(object a):
+    cdef node_id id
+    if likely(is_value(a) and not somewhere_quiet and arena_has_room(1)):
+        return push_number(OP_MUL, a, -1.0, node_at((<Handle> a).id).data * -1.0, 0)
+    id = negated(operand_take(a))
+    operand_keep(a)
+    return result_of(id)
+
+
+cdef inline object pow_of(object a, object b):
+    cdef double k = 0.0
+    cdef double y = 0.0
+    if is_simple(a, b, &k) and op_forward(OP_POW_NUMBER, node_at((<Handle> a).id).data, k, &y) == OP_OK:
+        return push_number(OP_POW_NUMBER, a, k, y, NUMBER if PyLong_CheckExact(b) else 0)
+    return power(a, b)
 
 
 # Backward ------------------------------------------------------------------------------------------------------
@@ -68,16 +143,13 @@ cdef inline object mul(object a, object b):
 cdef unsigned long sweeper = 0  # the thread whose sweeps are in flight
 
 
-cdef int step_python(node_id id) except -1:
-    """Run the backward step of a node that has it in Python."""
-    cdef Node *node = node_at(id)
+cdef int step_python(node_id id, int op) except -1:
+    """Run a backward step that is written in Python."""
     cdef PyObject *o = handle_slot(id)[0]
-    cdef Handle handle
-    if node.op == OP_CUSTOM:
-        return step_custom(node)
+    if op == OP_CUSTOM:
+        return step_custom(node_at(id))
     if o == NULL:  # no handle, no attributes: Value(data, operands) whose function was never set
         return 0
-    handle = <Handle> <object> o
     attributes = <object> (<HandleLayout *> o).attributes if (<HandleLayout *> o).attributes != NULL else {}
     if "_backward" in attributes:
         attributes["_backward"]()
@@ -110,6 +182,13 @@ cdef int wait_for_turn() except -1:
     return 0
 
 
+def after_fork():
+    """Clean up in a child after another thread's sweep, which the child does not continue."""
+    if arena.depth and sweeper != PyThread_get_thread_ident():
+        sweeps_forget()
+    handles_after_fork()
+
+
 cdef class Step:
     """The backward step of one node: `v._backward()` adds into the operands' grads."""
 
@@ -122,6 +201,13 @@ cdef class Step:
         wait_for_turn()
         sweep_step(self.handle.id, step_python)
 
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        from copy import deepcopy
+        return Step(deepcopy(self.handle, memo))
+
 
 # Value -----------------------------------------------------------------------------------------------------------
 
@@ -133,7 +219,7 @@ cdef class Core(Methods):
 
     def __init__(self, data, _children=(), _op="", label=None, **dialect):
         cdef double y = number_expect(data, "data of Value")
-        cdef Node *node = node_at(self.id)
+        cdef Node *node
         cdef uint32_t index
         cdef node_id id
         for name in dialect:  # what other micrograds call their second and third argument
@@ -147,6 +233,9 @@ cdef class Core(Methods):
         if not isinstance(_op, str):
             raise TypeError(f"expected a str, got {type(_op).__name__} {_op!r:.80} (_op of Value)")
         _children = tuple(dict.fromkeys(_children))
+        if any([child is self for child in _children]):
+            raise TypeError("expected other Values as operands, got the new Value itself")
+        node = node_at(self.id)  # only now: reading the arguments may have run anything
         if not node.flags & FRESH and (node.op != OP_LEAF or _children):
             raise TypeError(
                 "expected a new Value, got one that is initialised already; make another Value instead")
@@ -171,9 +260,11 @@ cdef class Core(Methods):
         if arena.deferred:
             handles_drain()
 
-    @property
-    def __dict__(self):
-        return attributes_of(self)
+    def __setattr__(self, name, value):
+        handle_set_attribute(self, name, <PyObject *> value)
+
+    def __delattr__(self, name):
+        handle_set_attribute(self, name, NULL)
 
     @property
     def data(self):
@@ -199,7 +290,11 @@ cdef class Core(Methods):
     @property
     def _prev(self):
         """The operands, a new set of Values."""
-        return {handle_of(id) for id in node_operands(self.id)}
+        cdef set operands = {handle_of(id) for id in node_operands(self.id)}
+        for operand in operands:  # programs tell nodes apart by id(): from now on these handles stay
+            if node_at((<Handle> operand).id).count > 1:
+                handle_pin(<Handle> operand)
+        return operands
 
     @_prev.setter
     def _prev(self, operands):
@@ -226,17 +321,22 @@ cdef class Core(Methods):
     @_backward.setter
     def _backward(self, function):
         cdef Node *node = node_at(self.id)
-        if node.op == OP_AFFINE or node.op == OP_HIDDEN:
-            if node.op == OP_AFFINE:
-                affine_expand(self.id)
-            node.flags |= CLOSURE
-        elif node.op == OP_LEAF:
-            if not node.flags & CLOSURE:
-                closures_add(self.id)
-        elif node.op != OP_PYTHON:
+        if node.op == OP_AFFINE:
+            affine_expand(self.id)
+        if node.op == OP_LEAF and not node.flags & CLOSURE:
+            closures_add(self.id)
+            node.flags &= ~CLOSURE
+            try:
+                attributes_of(self)["_backward"] = function
+            except BaseException:
+                closures_remove(self.id)
+                raise
+        else:
+            attributes_of(self)["_backward"] = function
+        if node.op > OP_HIDDEN or node.op == OP_CUSTOM:  # its own rule stays on record
             node.flags = (node.flags & 0xFF) | node.op << 8
             node.op = OP_PYTHON
-        attributes_of(self)["_backward"] = function
+        node.flags |= CLOSURE
 
     def backward(self):
         """Add the derivative of this node by each node it depends on into that node's grad.
@@ -258,9 +358,11 @@ cdef class Core(Methods):
         Calls from several threads take turns.
         """
         wait_for_turn()
-        sweep_reverse(self.id, step_python)
-        if unlikely(arena.deferred != 0):
-            handles_drain()
+        try:
+            sweep_reverse(self.id, step_python)
+        finally:
+            if unlikely(arena.deferred != 0):
+                handles_drain()
 
     def zero_grad(self, graph=False):
         """Set grad to 0: this node's, or with ``graph=True`` that of all it depends on too."""
@@ -278,21 +380,21 @@ cdef class Core(Methods):
         return add(a, b)
 
     def __sub__(a, b):
-        return composite(a, b, False)
+        return sub(a, b)
 
     def __mul__(a, b):
         return mul(a, b)
 
     def __truediv__(a, b):
-        return composite(a, b, True)
+        return div(a, b)
 
     def __pow__(a, b, modulus):
         if modulus is not None:
             raise TypeError("pow() of a Value takes no modulus")
-        return power(a, b)
+        return pow_of(a, b)
 
     def __neg__(self):
-        return result_of(negated(operand_take(self)))
+        return neg(self)
 
     def __abs__(self):
         return apply_unary(self, OP_ABS)
@@ -344,6 +446,7 @@ cdef class Core(Methods):
 
     def __setstate__(self, state):
         data, grad, attributes = state
+        node_at(self.id).flags &= ~FRESH
         node_at(self.id).data = number_expect(data, "data of a pickled Value")
         node_at(self.id).grad = number_expect(grad, "grad of a pickled Value")
         attributes_of(self).update(attributes)
@@ -390,6 +493,10 @@ class Value(Core):
     __slots__ = ()
     __array_priority__ = -1.0  # lets NumPy's scalars defer to Value while arrays stay elementwise
     label = ""
+
+    @property
+    def __dict__(self):
+        return attributes_of(self)
 
 
 Value.__module__ = "fastgrad.engine"

@@ -1,0 +1,28 @@
+"""The workloads, for benchmarks: this tree's fastgrad/bench, whatever fastgrad is being timed.
+
+Layer: benchmarks.  May import: fastgrad/bench by its path, as the package `shared_bench`, so that
+no build is needed, and two builds run one code.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_PACKAGE = ROOT / "fastgrad" / "bench"
+
+if "shared_bench" not in sys.modules:
+    _spec = importlib.util.spec_from_file_location(
+        "shared_bench", _PACKAGE / "__init__.py", submodule_search_locations=[str(_PACKAGE)]
+    )
+    sys.modules["shared_bench"] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules["shared_bench"])
+
+from shared_bench import cases, gpt, measure, plain, workloads  # noqa: E402
+from shared_bench.cases import WORKLOADS, Case, Unsupported, eager_case  # noqa: E402
+from shared_bench.workloads import Library, moons  # noqa: E402
+
+__all__ = [
+    "ROOT", "WORKLOADS", "Case", "Library", "Unsupported", "cases", "eager_case", "gpt", "measure",
+    "moons", "plain", "workloads",
+]  # fmt: skip

@@ -1,0 +1,392 @@
+"""Each single allocation may fail: MemoryError comes out, and the arena is sound and usable.
+
+Layer: tests.  May import: fastgrad, pytest, the standard library.
+
+Oracles: `arena_check` and the number of live nodes after each failure; gradients known by hand.
+Each scenario runs in a process of its own: fresh, so that every kind of memory has to be asked for.
+"""
+
+import sys
+
+import pytest
+from programs import python
+
+from fastgrad.engine import build_info
+
+pytest.importorskip("_testcapi", reason="only CPython's own test module can make allocations fail")
+
+FAILING = """
+import copy, gc, sys
+import _testcapi
+from fastgrad import Value, arena_stats, no_grad
+from fastgrad._check import arena_check
+from fastgrad.nn import MLP, Layer, Neuron
+
+def live():
+    return arena_stats()["live_nodes"]
+
+class Special(Value):
+    pass
+
+class Forked(Value):
+    def __init__(self, data):
+        super().__init__(data)
+        self.extra = data
+
+a, b, c = Value(2.0), Value(3.0), Special(4.0)
+neuron = Neuron(3)
+for v, data in zip(neuron.parameters(), (1.0, 2.0, 3.0, 0.5)):
+    v.data = data
+
+def usable():
+    for v in (a, b, c, *neuron.parameters()):
+        v.grad = 0.0
+    x = Value(3.0)
+    y = x * x + 1
+    y.backward()
+    assert (y.data, x.grad, len(y._prev)) == (10.0, 6.0, 2)
+    y = neuron([x, 1.0, 2])
+    y.backward()
+    assert (y.data, neuron.w[0].grad) == (11.5, 3.0), (y, neuron.w)
+    for v in neuron.parameters():
+        v.grad = 0.0
+
+disguises = MemoryError  # what a MemoryError may have become on its way
+
+def attempt(k, prepare, act):
+    state = prepare()
+    failed = False
+    out = None
+    _testcapi.set_nomemory(k, k + 1)
+    try:
+        out = act(state)
+    except disguises:
+        failed = True
+    finally:
+        _testcapi.remove_mem_hooks()
+    wrong = arena_check()
+    assert wrong == [], (k, wrong)
+    if failed:
+        verify = globals().get("after_failure")
+        if verify:
+            verify(state)
+    elif out is not None:
+        out = None
+    return failed
+
+def each_failure(prepare, act, quiet=40):
+    usable()
+    gc.collect()
+    gc.disable()
+    before = live()
+    failures = successes = k = 0
+    while successes < quiet:  # some failures are swallowed, so one success proves nothing
+        failed = attempt(k, prepare, act)
+        failures += failed
+        successes = 0 if failed else successes + 1
+        gc.collect()
+        assert live() == before, (k, live(), before)
+        usable()
+        k += 1
+    print(failures)
+"""
+
+SCENARIOS = {
+    "leaves": """
+each_failure(lambda: None, lambda s: [Value(i) for i in range(5000)])
+""",
+    "operations": """
+def act(s):
+    y = a
+    for i in range(2500):
+        y = y * b + a
+    return y
+each_failure(lambda: None, act)
+""",
+    "handles": """
+each_failure(lambda: None, lambda s: [a * b for i in range(20_000)])
+""",
+    "composites": """
+def act(s):
+    return [(1 - a) / b, a / 3, 2 / (a - b), -a, a**2, 2**a, a**b, c * 2, c / a, c**2, -c,
+            a.relu(), b.leaky_relu(), a.hypot(2), c.tanh(), a.detach()]
+each_failure(lambda: None, act)
+""",
+    "operations that raise": """
+def act(s):
+    for wrong in (lambda: a / 0, lambda: (a - 2).log(), lambda: a + "1", lambda: (c - 4)**-1,
+                  lambda: c + None, lambda: Value(1, (c, 3)), lambda: Value("x")):
+        try:
+            wrong()
+        except (ArithmeticError, ValueError, TypeError):
+            pass
+each_failure(lambda: None, act)
+""",
+    "custom": """
+def act(s):
+    out = Value(5.0, (a, b, c), "mine", label="out")
+    def step():
+        a.grad += out.grad
+    out._backward = step
+    (out * 2).backward()
+    return out, out._prev
+each_failure(lambda: None, act)
+""",
+    "attributes": """
+def act(s):
+    y = a * b
+    y.label = "y"
+    y.other = [1]
+    vars(y)["third"] = 3
+    z = Forked(2.0) * y
+    del y
+    return [p for p in z._prev], z
+each_failure(lambda: None, act)
+""",
+    "setting a backward function": """
+def prepare():
+    y = a * b
+    return y, y + 1
+def act(s):
+    s[0]._backward = lambda: 1 / 0
+def after_failure(s):
+    s[1].backward()
+    assert (a.grad, b.grad) == (3.0, 2.0), "the native step is lost"
+    a.grad = b.grad = 0.0
+each_failure(prepare, act)
+""",
+    "a leaf's backward function": """
+def prepare():
+    x = Value(3.0)
+    return x, x * a
+def act(s):
+    s[0]._backward = lambda: None
+    return Value(1.0, (s[0],))
+def after_failure(s):
+    s[1].backward()
+    assert (s[0].grad, a.grad) == (2.0, 3.0)
+    a.grad = 0.0
+each_failure(prepare, act)
+""",
+    "backward": """
+def prepare():
+    y = a
+    for i in range(300):
+        y = (y * b).tanh() + a
+    return y
+each_failure(prepare, lambda y: y.backward())
+""",
+    "second backward of neurons": """
+def prepare():
+    h = [neuron([a, b, i]) for i in range(3)]
+    y = sum(h)
+    y.backward()
+    return y
+def after_failure(y):
+    y.zero_grad(graph=True)
+    for v in neuron.parameters():
+        v.grad = 0.0
+    a.grad = b.grad = 0.0
+    y.backward()
+    assert (a.grad, b.grad, neuron.b.grad) == (3.0, 6.0, 3.0), (a, b, neuron.b)
+def act(y):
+    y.backward()
+    y.backward()
+each_failure(prepare, act)
+""",
+    "nested sweeps": """
+def prepare():
+    inner = neuron([a, b, 1.0])
+    y = Value(1.0, (inner,))
+    y._backward = lambda: (inner * 2).backward()
+    return y
+each_failure(prepare, lambda y: (y.backward(), y.backward(), y.zero_grad(graph=True)))
+""",
+    "inspection": """
+def prepare():
+    return neuron([1.0, a, 2]) * 2
+def act(y):
+    seen = {y}
+    stack = [y]
+    while stack:
+        v = stack.pop()
+        repr(v), v._op
+        for p in v._prev:
+            if p not in seen:
+                seen.add(p)
+                stack.append(p)
+    return seen
+each_failure(prepare, act)
+""",
+    "hidden nodes": """
+def prepare():
+    y = neuron([a, b, 1.0])
+    (act,) = y._prev
+    return list(act._prev)[0] + list(act._prev)[1]
+def act(y):
+    z = [y * y for i in range(5000)]
+    z[-1].backward()
+    z[-1].zero_grad(graph=True)
+    return z
+each_failure(prepare, act)
+""",
+    "neurons": """
+def act(s):
+    n = Neuron(2)
+    l = Layer(2, 2)
+    out = [n([a, b]), *l([1.0, a]), *l([a, 2])]
+    sum(out).backward()
+    return out
+each_failure(lambda: None, act)
+""",
+    "edited neurons": """
+n = Neuron(2)
+first, second = list(n.w), [Value(5.0), Value(6.0)]
+def prepare():
+    n.w = list(first)
+    n([a, 1.0])
+    n.w = list(second)
+    n([a, 1.0])
+def act(s):
+    n.w[1] = first[1]
+    y = n([a, 1.0])
+    n.w = list(first)
+    return y, n([1.0, b])
+def after_failure(s):
+    prepare()  # as many blocks and references as at first
+prepare()
+each_failure(prepare, lambda s: (act(s), prepare()) and None)
+""",
+    "fallback of networks": """
+n = Neuron(2)
+n.w[0] = Special(1.0)
+l = Layer(2, 2)
+l.neurons[1].w[1] = Special(2.0)
+each_failure(lambda: None, lambda s: (n([a, 1.0]), l([1.0, c]), l([a, b])))
+""",
+    "networks": """
+m = MLP(2, [3, 2, 1])
+def act(s):
+    y = m([a, 1.0]) + m((0.5, b))
+    m.zero_grad()
+    y.backward()
+    return y, copy.deepcopy(m)([1, 2])
+each_failure(lambda: None, act)
+""",
+    "deepcopy": """
+def prepare():
+    out = Value(5.0, (a, b, c), "mine")
+    out._backward = lambda: None
+    out.note = ["note"]
+    h = neuron([a, c, 1.0])
+    h._prev
+    return (out * h + neuron([1.0, b, out]))**2
+def act(y):
+    return copy.deepcopy(y), copy.copy(y), copy.deepcopy(neuron)
+each_failure(prepare, act)
+""",
+    "pickle": """
+import pickle
+disguises = MemoryError, pickle.PicklingError, AttributeError
+s = Special(1.0)
+s.label = "s"
+__import__("__main__").Special = Special
+each_failure(lambda: None, lambda _: pickle.loads(pickle.dumps([s, a, neuron])))
+""",
+    "no_grad": """
+def act(s):
+    with no_grad():
+        y = a * b + neuron([1, a, 2]) + Value(1.0, (a,))
+        with no_grad():
+            y = y / 2
+    return y
+def after_failure(s):
+    assert len((a * b)._prev) == 2, "still quiet"
+each_failure(lambda: None, act)
+""",
+    "weak references": """
+import weakref
+def act(s):
+    y = a * b
+    r = weakref.ref(y, lambda r: None)
+    z = y + 1
+    del y
+    return r().data, z
+each_failure(lambda: None, act)
+""",
+    "functions": """
+from fastgrad import functional as F
+each_failure(lambda: None, lambda s: (F.exp(a), F.tanh(1.0), F.hypot(a, 1), F.leaky_relu(c)))
+""",
+    "custom operations": """
+from fastgrad import custom
+@custom("times")
+def times(x, y):
+    return x * y
+@times.partials
+def times(x, y, out):
+    return y, x
+def act(s):
+    y = times(a, times(b, 2.0)) + times(c, c)
+    y.backward()
+    return y, y._prev
+each_failure(lambda: None, act)
+""",
+    "zero_grad": """
+def prepare():
+    y = neuron([a, b, 1.0]) * 2
+    y.backward()
+    return y
+each_failure(prepare, lambda y: (y.zero_grad(graph=True), setattr(y, "grad", 2.0),
+                                 [setattr(p, "grad", 1.0) for p in y._prev]))
+""",
+}
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_allocation_may_fail(name, tmp_path):
+    process = python("-X", "faulthandler", "-c", FAILING + SCENARIOS[name], cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    failures = int(process.stdout)
+    assert failures == 0 if name == "backward" else failures > 0, "a sweep allocates nothing"
+
+
+LIMITED = """
+import resource
+from fastgrad import Value, arena_stats
+from fastgrad._check import arena_check
+x = Value(1.0)
+y = x
+with open("/proc/self/statm") as f:
+    mapped = int(f.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (mapped + (64 << 20), resource.RLIM_INFINITY))
+kept = []
+for keep in (False, True):
+    n = 0
+    try:
+        while n < 10_000_000:
+            y = y + x
+            n += 1
+            if keep:
+                kept.append(y)
+    except MemoryError:
+        pass
+    assert 100_000 < n < 10_000_000, n
+    y.backward()
+    assert x.grad == y.data, (x, y)
+    y.zero_grad(graph=True)
+    y = x
+    kept = []
+    assert arena_stats()["live_nodes"] == 1
+    assert arena_check() == []
+print("survived")
+"""
+
+
+@pytest.mark.wide
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS and /proc")
+@pytest.mark.skipif("sanitize" in build_info()["variant"], reason="maps terabytes of its own")
+def test_a_process_survives_its_memory_limit(tmp_path):
+    process = python("-c", LIMITED, cwd=tmp_path)
+    assert (process.stdout, process.stderr) == ("survived\n", "")

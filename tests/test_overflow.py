@@ -1,0 +1,184 @@
+"""Too many nodes, blocks or operands give OverflowError, never a wrong node.
+
+Layer: tests.  May import: fastgrad, pytest.
+
+Oracles: `arena_check`; data and gradients of what was alive before the ids ran out. Only builds
+with narrow ids get there: `make test-narrow`, `make test-release-id16`.
+"""
+
+import copy
+import gc
+
+import pytest
+
+from fastgrad import Value, _check, arena_stats
+from fastgrad.engine import build_info
+from fastgrad.nn import Layer, Neuron
+
+INFO = build_info()
+pytestmark = pytest.mark.skipif(INFO["id_bits"] == 32, reason="2**32 nodes are out of reach")
+IDS = 1 << INFO["id_bits"]
+FEW = IDS - 4 * INFO["chunk_nodes"]  # ids that are surely free when nothing else is alive
+CHECKED = IDS <= 1 << 8  # looking at each node is quick
+
+
+@pytest.fixture(autouse=True)
+def sound():
+    gc.collect()
+    before = arena_stats()["live_nodes"]
+    yield
+    gc.collect()
+    assert _check.arena_check() == []
+    assert arena_stats()["live_nodes"] <= before
+
+
+def until_overflow(make):
+    """Make and hold results until the ids run out."""
+    made = []
+
+    def go_on():
+        while len(made) <= IDS:
+            made.append(make())
+
+    with pytest.raises(OverflowError, match=r"expected at most .* alive at once"):
+        go_on()
+    return made
+
+
+def usable():
+    x = Value(3.0)
+    y = x * x + 1
+    y.backward()
+    return (y.data, x.grad) == (10.0, 6.0)
+
+
+def test_leaves_run_out():
+    made = until_overflow(lambda: Value(1.0))
+    assert FEW - 2 * INFO["chunk_nodes"] < len(made) < IDS
+    assert len(set(map(id, made))) == len(made)
+    made[7].data = 5.0
+    assert [v.data for v in made].count(1.0) == len(made) - 1, "each has a slot of its own"
+    del made[10:]
+    assert usable()
+
+
+def test_operations_run_out():
+    x = Value(2.0)
+    values = [x]
+    made = until_overflow(lambda: values.append(values[-1] + x) or values[-1])
+    n = len(made)
+    assert n > FEW // 2
+    assert values[-1].data == 2.0 * (n + 1)
+    values[-1].backward()
+    assert x.grad == n + 1.0
+    if CHECKED:
+        assert _check.arena_check() == []
+    values.clear()
+    made.clear()
+    assert usable()
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda x: x - 1,
+        lambda x: 1 - x,
+        lambda x: x / 3,
+        lambda x: 3 / x,
+        lambda x: -x,
+        lambda x: x**2,
+        lambda x: 2**x,
+        lambda x: x.relu(),
+        lambda x: x.leaky_relu(),
+        lambda x: Value(1.0, (x,), "custom"),
+        lambda x: x.detach(),
+        lambda x: x.hypot(2.0),
+        copy.copy,
+    ],
+)
+def test_composites_leave_nothing_half_made(operation):
+    x = Value(2.0)
+    made = until_overflow(lambda: operation(x))
+    if CHECKED:
+        assert _check.arena_check() == []
+    nodes = arena_stats()["live_nodes"]
+    for _ in range(3):
+        with pytest.raises(OverflowError):
+            operation(x)
+        assert arena_stats()["live_nodes"] == nodes, "what failed holds nothing"
+    assert all(v.data == made[0].data for v in made)
+    made.clear()
+    assert usable()
+
+
+def test_neurons_run_out():
+    neuron, layer = Neuron(3), Layer(2, 2)
+    x = Value(1.0)
+    made = until_overflow(lambda: [neuron([x, 2, 3]), layer([1, x])])
+    assert all(m[0].data == made[0][0].data for m in made)
+    made[-1][0].backward()
+    del made[: len(made) // 2]
+    made[-1][0].backward()
+    made.clear()
+    assert usable()
+
+
+def test_expansion_of_a_neuron_runs_out():
+    neuron = Neuron(3, nonlin=False)
+    x = Value(1.0)
+    y = neuron([x, x, x])
+    made = until_overflow(lambda: Value(0.0) + x)
+    with pytest.raises(OverflowError):
+        y._prev  # noqa: B018
+    y.backward()
+    grad = x.grad
+    with pytest.raises(OverflowError):
+        y.backward()  # a second one needs the nodes inside
+    if CHECKED:
+        assert _check.arena_check() == []
+    made.clear()
+    y.zero_grad(graph=True)
+    y.backward()
+    assert x.grad == grad
+    assert len(y._prev) == 2
+
+
+def test_deepcopy_runs_out():
+    x = Value(1.0)
+    y = x
+    for _ in range(min(FEW // 2, 200)):
+        y = y + x
+    made = until_overflow(lambda: Value(0.0))
+    del made[-3:]
+    nodes = arena_stats()["live_nodes"]
+    with pytest.raises(OverflowError):
+        copy.deepcopy(y)
+    gc.collect()
+    assert arena_stats()["live_nodes"] == nodes
+    made.clear()
+    twin = copy.deepcopy(y)
+    twin.backward()
+    assert (twin.data, x.grad) == (y.data, 0.0)
+
+
+def test_blocks_run_out():
+    """Blocks of operands have a limit of their own, which freed blocks count against no more."""
+    x, y = Value(1.0), Value(2.0)
+    for _ in range(3):
+        made = until_overflow(lambda: Value(3.0, (x, y)))
+        made[-1]._backward = lambda: None
+        made[-1].backward()
+        made.clear()
+    assert usable()
+
+
+def test_too_many_operands():
+    values = until_overflow(lambda: Value(1.0))
+    del values[-2 * INFO["chunk_nodes"] :]
+    out = Value(1.0, values)
+    assert len(out._prev) == len(values)
+    (out * 2).backward()
+    assert out.grad == 2.0
+    del out
+    values.clear()
+    assert usable()

@@ -1,0 +1,320 @@
+"""Random programs: graphs of 5 to 500 nodes with shared operands, dead branches, fused neurons.
+
+Layer: tests.  May import: fastgrad, hypothesis, micrograd, pytest.
+Oracles: micrograd, for the bits of values; `Reference` below, which sweeps in reverse order of
+creation, for the bits of gradients, and for how far micrograd's own order may take them apart.
+"""
+
+import random
+import struct
+import sys
+from typing import ClassVar
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from reference import OURS, THEIRS
+
+from fastgrad import nn
+
+pytestmark = pytest.mark.usefixtures("sound_arena")
+EPSILON = sys.float_info.epsilon
+
+
+# -- the reference: micrograd, with a fixed order --------------------------------------------------
+
+
+class Reference:
+    """What micrograd does, in Python floats; backward() goes in reverse order of creation.
+
+    `size` is the adjoint computed from absolute values: a sum of the same terms in any other order
+    differs by a few units in the last place of it, at most.
+    """
+
+    tape: ClassVar[list] = []
+
+    def __init__(self, data, *edges):
+        self.data, self.grad, self.size = float(data), 0.0, 0.0
+        self.edges = edges  # operand, and the partial as a function of nothing: it is read late
+        self.order, self.at = self.tape, len(self.tape)
+        self.tape.append(self)
+
+    def of(self, x):
+        return x if isinstance(x, Reference) else type(self)(x)
+
+    def __add__(self, other):
+        other = self.of(other)
+        return type(self)(self.data + other.data, (self, lambda: 1.0), (other, lambda: 1.0))
+
+    def __mul__(self, other):
+        other = self.of(other)
+        y = self.data * other.data
+        return type(self)(y, (self, lambda: other.data), (other, lambda: self.data))
+
+    def __pow__(self, k):
+        return type(self)(self.data**k, (self, lambda: k * self.data ** (k - 1) if k else 0.0))
+
+    def relu(self):
+        out = type(self)(0.0 if self.data < 0 else self.data)
+        out.edges = ((self, lambda: float(out.data > 0)),)
+        return out
+
+    def __neg__(self):
+        return self * -1
+
+    def __sub__(self, other):
+        return self + (-other)
+
+    def __rsub__(self, other):
+        return (-self) + other
+
+    def __truediv__(self, other):
+        return self * other**-1
+
+    def __rtruediv__(self, other):
+        return self**-1 * other
+
+    def __radd__(self, other):
+        return self + other
+
+    def __rmul__(self, other):
+        return self * other
+
+    def backward(self):
+        self.grad = self.size = 1.0
+        reached = {self.at}
+        for node in reversed(self.order[: self.at + 1]):
+            if node.at in reached:
+                for operand, partial in node.edges:
+                    slope = partial()
+                    operand.grad += slope * node.grad
+                    operand.size += abs(slope) * node.size
+                    reached.add(operand.at)
+
+
+# -- programs --------------------------------------------------------------------------------------
+
+NUMBERS = (2, -1, 0.5, -3.25, 0.1, 1, True, -0.7, 0, 1.3)
+POWERS = (2, 3, -1, 0.5, 2.0, -2, 1.5, 1, 0, -0.5, True)
+
+
+def tamed(x):
+    """Keep numbers in a range in which neither overflow nor infinite slopes come up."""
+    return x * 0.0009765625 if abs(x.data) > 100 else x
+
+
+def away_from_zero(x):
+    return x if x.data > 0.1 else x * x + 1
+
+
+def neuron_of(V, weights, inputs, nonlin):
+    """Apply a neuron; return its output and its parameters."""
+    *ws, b = [V(w) for w in weights]
+    if V is OURS:
+        neuron = nn.Neuron(len(ws), nonlin=nonlin)
+        neuron.w, neuron.b = ws, b
+        return neuron(inputs), [*ws, b]
+    act = sum((w * x for w, x in zip(ws, inputs, strict=True)), b)
+    return (act.relu() if nonlin else act), [*ws, b]
+
+
+def step(V, nodes, code):
+    """Extend a program by what a number of 40 bits says."""
+    op, code = code % 16, code >> 4
+    x, code = nodes[-1 - code % min(len(nodes), 64)], code >> 6
+    y, code = nodes[code % len(nodes)], code >> 9
+    k = NUMBERS[code % len(NUMBERS)]
+    if op < 10:
+        operations = (
+            lambda: x + y, lambda: x * y, lambda: x - y, lambda: x / away_from_zero(y),
+            lambda: x.relu(), lambda: -x, lambda: x * x,
+            lambda: x + k, lambda: k * x, lambda: k - x,
+        )  # fmt: skip
+        nodes.append(tamed(operations[op]()))
+    elif op == 10:
+        nodes.append(tamed(away_from_zero(x) ** POWERS[code % len(POWERS)]))
+    elif op == 11:
+        nodes.append(x / (k or 4))
+    elif op == 12:
+        nodes.append(k / away_from_zero(x))
+    elif op == 13:
+        nodes.append(tamed(sum([x, y, x])))
+    elif op == 14:
+        nodes.append(V(k))
+    else:
+        n = 1 + code % 5
+        weights = [NUMBERS[(code + i * i) % len(NUMBERS)] / 2 for i in range(n + 1)]
+        inputs = [x, k, y, x, 0.25][:n]
+        out, parameters = neuron_of(V, weights, inputs, nonlin=code % 3)
+        nodes += [*parameters, tamed(out)]
+
+
+def run(V, codes, prologue=(1.5, -0.8, 2.25)):
+    """Run a program; return all its nodes."""
+    Reference.tape = []
+    nodes = [V(x) for x in prologue]
+    for code in codes:
+        step(V, nodes, code)
+    return nodes
+
+
+def sweep(nodes, roots, look=False):
+    """Sweep from some roots, one after another; look inside some nodes in between."""
+    for root in roots:
+        nodes[root % len(nodes)].backward()
+        if look:
+            for node in nodes[root % 3 :: 3]:
+                node._prev  # noqa: B018
+    return nodes
+
+
+def bits(xs):
+    return [struct.pack("<d", x) for x in xs]
+
+
+def compare(V, codes, roots=(-1,), look=False):
+    """Raise AssertionError unless V computes what micrograd and the reference do."""
+    ours, theirs, reference = run(V, codes), run(THEIRS, codes), run(Reference, codes)
+    assert [v.data for v in ours] == [v.data for v in theirs]
+    assert bits(v.data for v in ours) == bits(v.data for v in reference)
+    sweep(ours, roots, look)
+    sweep(theirs, roots)
+    sweep(reference, roots)
+    for i, (got, other, exact) in enumerate(zip(ours, theirs, reference, strict=True)):
+        assert got.grad == exact.grad, f"node {i}"
+        assert abs(got.grad - other.grad) <= 8 * EPSILON * exact.size, f"node {i} by micrograd"
+
+
+CODES = st.integers(5, 500).flatmap(
+    lambda n: st.lists(st.integers(0, 2**40 - 1), min_size=n, max_size=n)
+)
+ROOTS = st.lists(st.integers(-40, -1), min_size=1, max_size=3).map(lambda roots: [-1, *roots[1:]])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deep_recursion():
+    """Let micrograd sort graphs of 2,000 nodes."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+@pytest.mark.wide
+@settings(max_examples=2_000)
+@given(CODES, ROOTS, st.booleans())
+@example([15] * 5, [-1, -1], True)
+@example([6] * 40, [-1, -1, -1], False)
+def test_random_programs(codes, roots, look):
+    compare(OURS, codes, roots, look)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.integers(0, 2**40 - 1), min_size=1, max_size=6), ROOTS, st.booleans())
+def test_small_programs(codes, roots, look):
+    compare(OURS, codes, roots, look)
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.integers(0, 2**40 - 1), min_size=1, max_size=6),
+    st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=3),
+)
+def test_any_numbers_have_the_same_bits(codes, prologue):
+    def data(V):
+        try:
+            return [repr(v.data + 0.0) for v in run(V, codes, prologue)]
+        except ArithmeticError as error:
+            return type(error)
+
+    assert data(OURS) == data(THEIRS)  # + 0.0, for micrograd's relu gives the integer 0
+
+
+@settings(max_examples=100)
+@given(st.lists(st.integers(0, 2**40 - 1), min_size=1, max_size=8))
+def test_pictures_are_micrograd_s(codes):
+    """Compare the graphs node by node: operation, data, operands."""
+
+    def picture(root):
+        names, stack = {}, [root]
+        while stack:
+            v = stack[-1]
+            waiting = [w for w in v._prev if w not in names]
+            if v in names or not waiting:
+                operands = tuple(sorted(names[w] for w in v._prev))
+                names.setdefault(stack.pop(), hash((v._op, float(v.data), operands)))
+            else:
+                stack += waiting
+        return sorted(names.values())
+
+    assert picture(run(OURS, codes)[-1]) == picture(run(THEIRS, codes)[-1])
+
+
+# -- a test of the tests ---------------------------------------------------------------------------
+
+
+class DropsAnOperand(Reference):
+    def __add__(self, other):
+        return type(self)(self.data + self.of(other).data, (self, lambda: 1.0))
+
+
+class OffInTheLastBits(Reference):
+    def __mul__(self, other):
+        out, (a, x), (b, y) = (made := super().__mul__(other), *made.edges)
+        out.edges = (a, lambda: x() * (1 + 4 * EPSILON)), (b, y)
+        return out
+
+
+class ReadsEarly(Reference):
+    def relu(self):
+        out = super().relu()
+        out.edges = ((self, lambda: 1.0),)
+        return out
+
+
+class DividesOnce(Reference):
+    def __truediv__(self, other):
+        out = super().__truediv__(other)
+        out.data = self.data / (other.data if isinstance(other, Reference) else other)
+        return out
+
+
+class SweepsForward(Reference):
+    def backward(self):
+        """Sort as micrograd does, and take operands in another order than that of creation."""
+        order, seen = [], set()
+
+        def visit(v):
+            if v not in seen:
+                seen.add(v)
+                for operand, _ in v.edges:
+                    visit(operand)
+                order.append(v)
+
+        visit(self)
+        self.grad = 1.0
+        for v in reversed(order):
+            for operand, partial in v.edges:
+                operand.grad += partial() * v.grad
+
+
+CHECKED = [  # programs that use every operation
+    [rng.getrandbits(40) for _ in range(200)] for rng in map(random.Random, range(8))
+]
+EVERYWHERE = range(-40, 0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [DropsAnOperand, OffInTheLastBits, ReadsEarly, DividesOnce, SweepsForward]
+)
+def test_the_check_fails_what_is_wrong(wrong):
+    for codes in CHECKED:
+        with pytest.raises(AssertionError):
+            compare(wrong, codes, EVERYWHERE)
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("right", [Reference, OURS])
+def test_the_check_passes_what_is_right(right):
+    for codes in CHECKED:
+        compare(right, codes, EVERYWHERE)
