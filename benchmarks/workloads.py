@@ -20,9 +20,9 @@ if "shared_bench" not in sys.modules:
 
 from shared_bench import cases, gpt, measure, plain, workloads  # noqa: E402
 from shared_bench.cases import WORKLOADS, Case, Unsupported, eager_case  # noqa: E402
-from shared_bench.workloads import Library, moons  # noqa: E402
+from shared_bench.workloads import Library, chain, dag, dag_leaves, dag_program, expression, moons  # noqa: E402
 
 __all__ = [
-    "ROOT", "WORKLOADS", "Case", "Library", "Unsupported", "cases", "eager_case", "gpt", "measure",
-    "moons", "plain", "workloads",
+    "ROOT", "WORKLOADS", "Case", "Library", "Unsupported", "cases", "chain", "dag", "dag_leaves",
+    "dag_program", "eager_case", "expression", "gpt", "measure", "moons", "plain", "workloads",
 ]  # fmt: skip

@@ -224,10 +224,11 @@ def prepare():
     (act,) = y._prev
     return list(act._prev)[0] + list(act._prev)[1]
 def act(y):
-    z = [y * y for i in range(5000)]
-    z[-1].backward()
-    z[-1].zero_grad(graph=True)
-    return z
+    z = y
+    for i in range(5000):
+        z = z * y
+    z.backward()
+    z.zero_grad(graph=True)
 each_failure(prepare, act)
 """,
     "neurons": """

@@ -182,6 +182,13 @@ cdef int wait_for_turn() except -1:
     return 0
 
 
+cdef int settle() except -1:
+    """Let go of what has waited for a sweep to end."""
+    if unlikely(arena.deferred != 0):
+        handles_drain()
+    return 0
+
+
 def after_fork():
     """Clean up in a child after another thread's sweep, which the child does not continue."""
     if arena.depth and sweeper != PyThread_get_thread_ident():
@@ -199,7 +206,10 @@ cdef class Step:
 
     def __call__(self):
         wait_for_turn()
-        sweep_step(self.handle.id, step_python)
+        try:
+            sweep_step(self.handle.id, step_python)
+        finally:
+            settle()
 
     def __copy__(self):
         return self
@@ -251,14 +261,13 @@ cdef class Core(Methods):
                 raise
             node_at(id).flags = BLOCK
             handle_adopt(self, id)
+            settle()
         else:
             node.flags &= ~FRESH
         if _op:
             attributes_of(self)["_op"] = _op
         if label is not None:
             attributes_of(self)["label"] = label
-        if arena.deferred:
-            handles_drain()
 
     def __setattr__(self, name, value):
         handle_set_attribute(self, name, <PyObject *> value)
@@ -285,12 +294,14 @@ cdef class Core(Methods):
         cdef double grad = number_expect(value, "grad of Value")
         if node_at(self.id).flags & SWEPT and node_at(self.id).op == OP_AFFINE:
             affine_expand(self.id)  # its hidden nodes keep the adjoints they have
+            settle()
         node_at(self.id).grad = grad
 
     @property
     def _prev(self):
         """The operands, a new set of Values."""
         cdef set operands = {handle_of(id) for id in node_operands(self.id)}
+        settle()
         for operand in operands:  # programs tell nodes apart by id(): from now on these handles stay
             if node_at((<Handle> operand).id).count > 1:
                 handle_pin(<Handle> operand)
@@ -361,16 +372,18 @@ cdef class Core(Methods):
         try:
             sweep_reverse(self.id, step_python)
         finally:
-            if unlikely(arena.deferred != 0):
-                handles_drain()
+            settle()
 
     def zero_grad(self, graph=False):
         """Set grad to 0: this node's, or with ``graph=True`` that of all it depends on too."""
         wait_for_turn()
-        if graph:
-            sweep_zero(self.id)
-        else:
-            self.grad = 0.0
+        try:
+            if graph:
+                sweep_zero(self.id)
+            else:
+                self.grad = 0.0
+        finally:
+            settle()
 
     def detach(self):
         """Return a new leaf with the same data, which no backward() passes through."""

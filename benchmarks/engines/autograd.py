@@ -1,0 +1,69 @@
+"""HIPS autograd: NumPy traced anew for every run.
+
+Layer: benchmarks.  May import: autograd, arrays, workloads.
+"""
+
+import importlib.metadata
+
+from benchmarks.workloads import WORKLOADS, Case, Unsupported, chain, expression
+
+label = "autograd (HIPS)"
+
+
+def version():
+    return importlib.metadata.version("autograd")
+
+
+def build(workload):
+    import autograd
+    import autograd.numpy as np
+
+    per = WORKLOADS[workload].per
+    if workload == "expression":
+
+        def loss(p):
+            return expression(p[0], p[1], lambda x: np.maximum(x, 0.0))
+
+        return _scalars(autograd, loss, (-4.0, 2.0), per)
+    if workload == "chain-1e4":
+
+        def loop(p):
+            return chain(*p, per)
+
+        return _scalars(autograd, loop, (1.0, 0.999999, 1e-6), 1)
+    if workload in {"moons", "lecture"}:
+        return _network(autograd, np, workload)
+    raise Unsupported("minutes a round, or not written for it")
+
+
+def _scalars(autograd, function, data, repeats):
+    gradient = autograd.value_and_grad(function)
+    found = []
+
+    def forward():
+        for _ in range(repeats):
+            found[:] = gradient(data)
+
+    return Case(forward, lambda: [float(x) for x in found[1]])
+
+
+def _network(autograd, np, name):
+    from benchmarks import arrays
+
+    X, y, weights = getattr(arrays, f"{name}_arrays")()
+    loss_of = getattr(arrays, f"{name}_loss")
+    rate, steps = (arrays.LECTURE_RATE, 20) if name == "lecture" else (arrays.LEARNING_RATE, 1)
+    gradient = autograd.grad(lambda w: loss_of(np, w, X, y))
+    state = [weights, None]
+
+    def forward():
+        for _ in range(steps):
+            state[1] = gradient(state[0])
+            state[0] = [
+                (w - rate * dw, b - rate * db)
+                for (w, b), (dw, db) in zip(*state, strict=True)
+            ]
+
+    return Case(forward, lambda: arrays.flat(state[1]))
+
+

@@ -1,0 +1,85 @@
+"""CasADi: the graph is built once, as SX, and called for each step.  Building is not timed.
+
+Layer: benchmarks.  May import: casadi, arrays, workloads.
+"""
+
+import importlib.metadata
+
+from benchmarks.workloads import (
+    WORKLOADS, Case, Unsupported, chain, dag, dag_leaves, dag_program, expression,
+)  # fmt: skip
+
+label = "CasADi, SX"
+
+
+def version():
+    return importlib.metadata.version("casadi")
+
+
+def build(workload):
+    import casadi as ca
+
+    kind, _, _ = workload.partition("-")
+    size = WORKLOADS[workload].size
+    per = WORKLOADS[workload].per
+    if workload == "expression":
+        relu = lambda x: ca.fmax(x, 0)  # noqa: E731
+        return _scalars(ca, [-4.0, 2.0], lambda leaves: expression(*leaves, relu), per)
+    if kind == "chain":
+        return _scalars(ca, [1.0, 0.999999, 1e-6], lambda leaves: chain(*leaves, size), 1)
+    if kind == "dag":
+        program = dag_program(size)
+        return _scalars(ca, dag_leaves(), lambda leaves: dag(leaves, program), 1)
+    if workload in {"moons", "lecture"}:
+        return _network(ca, workload)
+    raise Unsupported("not written for it")
+
+
+def _scalars(ca, data, build, repeats):
+    leaves = [ca.SX.sym(f"x{i}") for i in range(len(data))]
+    vector = ca.vertcat(*leaves)
+    root = build(leaves)
+    call = ca.Function("f", [vector], [root, ca.gradient(root, vector)])
+    found = []
+
+    def forward():
+        for _ in range(repeats):
+            found[:] = call(data)
+
+    return Case(forward, lambda: [float(x) for x in found[1].full().ravel()])
+
+
+def _network(ca, name):
+    import numpy as np
+
+    from benchmarks import arrays
+
+    X, y, weights = getattr(arrays, f"{name}_arrays")()
+    start = np.array(arrays.flat(weights))
+    p = ca.SX.sym("p", len(start))
+    h, k = ca.DM(X.T), 0
+    for i, (w, _) in enumerate(weights):
+        nout, nin = w.shape
+        both = ca.reshape(p[k : k + nout * (nin + 1)], nin + 1, nout).T
+        k += nout * (nin + 1)
+        h = ca.mtimes(both[:, :nin], h) + ca.repmat(both[:, nin], 1, X.shape[0])
+        if name == "lecture":
+            h = ca.tanh(h)
+        elif i < len(weights) - 1:
+            h = ca.fmax(h, 0)
+    if name == "lecture":
+        rate, steps = arrays.LECTURE_RATE, 20
+        loss = ca.sumsqr(h - ca.DM(y).T)
+    else:
+        rate, steps = arrays.LEARNING_RATE, 1
+        losses = ca.fmax(1 - ca.DM(y).T * h, 0)
+        loss = ca.sum2(losses) / X.shape[0] + 1e-4 * ca.sumsqr(p)
+    call = ca.Function("f", [p], [loss, ca.gradient(loss, p)])
+    state = [ca.DM(start), None]
+
+    def forward():
+        for _ in range(steps):
+            state[1] = call(state[0])[1]
+            state[0] -= rate * state[1]
+
+    return Case(forward, lambda: [float(x) for x in state[1].full().ravel()])

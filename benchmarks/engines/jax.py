@@ -1,0 +1,137 @@
+"""JAX, float64 on one CPU core, compiled: one call for each step.  Compiling is not timed.
+
+Layer: benchmarks.  May import: jax, arrays, workloads.
+"""
+
+import importlib.metadata
+import os
+
+from benchmarks.workloads import WORKLOADS, Case, Unsupported, expression
+
+label = "JAX, jit"
+
+
+def version():
+    return importlib.metadata.version("jax")
+
+
+def build(workload):
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    if workload == "expression":
+        return _expression(jax)
+    if workload == "moons":
+        return _moons(jax)
+    if workload == "lecture":
+        return _lecture(jax)
+    if workload == "gpt":
+        return _gpt(jax)
+    if workload.startswith("chain"):
+        return _chain(jax, WORKLOADS[workload].size)
+    raise Unsupported("it compiles for minutes")
+
+
+def _expression(jax):
+    import jax.numpy as jnp
+
+    call = jax.jit(
+        jax.value_and_grad(lambda a, b: expression(a, b, lambda x: jnp.maximum(x, 0.0)), (0, 1))
+    )
+    found = []
+
+    def forward():
+        for _ in range(WORKLOADS["expression"].per):
+            found[:] = jax.block_until_ready(call(-4.0, 2.0))
+
+    return Case(forward, lambda: [float(x) for x in found[1]])
+
+
+def _chain(jax, operations):
+    def loop(x, a, b):
+        return jax.lax.scan(lambda x, _: (x * a + b, None), x, None, length=operations // 2)[0]
+
+    call = jax.jit(jax.value_and_grad(loop, (0, 1, 2)))
+    found = []
+
+    def forward():
+        found[:] = jax.block_until_ready(call(1.0, 0.999999, 1e-6))
+
+    return Case(forward, lambda: [float(x) for x in found[1]])
+
+
+def _moons(jax):
+    import jax.numpy as jnp
+
+    from benchmarks import arrays
+
+    X, y, weights = arrays.moons_arrays()
+    gradient = jax.value_and_grad(lambda w: arrays.moons_loss(jnp, w, X, y))
+
+    @jax.jit
+    def step(w):
+        loss, g = gradient(w)
+        return jax.tree.map(lambda p, d: p - arrays.LEARNING_RATE * d, w, g), g, loss
+
+    state = [jax.tree.map(jnp.asarray, weights), None]
+
+    def forward():
+        state[:] = jax.block_until_ready(step(state[0]))[:2]
+
+    return Case(forward, lambda: arrays.flat(state[1]))
+
+
+def _lecture(jax):
+    import jax.numpy as jnp
+
+    from benchmarks import arrays
+
+    X, y, weights = arrays.lecture_arrays()
+    gradient = jax.grad(lambda w: arrays.lecture_loss(jnp, w, X, y))
+
+    def step(w, _):
+        g = gradient(w)
+        return jax.tree.map(lambda p, d: p - arrays.LECTURE_RATE * d, w, g), g
+
+    twenty = jax.jit(lambda w: jax.lax.scan(step, w, None, length=20))
+    state = [jax.tree.map(jnp.asarray, weights), None]
+
+    def forward():
+        state[:] = jax.block_until_ready(twenty(state[0]))
+
+    return Case(forward, lambda: arrays.flat([(w[-1], b[-1]) for w, b in state[1]]))
+
+
+def _gpt(jax):
+    import jax.numpy as jnp
+
+    from benchmarks import arrays
+
+    gradient = jax.value_and_grad(lambda w, *data: arrays.gpt_loss(jnp, w, *data))
+    beta1, beta2 = 0.9, 0.99
+
+    @jax.jit
+    def step(w, m, v, k, tokens, targets, mask):
+        loss, g = gradient(w, tokens, targets, mask)
+        m = jax.tree.map(lambda m, g: beta1 * m + (1 - beta1) * g, m, g)
+        v = jax.tree.map(lambda v, g: beta2 * v + (1 - beta2) * g * g, v, g)
+        scale = 0.01 / (1 - beta1**k)
+        w = jax.tree.map(
+            lambda p, m, v: p - scale * m / (jnp.sqrt(v / (1 - beta2**k)) + 1e-8), w, m, v
+        )
+        return w, m, v, k + 1, loss
+
+    w = {name: jnp.asarray(m) for name, m in arrays.gpt_weights().items()}
+    zeros = jax.tree.map(jnp.zeros_like, w)
+    state = [w, zeros, zeros, 1.0]
+    data = [
+        (*arrays.gpt_tokens(name), arrays.causal_mask(len(name) + 1)) for name in arrays.NAMES
+    ]
+
+    def forward():
+        for item in data:
+            state[:] = jax.block_until_ready(step(*state, *item))[:4]
+
+    return Case(forward, lambda: arrays.flat_matrices(state[1]))
