@@ -1,1 +1,1 @@
-"""Benchmarks of the repository: fastgrad beside other libraries, against its promises, over time."""
+"""Benchmarks of the repository: fastgrad beside others, against its promises, over time."""

@@ -22,11 +22,9 @@ def main():
     parser.add_argument("--tree", default=str(ROOT), help="where fastgrad is imported from")
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    import benchmarks.engines
     from benchmarks.workloads import WORKLOADS, Unsupported, measure
 
-    if options.tree:  # ahead of this tree, for everything but benchmarks
-        sys.path.insert(0, options.tree)
+    sys.path.insert(0, options.tree)  # `benchmarks` is loaded already, and stays this tree's
     out, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no line of ours
 
     def say(**facts):

@@ -1,6 +1,6 @@
-"""The command line: `python -m fastgrad run | demo | info`.
+"""The command line: `python -m fastgrad run | demo | bench | info`.
 
-Layer: command line.  May import: errors; runner, demo and engine inside the command using them.
+Layer: command line.  May import: errors; runner, demo, bench, engine inside the command using them.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ examples:
   {prog} run -m exercises.week1                   a module or package
   {prog} run --replace-class Value microgpt.py    a program that defines the class itself
   {prog} demo --steps 100 --output moons.png      train, time, compare and draw
+  {prog} bench                                    a table of times, beside what is installed
   {prog} info --json                              what to put into a bug report
 """
 
@@ -54,6 +55,13 @@ _DEMO = """\
 Train micrograd's own demo, MLP(2, [16, 16, 1]) on two moons, with the notebook's code and seeds;
 time the same code on PyPI's micrograd, in alternation; draw the decision boundary.
 Needs the extra: pip install 'fastgrad[demo]'
+"""
+
+
+_BENCH = """\
+Time micrograd's README expression, long graphs, the moons demo, the first lecture's network and a
+GPT on scalars: fastgrad, and in turn with it a plain Python class, micrograd and PyTorch, where
+they are installed. Takes about two minutes. The moons need scikit-learn ('fastgrad[demo]').
 """
 
 
@@ -89,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options_given.command == "run":
         return _run(program, options_given.replace_class)
     try:
-        return _demo(options_given) if options_given.command == "demo" else _info(options_given)
+        return _COMMANDS[options_given.command](options_given)
     except FastgradError as error:
         return _refuse(error)
 
@@ -178,6 +186,20 @@ def _parser() -> argparse.ArgumentParser:
         "--no-micrograd", action="store_true", help="skip the comparison, which takes seconds"
     )
 
+    bench = commands.add_parser(
+        "bench",
+        help="time the benchmarks on this machine, beside micrograd and PyTorch if installed",
+        description=_BENCH,
+        **shape,
+    )
+    bench.add_argument(
+        "--seconds", type=_positive, default=100, metavar="N", help="time to take (default: 100)"
+    )
+    bench.add_argument(
+        "--workloads", nargs="+", metavar="NAME", help="such as moons, gpt, chain-1e6"
+    )
+    bench.add_argument("--json", action="store_true", help="print one JSON object")
+
     info = commands.add_parser(
         "info",
         help="show version, build and arena figures",
@@ -233,6 +255,18 @@ def _demo(options: argparse.Namespace) -> int:
     return 0
 
 
+def _bench(options: argparse.Namespace) -> int:
+    from fastgrad.bench.cases import WORKLOADS
+    from fastgrad.bench.table import DEFAULT, run_bench
+
+    for name in options.workloads or ():
+        if name not in WORKLOADS:
+            known = ", ".join(WORKLOADS)
+            raise ProgramError(explain(f"workloads out of {known}", repr(name), "--workloads"))
+    run_bench(options.workloads or DEFAULT, options.seconds, options.json)
+    return 0
+
+
 def _info(options: argparse.Namespace) -> int:
     import platform
 
@@ -260,3 +294,6 @@ def _info(options: argparse.Namespace) -> int:
         shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value
         print(f"{key:<{width}}  {shown}")
     return 0
+
+
+_COMMANDS = {"demo": _demo, "bench": _bench, "info": _info}

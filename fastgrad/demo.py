@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import random
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import fastgrad
 from fastgrad import engine, nn
+from fastgrad.bench.workloads import Library, total_loss, training_step
 from fastgrad.errors import FastgradValueError, MissingExtraError, explain
 
 if TYPE_CHECKING:
@@ -31,69 +31,7 @@ _STEPS_PER_ROUND = 10
 _SAME = 1e-9  # gradients that differ by more belong to different programs: no factor is quoted
 
 
-@dataclass(frozen=True)
-class Library:
-    """What the demo needs of micrograd, or of its replacement."""
-
-    name: str
-    Value: Any
-    MLP: Any
-
-
 FASTGRAD = Library("fastgrad", engine.Value, nn.MLP)
-
-
-def total_loss(library: Library, model: Any, X: Any, y: Any) -> tuple[Any, float]:
-    """Compute loss and accuracy as cell 6 of micrograd's demo.ipynb does.
-
-    Parameters
-    ----------
-    library : Library
-        Whose `Value` holds the inputs.
-    model : callable
-        Maps a list of 2 Values to a Value.
-    X : array, shape (n, 2)
-        Points.
-    y : array, shape (n,)
-        Labels, -1 or 1.
-
-    Returns
-    -------
-    loss : Value
-        Mean of the max-margin losses, plus 1e-4 times the sum of the squared parameters.
-    accuracy : float
-        Share of points on the right side, in [0, 1].
-    """
-    inputs = [list(map(library.Value, xrow)) for xrow in X]
-    scores = list(map(model, inputs))
-
-    # svm "max-margin" loss
-    losses = [(1 + -yi * scorei).relu() for yi, scorei in zip(y, scores)]  # noqa: B905
-    data_loss = sum(losses) * (1.0 / len(losses))
-    # L2 regularization
-    alpha = 1e-4
-    reg_loss = alpha * sum(p * p for p in model.parameters())
-
-    accuracy = [(yi > 0) == (scorei.data > 0) for yi, scorei in zip(y, scores)]  # noqa: B905
-    return data_loss + reg_loss, sum(accuracy) / len(accuracy)
-
-
-def training_step(
-    library: Library, model: Any, X: Any, y: Any, learning_rate: float
-) -> tuple[float, float]:
-    """Take one step of gradient descent, as the notebook's loop does.
-
-    Returns
-    -------
-    loss, accuracy : float
-        Before the step.
-    """
-    loss, accuracy = total_loss(library, model, X, y)
-    model.zero_grad()
-    loss.backward()
-    for p in model.parameters():
-        p.data -= learning_rate * p.grad
-    return loss.data, accuracy
 
 
 def run_demo(

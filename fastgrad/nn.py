@@ -8,7 +8,14 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from fastgrad._nn import ACTIVATIONS, NeuronCore, call_layers, zero_grads
+from fastgrad._nn import (
+    ACTIVATIONS,
+    NeuronCore,
+    call_layer,
+    call_layers,
+    set_layer_call,
+    zero_grads,
+)
 from fastgrad.engine import Value
 from fastgrad.errors import FastgradTypeError, FastgradValueError, explain
 
@@ -106,9 +113,10 @@ class Layer(Module):
             As with micrograd, what is longer than a neuron's weights is cut off.
         """
         inputs = _inputs(x)
-        out = call_layers([self.neurons], inputs)
-        if out is None:
-            out = [neuron(inputs) for neuron in self.neurons]
+        out = call_layer(self.neurons, inputs)
+        if out is not None:
+            return out
+        out = [neuron(inputs) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 
     def parameters(self) -> list[Value]:
@@ -177,12 +185,10 @@ class MLP(Module):
     def __call__(self, x: Iterable[Any]) -> Any:
         """Return the outputs of the last layer: a list, or the output itself if there is one."""
         x = _inputs(x)
-        layers = self.layers
-        if all(type(layer).__call__ is _LAYER_CALL for layer in layers):
-            out = call_layers([layer.neurons for layer in layers], x)
-            if out is not None:
-                return out[0] if len(out) == 1 else out
-        for layer in layers:
+        out = call_layers(self.layers, x)
+        if out is not None:
+            return out
+        for layer in self.layers:
             x = layer(_inputs(x))
         return x
 
@@ -195,7 +201,7 @@ class MLP(Module):
 
 
 _NEURON_PARAMETERS = Neuron.parameters
-_LAYER_CALL = Layer.__call__
+set_layer_call(Layer.__call__)
 
 
 def _inputs(x: Iterable[Any]) -> list[Any]:

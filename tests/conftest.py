@@ -12,6 +12,8 @@ import pytest
 import fastgrad
 from fastgrad import _check, engine
 
+pytest.register_assert_rewrite("reference")
+
 # Such as release, debug, release-id8-chunk2: FASTGRAD_VARIANT as setup.py compiled it in.
 VARIANT = getattr(engine, "build_info", dict)().get("variant", "unknown")
 ID_BITS = int((re.findall(r"-id(\d+)", VARIANT) or [32])[0])

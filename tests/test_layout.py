@@ -28,12 +28,14 @@ ROWS = """
     losses optim transforms gradcheck
     alias
     models parallel viz
-    replace_class runner demo cli __main__
+    replace_class runner bench demo cli __main__
 """
 ORDER = {name: place for place, name in enumerate(ROWS.split())}
 
 # These stand on the public interface: the compiled modules (`_engine`, ...) are not theirs to use.
-PUBLIC_ONLY = {"models", "parallel", "viz", "replace_class", "runner", "demo", "cli", "__main__"}
+PUBLIC_ONLY = {
+    "models", "parallel", "viz", "replace_class", "runner", "bench", "demo", "cli", "__main__"
+}  # fmt: skip
 
 # An optimiser knows `.data` and `.grad` of what parameters() returns, and one native fast path.
 OPTIM_MAY_USE = {"errors", "_engine", "_nn", "_functional", "_optim"}

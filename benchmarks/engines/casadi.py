@@ -6,7 +6,14 @@ Layer: benchmarks.  May import: casadi, arrays, workloads.
 import importlib.metadata
 
 from benchmarks.workloads import (
-    WORKLOADS, Case, Unsupported, chain, dag, dag_leaves, dag_program, expression,
+    WORKLOADS,
+    Case,
+    Unsupported,
+    chain,
+    dag,
+    dag_leaves,
+    dag_program,
+    expression,
 )  # fmt: skip
 
 label = "CasADi, SX"

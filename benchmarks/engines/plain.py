@@ -5,11 +5,11 @@ Layer: benchmarks.  May import: workloads.
 
 import platform
 
-from benchmarks.workloads import Library, eager_case, plain
+from benchmarks.workloads import eager_case, peers
 
-label = "a Python class"
+label = peers.REFERENCE.name
 version = platform.python_version
 
 
 def build(workload):
-    return eager_case(Library(label, plain.Value, plain.MLP), workload)
+    return eager_case(peers.REFERENCE, workload)

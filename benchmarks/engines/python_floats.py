@@ -5,7 +5,7 @@ Layer: benchmarks.  May import: workloads.
 
 import platform
 
-from benchmarks.workloads import WORKLOADS, Case, Unsupported, workloads
+from benchmarks.workloads import WORKLOADS, Case, Unsupported, cases, workloads
 
 label = "Python floats, no gradient"
 version = platform.python_version
@@ -17,7 +17,7 @@ def build(workload):
     kind, _, _ = workload.partition("-")
     size = WORKLOADS[workload].size
     if workload == "control":
-        return Case(lambda: workloads.chain(1.0, 0.999999, 1e-6, WORKLOADS["control"].per), list)
+        return cases.control_case()
     if kind == "chain":
         return Case(lambda: workloads.chain(1.0, 0.999999, 1e-6, size), list)
     if kind == "dag":

@@ -46,7 +46,7 @@ def _network(torch, name, steps):
             loss.backward()
             with torch.no_grad():
                 for p in parameters:
-                    p -= rate * p.grad
+                    p.sub_(rate * p.grad)
 
     return Case(forward, lambda: arrays.flat([(w.grad, b.grad) for w, b in weights]))
 

@@ -6,7 +6,15 @@ Layer: benchmarks.  May import: torch, workloads.
 import random
 
 from benchmarks.workloads import (
-    WORKLOADS, Case, Library, Unsupported, eager_case, moons, plain, workloads,
+    WORKLOADS,
+    Case,
+    Library,
+    Unsupported,
+    eager_case,
+    moons,
+    peers,
+    plain,
+    workloads,
 )  # fmt: skip
 
 label = "PyTorch, scalars"
@@ -21,18 +29,15 @@ def version():
 def build(workload):
     import torch
 
-    torch.set_num_threads(1)
-
-    def leaf(x):
-        return torch.tensor(float(x), dtype=torch.float64, requires_grad=True)
-
+    library = peers.torch_scalars()
+    leaf = library.Value
     if workload == "moons":
         return _moons(torch, leaf)
     if workload.startswith("lecture"):
         return _lecture(torch, leaf)
     if workload == "gpt" or WORKLOADS[workload].size >= 1_000_000:
         raise Unsupported("minutes a round")
-    return eager_case(Library(label, leaf), workload)
+    return eager_case(library, workload)
 
 
 def _model(MLP, leaf, activations, start=None):
@@ -41,14 +46,16 @@ def _model(MLP, leaf, activations, start=None):
     if start is not None:
         for p, data in zip(net.parameters(), start, strict=True):
             p.data = data
-    net.layers = [[([leaf(w.data) for w in ws], leaf(b.data)) for ws, b in layer] for layer in net.layers]
+    net.layers = [
+        [([leaf(w.data) for w in ws], leaf(b.data)) for ws, b in layer] for layer in net.layers
+    ]
     return net
 
 
 def _update(torch, parameters, rate):
     with torch.no_grad():
         for p in parameters:
-            p -= rate * p.grad
+            p.sub_(rate * p.grad)
 
 
 def _moons(torch, leaf):

@@ -6,7 +6,16 @@ Layer: benchmarks.  May import: xad, workloads.
 import importlib.metadata
 
 from benchmarks.workloads import (
-    WORKLOADS, Case, Unsupported, chain, dag, dag_leaves, dag_program, expression, moons, plain,
+    WORKLOADS,
+    Case,
+    Unsupported,
+    chain,
+    dag,
+    dag_leaves,
+    dag_program,
+    expression,
+    moons,
+    plain,
     workloads,
 )  # fmt: skip
 
@@ -66,6 +75,7 @@ class _Run:
         leaves = []
 
         def forward():
+            leaves.clear()
             leaves[:] = self.start(data)
             return build(leaves)
 
@@ -77,6 +87,7 @@ def _expression(run, relu):
 
     def forward():
         for _ in range(WORKLOADS["expression"].per):
+            leaves.clear()  # numbers of the last recording would give up slots of the new one
             leaves[:] = run.start((-4.0, 2.0))
             run.backward(expression(*leaves, relu))
 
@@ -113,7 +124,7 @@ def _network(run, net, activations, loss_of, rate, steps):
         for _ in range(steps):
             step()
 
-    return Case(forward, lambda: grads)
+    return Case(forward, lambda: list(grads))
 
 
 def _moons(run, relu):

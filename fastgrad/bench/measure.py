@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from .cases import Case, Workload
 
-__all__ = ["SAME", "Clock", "difference", "memory_peak", "memory_reset", "memory_resident", "summary"]  # fmt: skip
+__all__ = [
+    "SAME", "Clock", "difference", "memory_peak", "memory_reset", "memory_resident", "summary",
+]  # fmt: skip
 
 SAME = 1e-9  # gradients that differ by more belong to another program: its time means nothing
 _ROUND = 0.05  # seconds: shorter runs are repeated within a round
@@ -27,8 +29,8 @@ def difference(ours: Sequence[float], reference: Sequence[float]) -> float:
     if len(ours) != len(reference):
         return math.inf
     size = max((abs(x) for x in reference), default=0.0) or 1.0
-    worst = max((abs(a - b) / size for a, b in zip(ours, reference, strict=True)), default=0.0)
-    return worst if worst == worst else math.inf
+    differences = [abs(a - b) / size for a, b in zip(ours, reference, strict=True)]
+    return max(differences, default=0.0) if all(map(math.isfinite, differences)) else math.inf
 
 
 class Clock:
@@ -62,9 +64,12 @@ class Clock:
         self._run()
         self.first = perf_counter() - start
         gradients = self.case.gradients()
-        start = perf_counter()
-        self._run()  # the first one fills caches and compiles
-        self.repeats = max(1, min(10_000, int(_ROUND / (perf_counter() - start + 1e-9))))
+        again = self.first
+        if self.first < 2.0:
+            start = perf_counter()
+            self._run()  # the first one fills caches and compiles
+            again = perf_counter() - start
+        self.repeats = max(1, min(10_000, int(_ROUND / (again + 1e-9))))
         return gradients
 
     def round(self) -> dict[str, float]:

@@ -101,7 +101,11 @@ class MLP:
     """Neurons of Values, drawn as micrograd draws them, and called in its loops."""
 
     def __init__(
-        self, nin: int, nouts: list[int], activation: str = "relu", output_activation: str = "linear"
+        self,
+        nin: int,
+        nouts: list[int],
+        activation: str = "relu",
+        output_activation: str = "linear",
     ) -> None:
         self.layers = [
             [([Value(random.uniform(-1, 1)) for _ in range(a)], Value(0.0)) for _ in range(b)]

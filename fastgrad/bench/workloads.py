@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 __all__ = [
-    "LEARNING_RATE", "LECTURE_RATE", "LECTURE_XS", "LECTURE_YS", "Library", "chain", "dag", "dag_leaves",
-    "dag_program", "dense", "dense_weights", "expression", "lecture_mlp", "lecture_start",
-    "lecture_step", "moons", "total_loss", "training_step",
+    "LEARNING_RATE", "LECTURE_RATE", "LECTURE_XS", "LECTURE_YS", "Library", "chain", "dag",
+    "dag_leaves", "dag_program", "dense", "dense_weights", "expression", "lecture_mlp",
+    "lecture_start", "lecture_step", "moons", "total_loss", "training_step",
 ]  # fmt: skip
 
 
@@ -61,8 +61,8 @@ def chain(x: Any, a: Any, b: Any, operations: int) -> Any:
     return x
 
 
-# The results are kept within these bounds: then the adjoints of a million nodes neither overflow nor
-# vanish (they grow by 1e17), so that gradients can be compared and no denormal slows anybody.
+# The results are kept within these bounds: then the adjoints of a million nodes neither overflow
+# nor vanish (they grow by 1e17), so gradients can be compared and no denormal slows anybody.
 _SMALLEST, _LARGEST = 0.01, 1.0
 
 

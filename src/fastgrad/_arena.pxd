@@ -75,6 +75,7 @@ ctypedef struct Block:   # operands of a node that has more than two
     node_id owner        # block of hidden nodes: their fused node
     uint8_t owned        # held from outside the arena too (a neuron keeps its weights' block)
     uint8_t leaves       # holds nothing but leaves, so a sweep need not mark it
+    uint64_t sweep       # the last one that has marked all of it
     Node *run            # the first node if all lie side by side in one chunk
     node_id ids[1]
 
@@ -105,6 +106,7 @@ ctypedef struct Arena:
     uint32_t block_used
     uint32_t depth       # sweeps in flight
     uint64_t clock
+    uint64_t sweeps      # begun so far
     uint64_t swept       # live fused nodes flagged SWEPT
     size_t block_bytes
     IdList closures      # leaves flagged CLOSURE
@@ -118,7 +120,7 @@ cdef void node_release(node_id id) noexcept
 cdef void node_defer(node_id id) noexcept
 cdef uint32_t block_new(uint32_t size) except 0
 cdef void block_describe(Block *block) noexcept
-cdef void block_take(uint32_t index) noexcept
+cdef void block_hold(uint32_t index) noexcept
 cdef void block_give(uint32_t index) noexcept
 cdef void block_disown(uint32_t index) noexcept
 cdef node_id hidden_operand(Block *hidden, uint32_t position, int which) noexcept
@@ -151,6 +153,13 @@ cdef inline uint32_t chunk_filled(uint32_t c) noexcept:
     if c == arena.newest and arena.cursor != NULL:
         return <uint32_t> (arena.cursor - arena.base[c])
     return CHUNK_NODES
+
+
+cdef inline void block_take(uint32_t index) noexcept:
+    """Count one more node that uses a block."""
+    if arena.blocks[index].refs == 0:
+        block_hold(index)
+    arena.blocks[index].refs += 1
 
 
 cdef inline bint arena_has_room(Py_ssize_t n) noexcept:

@@ -336,14 +336,12 @@ cdef void block_describe(Block *block) noexcept:
     block.run = node_at(first) if together else NULL
 
 
-cdef void block_take(uint32_t index) noexcept:
-    """Count one more node that uses a block."""
+cdef void block_hold(uint32_t index) noexcept:
+    """Count the uses that a block makes of its ids, now that it has a user."""
     cdef Block *block = arena.blocks[index]
     cdef uint32_t i
-    if block.refs == 0:
-        for i in range(block.size):
-            node_at(block.ids[i]).count += 1
-    block.refs += 1
+    for i in range(block.size):
+        node_at(block.ids[i]).count += 1
 
 
 cdef void block_give(uint32_t index) noexcept:
@@ -392,7 +390,7 @@ cdef int closures_add(node_id id) except -1:
     """Register a leaf: having no operands, its function may run at the end of any sweep."""
     ids_append(&arena.closures, id)
     node_at(id).flags |= CLOSURE
-    node_at(id).mark &= ~((1 << arena.depth) - 1)  # sweeps in flight have not reached it yet
+    node_at(id).mark &= ~(0x11 * ((1 << arena.depth) - 1))  # sweeps in flight have not reached it
     return 0
 
 

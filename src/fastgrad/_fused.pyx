@@ -19,27 +19,55 @@ from fastgrad._ops cimport OP_ADD, OP_AFFINE, OP_HIDDEN, OP_LEAF, OP_MUL
 
 
 cdef node_id affine_push(uint32_t inputs, uint32_t weights) except 0:
-    """Append a weighted sum with one owner, the caller; its blocks count it as a user."""
-    cdef Block *xs = arena.blocks[inputs]
-    cdef Block *ws = arena.blocks[weights]
-    cdef Node *w
-    cdef Node *x
-    cdef uint32_t i
-    cdef uint32_t n = xs.size
-    cdef node_id id
-    cdef double y = node_at(ws.ids[n]).data
-    if ws.run != NULL and xs.run != NULL:
-        w, x = ws.run, xs.run
-        for i in range(n):
-            y += w[i].data * x[i].data
-    else:
-        for i in range(n):
-            y += node_at(ws.ids[i]).data * node_at(xs.ids[i]).data
-    id = arena_push(OP_AFFINE, <node_id> inputs, <node_id> weights, y)
+    """Append a weighted sum with one owner, the caller; affine_evaluate then gives it its data."""
+    cdef node_id id = arena_push(OP_AFFINE, <node_id> inputs, <node_id> weights, 0.0)
     handle_slot(id)[0] = NULL
     block_take(inputs)
     block_take(weights)
     return id
+
+
+cdef double affine_value(Block *xs, Block *ws) noexcept:
+    cdef uint32_t i
+    cdef double y = node_at(ws.ids[xs.size]).data
+    if xs.run != NULL and ws.run != NULL:
+        for i in range(xs.size):
+            y += ws.run[i].data * xs.run[i].data
+    else:
+        for i in range(xs.size):
+            y += node_at(ws.ids[i]).data * node_at(xs.ids[i]).data
+    return y
+
+
+cdef void affine_evaluate(const node_id *ids, uint32_t n) noexcept:
+    """Compute weighted sums of the same inputs.
+
+    Each sum waits for its own last addition; so where weights lie side by side, four run abreast.
+    """
+    cdef Block *xs = arena.blocks[node_at(ids[0]).a]
+    cdef Block *ws[4]
+    cdef double y0, y1, y2, y3, x
+    cdef uint32_t i
+    cdef uint32_t k = 0
+    cdef uint32_t j
+    while k < n:
+        for j in range(min(<uint32_t> 4, n - k)):
+            ws[j] = arena.blocks[node_at(ids[k + j]).b]
+        if n - k < 4 or xs.run == NULL or not (ws[0].run and ws[1].run and ws[2].run and ws[3].run):
+            node_at(ids[k]).data = affine_value(xs, ws[0])
+            k += 1
+            continue
+        y0, y1 = ws[0].run[xs.size].data, ws[1].run[xs.size].data
+        y2, y3 = ws[2].run[xs.size].data, ws[3].run[xs.size].data
+        for i in range(xs.size):
+            x = xs.run[i].data
+            y0 += ws[0].run[i].data * x
+            y1 += ws[1].run[i].data * x
+            y2 += ws[2].run[i].data * x
+            y3 += ws[3].run[i].data * x
+        node_at(ids[k]).data, node_at(ids[k + 1]).data = y0, y1
+        node_at(ids[k + 2]).data, node_at(ids[k + 3]).data = y2, y3
+        k += 4
 
 
 cdef uint32_t inputs_separate(Node *node) except 0:

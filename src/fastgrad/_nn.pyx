@@ -19,13 +19,13 @@ from fastgrad._arena cimport (
     node_drop,
 )
 from fastgrad._engine cimport is_recording, leaf_hidden, somewhere_quiet
-from fastgrad._fused cimport affine_push
+from fastgrad._fused cimport affine_evaluate, affine_push
 from fastgrad._handle cimport (
-    Handle, NOT_A_NUMBER, handle_new, handle_of, handle_slot, handles_drain, is_value, node_at, node_id,
+    Handle, NOT_A_NUMBER, Py_TYPE, handle_new, handle_of, handle_slot, handles_drain, is_value, node_at, node_id,
     number_read, value_type,
 )
 from fastgrad._ops cimport (
-    OP_GELU, OP_LEAF, OP_LEAKY_RELU, OP_RELU, OP_SIGMOID, OP_SOFTPLUS, OP_TANH, op_forward,
+    OP_COUNT, OP_GELU, OP_LEAF, OP_LEAKY_RELU, OP_RELU, OP_SIGMOID, OP_SOFTPLUS, OP_TANH, op_forward,
     op_has_parameter,
 )
 
@@ -43,6 +43,7 @@ cdef extern from *:
     }
     static void *slot_of_call(void *o) { return (void *) Py_TYPE(o)->tp_call; }
     static void *slot_of_call_in(PyTypeObject *type) { return (void *) type->tp_call; }
+    static unsigned type_version(PyTypeObject *type) { return type->tp_version_tag; }
     static PyObject **list_items(PyObject *list) { return ((PyListObject *) list)->ob_item; }
     static PyObject **tuple_items(PyObject *tuple) { return ((PyTupleObject *) tuple)->ob_item; }
     """
@@ -51,12 +52,14 @@ cdef extern from *:
     void *slot_of_multiply(PyTypeObject *type)
     void *slot_of_call(PyObject *o)
     void *slot_of_call_in(PyTypeObject *type)
+    unsigned type_version(PyTypeObject *type)
     PyObject **list_items(PyObject *list)
     PyObject **tuple_items(PyObject *tuple)
 
 cdef extern from "Python.h":
     bint PyList_CheckExact(object o)
     Py_ssize_t PyList_GET_SIZE(object o)
+    Py_ssize_t PyTuple_GET_SIZE(object o)
     PyObject *_PyType_Lookup(PyTypeObject *type, object name)
 
 import fastgrad._value  # value_type is set there
@@ -122,9 +125,9 @@ cdef class NeuronCore:
     def __call__(self, x):
         """Return the activation of ``b + w[0]*x[0] + w[1]*x[1] + ...``, rounded in that order."""
         cdef list inputs = x if PyList_CheckExact(x) else list(x)
-        out = call_layers([[self]], inputs)
+        out = call_layer([self], inputs)
         if out is not None:
-            return out[0]
+            return out
         act = sum((wi * xi for wi, xi in zip(self.w, inputs)), self.b)
         if not self.curved:
             return act
@@ -145,14 +148,31 @@ cdef class NeuronCore:
 cdef void *value_add = slot_of_add(value_type)
 cdef void *value_multiply = slot_of_multiply(value_type)
 cdef void *neuron_call = slot_of_call_in(<PyTypeObject *> <PyObject *> NeuronCore)
-cdef dict methods = {op: <object> _PyType_Lookup(value_type, name)
-                     for name, (op, _) in ACTIVATIONS.items() if op}
-cdef dict names = {op: name for name, (op, _) in ACTIVATIONS.items()}
+cdef object activations = {op: name for name, (op, _) in ACTIVATIONS.items() if op}
+cdef object methods = {op: getattr(<object> <PyObject *> value_type, name) for op, name in activations.items()}
+cdef unsigned char ours[OP_COUNT]   # the method that an activation's opcode stands for is the one built in
+cdef unsigned int checked = 0       # version of Value at which that was found out
 
 
-cdef bint activation_is_ours(int op) except -1:
-    """Tell whether the method of Value that this opcode stands for is the one built in."""
-    return <PyObject *> methods[op] == _PyType_Lookup(value_type, names[op])
+cdef bint everything_is_ours() except -1:
+    """Tell whether Value's arithmetic is the one built in, and find out which activations are."""
+    global checked
+    if not arithmetic_is(value_type, value_add, value_multiply):
+        return False
+    if checked != type_version(value_type) or not checked:
+        for op, name in activations.items():
+            ours[<int> op] = _PyType_Lookup(value_type, name) == <PyObject *> methods[op]
+        checked = type_version(value_type)
+    return True
+
+
+cdef inline bint block_is_current(NeuronCore neuron, Py_ssize_t width) noexcept:
+    """Tell whether a neuron's block is that of its weights and bias as they are now."""
+    return (PyList_CheckExact(neuron.w) and PyList_GET_SIZE(neuron.w) == width
+            and neuron.block != 0 and PyTuple_GET_SIZE(neuron.cells) == width + 1
+            and tuple_items(<PyObject *> neuron.cells)[width] == <PyObject *> neuron.b
+            and memcmp(list_items(<PyObject *> neuron.w), tuple_items(<PyObject *> neuron.cells),
+                       width * sizeof(PyObject *)) == 0)
 
 
 cdef list retired = []  # replaced weights, let go of when no list of neurons is being read
@@ -169,10 +189,6 @@ cdef uint32_t weights_block(NeuronCore neuron, Py_ssize_t inputs) except? 0:
     n = PyList_GET_SIZE(neuron.w)
     if n != inputs:
         return 0
-    if neuron.cells is not None and len(neuron.cells) == n + 1 and (
-            tuple_items(<PyObject *> neuron.cells)[n] == <PyObject *> neuron.b) and not memcmp(
-            list_items(<PyObject *> neuron.w), tuple_items(<PyObject *> neuron.cells), n * sizeof(PyObject *)):
-        return neuron.block
     cells = (*neuron.w, neuron.b)  # may run the collector and hence anything: look at cells only
     if len(cells) != n + 1 or not all([is_value(cell) for cell in cells]):
         return 0
@@ -236,34 +252,42 @@ cdef uint32_t inputs_block(list inputs) except? 0:
     return index
 
 
-cdef node_id neuron_push(NeuronCore neuron, uint32_t inputs, uint32_t weights) except 0:
-    """Append a neuron's nodes, the last of them owned by the caller."""
-    cdef node_id act = affine_push(inputs, weights)
-    cdef node_id slope = 0
+cdef node_id activation_push(int op, node_id act) except 0:
+    """Append an activation, owned by the caller, to a sum whose count it takes over."""
+    cdef node_id slope = leaf_hidden(LEAKY_RELU_SLOPE) if op_has_parameter[op] else 0
     cdef node_id out = 0
     cdef double y = 0.0
-    cdef int op = neuron.op
-    if not neuron.curved:
-        return act
+    op_forward(op, node_at(act).data, LEAKY_RELU_SLOPE, &y)  # no activation can fail
     try:
-        if op_has_parameter[op]:
-            slope = leaf_hidden(LEAKY_RELU_SLOPE)
-        op_forward(op, node_at(act).data, LEAKY_RELU_SLOPE, &y)  # no activation can fail
         out = arena_push(op, act, slope, y)
-    except BaseException:
-        node_drop(act)
-        if slope:
+    finally:
+        if not out and slope:
             node_drop(slope)
-        raise
     handle_slot(out)[0] = NULL
     return out
 
 
-cdef bint neuron_is_plain(object neuron) except -1:
-    """Tell whether calling this object would do what native code does."""
-    if slot_of_call(<PyObject *> neuron) != neuron_call:
-        return False
-    return not (<NeuronCore> neuron).curved or activation_is_ours((<NeuronCore> neuron).op)
+cdef bint layer_is_plain(list neurons, Py_ssize_t width) except -1:
+    """Tell whether calling these would do what native code does, and bring their blocks up to date."""
+    cdef PyObject *o
+    cdef Py_ssize_t i
+    cdef int rounds
+    cdef bint changed
+    for rounds in range(4):  # making a block may run anything; so look again until none was made
+        changed = False
+        i = 0
+        while i < PyList_GET_SIZE(neurons):
+            o = <PyObject *> PyList_GET_ITEM(neurons, i)
+            if slot_of_call(o) != neuron_call or (<NeuronCore> o).curved and not ours[(<NeuronCore> o).op]:
+                return False
+            if not block_is_current(<NeuronCore> o, width):
+                if not weights_block(<NeuronCore> o, width):
+                    return False
+                changed = True
+            i += 1
+        if not changed:
+            return i > 0
+    return False
 
 
 cdef uint32_t layer_push(list neurons, uint32_t inputs) except? 0:
@@ -271,33 +295,26 @@ cdef uint32_t layer_push(list neurons, uint32_t inputs) except? 0:
 
     Nothing has been appended when it is not plain. The inputs' block is the caller's to give up.
     """
-    cdef uint32_t n = <uint32_t> PyList_GET_SIZE(neurons)
+    cdef uint32_t n
     cdef uint32_t i
     cdef uint32_t index
-    cdef Py_ssize_t width = arena.blocks[inputs].size
+    cdef PyObject *o
     cdef Block *block
-    cdef NeuronCore neuron
-    for i in range(n):
-        if i >= <uint32_t> PyList_GET_SIZE(neurons) or not neuron_is_plain(neurons[i]):
-            return 0
-        if not weights_block(<NeuronCore> neurons[i], width):
-            return 0
-    if not n or n != <uint32_t> PyList_GET_SIZE(neurons):
+    if not layer_is_plain(neurons, arena.blocks[inputs].size):
         return 0
-    for i in range(n):  # making blocks may have run anything; from here on nothing does
-        if not neuron_is_plain(neurons[i]):
-            return 0
-        neuron = neurons[i]
-        if not neuron.block or arena.blocks[neuron.block].size != width + 1:
-            return 0
+    n = <uint32_t> PyList_GET_SIZE(neurons)
     index = block_new(n)
     block = arena.blocks[index]
     block.refs, block.size = 1, 0
     try:
         for i in range(n):
-            neuron = neurons[i]
-            block.ids[i] = neuron_push(neuron, inputs, neuron.block)
+            block.ids[i] = affine_push(inputs, (<NeuronCore> PyList_GET_ITEM(neurons, i)).block)
             block.size = i + 1
+        affine_evaluate(block.ids, n)
+        for i in range(n):
+            o = <PyObject *> PyList_GET_ITEM(neurons, i)
+            if (<NeuronCore> o).curved:
+                block.ids[i] = activation_push((<NeuronCore> o).op, block.ids[i])
     except BaseException:
         arena.block_bytes -= (n - block.size) * sizeof(node_id)
         block_give(index)
@@ -306,49 +323,79 @@ cdef uint32_t layer_push(list neurons, uint32_t inputs) except? 0:
     return index
 
 
-cdef list outputs_of(uint32_t index):
-    """Make the handles of a layer's outputs, whose block is given up."""
+cdef object output(node_id id):
+    """Give an output as Python sees it: under no_grad() a leaf."""
+    if somewhere_quiet and not is_recording():
+        return handle_new(arena_push_leaf(node_at(id).data))
+    return handle_of(id)
+
+
+cdef object outputs_of(uint32_t index):
+    """Make the handles of a layer's outputs, a list or the only one; their block is given up."""
     cdef Block *block = arena.blocks[index]
-    cdef bint quiet = somewhere_quiet and not is_recording()
     cdef uint32_t i
-    cdef list out = []
+    cdef list out
     try:
+        if block.size == 1:
+            return output(block.ids[0])
+        out = []
         for i in range(block.size):
-            if quiet:
-                out.append(handle_new(arena_push_leaf(node_at(block.ids[i]).data)))
-            else:
-                out.append(handle_of(block.ids[i]))
+            out.append(output(block.ids[i]))
+        return out
     finally:
         block_give(index)
-    return out
 
 
-cpdef list call_layers(list layers, list inputs):
-    """Evaluate layers, given as lists of neurons, one after another.
+cdef uint32_t layer_next(object neurons, uint32_t index) except? 0:
+    """Append a layer to the outputs of the one before, whose block is given up."""
+    try:
+        return layer_push(<list> neurons, index) if PyList_CheckExact(neurons) else 0
+    finally:
+        block_give(index)
+        if arena.deferred:
+            handles_drain()
 
-    Returns the outputs of the last one, or None where something is not plain: then nothing has
+
+def call_layer(neurons, list inputs):
+    """Evaluate a layer, given as a list of neurons.
+
+    Returns its outputs (the only one bare), or None where something is not plain: then nothing has
     happened, and Python has to do it.
     """
-    cdef uint32_t index
-    cdef uint32_t next
-    if not arithmetic_is(value_type, value_add, value_multiply):
-        return None
-    index = inputs_block(inputs)
-    for neurons in layers:
-        if not index:
-            return None
-        next = 0
-        try:
-            if PyList_CheckExact(neurons):
-                next = layer_push(<list> neurons, index)
-        finally:
-            block_give(index)
-            index = next
-            if arena.deferred:
-                handles_drain()
+    cdef uint32_t index = inputs_block(inputs) if everything_is_ours() else 0
+    if index:
+        index = layer_next(neurons, index)
     if retired:
         retired.clear()
     return outputs_of(index) if index else None
+
+
+def call_layers(layers, list inputs):
+    """Evaluate layers, given as Layers, one after another: see `call_layer`."""
+    cdef uint32_t index = inputs_block(inputs) if everything_is_ours() else 0
+    for layer in layers:
+        if not index:
+            break
+        neurons = None
+        if _PyType_Lookup(Py_TYPE(<PyObject *> layer), "__call__") == <PyObject *> layer_call:
+            try:
+                neurons = layer.neurons
+            except BaseException:
+                block_give(index)
+                raise
+        index = layer_next(neurons, index)
+    if retired:
+        retired.clear()
+    return outputs_of(index) if index else None
+
+
+def set_layer_call(function):
+    """Say which method `Layer.__call__` is, so that one that overrides it is told apart."""
+    global layer_call
+    layer_call = function
+
+
+cdef object layer_call = None
 
 
 # Parameters -----------------------------------------------------------------------------------------------

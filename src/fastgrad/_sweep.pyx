@@ -8,7 +8,7 @@ set and not yet met, so a sweep ends with the graph and not with the arena. Each
 callback may start another) has its own bit of the marks.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from cpython.exc cimport PyErr_CheckSignals
 
@@ -35,6 +35,7 @@ cdef enum:
 ctypedef struct Sweep:
     uint8_t bit          # 1 << depth
     uint32_t depth
+    uint64_t number
     uint32_t owners      # length of arena.owners when it began
     int64_t pending
     python_step step
@@ -90,11 +91,9 @@ cdef void affine_step(Sweep *sweep, Node *node) noexcept:
             x.grad += w.data * grad
     node_at(ws.ids[n]).grad += grad
     if not xs.leaves or arena.closures.n:
-        for i in range(n):
-            reach(sweep, xs.ids[i], node_at(xs.ids[i]))
+        reach_block(sweep, xs)
     if not ws.leaves or arena.closures.n:
-        for i in range(n + 1):
-            reach(sweep, ws.ids[i], node_at(ws.ids[i]))
+        reach_block(sweep, ws)
 
 
 cdef inline int rule_of(Node *node) noexcept:
@@ -149,7 +148,11 @@ cdef int sweep_step(node_id id, python_step step) except -1:
 # Reaching operands without running --------------------------------------------------------------------
 
 cdef void reach_block(Sweep *sweep, Block *block) noexcept:
+    """Mark all nodes of a block, unless this sweep has: a layer's neurons share their inputs."""
     cdef uint32_t i
+    if block.sweep == sweep.number:
+        return
+    block.sweep = sweep.number
     for i in range(block.size):
         reach(sweep, block.ids[i], node_at(block.ids[i]))
 
@@ -459,6 +462,8 @@ cdef int sweep_open(Sweep *sweep, node_id root) except -1:
             "call backward() after the outer one has returned")
     sweep.bit = <uint8_t> (1 << arena.depth)
     sweep.depth = arena.depth
+    arena.sweeps += 1
+    sweep.number = arena.sweeps
     sweep.owners = arena.owners.n
     sweep.pending = 0
     arena.depth += 1
@@ -505,8 +510,10 @@ cdef int sweep_reverse(node_id root, python_step step) except -1:
     try:
         if not leaf and (arena.swept or sweep.depth):
             visit_reached(&sweep, root, EXPAND_ALL if sweep.depth else EXPAND_SWEPT)
+            arena.sweeps += 1  # the walk marks blocks again
+            sweep.number = arena.sweeps
         for i in range(arena.closures.n):
-            node_at(arena.closures.ids[i]).mark &= ~sweep.bit
+            node_at(arena.closures.ids[i]).mark &= ~(sweep.bit | sweep.bit << REACHED_HIDDEN)
         node.grad = 1.0
         if leaf:
             node.mark |= sweep.bit
@@ -519,7 +526,7 @@ cdef int sweep_reverse(node_id root, python_step step) except -1:
         raise
     finally:
         for i in range(arena.closures.n):
-            node_at(arena.closures.ids[i]).mark |= sweep.bit
+            node_at(arena.closures.ids[i]).mark |= sweep.bit | sweep.bit << REACHED_HIDDEN
         sweep_close(&sweep, root)
     return 0
 
@@ -550,6 +557,6 @@ cdef void sweeps_forget() noexcept:
         sweep.bit = <uint8_t> (1 << sweep.depth)
         sweep_abandon(&sweep)
         for i in range(arena.closures.n):
-            node_at(arena.closures.ids[i]).mark |= sweep.bit
+            node_at(arena.closures.ids[i]).mark |= sweep.bit | sweep.bit << REACHED_HIDDEN
         arena.depth -= 1
     arena.owners.n = 0

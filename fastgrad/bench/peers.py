@@ -1,0 +1,92 @@
+"""Other libraries that run a program in micrograd's style as it stands.
+
+Layer: command line.  May import: its neighbours; micrograd and torch inside the functions.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from . import plain
+from .workloads import Library
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["REFERENCE", "installed", "micrograd", "torch_scalars"]
+
+REFERENCE = Library("a Python class", plain.Value, plain.MLP)
+
+
+def micrograd() -> Library:
+    """Return PyPI's micrograd, given the three methods that its lectures add.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed, or `import micrograd` gives fastgrad.
+    """
+    Value: Any = importlib.import_module("micrograd.engine").Value
+    MLP: Any = importlib.import_module("micrograd.nn").MLP
+    if not Value.__module__.startswith("micrograd"):
+        raise ImportError("import micrograd gives another library")
+    sys.setrecursionlimit(10**8)  # its backward() is recursive, and a chain is long
+
+    def method(
+        name: str, forward: Callable[[float], float], partial: Callable[[float, float], float]
+    ) -> None:
+        def apply(self: Any) -> Any:
+            out = Value(forward(self.data), (self,), name)
+
+            def _backward() -> None:
+                self.grad += partial(self.data, out.data) * out.grad
+
+            out._backward = _backward
+            return out
+
+        if not hasattr(Value, name):
+            setattr(Value, name, apply)
+
+    method("tanh", math.tanh, lambda _, y: 1 - y * y)
+    method("exp", math.exp, lambda _, y: y)
+    method("log", math.log, lambda x, _: 1 / x)
+    return Library(f"micrograd {_version('micrograd')}".strip(), Value, MLP)
+
+
+def torch_scalars() -> Library:
+    """Return PyTorch with one float64 tensor for each number: W1 and W2 only.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed.
+    """
+    torch: Any = importlib.import_module("torch")
+    torch.set_num_threads(1)
+
+    def leaf(x: float) -> Any:
+        return torch.tensor(float(x), dtype=torch.float64, requires_grad=True)
+
+    return Library(f"PyTorch {torch.__version__}, scalars", leaf)
+
+
+def installed() -> list[Library]:
+    """Return the libraries that can be imported, the reference last."""
+    found = []
+    for maker in (micrograd, torch_scalars):
+        try:
+            found.append(maker())
+        except ImportError:
+            continue
+    return [*found, REFERENCE]
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:  # a checkout on sys.path
+        return ""
