@@ -30,7 +30,6 @@ __all__ = ["Library", "run_demo", "total_loss", "training_step"]
 _STEPS_PER_ROUND = 10
 _SAME = 1e-9  # gradients that differ by more belong to different programs: no factor is quoted
 
-
 FASTGRAD = Library("fastgrad", engine.Value, nn.MLP)
 
 

@@ -569,6 +569,24 @@ def test_every_chunk_boundary_is_crossed_in_every_phase(baseline):
     assert live() == baseline
 
 
+@pytest.mark.slow
+@pytest.mark.wide
+def test_dead_nodes_are_no_part_of_a_sweep(baseline):
+    """Their operands may lie in chunks whose memory has been given back long ago."""
+    x = Value(1.0)
+    far = [x * x for _ in range(3_000_000)]
+    between = []
+    y = x * 1.0
+    for i in range(40_000):
+        y = y + x
+        between += [x * far[i] for _ in range(4)]
+    chunks = arena_stats()["chunks"]
+    del between, far
+    assert arena_stats()["chunks"] < chunks
+    y.backward()
+    assert x.grad == 40_001.0
+
+
 def test_leaf_slots_are_reused_in_any_order(baseline):
     shuffled = random.Random(5)
     n = 20 * INFO["chunk_nodes"] if INFO["chunk_nodes"] <= 8 else 3 * INFO["chunk_nodes"]

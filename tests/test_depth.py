@@ -1,4 +1,4 @@
-"""Depth, fan-in and fan-out: nothing recurs, so nothing overflows a stack, whichever end goes first.
+"""Depth, fan-in and fan-out: nothing recurs, so no stack overflows, whichever end goes first.
 
 Layer: tests.  May import: fastgrad, pytest.
 Oracle: closed forms; the arena's own count of what is alive.
@@ -80,7 +80,7 @@ def test_a_million_held_nodes(oldest_first):
     before, length = alive(), 1_000_000
     nodes = [Value(1.0)]
     for _ in range(length):
-        nodes.append(nodes[-1] + 1)  # noqa: PERF401
+        nodes.append(nodes[-1] + 1)
     nodes[-1].backward()
     assert (nodes[0].grad, nodes[-1].data) == (1.0, length + 1.0)
     assert alive() == before + 2 * length + 1

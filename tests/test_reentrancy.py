@@ -136,11 +136,12 @@ def test_sweeps_of_one_graph_may_nest(depth):
     del again.outer
 
 
-def test_nested_sweep_of_a_shared_neuron():
+@pytest.mark.parametrize("fused", [True, False])
+def test_nested_sweep_of_a_shared_neuron(fused):
     neuron = Neuron(2, nonlin=False)
     neuron.w[0].data, neuron.w[1].data = 2.0, 3.0
     a, b = Value(1.0), Value(1.0)
-    y = neuron([a, b])
+    y = neuron([a, b]) if fused else neuron.b + neuron.w[0] * a + neuron.w[1] * b
 
     def inner():
         z = y * 1.0
@@ -148,8 +149,8 @@ def test_nested_sweep_of_a_shared_neuron():
 
     root = with_step([y], inner)
     root.backward()
-    # The inner sweep adds 1 to y.grad, then y's step runs with 2; the outer one runs y's step with 2.
-    assert (y.grad, a.grad, b.grad) == (2.0, 2 * 2.0 + 2 * 2.0, 2 * 3.0 + 2 * 3.0)
+    # Both sweeps run y with grad 2; b + w[0]*a gets 2, then 4; w[0]*a gets 2, then 6.
+    assert (y.grad, a.grad, b.grad) == (2.0, 2 * (2.0 + 6.0), 3 * (2.0 + 4.0))
 
 
 def test_too_deep_nesting_is_an_error_and_leaves_nothing():
@@ -200,8 +201,8 @@ def test_exception_from_an_inner_sweep_passes_through_the_outer_one():
     with pytest.raises(ZeroDivisionError):
         root.backward()
     assert _check.arena_check() == []
+    root._backward = None
     with pytest.raises(TypeError):
-        root._backward = None
         root.backward()
 
 

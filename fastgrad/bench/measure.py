@@ -21,7 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 SAME = 1e-9  # gradients that differ by more belong to another program: its time means nothing
-_ROUND = 0.05  # seconds: shorter runs are repeated within a round
+_ROUND = 0.1  # seconds: shorter runs are repeated within a round
 
 
 def difference(ours: Sequence[float], reference: Sequence[float]) -> float:

@@ -44,19 +44,19 @@ class Value:
     __radd__ = __add__
     __rmul__ = __mul__
 
-    def __neg__(self) -> Value:
+    def __neg__(self) -> Any:
         return self * -1
 
-    def __sub__(self, other: Any) -> Value:
+    def __sub__(self, other: Any) -> Any:
         return self + -other
 
-    def __rsub__(self, other: Any) -> Value:
+    def __rsub__(self, other: Any) -> Any:
         return -self + other
 
-    def __truediv__(self, other: Any) -> Value:
+    def __truediv__(self, other: Any) -> Any:
         return self * other**-1
 
-    def __rtruediv__(self, other: Any) -> Value:
+    def __rtruediv__(self, other: Any) -> Any:
         return self**-1 * other
 
     def relu(self) -> Value:

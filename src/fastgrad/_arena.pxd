@@ -1,6 +1,6 @@
 """Arena: nodes in fixed chunks, exact reference counts, blocks of operands.
 
-Layer: bottom. Cimports _ops and the C library.
+Layer: above _region, _ops. Cimports them.
 Ids are stable, and so are addresses while a node lives; `base` moves whenever the arena grows, so
 reload it after anything that pushes a node or runs Python.
 """
@@ -10,6 +10,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from cpython.object cimport PyObject
 
 from fastgrad._ops cimport OP_LEAF
+from fastgrad._region cimport Region, Regions
 
 cdef extern from "config.h" nogil:
     ctypedef unsigned int node_id
@@ -59,7 +60,7 @@ ctypedef struct HandleHead:  # what the arena needs to know of a Value
     node_id link         # next deferred node
 
 ctypedef struct Chunk:
-    void *memory         # what to free; the nodes in it start at a cache line
+    Region *region       # what its memory is a piece of
     uint64_t born        # order of creation among chunks of operations
     uint32_t live        # slots that are alive or were never filled
     uint32_t older       # towards older chunks of operations; leaves: with room
@@ -109,6 +110,7 @@ ctypedef struct Arena:
     uint64_t sweeps      # begun so far
     uint64_t swept       # live fused nodes flagged SWEPT
     size_t block_bytes
+    Regions memory       # of chunks
     IdList closures      # leaves flagged CLOSURE
     IdList owners        # fused nodes that sweeps in flight have reached through hidden nodes only
 

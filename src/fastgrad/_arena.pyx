@@ -1,6 +1,6 @@
 """Arena: opening and recycling chunks, releasing nodes, blocks of operands.
 
-Layer: bottom. Cimports _ops and the C library.
+Layer: above _region, _ops. Cimports them.
 All memory comes from PyMem_Raw*; what fails raises and leaves the arena as it was.
 """
 
@@ -12,12 +12,14 @@ cdef extern from "Python.h":
     void Py_INCREF(PyObject *o)
 
 from fastgrad._ops cimport OP_AFFINE, OP_HIDDEN, OP_LEAF, OP_PYTHON
+from fastgrad._region cimport Region, region_give, region_take
 
 cdef enum:
     CACHE_LINE = 64
+    REGION_BYTES = 2 << 20
     FREE_BYTES = 64 << 20  # dead memory kept warm, or as much as is alive at that moment
 
-cdef size_t CHUNK_BYTES = CHUNK_NODES * (sizeof(Node) + sizeof(PyObject *)) + CACHE_LINE
+cdef size_t CHUNK_BYTES = CHUNK_NODES * (sizeof(Node) + sizeof(PyObject *))
 
 
 # Chunks -------------------------------------------------------------------------------------------
@@ -44,6 +46,7 @@ cdef int grow_table() except -1:
 cdef int chunk_obtain(uint32_t *index) except -1:
     """Give a chunk with memory: a warm one if there is any."""
     cdef uint32_t c = arena.free
+    cdef Region *region = NULL
     cdef void *memory
     if c:
         arena.free = arena.chunks[c].newer
@@ -57,17 +60,15 @@ cdef int chunk_obtain(uint32_t *index) except -1:
             f"({ID_BITS}-bit ids); drop results that are no longer needed")
     if not c and arena.used == arena.capacity:
         grow_table()
-    memory = PyMem_RawMalloc(CHUNK_BYTES)
-    if memory == NULL:
-        raise MemoryError()
+    memory = region_take(&arena.memory, &region)
     if c:
         arena.vacant = arena.chunks[c].newer
     else:
         c = arena.used
         arena.used += 1
     memset(&arena.chunks[c], 0, sizeof(Chunk))
-    arena.chunks[c].memory = memory
-    arena.base[c] = <Node *> ((<size_t> memory + CACHE_LINE - 1) & ~<size_t> (CACHE_LINE - 1))
+    arena.chunks[c].region = region
+    arena.base[c] = <Node *> memory
     arena.n_chunks += 1
     index[0] = c
     return 0
@@ -78,8 +79,7 @@ cdef void chunk_retire(uint32_t c) noexcept:
     cdef Chunk *chunk = &arena.chunks[c]
     cdef size_t alive = (arena.n_chunks - arena.n_free) * CHUNK_BYTES
     if arena.n_free * CHUNK_BYTES >= max(alive, <size_t> FREE_BYTES):
-        PyMem_RawFree(chunk.memory)
-        chunk.memory = NULL
+        region_give(&arena.memory, chunk.region, arena.base[c])
         chunk.kind = CHUNK_VACANT
         chunk.newer = arena.vacant
         arena.base[c] = NULL
@@ -402,6 +402,9 @@ cdef void closures_remove(node_id id) noexcept:
     list.n -= 1
     list.ids[i] = list.ids[list.n]
 
+
+arena.memory.piece, arena.memory.align = CHUNK_BYTES, CACHE_LINE
+arena.memory.pieces = <uint32_t> max(<size_t> 1, <size_t> REGION_BYTES // CHUNK_BYTES)
 
 # Chunk 0 and block 0 stand for "none".
 grow_table()

@@ -16,7 +16,7 @@ from fastgrad._handle cimport GC_HEADER, HandleLayout, handle_slot
 from fastgrad._ops cimport (
     OP_AFFINE, OP_COUNT, OP_HIDDEN, OP_LEAF,
 )
-from fastgrad._pool cimport pool
+from fastgrad._pool cimport pool_bytes
 
 
 def sizes():
@@ -46,9 +46,8 @@ def arena_stats():
         "chunks": arena.n_chunks,
         "free_chunks": arena.n_free,
         "blocks": len(live_blocks()),
-        "bytes": arena.n_chunks * CHUNK_NODES * (sizeof(Node) + sizeof(PyObject *))
-        + arena.capacity * (sizeof(Node *) + sizeof(Chunk) + DEPTH_LIMIT)
-        + arena.block_capacity * sizeof(Block *) + arena.block_bytes + pool.bytes,
+        "bytes": arena.memory.bytes + arena.capacity * (sizeof(Node *) + sizeof(Chunk) + DEPTH_LIMIT)
+        + arena.block_capacity * sizeof(Block *) + arena.block_bytes + pool_bytes(),
     }
 
 

@@ -1,10 +1,12 @@
 """Pool: memory for handles, 64 KiB slabs with a free list each.
 
-Layer: bottom. Cimports the C library only.
+Layer: above _region. Cimports it.
 A freed item keeps its contents but for one word, so a handle's type and its empty slots are set once.
 """
 
 from libc.stdint cimport uint32_t
+
+from fastgrad._region cimport Region
 
 cdef extern from "config.h" nogil:
     """
@@ -28,22 +30,18 @@ ctypedef struct Slab:     # lies at the start of its 64 KiB, aligned to them
     uint32_t live
     uint32_t full         # live when it is full
 
-ctypedef struct Region:   # one allocation: so many slabs that aligning them wastes little
-    void *memory
-    uint32_t slabs
-    uint32_t empty
-
 ctypedef struct Pool:
     Slab *current
     size_t item           # bytes of an item
     size_t link           # offset of the word that links free items
     void (*prepare)(void *item) noexcept  # once, on fresh memory that is all zero
-    size_t bytes
+    uint32_t empty        # slabs without a live item, but for the current one
 
 cdef Pool pool
 
 cdef int pool_refill() except -1
 cdef void pool_return(Slab *slab) noexcept
+cdef size_t pool_bytes() noexcept
 cdef void plain_give(void *item) noexcept
 
 

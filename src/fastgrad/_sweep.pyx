@@ -294,7 +294,7 @@ cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scatter
         pending -= 1
         if likely(node.op > OP_HIDDEN):
             ia, ib = node.a, node.b
-            if scattered and node - nodes >= AHEAD:
+            if scattered and node - nodes >= AHEAD and (node - AHEAD).op > OP_HIDDEN:
                 prefetch(base[(node - AHEAD).a >> CHUNK_SHIFT] + ((node - AHEAD).a & CHUNK_MASK))
                 prefetch(base[(node - AHEAD).b >> CHUNK_SHIFT] + ((node - AHEAD).b & CHUNK_MASK))
             grad = carry if node == carried else node.grad
@@ -346,7 +346,7 @@ cdef bint is_scattered(uint32_t c) noexcept:
     cdef uint32_t far = 0
     cdef uint32_t i
     for i in range(SAMPLES):
-        if node.op > OP_HIDDEN and node.b >> CHUNK_SHIFT != c and node.b and (
+        if node.count and node.op > OP_HIDDEN and node.b and node.b >> CHUNK_SHIFT != c and (
                 node_at(node.b).op != OP_LEAF):
             far += 1
         node += CHUNK_NODES // SAMPLES
