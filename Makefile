@@ -92,6 +92,34 @@ cov: $(VENV)/.extra-test build/lib-coverage/.built  ## line coverage of Python (
 	$(PY) -m coverage combine -q && $(PY) -m coverage report
 	$(PY) tools/native_coverage.py build/coverage
 
+# ---- speed: benchmarks/ says how; PEERS is the environment of the libraries that fastgrad is timed beside
+
+PEERS := .venv-peers
+BENCH := $(VENV)/.extra-bench build
+RESULTS := benchmarks/results/latest.json
+
+bench: $(BENCH)  ## time this machine; rewrite README's table, docs/benchmarks.md and its picture
+	$(PY) -m benchmarks.run --json $(RESULTS)
+	$(PY) -m benchmarks.report $(RESULTS)
+bench-peers: $(BENCH) $(PEERS)/.installed  ## the same, beside PyTorch, JAX, XAD, CasADi, autograd
+	$(PY) -m benchmarks.run --json $(RESULTS)
+	$(PY) -m benchmarks.report $(RESULTS)
+bench-compare: $(BENCH)  ## this tree against BASE=<git revision>, in alternation
+	$(PY) -m benchmarks.compare $(or $(BASE),HEAD)
+bench-micro: $(BENCH)  ## each operation, sweep, call by itself: pytest-benchmark
+	$(PYTEST) -o addopts= benchmarks/test_micro.py --benchmark-columns=median,iqr,rounds
+instructions: $(BENCH)  ## instruction counts of four programs against the stored ones (valgrind)
+	$(PY) -m benchmarks.instructions
+instructions-update: $(BENCH)
+	$(PY) -m benchmarks.instructions --update
+
+# One at a time: what has no wheel for this machine leaves a gap in the table.
+$(PEERS)/.installed: benchmarks/peers.txt
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	grep -v '^#' $< | while read -r peer; do \
+	  $(PEERS)/bin/python -m pip install -q "$$peer" || echo "not installed: $$peer"; done
+	touch $@
+
 # ---- checks
 
 lint: $(VENV)/.extra-lint build  ## ruff, cython-lint, codespell, mypy, stubtest
@@ -120,4 +148,4 @@ clean:  ## remove what was built; `rm -r .venv` removes the environment
 	rm -f fastgrad/*.so $(VENV)/.built
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-.PHONY: help build debug annotate ops ops-check demo test test-slow test-small test-narrow sanitize cov lint wheel sdist-test ci nightly clean
+.PHONY: help build debug annotate ops ops-check demo test test-slow test-small test-narrow sanitize cov bench bench-peers bench-compare bench-micro instructions instructions-update lint wheel sdist-test ci nightly clean

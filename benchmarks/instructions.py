@@ -99,7 +99,8 @@ def environment():
 
     build = build_info()
     python = f"{platform.python_implementation()}-{platform.python_version()}"
-    return f"{platform.machine()} {python} compiler-{build['compiler']} {build['variant']}"
+    libc = "-".join(platform.libc_ver())
+    return f"{platform.machine()} {libc} {python} compiler-{build['compiler']} {build['variant']}"
 
 
 def per_repetition(program):

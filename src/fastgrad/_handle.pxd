@@ -20,10 +20,13 @@ cdef extern from *:
         PyObject *attributes;
         PyObject *weakrefs;
     } HandleLayout;
+    /* Changes whenever a type does; 0: not known. */
+    static unsigned type_version(PyTypeObject *type) { return type->tp_version_tag; }
     #define ATTRIBUTES_OFFSET ((Py_ssize_t) offsetof(HandleLayout, attributes))
     """
     enum:
         GC_HEADER
+    unsigned type_version(PyTypeObject *type)
     Py_ssize_t ATTRIBUTES_OFFSET
     ctypedef struct HandleLayout:
         node_id id
@@ -33,6 +36,7 @@ cdef extern from *:
 
 cdef extern from "Python.h":
     PyTypeObject *Py_TYPE(void *o)
+    PyObject *type_lookup "_PyType_Lookup" (PyTypeObject *type, object name)
 
 cdef class Handle:
     cdef node_id id

@@ -22,7 +22,7 @@ from fastgrad._engine cimport is_recording, leaf_hidden, somewhere_quiet
 from fastgrad._fused cimport affine_evaluate, affine_push
 from fastgrad._handle cimport (
     Handle, NOT_A_NUMBER, Py_TYPE, handle_new, handle_of, handle_slot, handles_drain, is_value, node_at, node_id,
-    number_read, value_type,
+    number_read, type_lookup, type_version, value_type,
 )
 from fastgrad._ops cimport (
     OP_COUNT, OP_GELU, OP_LEAF, OP_LEAKY_RELU, OP_RELU, OP_SIGMOID, OP_SOFTPLUS, OP_TANH, op_forward,
@@ -43,7 +43,6 @@ cdef extern from *:
     }
     static void *slot_of_call(void *o) { return (void *) Py_TYPE(o)->tp_call; }
     static void *slot_of_call_in(PyTypeObject *type) { return (void *) type->tp_call; }
-    static unsigned type_version(PyTypeObject *type) { return type->tp_version_tag; }
     static PyObject **list_items(PyObject *list) { return ((PyListObject *) list)->ob_item; }
     static PyObject **tuple_items(PyObject *tuple) { return ((PyTupleObject *) tuple)->ob_item; }
     """
@@ -52,7 +51,6 @@ cdef extern from *:
     void *slot_of_multiply(PyTypeObject *type)
     void *slot_of_call(PyObject *o)
     void *slot_of_call_in(PyTypeObject *type)
-    unsigned type_version(PyTypeObject *type)
     PyObject **list_items(PyObject *list)
     PyObject **tuple_items(PyObject *tuple)
 
@@ -60,7 +58,6 @@ cdef extern from "Python.h":
     bint PyList_CheckExact(object o)
     Py_ssize_t PyList_GET_SIZE(object o)
     Py_ssize_t PyTuple_GET_SIZE(object o)
-    PyObject *_PyType_Lookup(PyTypeObject *type, object name)
 
 import fastgrad._value  # value_type is set there
 
@@ -161,7 +158,7 @@ cdef bint everything_is_ours() except -1:
         return False
     if checked != type_version(value_type) or not checked:
         for op, name in activations.items():
-            ours[<int> op] = _PyType_Lookup(value_type, name) == <PyObject *> methods[op]
+            ours[<int> op] = type_lookup(value_type, name) == <PyObject *> methods[op]
         checked = type_version(value_type)
     return True
 
@@ -377,7 +374,7 @@ def call_layers(layers, list inputs):
         if not index:
             break
         neurons = None
-        if _PyType_Lookup(Py_TYPE(<PyObject *> layer), "__call__") == <PyObject *> layer_call:
+        if type_lookup(Py_TYPE(<PyObject *> layer), "__call__") == <PyObject *> layer_call:
             try:
                 neurons = layer.neurons
             except BaseException:

@@ -5,7 +5,7 @@ Layer: above _engine, _sweep, _graph. Cimports them.
 Arithmetic on plain Values, floats and ints has a short path here; all else is the engine's.
 """
 
-from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE, PyObject
+from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE, PyObject, PyTypeObject
 from libc.stdint cimport uint16_t, uint32_t
 
 from fastgrad._arena cimport (
@@ -21,7 +21,8 @@ from fastgrad._fused cimport affine_expand
 from fastgrad._graph cimport node_copy, node_label, node_operands
 from fastgrad._handle cimport (
     Handle, HandleLayout, NOT_A_NUMBER, attributes_of, handle_adopt, handle_new, handle_of,
-    handle_pin, handle_set_attribute, handle_slot, handles_after_fork, handles_drain, is_handle, is_value, node_at, number_expect, number_read, types_patch,
+    handle_pin, handle_set_attribute, handle_slot, handles_after_fork, handles_drain, is_handle, is_value, node_at, number_expect, number_read,
+    type_lookup, type_version, types_patch, value_type,
 )
 from fastgrad._ops cimport (
     OP_ABS, OP_ADD, OP_AFFINE, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_OK,
@@ -34,6 +35,7 @@ cdef extern from "Python.h":
     double PyFloat_AS_DOUBLE(object o)
     bint PyLong_CheckExact(object o)
     double PyLong_AsDouble(object o) except? -1.0
+    object intern "PyUnicode_InternFromString" (const char *text)
     unsigned long PyThread_get_thread_ident()
 
 
@@ -224,6 +226,26 @@ cdef class Step:
 include "generated/methods.pxi"
 
 
+cdef object DATA = intern("data")
+cdef object GRAD = intern("grad")
+cdef PyObject *own_data = NULL
+cdef PyObject *own_grad = NULL
+cdef unsigned int checked = 0  # version of Value at which `data` and `grad` were found to be ours
+
+
+cdef inline bint slots_are_ours() noexcept:
+    """Tell whether nobody has put something else in place of Value's `data` and `grad`."""
+    return checked == type_version(value_type) and checked != 0 or slots_check()
+
+
+cdef bint slots_check() noexcept:
+    global checked
+    if type_lookup(value_type, DATA) != own_data or type_lookup(value_type, GRAD) != own_grad:
+        return False
+    checked = type_version(value_type)
+    return True
+
+
 cdef class Core(Methods):
     """What Value inherits: see there."""
 
@@ -270,6 +292,14 @@ cdef class Core(Methods):
             attributes_of(self)["label"] = label
 
     def __setattr__(self, name, value):
+        cdef Node *node = node_at((<Handle> self).id)
+        if PyFloat_CheckExact(value) and is_value(self) and slots_are_ours():
+            if <PyObject *> name == <PyObject *> DATA:  # an interned name is found by its address
+                node.data = PyFloat_AS_DOUBLE(value)
+                return
+            if <PyObject *> name == <PyObject *> GRAD and node.op != OP_AFFINE:
+                node.grad = PyFloat_AS_DOUBLE(value)
+                return
         handle_set_attribute(self, name, <PyObject *> value)
 
     def __delattr__(self, name):
@@ -514,3 +544,4 @@ class Value(Core):
 
 Value.__module__ = "fastgrad.engine"
 types_patch(Core, Value, False)
+own_data, own_grad = type_lookup(value_type, DATA), type_lookup(value_type, GRAD)

@@ -1,0 +1,278 @@
+"""Benchmarks: every workload runs and has the right gradients; the table, the report, the rounds.
+
+Layer: tests.  May import: fastgrad, pytest; benchmarks/ where the repository is there.
+Oracles: the plain Python class of fastgrad/bench; micrograd; central differences.  Nothing here
+looks at how long anything took.
+"""
+
+import json
+import math
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastgrad
+from fastgrad import cli, nn
+from fastgrad.bench import cases, gpt, measure, peers, plain, table, workloads
+from fastgrad.bench.cases import WORKLOADS, Case, Workload
+
+ROOT = Path(__file__).resolve().parent.parent
+FASTGRAD = workloads.Library("fastgrad", fastgrad.Value, nn.MLP)
+SMALL = ("expression", "chain-1e4", "lecture", "lecture-loops")
+
+repository = pytest.mark.skipif(not (ROOT / "benchmarks").is_dir(), reason="no benchmarks/")
+
+
+def gradients(library, name):
+    case = cases.eager_case(library, name)
+    root = case.forward()
+    if case.backward:
+        case.backward(root)
+    return case.gradients()
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("name", [*SMALL, "dag-1e4", "dense-1e4"])
+def test_gradients_are_the_reference_s(name):
+    reference = gradients(peers.REFERENCE, name)
+    assert all(map(math.isfinite, reference))
+    assert any(reference)
+    assert measure.difference(gradients(FASTGRAD, name), reference) <= 1e-12
+
+
+@pytest.mark.wide
+def test_moons_are_the_reference_s():
+    pytest.importorskip("sklearn")
+    reference = gradients(peers.REFERENCE, "moons")
+    assert measure.difference(gradients(FASTGRAD, "moons"), reference) <= 1e-12
+
+
+@pytest.mark.parametrize("name", ["expression", "lecture-loops"])
+def test_micrograd_agrees_with_the_reference(name):
+    pytest.importorskip("micrograd.engine")
+    limit = sys.getrecursionlimit()
+    try:
+        theirs = gradients(peers.micrograd(), name)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert measure.difference(theirs, gradients(peers.REFERENCE, name)) <= 1e-12
+
+
+def test_readme_expression_has_the_readme_s_values():
+    a, b = plain.Value(-4.0), plain.Value(2.0)
+    g = workloads.expression(a, b)
+    g.backward()
+    assert f"{g.data:.4f} {a.grad:.4f} {b.grad:.4f}" == "24.7041 138.8338 645.5773"
+
+
+def test_expression_without_a_relu_method():
+    def relu(x):
+        return max(x, 0.0)
+
+    assert workloads.expression(-4.0, 2.0, relu) == pytest.approx(24.70408163265306)
+
+
+@pytest.mark.wide
+def test_gpt_gradients_are_differences():
+    """One parameter of each matrix, by central differences."""
+    model = gpt.GPT(fastgrad.Value)
+    parameters = model.parameters()
+    assert len(parameters) == 4192
+    model.loss("ada").backward()
+    rng = random.Random(8)
+    for matrix in model.w.values():
+        p = max(rng.choice(matrix[:27]), key=lambda p: abs(p.grad))
+        x, h = p.data, 1e-4
+        ends = []
+        for p.data in (x + h, x - h):
+            ends.append(model.loss("ada").data)
+        p.data = x
+        assert (ends[0] - ends[1]) / (2 * h) == pytest.approx(p.grad, rel=1e-4, abs=1e-7)
+
+
+@pytest.mark.wide
+def test_gpt_steps_are_the_reference_s_and_learn():
+    losses = []
+    for Value in (fastgrad.Value, plain.Value):
+        model = gpt.GPT(Value)
+        optimizer = gpt.Adam(model.parameters())
+        losses.append([gpt.gpt_step(model, optimizer, "al") for _ in range(3)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+    assert losses[0][2] < losses[0][0]
+
+
+@pytest.mark.wide
+def test_gpt_has_the_size_that_performance_figures_speak_of():
+    counts = [len(gpt.GPT(plain.Value).loss(gpt.NAMES[k]).graph()) for k in (0, -1)]
+    assert 30_000 < counts[0] < counts[1] < 90_000
+    assert [len(name) + 1 for name in gpt.NAMES] == [5, 6, 7, 8, 9]
+
+
+def test_random_graph_is_the_same_every_time_and_as_described():
+    program = workloads.dag_program(5_000)
+    assert program == workloads.dag_program(5_000)
+    leaves = sum(j < 100 for _, j in program[1_500:])
+    near = sum(k + 100 - 1000 <= j for k, (_, j) in enumerate(program[1_500:], 1_500))
+    assert 0.08 < leaves / 3_500 < 0.2
+    assert 0.4 < near / 3_500 < 0.75
+    assert 0.3 < sum(product for product, _ in program) / 5_000 < 0.7
+    assert math.isfinite(workloads.dag(workloads.dag_leaves(), program))
+
+
+def test_difference_sees_what_is_wrong():
+    assert measure.difference([1.0, 2.0], [1.0, 2.0]) == 0
+    assert measure.difference([1.0, 2.001], [1.0, 2.0]) == pytest.approx(5e-4)
+    assert measure.difference([math.nan, 2.0], [1.0, 2.0]) == math.inf
+    assert measure.difference([1.0], [1.0, 2.0]) == math.inf
+    assert measure.difference([], []) == 0
+
+
+def test_clock_and_summary():
+    calls = []
+    case = Case(lambda: calls.append("f"), lambda: [1.0], lambda _: calls.append("b"))
+    clock = measure.Clock(case, Workload("x", "x", 10, "ns"))
+    assert clock.warm() == [1.0]
+    clock.repeats = 2
+    calls.clear()
+    parts = clock.round()
+    assert calls == ["f", "b"] * 2
+    assert parts["total"] == pytest.approx(sum(parts[k] for k in ("forward", "backward", "free")))
+    rounds = [{"total": t, "forward": t / 2} for t in (1.0, 2.0, 3.0, 4.0, 100.0)]
+    facts = measure.summary(rounds)
+    assert (facts["seconds"], facts["parts"], facts["best"]) == (3.0, {"forward": 1.5}, 1.0)
+    assert measure.summary(rounds[:1])["spread"] == 0
+
+
+def test_command_prints_a_table(capsys):
+    words = ["control", "expression", "lecture"]
+    assert cli.main(["bench", "--seconds", "1", "--workloads", *words]) == 0
+    out = capsys.readouterr().out
+    assert "a Python loop on floats, no engine: " in out
+    assert "W1 README expression" in out
+    assert " x" in out
+
+
+def test_command_prints_json(capsys):
+    assert cli.main(["bench", "--seconds", "1", "--json", "--workloads", "expression"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["fastgrad"] == fastgrad.__version__
+    ours = facts["rows"][0]
+    assert ours["library"].startswith("fastgrad ")
+    assert ours["gradient_error"] <= 1e-12
+    assert ours["seconds"] > 0
+
+
+def test_command_refuses_unknown_workloads(capsys):
+    assert cli.main(["bench", "--workloads", "moon"]) == 2
+    assert "expected workloads out of control, expression" in capsys.readouterr().err
+
+
+def test_a_library_with_wrong_gradients_has_no_figure(monkeypatch):
+    class Wrong(plain.Value):
+        __slots__ = ()
+
+        def __mul__(self, other):
+            out = super().__mul__(other)
+            out.partials = tuple(1.0005 * p for p in out.partials)
+            return out
+
+    wrong = workloads.Library("wrong", Wrong)
+    monkeypatch.setattr(table, "installed", lambda: [wrong, peers.REFERENCE])
+    rows = table._workload("expression", [FASTGRAD, wrong, peers.REFERENCE], 0.1, False)
+    assert [row.get("why") for row in rows] == [None, "its gradients differ", None]
+    assert "seconds" not in rows[1]
+
+
+def test_what_a_library_cannot_do_is_a_gap():
+    rows = table._workload("lecture", [FASTGRAD, workloads.Library("bare", plain.Value),
+                                       peers.REFERENCE], 0.1, False)  # fmt: skip
+    assert rows[1]["why"] == "it has no MLP"
+
+
+@repository
+class TestRepository:
+    """benchmarks/: children, musts, report, instructions."""
+
+    @pytest.fixture(autouse=True)
+    def path(self, monkeypatch):
+        monkeypatch.syspath_prepend(str(ROOT))
+
+    def test_children_take_turns(self, monkeypatch):
+        from benchmarks.rounds import Runner, measure_workload
+
+        tree = str(Path(fastgrad.__file__).parent.parent)
+        runners = [Runner("fastgrad", tree=tree), Runner("plain"), Runner("python_floats")]
+        ours, reference, floats = measure_workload("expression", runners, 2, 5)
+        assert ours["gradient_error"] <= 1e-12
+        assert ours["rounds"] == reference["rounds"] == 2
+        assert "unsupported" in floats["why"]
+
+    def test_wrong_gradients_are_given_up(self):
+        from benchmarks.rounds import _check
+
+        class Fake:
+            why = ""
+            facts = {"gradients": [1.0, 2.0001]}  # noqa: RUF012
+
+        child = Fake()
+        assert _check(child, [1.0, 2.0]) > 1e-9
+        assert child.why.startswith("wrong: ")
+
+    def test_report(self, tmp_path, monkeypatch):
+        from benchmarks import musts, report
+
+        row = {"engine": "fastgrad", "label": "fastgrad", "version": "1", "python": "CPython 3.11",
+               "parts": {}, "spread": 0.1, "rounds": 3}  # fmt: skip
+        rows = [
+            {**row, "workload": "moons", "seconds": 4e-4},
+            {**row, "workload": "moons", "seconds": 1.0, "engine": "micrograd", "label": "<mg>"},
+            {**row, "workload": "control", "seconds": 23e-9, "engine": "python_floats"},
+            {"workload": "moons", "engine": "jax", "why": "missing: jax"},
+        ]
+        monkeypatch.setattr(musts, "_memory", list)
+        monkeypatch.setattr(musts, "_import", list)
+        monkeypatch.setattr(musts, "_wheel", list)
+        judged = musts.judge(rows)
+        assert [(m["id"], m["met"], m["scaled"]) for m in judged] == [("E4", True, 0.2)]
+        assert judged[0]["beside"] == {"micrograd": 2500.0}
+        meta = {"date": "2026-01-01", "machine": "M", "system": "S", "python": "CPython 3.11"}
+        (tmp_path / "docs").mkdir()
+        (tmp_path / "README.md").write_text("a\n<!-- bench -->\nold\n<!-- /bench -->\nb\n")
+        (tmp_path / "r.json").write_text(json.dumps({"meta": meta, "rows": rows, "musts": judged}))
+        monkeypatch.setattr(report, "ROOT", tmp_path)
+        monkeypatch.setattr(sys, "argv", ["report", str(tmp_path / "r.json")])
+        assert report.main() == 0
+        readme = (tmp_path / "README.md").read_text()
+        assert readme.startswith("a\n<!-- bench -->\n")
+        assert readme.endswith("<!-- /bench -->\nb\n")
+        assert "0.4 ms" in readme
+        assert "old" not in readme
+        assert "2,500" in (tmp_path / "docs" / "benchmarks.md").read_text("utf-8")
+        assert "&lt;mg&gt;" in (tmp_path / "docs" / "benchmarks.svg").read_text("utf-8")
+        (tmp_path / "README.md").write_text("no markers\n")
+        assert report.main() == 2
+
+    def test_instructions_are_judged(self, capsys):
+        from benchmarks.instructions import judge
+
+        assert judge("here", {"a": 1029}, {"here": {"a": 1000}}) == 0
+        assert judge("here", {"a": 1031}, {"here": {"a": 1000}}) == 1
+        assert judge("here", {"a": 900}, {"here": {"a": 1000}}) == 0
+        assert judge("there", {"a": 900}, {"here": {"a": 1000}}) == 0
+        assert "skipped" in capsys.readouterr().out
+
+    def test_every_engine_exports_three_names(self):
+        import importlib
+
+        for path in (ROOT / "benchmarks" / "engines").glob("[!_]*.py"):
+            engine = importlib.import_module(f"benchmarks.engines.{path.stem}")
+            assert isinstance(engine.label, str)
+            assert callable(engine.version)
+            assert callable(engine.build)
+
+    def test_both_names_of_the_shared_package_agree(self):
+        from benchmarks.workloads import WORKLOADS as THEIRS
+
+        assert THEIRS.keys() == WORKLOADS.keys()
