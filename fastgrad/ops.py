@@ -218,6 +218,7 @@ _ROWS = (
     Op("log1p", "log1p(a)", ("1 / (1 + a)",), domain=((-0.999, 1e300),),
        raises=(("a <= -1", DOMAIN, "a > -1"),),
        doc="Return the natural logarithm of 1 + a, accurately for small a."),
+    Op("square", "a * a", ("2 * a",), domain=(ANY,), doc="Return a * a."),
     Op("sqrt", "sqrt(a)", ("0.5 / y",), domain=(POSITIVE,), singular="y == 0",
        raises=(("a < 0", DOMAIN, "a >= 0"),),
        doc="Return the square root of a."),

@@ -24,6 +24,7 @@ cdef extern from "generated/ops.h" nogil:
         OP_EXPM1
         OP_LOG
         OP_LOG1P
+        OP_SQUARE
         OP_SQRT
         OP_SIN
         OP_COS
@@ -84,6 +85,8 @@ cdef extern from "generated/ops.h" nogil:
     int op_log_partials(double a, double b, double y, double *da, double *db)
     int op_log1p_forward(double a, double b, double *out)
     int op_log1p_partials(double a, double b, double y, double *da, double *db)
+    int op_square_forward(double a, double b, double *out)
+    int op_square_partials(double a, double b, double y, double *da, double *db)
     int op_sqrt_forward(double a, double b, double *out)
     int op_sqrt_partials(double a, double b, double y, double *da, double *db)
     int op_sin_forward(double a, double b, double *out)

@@ -6,7 +6,8 @@
 from fastgrad._ops cimport (
     OP_ABS, OP_ACOS, OP_ADD, OP_ASIN, OP_ATAN, OP_ATAN2, OP_COS, OP_COSH, OP_ERF, OP_EXP, OP_EXPM1,
     OP_GELU, OP_HYPOT, OP_LEAKY_RELU, OP_LOG, OP_LOG1P, OP_MAX, OP_MIN, OP_MUL, OP_POW,
-    OP_POW_NUMBER, OP_RELU, OP_SIGMOID, OP_SIN, OP_SINH, OP_SOFTPLUS, OP_SQRT, OP_TAN, OP_TANH
+    OP_POW_NUMBER, OP_RELU, OP_SIGMOID, OP_SIN, OP_SINH, OP_SOFTPLUS, OP_SQRT, OP_SQUARE, OP_TAN,
+    OP_TANH
 )
 
 
@@ -175,6 +176,14 @@ def log1p(a):
         expected a > -1
     """
     return call_unary(a, OP_LOG1P)
+
+
+def square(a):
+    """Return a * a.
+
+    ``y = a * a``
+    """
+    return call_unary(a, OP_SQUARE)
 
 
 def sqrt(a):

@@ -6,7 +6,7 @@
 from fastgrad._ops cimport (
     OP_ABS, OP_ACOS, OP_ASIN, OP_ATAN, OP_ATAN2, OP_COS, OP_COSH, OP_ERF, OP_EXP, OP_EXPM1,
     OP_GELU, OP_HYPOT, OP_LEAKY_RELU, OP_LOG, OP_LOG1P, OP_MAX, OP_MIN, OP_RELU, OP_SIGMOID,
-    OP_SIN, OP_SINH, OP_SOFTPLUS, OP_SQRT, OP_TAN, OP_TANH
+    OP_SIN, OP_SINH, OP_SOFTPLUS, OP_SQRT, OP_SQUARE, OP_TAN, OP_TANH
 )
 
 
@@ -58,6 +58,10 @@ cdef class Methods(Handle):
     def log1p(self):
         """Return the natural logarithm of 1 + a, accurately for small a."""
         return apply_unary(self, OP_LOG1P)
+
+    def square(self):
+        """Return a * a."""
+        return apply_unary(self, OP_SQUARE)
 
     def sqrt(self):
         """Return the square root of a."""

@@ -18,37 +18,37 @@ enum op_error { OP_OK, OP_ZERO_DIVISION, OP_OVERFLOW, OP_DOMAIN };
 
 enum opcode {
     OP_LEAF, OP_PYTHON, OP_CUSTOM, OP_AFFINE, OP_HIDDEN, OP_ADD, OP_MUL, OP_POW, OP_POW_NUMBER,
-    OP_RELU, OP_LEAKY_RELU, OP_ABS, OP_MIN, OP_MAX, OP_EXP, OP_EXPM1, OP_LOG, OP_LOG1P, OP_SQRT,
-    OP_SIN, OP_COS, OP_TAN, OP_ASIN, OP_ACOS, OP_ATAN, OP_ATAN2, OP_HYPOT, OP_SINH, OP_COSH,
-    OP_TANH, OP_SIGMOID, OP_SOFTPLUS, OP_ERF, OP_GELU, OP_COUNT
+    OP_RELU, OP_LEAKY_RELU, OP_ABS, OP_MIN, OP_MAX, OP_EXP, OP_EXPM1, OP_LOG, OP_LOG1P,
+    OP_SQUARE, OP_SQRT, OP_SIN, OP_COS, OP_TAN, OP_ASIN, OP_ACOS, OP_ATAN, OP_ATAN2, OP_HYPOT,
+    OP_SINH, OP_COSH, OP_TANH, OP_SIGMOID, OP_SOFTPLUS, OP_ERF, OP_GELU, OP_COUNT
 };
 
 /* Operands that are shown. */
 OP_STATIC const unsigned char op_operands[OP_COUNT] = {
-    0, 0, 0, 0, 0, 2, 2, 2, 1, 1, 1, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 1, 1, 1, 1,
-    1, 1, 1
+    0, 0, 0, 0, 0, 2, 2, 2, 1, 1, 1, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 1, 1, 1,
+    1, 1, 1, 1
 };
 
 /* 1: b is a hidden leaf that holds the parameter. */
 OP_STATIC const unsigned char op_has_parameter[OP_COUNT] = {
     0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0
+    0, 0, 0, 0
 };
 
 /* Name in the table. */
 OP_STATIC const char *const op_name[OP_COUNT] = {
     "leaf", "python", "custom", "affine", "hidden", "add", "mul", "pow", "pow_number", "relu",
-    "leaky_relu", "abs", "min", "max", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos",
-    "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh", "tanh", "sigmoid",
+    "leaky_relu", "abs", "min", "max", "exp", "expm1", "log", "log1p", "square", "sqrt", "sin",
+    "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh", "tanh", "sigmoid",
     "softplus", "erf", "gelu"
 };
 
 /* What `_op` shows. */
 OP_STATIC const char *const op_symbol[OP_COUNT] = {
     "", "python", "custom", "affine", "hidden", "+", "*", "**", "**", "ReLU", "leaky_relu",
-    "abs", "min", "max", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "asin",
-    "acos", "atan", "atan2", "hypot", "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf",
-    "gelu"
+    "abs", "min", "max", "exp", "expm1", "log", "log1p", "square", "sqrt", "sin", "cos", "tan",
+    "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh", "tanh", "sigmoid", "softplus",
+    "erf", "gelu"
 };
 
 OP_INLINE int op_add_forward(double a, double b, double *out) {
@@ -244,6 +244,21 @@ OP_INLINE int op_log1p_partials(double a, double b, double y, double *da, double
     (void)y;
     (void)db;
     *da = 1.0 / (1.0 + a);
+    return OP_OK;
+}
+
+OP_INLINE int op_square_forward(double a, double b, double *out) {
+    (void)b;
+    const double y = a * a;
+    *out = y;
+    return OP_OK;
+}
+
+OP_INLINE int op_square_partials(double a, double b, double y, double *da, double *db) {
+    (void)b;
+    (void)y;
+    (void)db;
+    *da = 2.0 * a;
     return OP_OK;
 }
 
@@ -533,6 +548,7 @@ OP_INLINE int op_forward(int op, double a, double b, double *out) {
     case OP_EXPM1: return op_expm1_forward(a, b, out);
     case OP_LOG: return op_log_forward(a, b, out);
     case OP_LOG1P: return op_log1p_forward(a, b, out);
+    case OP_SQUARE: return op_square_forward(a, b, out);
     case OP_SQRT: return op_sqrt_forward(a, b, out);
     case OP_SIN: return op_sin_forward(a, b, out);
     case OP_COS: return op_cos_forward(a, b, out);
@@ -570,6 +586,7 @@ OP_INLINE int op_partials(int op, double a, double b, double y, double *da, doub
     case OP_EXPM1: return op_expm1_partials(a, b, y, da, db);
     case OP_LOG: return op_log_partials(a, b, y, da, db);
     case OP_LOG1P: return op_log1p_partials(a, b, y, da, db);
+    case OP_SQUARE: return op_square_partials(a, b, y, da, db);
     case OP_SQRT: return op_sqrt_partials(a, b, y, da, db);
     case OP_SIN: return op_sin_partials(a, b, y, da, db);
     case OP_COS: return op_cos_partials(a, b, y, da, db);
