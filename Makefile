@@ -25,7 +25,7 @@ NATIVE := setup.py pyproject.toml $(shell find src -name '*.[chp]*')
 PURE := $(shell find fastgrad -name '*.py' -o -name '*.pyi' -o -name '*.txt' 2>/dev/null)
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' Makefile
 
 # ---- environment: a stamp per extra, renewed when pyproject.toml changes; nothing is fetched that is already there
 
@@ -127,7 +127,7 @@ lint: $(VENV)/.extra-lint build  ## ruff, cython-lint, codespell, mypy, stubtest
 	PATH="$(abspath $(VENV))/bin:$$PATH" cython-lint src  # it looks for pycodestyle on PATH
 	$(VENV)/bin/codespell
 	$(PY) -m mypy
-	$(PY) -m mypy.stubtest fastgrad --mypy-config-file pyproject.toml
+	$(PY) -m mypy.stubtest fastgrad --mypy-config-file pyproject.toml --allowlist tools/stubtest_allowlist.txt
 
 wheel: $(VENV)/.extra-release  ## a wheel in dist/, checked: contents, symbols, same bytes twice, import in an empty environment
 	rm -rf dist && $(PY) -m build --no-isolation --sdist --wheel --outdir dist >/dev/null

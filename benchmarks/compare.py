@@ -1,4 +1,4 @@
-"""Two builds of fastgrad in turn: `python -m benchmarks.compare BASE`, this tree against a revision.
+"""Two builds of fastgrad in turn, this tree and a revision: `python -m benchmarks.compare BASE`.
 
 Layer: benchmarks.  May import: rounds, workloads.  BASE is built in a worktree under build/; both
 run this tree's workloads, so that nothing but the library differs.
@@ -30,14 +30,13 @@ def main():
 
     tree, revision = build(options.base)
     runners = [
-        Runner("plain"),
+        Runner("plain", rounds=0),  # for its gradients
         Runner("fastgrad", tree=tree, name="base"),
         Runner("fastgrad", name="here"),
     ]
     print(f"{'':28}{revision:>14}{'this tree':>14}{'ratio':>9}{'spread':>9}")
     rows = []
     for workload in options.workloads:
-        # The reference is there for its gradients: two rounds of it are plenty.
         _, *both = measure_workload(workload, runners, options.rounds, options.budget)
         rows += both
         print("\n".join(lines(workload, *both)), flush=True)

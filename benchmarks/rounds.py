@@ -26,6 +26,7 @@ class Runner:
     pythons: list[str] = field(default_factory=lambda: [sys.executable])
     tree: str = str(ROOT)
     name: str = ""  # in the rows; the engine's unless given
+    rounds: int | None = None  # at most; 0 for an engine that only gives the reference
 
 
 class Child:
@@ -84,7 +85,8 @@ class Child:
 
     def wants(self, rounds, budget):
         """One more round, unless it has had its number, or its time (but two at least)."""
-        if self.why or len(self.rounds) >= rounds:
+        most = rounds if self.runner.rounds is None else self.runner.rounds
+        if self.why or len(self.rounds) >= most:
             return False
         return len(self.rounds) < 2 or self.spent * (1 + 1 / len(self.rounds)) < budget
 

@@ -80,7 +80,7 @@ class CustomOperation:
             raise FastgradTypeError(explain("a function", got, f"forward of {name!r}"))
         self.name = name
         self.forward = forward
-        self.derivative: Callable[..., Any] | None = None
+        self.derivative: Callable[..., Any] = self._derivative_missing
         self.__doc__ = forward.__doc__
         self._index = register_custom(self)
 
@@ -118,10 +118,13 @@ class CustomOperation:
         numbers = [float(x) for x in operands]
         if not any(isinstance(x, Value) for x in operands):
             return float(self.forward(*numbers))
-        if self.derivative is None:
-            remedy = f"decorate a function f(operands..., y) with @{self.name}.partials"
-            raise FastgradTypeError(explain("partials", "none", f"custom {self.name!r}", remedy))
+        if self.derivative == self._derivative_missing:
+            self._derivative_missing()
         return apply_custom(self._index, operands, self.forward(*numbers))
+
+    def _derivative_missing(self, *_: float) -> Any:
+        remedy = f"decorate a function f(operands..., y) with @{self.name}.partials"
+        raise FastgradTypeError(explain("partials", "none", f"custom {self.name!r}", remedy))
 
     def partials_at(self, operands: list[float], y: float) -> Sequence[float]:
         """Compute the partials as floats, one for each operand; the engine calls this.
@@ -133,7 +136,6 @@ class CustomOperation:
         FastgradTypeError
             If one is no number.
         """
-        assert self.derivative is not None
         found = self.derivative(*operands, y)
         if len(operands) == 1 and not isinstance(found, list | tuple):
             found = (found,)

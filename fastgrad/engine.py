@@ -1,6 +1,6 @@
 """Value and what goes with it: the public face of the native engine.
 
-Layer: above the native modules.  May import: _engine, _value, _check, errors; the standard library where used.
+Layer: above the native modules.  May import: _engine, _value, _check; the standard library.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=after_fork)
 
 
-class no_grad:  # noqa: N801  (PyTorch's name)
+class no_grad:
     """Compute without recording: a context manager, or a decorator.
 
     Inside, an operation gives a leaf that holds its result, so nothing before it is kept alive.

@@ -199,6 +199,7 @@ print((resident() - start) / (len(kept) - 1000), live())
 """
 
 
+@pytest.mark.skipif(INFO["chunk_nodes"] < 1024, reason="small chunks have large heads")
 def test_kept_results_cost_only_themselves(tmp_path):
     process = python("-c", PRELUDE + KEPT, cwd=tmp_path)
     assert process.stderr == ""

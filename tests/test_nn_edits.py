@@ -9,6 +9,9 @@ import gc
 import pytest
 from reference import agree, both, count, grads, picture
 
+from fastgrad.engine import Value, arena_stats
+from fastgrad.nn import Neuron
+
 pytestmark = pytest.mark.usefixtures("sound_arena")
 
 # -- edited models --------------------------------------------------------------------------------
@@ -242,6 +245,30 @@ def test_patched_values_count(monkeypatch, name):
         return (before, inside.data, model(x).data), grads(model.parameters())
 
     agree(program)
+
+
+@pytest.mark.parametrize("undo", ["put back", "deleted"])
+@pytest.mark.parametrize("name", ["__add__", "__radd__", "__mul__", "__rmul__", "relu"])
+def test_the_native_path_comes_back(name, undo, request):
+    """Count nodes: natively a neuron of eight weights makes its inputs, their sum and the ReLU."""
+
+    def made():
+        before = arena_stats()["live_nodes"]
+        y = neuron([1.0] * 8)
+        return arena_stats()["live_nodes"] - before, y
+
+    neuron = Neuron(8)
+    original = getattr(Value, name)
+    setattr(Value, name, lambda *operands: original(*operands))
+    try:
+        assert made()[0] > 10
+    finally:
+        if undo == "put back":
+            setattr(Value, name, original)
+            request.addfinalizer(lambda: delattr(Value, name))
+        else:
+            delattr(Value, name)
+    assert made()[0] == 10
 
 
 @pytest.mark.parametrize("cls", ["Neuron", "Layer", "MLP"])

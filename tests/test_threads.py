@@ -105,11 +105,13 @@ def different_graphs(rounds):
     together(work)
 
 
+@pytest.mark.wide
 def test_different_graphs_in_parallel():
     different_graphs(ROUNDS)
 
 
 @pytest.mark.nightly
+@pytest.mark.wide
 def test_different_graphs_in_parallel_for_long():
     different_graphs(200)
 
@@ -131,11 +133,13 @@ def one_graph(rounds):
     assert x.grad == sum(pairs * i + rounds for i in range(THREADS))
 
 
+@pytest.mark.wide
 def test_one_graph_is_swept_by_turns():
     one_graph(ROUNDS)
 
 
 @pytest.mark.nightly
+@pytest.mark.wide
 def test_one_graph_is_swept_by_turns_for_long():
     one_graph(200)
 
@@ -233,6 +237,7 @@ def test_shared_networks_are_called_and_edited_side_by_side():
     together(work)
 
 
+@pytest.mark.wide
 def test_values_die_in_other_threads_than_they_were_born():
     shared = [Value(0.0) for _ in range(50)]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import math
-import sys
 from typing import TYPE_CHECKING, Any
 
 from . import plain
@@ -17,8 +16,9 @@ from .workloads import Library
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["REFERENCE", "installed", "micrograd", "torch_scalars"]
+__all__ = ["DEEP", "REFERENCE", "installed", "micrograd", "torch_scalars"]
 
+DEEP = 10**8  # recursion limit for micrograd, whose backward() calls itself node by node
 REFERENCE = Library("a Python class", plain.Value, plain.MLP)
 
 
@@ -34,7 +34,6 @@ def micrograd() -> Library:
     MLP: Any = importlib.import_module("micrograd.nn").MLP
     if not Value.__module__.startswith("micrograd"):
         raise ImportError("import micrograd gives another library")
-    sys.setrecursionlimit(10**8)  # its backward() is recursive, and a chain is long
 
     def method(
         name: str, forward: Callable[[float], float], partial: Callable[[float, float], float]

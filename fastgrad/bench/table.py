@@ -17,7 +17,7 @@ from fastgrad import engine, nn
 
 from .cases import CONTROL, WORKLOADS, Unsupported, control_case, eager_case
 from .measure import SAME, Clock, difference, summary
-from .peers import REFERENCE, installed
+from .peers import DEEP, REFERENCE, installed
 from .workloads import Library
 
 if TYPE_CHECKING:
@@ -57,8 +57,13 @@ def run_bench(
     """
     libraries = [FASTGRAD, *installed()]
     rows = []
-    for name in workloads:
-        rows += _workload(name, libraries, seconds / len(workloads), not as_json)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(DEEP)
+    try:
+        for name in workloads:
+            rows += _workload(name, libraries, seconds / len(workloads), not as_json)
+    finally:
+        sys.setrecursionlimit(limit)
     facts = {
         "fastgrad": fastgrad.__version__,
         "build": engine.build_info(),
