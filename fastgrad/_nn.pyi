@@ -3,7 +3,6 @@ from typing import Any
 
 from fastgrad.engine import Value
 
-LINEAR: int
 ACTIVATIONS: dict[str, tuple[int, str]]
 
 class NeuronCore:

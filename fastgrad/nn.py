@@ -73,7 +73,8 @@ class Neuron(NeuronCore, Module):
         self.activation = activation
         self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
         self.b = Value(0)
-        self.nonlin = nonlin
+        if not nonlin:
+            self.nonlin = nonlin
 
     def parameters(self) -> list[Value]:
         """Return the weights and the bias."""
@@ -177,7 +178,7 @@ class MLP(Module):
                 sizes[i],
                 sizes[i + 1],
                 nonlin=i != last or output_activation != "linear",
-                activation=output_activation if i == last else activation,
+                activation=activation if output_activation == "linear" or i != last else output_activation,
             )
             for i in range(len(sizes) - 1)
         ]

@@ -135,7 +135,7 @@ def operand_of(node, which):
 
 def step(V, nodes, code):
     """Extend a program by what a number of 40 bits says."""
-    op, code = code % 16, code >> 4
+    op, code = code % 20, code // 20
     x, code = nodes[-1 - code % min(len(nodes), 64)], code >> 6
     y, code = nodes[code % len(nodes)], code >> 9
     k = NUMBERS[code % len(NUMBERS)]
@@ -152,9 +152,9 @@ def step(V, nodes, code):
         nodes.append(x / (k or 4))
     elif op == 12:
         nodes.append(k / away_from_zero(x))
-    elif op == 13 and code & 3:
-        inner = operand_of(x, code >> 2)
-        nodes += [inner, tamed(operand_of(inner, code >> 4) * y)]
+    elif op > 17:
+        inner = operand_of(nodes[-1 - code % min(len(nodes), 8)], code >> 3)
+        nodes += [inner, tamed(operand_of(inner, code >> 5) * y)]
     elif op == 13:
         nodes.append(tamed(sum([x, y, x])))
     elif op == 14:

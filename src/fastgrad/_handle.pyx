@@ -8,7 +8,8 @@ references or a subclass's state cannot be remade, so the node keeps it (PINNED)
 its only owner. The collector is shown a handle's attributes only when nothing else uses the node.
 """
 
-from fastgrad._arena cimport CLOSURE, DEFERRED, FRESH, PINNED, arena_push_leaf, node_release
+from fastgrad._arena cimport CLOSURE, DEFERRED, FRESH, NUMBER, PINNED, arena_push_leaf, node_release
+from fastgrad._ops cimport OP_LEAF
 from fastgrad._pool cimport pool, pool_give, pool_refill
 
 cdef extern from "Python.h":
@@ -131,6 +132,8 @@ cdef object handle_of(node_id id):
     if handle != NULL:
         return <object> handle
     node_at(id).count += 1
+    if node_at(id).op == OP_LEAF:
+        node_at(id).flags &= ~NUMBER  # somebody may now tell it from its equals
     return handle_new(id)
 
 

@@ -37,6 +37,10 @@ cdef extern from *:
         return (void *) type->tp_as_number->nb_add == add &&
                (void *) type->tp_as_number->nb_multiply == multiply;
     }
+    static void arithmetic_set(PyTypeObject *type, void *add, void *multiply) {
+        type->tp_as_number->nb_add = (binaryfunc) add;
+        type->tp_as_number->nb_multiply = (binaryfunc) multiply;
+    }
     static void *slot_of_add(PyTypeObject *type) { return (void *) type->tp_as_number->nb_add; }
     static void *slot_of_multiply(PyTypeObject *type) {
         return (void *) type->tp_as_number->nb_multiply;
@@ -47,6 +51,7 @@ cdef extern from *:
     static PyObject **tuple_items(PyObject *tuple) { return ((PyTupleObject *) tuple)->ob_item; }
     """
     bint arithmetic_is(PyTypeObject *type, void *add, void *multiply)
+    void arithmetic_set(PyTypeObject *type, void *add, void *multiply)
     void *slot_of_add(PyTypeObject *type)
     void *slot_of_multiply(PyTypeObject *type)
     void *slot_of_call(PyObject *o)
@@ -61,7 +66,6 @@ cdef extern from "Python.h":
 
 import fastgrad._value  # value_type is set there
 
-LINEAR = 0
 ACTIVATIONS = {  # name: opcode, name in a neuron's repr
     "relu": (OP_RELU, "ReLU"),
     "tanh": (OP_TANH, "Tanh"),
@@ -69,7 +73,7 @@ ACTIVATIONS = {  # name: opcode, name in a neuron's repr
     "gelu": (OP_GELU, "GELU"),
     "softplus": (OP_SOFTPLUS, "Softplus"),
     "leaky_relu": (OP_LEAKY_RELU, "LeakyReLU"),
-    "linear": (LINEAR, "Linear"),
+    "linear": (0, "Linear"),
 }
 cdef double LEAKY_RELU_SLOPE = 0.01
 
@@ -103,7 +107,7 @@ cdef class NeuronCore:
 
     @nonlin.setter
     def nonlin(self, flag):
-        self.curved = flag and self.op != LINEAR
+        self.curved = bool(flag)
         self.flag = flag
 
     @property
@@ -116,7 +120,8 @@ cdef class NeuronCore:
         if name not in ACTIVATIONS:
             raise ValueError(
                 f"expected an activation out of {', '.join(ACTIVATIONS)}, got {name!r} (activation of Neuron)")
-        self.name, self.op = name, ACTIVATIONS[name][0]
+        if name != "linear":  # a linear neuron keeps the function that nonlin = True would apply
+            self.name, self.op = name, ACTIVATIONS[name][0]
         self.nonlin = name != "linear"
 
     def __call__(self, x):
@@ -147,20 +152,28 @@ cdef void *value_multiply = slot_of_multiply(value_type)
 cdef void *neuron_call = slot_of_call_in(<PyTypeObject *> <PyObject *> NeuronCore)
 cdef object activations = {op: name for name, (op, _) in ACTIVATIONS.items() if op}
 cdef object methods = {op: getattr(<object> <PyObject *> value_type, name) for op, name in activations.items()}
+cdef object operators = {
+    name: getattr(<object> <PyObject *> value_type, name)
+    for name in ("__add__", "__radd__", "__mul__", "__rmul__")}
+cdef bint arithmetic_is_ours = True
 cdef unsigned char ours[OP_COUNT]   # the method that an activation's opcode stands for is the one built in
 cdef unsigned int checked = 0       # version of Value at which that was found out
 
 
 cdef bint everything_is_ours() except -1:
     """Tell whether Value's arithmetic is the one built in, and find out which activations are."""
-    global checked
-    if not arithmetic_is(value_type, value_add, value_multiply):
-        return False
+    global checked, arithmetic_is_ours
     if checked != type_version(value_type) or not checked:
         for op, name in activations.items():
             ours[<int> op] = type_lookup(value_type, name) == <PyObject *> methods[op]
+        arithmetic_is_ours = True
+        for name, operator in operators.items():
+            if type_lookup(value_type, name) != <PyObject *> operator:
+                arithmetic_is_ours = False
+        if arithmetic_is_ours:  # an operator patched and put back has left a wrapper in its slot
+            arithmetic_set(value_type, value_add, value_multiply)
         checked = type_version(value_type)
-    return True
+    return arithmetic_is_ours and arithmetic_is(value_type, value_add, value_multiply)
 
 
 cdef inline bint block_is_current(NeuronCore neuron, Py_ssize_t width) noexcept:

@@ -299,14 +299,14 @@ cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scatter
                 prefetch(base[(node - AHEAD).b >> CHUNK_SHIFT] + ((node - AHEAD).b & CHUNK_MASK))
             grad = carry if node == carried else node.grad
             a = base[ia >> CHUNK_SHIFT] + (ia & CHUNK_MASK)
-            if scattered or not a.mark & either:
+            if scattered or not a.mark & bit:
                 pending += not a.mark & either
                 a.mark |= bit
                 marked[(ia >> CHUNK_SHIFT) * DEPTH_LIMIT] = 1
             b = a
             if likely(ib != 0):
                 b = base[ib >> CHUNK_SHIFT] + (ib & CHUNK_MASK)
-                if scattered or not b.mark & either:
+                if scattered or not b.mark & bit:
                     pending += not b.mark & either
                     b.mark |= bit
                     marked[(ib >> CHUNK_SHIFT) * DEPTH_LIMIT] = 1
