@@ -70,6 +70,11 @@ cdef void affine_evaluate(const node_id *ids, uint32_t n) noexcept:
         k += 4
 
 
+cdef inline bint is_number(Node *node) noexcept:
+    """Tell a leaf made from a plain number that nobody has looked at."""
+    return node.op == OP_LEAF and node.flags & NUMBER
+
+
 cdef uint32_t inputs_separate(Node *node) except 0:
     """Give a fused node inputs where each plain number is a leaf of its own, as micrograd has it.
 
@@ -84,7 +89,7 @@ cdef uint32_t inputs_separate(Node *node) except 0:
     cdef node_id id
     cdef bint shared = False
     for i in range(xs.size):
-        if node_at(xs.ids[i]).flags & NUMBER:
+        if is_number(node_at(xs.ids[i])):
             shared = True
     if not shared:
         return node.a
@@ -97,7 +102,7 @@ cdef uint32_t inputs_separate(Node *node) except 0:
     try:
         for i in range(xs.size):
             id = xs.ids[i]
-            if node_at(id).flags & NUMBER:
+            if is_number(node_at(id)):
                 id = arena_push_leaf(node_at(id).data)
                 handle_slot(id)[0] = NULL
                 node_at(id).flags |= NUMBER
