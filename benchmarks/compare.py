@@ -37,7 +37,7 @@ def main():
     print(f"{'':28}{revision:>14}{'this tree':>14}{'ratio':>9}{'spread':>9}")
     rows = []
     for workload in options.workloads:
-        _, *both = measure_workload(workload, runners, options.rounds, options.budget)
+        _, *both, _ = measure_workload(workload, runners, options.rounds, options.budget)
         rows += both
         print("\n".join(lines(workload, *both)), flush=True)
     if options.json:

@@ -24,11 +24,9 @@ def judge(rows):
     other engines, theirs over ours.  `met` judges the ratio, the size, or the scaled time.
     """
     found = {(row["workload"], row["engine"]): row for row in rows if "seconds" in row}
-    control = found.get(("control", "python_floats"))
-    speed = CONTROL * 1e-9 / control["seconds"] if control else 1.0
     if not any(engine == "fastgrad" for _, engine in found):
         return []
-    return [*_eager(found, speed), *_memory(), *_import(), *_wheel()]
+    return [*_eager(found), *_memory(), *_import(), *_wheel()]
 
 
 def _must(id_, what, unit, must, measured, speed=None, beside=None):
@@ -40,7 +38,7 @@ def _must(id_, what, unit, must, measured, speed=None, beside=None):
     }  # fmt: skip
 
 
-def _eager(found, speed):
+def _eager(found):
     for n in LONG:
         ours, floats = (found.get((f"chain-{n}", e)) for e in ("fastgrad", "python_floats"))
         if ours and floats:
@@ -50,6 +48,7 @@ def _eager(found, speed):
         row = found.get((f"{kind}-1e6", "fastgrad"))
         if row:
             ns = row["parts"]["backward"] * 1e9
+            speed = _speed(found, f"{kind}-1e6")
             yield _must("E2", f"{kind} of 1e6, backward, a node", "ns", limit, ns, speed)
     for id_, workload, unit, scale, limit, what in (
         ("E3", "expression", "us", 1e6, 1.5, "W1, README expression"),
@@ -62,9 +61,16 @@ def _eager(found, speed):
             beside = {
                 other["engine"]: other["seconds"] / row["seconds"]
                 for (name, engine), other in found.items()
-                if name == workload and engine not in {"fastgrad", "python_floats"}
+                if name == workload and engine not in {"fastgrad", "python_floats", "control"}
             }
+            speed = _speed(found, workload)
             yield _must(id_, what, unit, limit, row["seconds"] * scale, speed, beside)
+
+
+def _speed(found, workload):
+    """Return how much faster the reference machine is than this one was meanwhile."""
+    control = found.get((workload, "control"))
+    return CONTROL * 1e-9 / control["seconds"] if control else 1.0
 
 
 def _memory():

@@ -15,7 +15,11 @@ WIDTH = 760
 def bars(rows, workload):
     """Draw one workload's times, the fastest on top."""
     rows = sorted(
-        (r for r in rows if r["workload"] == workload and "seconds" in r),
+        (
+            r
+            for r in rows
+            if r["workload"] == workload and "seconds" in r and r["engine"] != "control"
+        ),
         key=lambda r: r["seconds"],
     )
     height = TOP + len(rows) * (BAR + GAP) + 34

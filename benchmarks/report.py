@@ -95,7 +95,9 @@ def headline(result):
 
 def page(result):
     """Return docs/benchmarks.md."""
-    meta, rows = result["meta"], result["rows"]
+    meta = result["meta"]
+    rows = [r for r in result["rows"] if r["engine"] != "control"]
+    control = sorted(r["seconds"] * 1e9 for r in result["rows"] if r["engine"] == "control")
     engines = list(dict.fromkeys(row["engine"] for row in rows))
     parts = ("forward", "backward", "free")
     long = [r for r in rows if r.get("parts") and r["engine"] != "plain"]
@@ -118,6 +120,8 @@ and JAX run W3 to W5 as arrays, all samples at once: the same mathematics, anoth
 ## All workloads
 
 {grid(rows, list(WORKLOADS), engines)}
+The control, an operation of a Python loop on floats, took {_range(control)} meanwhile.
+
 ## Long graphs: building, backward, freeing, memory
 
 An operation's share. What a library frees while it builds is in the first column; bytes are the
@@ -145,6 +149,10 @@ one operation of the control loop costs on both ("scaled").
 {"".join(f"- {version}{chr(10)}" for version in versions)}
 Spread (distance of the quartiles over the median): {_spread(rows)}.
 """
+
+
+def _range(figures):
+    return f"{number(figures[0])} to {number(figures[-1])} ns" if figures else "an unknown time"
 
 
 def _spread(rows):

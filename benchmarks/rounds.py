@@ -111,15 +111,17 @@ _REASONS = ("missing", "unsupported", "failed")
 
 
 def measure_workload(workload, runners, rounds, budget, say=lambda _: None):
-    """Return the rows of one workload, in the order of the runners.
+    """Return the rows of one workload, in the order of the runners, and the control's last.
 
-    The reference engine's gradients judge the others': it must be among the runners.
+    The reference engine's gradients judge the others': it must be among the runners. The control
+    loop takes its turn as engine "control": it says how fast the machine was meanwhile.
     """
     children = []
     try:
         for runner in runners:
             say(f"{workload}: {runner.name or runner.engine}")
             children.append(Child(runner, workload))
+        children.append(Child(Runner("python_floats", name="control"), "control"))
         reference = next(
             (c.facts["gradients"] for c in children
              if c.runner.engine == REFERENCE and not c.why), None
@@ -129,7 +131,8 @@ def measure_workload(workload, runners, rounds, budget, say=lambda _: None):
         while waiting := [child for child in children if child.wants(rounds, budget)]:
             for child in waiting:
                 child.round()
-        return [child.row(error) for child, error in zip(children, errors, strict=True)]
+        rows = [child.row(error) for child, error in zip(children, errors, strict=True)]
+        return [{**row, "workload": workload} for row in rows]
     finally:
         for child in children:
             child.close()

@@ -16,13 +16,14 @@ from benchmarks.workloads import ROOT, WORKLOADS
 
 OURS = ("fastgrad", "python_floats", "plain")
 PEERS = ("micrograd", "torch_scalar", "torch_batched", "jax", "xad", "casadi", "autograd")
+TIMED = tuple(name for name in WORKLOADS if name != "control")
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--engines", nargs="+", choices=OURS + PEERS, default=OURS + PEERS)
-    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
+    parser.add_argument("--workloads", nargs="+", choices=TIMED, default=TIMED)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument(
         "--budget", type=float, default=12, metavar="S", help="seconds for an engine and workload"
@@ -37,8 +38,7 @@ def main():
     runners = [Runner(e, [sys.executable] if e in OURS else peers) for e in engines]
     rows = []
     for workload in options.workloads:
-        taking = runners if workload != "control" else [Runner("python_floats")]
-        rows += measure_workload(workload, taking, options.rounds, options.budget, _progress)
+        rows += measure_workload(workload, runners, options.rounds, options.budget, _progress)
     _progress("")
     result = {"meta": _meta(options), "rows": rows}
     if not options.no_musts:

@@ -212,5 +212,3 @@ cdef inline void node_drop(node_id id) noexcept:
         node_release(id)
     elif node.count == 1 and node.flags & (PINNED | CLOSURE):
         node_defer(id)
-
-

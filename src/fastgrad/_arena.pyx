@@ -370,7 +370,7 @@ cdef node_id hidden_operand(Block *hidden, uint32_t position, int which) noexcep
     return hidden.ids[position - 2] if i else weights.ids[weights.size - 1]
 
 
-# Leaves with a backward function of their own -------------------------------------------------------
+# Leaves with a backward function of their own -----------------------------------------------------
 
 cdef int ids_append(IdList *list, node_id id) except -1:
     cdef uint32_t capacity = max(2 * list.capacity, 8)

@@ -53,7 +53,7 @@ COMPILER = FASTGRAD_COMPILER.decode()
 custom_operations = []
 
 
-# Recording or not -----------------------------------------------------------------------------------------
+# Recording or not ---------------------------------------------------------------------------------
 
 somewhere_quiet = 0
 
@@ -80,7 +80,7 @@ def no_grad_exit():
         somewhere_quiet -= 1
 
 
-# Operands ---------------------------------------------------------------------------------------------------
+# Operands -----------------------------------------------------------------------------------------
 
 cdef node_id operand_take(object o) except? 0:
     """Count a use of an operand, or make a leaf of a plain number; 0 for anything else."""
@@ -167,7 +167,7 @@ cdef object operand_refuse(object o, str symbol):
     return NotImplemented
 
 
-# Operations -------------------------------------------------------------------------------------------------
+# Operations ---------------------------------------------------------------------------------------
 
 cdef object apply_slowly(object a, object b, int op, str symbol):
     cdef node_id ia
@@ -317,7 +317,7 @@ cdef object power(object a, object b):
     return apply_parameter(<Handle> a, b, OP_POW_NUMBER)
 
 
-# Functions of numbers or Values ------------------------------------------------------------------------------
+# Functions of numbers or Values -------------------------------------------------------------------
 
 cdef double plain(int op, object a, object b) except? -1.0:
     """Apply an operation to plain numbers, as the functions of math do."""

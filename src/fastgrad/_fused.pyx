@@ -11,9 +11,9 @@ come later in the arena than their users, so no sweep visits them in turn: the f
 from libc.stdint cimport uint32_t
 
 from fastgrad._arena cimport (
-    BLOCK, Block, BLOCK_LIMIT, EXPANDED, NUMBER, Node, SWEPT, arena, arena_push, arena_push_leaf,
-    block_describe, block_disown, block_give, block_new, block_take, handle_slot, hidden_operand,
-    node_at, node_drop, node_id,
+    Block, BLOCK_LIMIT, EXPANDED, NUMBER, Node, SWEPT, arena, arena_push, arena_push_leaf,
+    block_describe, block_give, block_new, block_take, handle_slot,
+    node_at, node_id,
 )
 from fastgrad._ops cimport OP_ADD, OP_AFFINE, OP_HIDDEN, OP_LEAF, OP_MUL
 

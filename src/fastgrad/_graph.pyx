@@ -82,7 +82,7 @@ cdef object node_label(node_id id):
     return "" if op == OP_PYTHON else op_symbol[op].decode()
 
 
-# Copies -------------------------------------------------------------------------------------------------
+# Copies -------------------------------------------------------------------------------------------
 
 cdef list reachable(node_id root):
     """List a root and all it depends on, operands before their users."""

@@ -114,7 +114,7 @@ cdef unsigned long drainer = 0  # the thread that drains
 cdef void *value_init = NULL  # tp_init as built: a patched __init__ must be called
 
 
-# Life -------------------------------------------------------------------------------------------------
+# Life ---------------------------------------------------------------------------------------------
 
 cdef int handles_make_room(node_id id) except -1:
     """Make room for a handle, or drop the node that it was for and raise."""
@@ -328,7 +328,7 @@ cdef PyObject *value_vectorcall(
     return <PyObject *> value
 
 
-# Attributes ---------------------------------------------------------------------------------------------
+# Attributes ---------------------------------------------------------------------------------------
 
 cdef int handle_set_attribute(Handle handle, object name, PyObject *value) except -1:
     """Set an attribute, or delete it with NULL."""
@@ -363,7 +363,7 @@ cdef int handle_adopt(Handle handle, node_id id) except -1:
     return 0
 
 
-# Numbers ------------------------------------------------------------------------------------------------
+# Numbers ------------------------------------------------------------------------------------------
 
 cdef int number_read(object value, double *out) except -1:
     """Read a plain number: a float, an int, or a scalar that converts to one."""
@@ -402,7 +402,7 @@ cdef double number_expect(object value, str where) except? -1.0:
     return out
 
 
-# Types ----------------------------------------------------------------------------------------------------
+# Types --------------------------------------------------------------------------------------------
 
 cdef void handle_prepare(void *item) noexcept:
     """Set what a handle keeps when it is freed and taken again."""

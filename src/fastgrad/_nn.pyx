@@ -145,7 +145,7 @@ cdef class NeuronCore:
         vars(self).update(state)
 
 
-# Is everything plain? ---------------------------------------------------------------------------------
+# Is everything plain? -----------------------------------------------------------------------------
 
 cdef void *value_add = slot_of_add(value_type)
 cdef void *value_multiply = slot_of_multiply(value_type)
@@ -217,7 +217,7 @@ cdef uint32_t weights_block(NeuronCore neuron, Py_ssize_t inputs) except? 0:
     return index
 
 
-# Evaluation ---------------------------------------------------------------------------------------------
+# Evaluation ---------------------------------------------------------------------------------------
 
 cdef uint32_t inputs_block(list inputs) except? 0:
     """Make a block of inputs, used once, by the caller; 0 if one is neither a plain Value nor a number."""
@@ -408,7 +408,7 @@ def set_layer_call(function):
 cdef object layer_call = None
 
 
-# Parameters -----------------------------------------------------------------------------------------------
+# Parameters ---------------------------------------------------------------------------------------
 
 def zero_grads(parameters):
     """Set the grad of each parameter to 0."""

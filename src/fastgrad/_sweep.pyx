@@ -12,10 +12,6 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from cpython.exc cimport PyErr_CheckSignals
 
-cdef extern from "config.h" nogil:
-    const uint32_t SAMPLES "CHUNK_SAMPLES"
-    void prefetch "FASTGRAD_PREFETCH" (void *address)
-
 from fastgrad._arena cimport (
     BLOCK, Block, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, DEPTH_LIMIT, EXPANDED,
     Node, SWEPT, arena, chunk_filled, hidden_operand, ids_append, likely, node_at, node_drop, node_id,
@@ -26,6 +22,10 @@ from fastgrad._ops cimport (
     OP_ADD, OP_AFFINE, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_OK, OP_PYTHON,
     op_has_parameter, op_partials, op_singular_text,
 )
+
+cdef extern from "config.h" nogil:
+    const uint32_t SAMPLES "CHUNK_SAMPLES"
+    void prefetch "FASTGRAD_PREFETCH" (void *address)
 
 cdef enum:
     REACHED_HIDDEN = 4      # shift from a sweep's bit to "only hidden nodes of it were reached"
@@ -48,7 +48,7 @@ cdef inline void reach(Sweep *sweep, node_id id, Node *node) noexcept:
     arena.marked[(id >> CHUNK_SHIFT) * DEPTH_LIMIT + sweep.depth] = 1
 
 
-# One node's step --------------------------------------------------------------------------------------
+# One node's step ----------------------------------------------------------------------------------
 
 cdef int raise_singular(Node *node, int op) except -1:
     text = op_singular_text(op).decode()
@@ -145,7 +145,7 @@ cdef int sweep_step(node_id id, python_step step) except -1:
     return local_step(id, node.flags >> 8 if node.op == OP_PYTHON else node.op, step)
 
 
-# Reaching operands without running --------------------------------------------------------------------
+# Reaching operands without running ----------------------------------------------------------------
 
 cdef void reach_block(Sweep *sweep, Block *block) noexcept:
     """Mark all nodes of a block, unless this sweep has: a layer's neurons share their inputs."""
@@ -227,7 +227,7 @@ cdef int expanded_step(Sweep *sweep, node_id id, bint reached) except -1:
     return 0
 
 
-# The walk ---------------------------------------------------------------------------------------------
+# The walk -----------------------------------------------------------------------------------------
 
 cdef void sweep_abandon(Sweep *sweep) noexcept:
     """Clear what marks a sweep has left behind."""
@@ -344,8 +344,7 @@ cdef bint is_scattered(uint32_t c) noexcept:
     """Tell by a few samples whether operands lie in other chunks than their users."""
     cdef Node *node = arena.base[c]
     cdef uint32_t far = 0
-    cdef uint32_t i
-    for i in range(SAMPLES):
+    for _ in range(SAMPLES):
         if node.count and node.op > OP_HIDDEN and node.b and node.b >> CHUNK_SHIFT != c and (
                 node_at(node.b).op != OP_LEAF):
             far += 1

@@ -140,7 +140,7 @@ cdef inline object pow_of(object a, object b):
     return power(a, b)
 
 
-# Backward ------------------------------------------------------------------------------------------------------
+# Backward -----------------------------------------------------------------------------------------
 
 cdef unsigned long sweeper = 0  # the thread whose sweeps are in flight
 
@@ -221,7 +221,7 @@ cdef class Step:
         return Step(deepcopy(self.handle, memo))
 
 
-# Value -----------------------------------------------------------------------------------------------------------
+# Value --------------------------------------------------------------------------------------------
 
 include "generated/methods.pxi"
 
