@@ -49,10 +49,12 @@ def custom(name: str) -> Callable[[Callable[..., float]], CustomOperation]:
     >>> @custom("swish")
     ... def swish(x):
     ...     return x / (1 + math.exp(-x))
+    ...
     >>> @swish.partials
     ... def swish(x, y):
     ...     s = 1 / (1 + math.exp(-x))
     ...     return s + y * (1 - s)
+    ...
     >>> x = Value(0.0)
     >>> y = swish(x)
     >>> y.backward()
