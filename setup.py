@@ -34,8 +34,8 @@ DIRECTIVES = {
     "language_level": 3,
     "wraparound": False,
 }
-# -ffp-contract=off: without fused multiply-add, values have the bits that Python floats give.
-COMMON = """-ffp-contract=off -fvisibility=hidden -U_FORTIFY_SOURCE -Wall -Wextra
+# No fused multiply-add, and no 1/x for pow(x, -1): values have the bits that Python floats give.
+COMMON = """-ffp-contract=off -fno-builtin-pow -fvisibility=hidden -U_FORTIFY_SOURCE -Wall -Wextra
     -Wno-unused-function -Wno-unused-parameter -Wno-missing-field-initializers
     -Wno-cast-function-type"""
 CHECKED = "-g3 -UNDEBUG -DFASTGRAD_DEBUG=1"  # Python's own flags hold -DNDEBUG: no assert()
