@@ -9,7 +9,7 @@ __all__ = ["MLP", "Value", "arena_stats", "custom", "install_as_micrograd", "nn"
 
 _LAZY = {  # name: module that has it
     "MLP": "nn",
-    "custom": "custom",
+    "custom": "operations",
     "install_as_micrograd": "alias",
     "__version__": "_engine",
 }

@@ -2,11 +2,11 @@ from fastgrad import engine as engine
 from fastgrad import functional as functional
 from fastgrad import nn as nn
 from fastgrad.alias import install_as_micrograd as install_as_micrograd
-from fastgrad.custom import custom as custom
 from fastgrad.engine import Value as Value
 from fastgrad.engine import arena_stats as arena_stats
 from fastgrad.engine import no_grad as no_grad
 from fastgrad.nn import MLP as MLP
+from fastgrad.operations import custom as custom
 
 __all__ = ["MLP", "Value", "arena_stats", "custom", "install_as_micrograd", "nn", "no_grad"]
 

@@ -6,6 +6,7 @@ Layer: above engine.  May import: _nn, engine, errors; `random` for the weights.
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from fastgrad._nn import (
@@ -172,16 +173,14 @@ class MLP(Module):
         sizes = [nin, *_expect_widths(nouts)]
         _expect_activation(activation, "activation of MLP")
         _expect_activation(output_activation, "output_activation of MLP")
-        last = len(sizes) - 2
-        self.layers = [
-            Layer(
-                sizes[i],
-                sizes[i + 1],
-                nonlin=i != last or output_activation != "linear",
-                activation=activation if output_activation == "linear" or i != last else output_activation,
-            )
-            for i in range(len(sizes) - 1)
-        ]
+        inner = [Layer(n, m, activation=activation) for n, m in pairwise(sizes[:-1])]
+        linear = output_activation == "linear"
+        last = Layer(
+            *sizes[-2:],
+            nonlin=not linear,
+            activation=activation if linear else output_activation,  # what nonlin = True would apply
+        )
+        self.layers = [*inner, last]
 
     def __call__(self, x: Iterable[Any]) -> Any:
         """Return the outputs of the last layer: a list, or the output itself if there is one."""

@@ -23,7 +23,7 @@ ROWS = """
     _handle _check _engine _graph _value engine
     _tape tape
     _functional functional
-    custom
+    operations
     _nn nn
     losses optim transforms gradcheck
     alias
