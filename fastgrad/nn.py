@@ -178,7 +178,7 @@ class MLP(Module):
         last = Layer(
             *sizes[-2:],
             nonlin=not linear,
-            activation=activation if linear else output_activation,  # what nonlin = True would apply
+            activation=activation if linear else output_activation,  # for nonlin = True
         )
         self.layers = [*inner, last]
 
