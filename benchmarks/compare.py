@@ -72,7 +72,7 @@ def build(base):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FASTGRAD_")}
     subprocess.run(
         [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
-        cwd=tree, check=True, env=environment,
+        cwd=tree, check=True, env=environment, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     return str(tree), revision
 

@@ -118,7 +118,9 @@ class Layer(Module):
         out = call_layer(self.neurons, inputs)
         if out is not None:
             return out
-        out = [neuron(inputs) for neuron in self.neurons]
+        out = []
+        for neuron in self.neurons:
+            out.append(neuron(inputs))
         return out[0] if len(out) == 1 else out
 
     def parameters(self) -> list[Value]:

@@ -118,7 +118,10 @@ class CustomOperation:
             If there is no operand, or Values are given before the partials are.
         """
         numbers = [float(x) for x in operands]
-        if not any(isinstance(x, Value) for x in operands):
+        for x in operands:
+            if isinstance(x, Value):
+                break
+        else:
             return float(self.forward(*numbers))
         if self.derivative == self._derivative_missing:
             self._derivative_missing()

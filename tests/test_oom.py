@@ -95,6 +95,7 @@ def each_failure(prepare, act, quiet=40):
     print(failures)
 """
 
+# What is to fail makes no functions and no generators: CPython 3.12 and 3.13 themselves crash then.
 SCENARIOS = {
     "leaves": """
 each_failure(lambda: None, lambda s: [Value(1.0) for _ in repeat(None, MANY)])
@@ -117,21 +118,24 @@ def act(s):
 each_failure(lambda: None, act)
 """,
     "operations that raise": """
-disguises = MemoryError, SystemError  # CPython 3.11 itself, in f-strings with a format
+from operator import add, truediv
 def act(s):
-    for wrong in (lambda: a / 0, lambda: (a - 2).log(), lambda: a + "1", lambda: (c - 4)**-1,
-                  lambda: c + None, lambda: Value(1, (c, 3)), lambda: Value("x")):
+    for wrong, *arguments in ((truediv, a, 0), (Value.log, a - 2), (add, a, "1"), (pow, c - 4, -1),
+                              (add, c, None), (Value, 1, (c, 3)), (Value, "x")):
         try:
-            wrong()
+            wrong(*arguments)
         except (ArithmeticError, ValueError, TypeError):
             pass
+        except SystemError as error:  # CPython's own, where it cannot make this frame's traceback;
+            assert str(error) == "error return without exception set"  # ours would name `wrong`
+            raise MemoryError from None
 each_failure(lambda: None, act)
 """,
     "custom": """
+def step():
+    a.grad += 1.0
 def act(s):
     out = Value(5.0, (a, b, c), "mine", label="out")
-    def step():
-        a.grad += out.grad
     out._backward = step
     (out * 2).backward()
     return out, out._prev
@@ -151,9 +155,11 @@ each_failure(lambda: None, act)
     "setting a backward function": """
 def prepare():
     y = a * b
-    return y, y + 1
+    return y, y + 1, [{0: 0} for _ in repeat(None, 200)]  # Python keeps freed dicts: use them up
+def step():
+    raise ZeroDivisionError
 def act(s):
-    s[0]._backward = lambda: 1 / 0
+    s[0]._backward = step
 def after_failure(s):
     s[1].backward()
     assert (a.grad, b.grad) == (3.0, 2.0), "the native step is lost"
@@ -163,9 +169,11 @@ each_failure(prepare, act)
     "a leaf's backward function": """
 def prepare():
     x = Value(3.0)
-    return x, x * a
+    return x, x * a, [{0: 0} for _ in repeat(None, 200)]
+def step():
+    pass
 def act(s):
-    s[0]._backward = lambda: None
+    s[0]._backward = step
     return Value(1.0, (s[0],))
 def after_failure(s):
     s[1].backward()
@@ -276,7 +284,7 @@ def act(s):
     y = m([a, 1.0]) + m((0.5, b))
     m.zero_grad()
     y.backward()
-    return y, copy.deepcopy(m)([1, 2])
+    return y
 each_failure(lambda: None, act)
 """,
     "deepcopy": """
@@ -288,7 +296,7 @@ def prepare():
     h._prev
     return (out * h + neuron([1.0, b, out]))**2
 def act(y):
-    return copy.deepcopy(y), copy.copy(y), copy.deepcopy(neuron)
+    return copy.deepcopy(y), copy.copy(y)
 each_failure(prepare, act)
 """,
     "pickle": """
@@ -312,9 +320,11 @@ each_failure(lambda: None, act)
 """,
     "weak references": """
 import weakref
+def gone(r):
+    pass
 def act(s):
     y = a * b
-    r = weakref.ref(y, lambda r: None)
+    r = weakref.ref(y, gone)
     z = y + 1
     del y
     return r().data, z
@@ -363,14 +373,13 @@ LIMITED = """
 import resource, sys
 from fastgrad import Value, arena_stats
 from fastgrad._check import arena_check
-keep = sys.argv[1] == "keep"
 x = Value(1.0)
 y = x
 with open("/proc/self/statm") as f:
     mapped = int(f.read().split()[0]) * resource.getpagesize()
 def allow(bytes):
     resource.setrlimit(resource.RLIMIT_AS, (bytes, resource.RLIM_INFINITY))
-for _ in range(3):
+for keep in {"drop": (0, 0, 0), "keep": (1, 1, 1), "both": (0, 1, 0, 1)}[sys.argv[1]]:
     allow(mapped + (64 << 20))
     kept = []
     n = 0
@@ -398,7 +407,7 @@ print("survived")
 @pytest.mark.wide
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS and /proc")
 @pytest.mark.skipif(SANITIZED, reason="maps terabytes of its own")
-@pytest.mark.parametrize("results", ["drop", "keep"])
+@pytest.mark.parametrize("results", ["drop", "keep", "both"])
 def test_a_process_survives_its_memory_limit(tmp_path, results):
     process = python("-c", LIMITED, results, cwd=tmp_path)
     assert (process.stdout, process.stderr) == ("survived\n", "")

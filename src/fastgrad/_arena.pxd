@@ -118,6 +118,7 @@ cdef Arena arena
 
 cdef int chunk_open_operations() except -1
 cdef int chunk_open_leaves() except -1
+cdef bint chunks_trim() noexcept
 cdef void node_release(node_id id) noexcept
 cdef void node_defer(node_id id) noexcept
 cdef uint32_t block_new(uint32_t size) except 0

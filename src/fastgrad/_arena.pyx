@@ -18,8 +18,10 @@ cdef enum:
     CACHE_LINE = 64
     REGION_BYTES = 2 << 20
     FREE_BYTES = 64 << 20  # dead memory kept warm, or as much as is alive at that moment
+    SHORT_BYTES = 1 << 20  # the same once memory has run out: others need it as much
 
 cdef size_t CHUNK_BYTES = CHUNK_NODES * (sizeof(Node) + sizeof(PyObject *))
+cdef bint memory_is_short = False
 
 
 # Chunks -------------------------------------------------------------------------------------------
@@ -60,7 +62,11 @@ cdef int chunk_obtain(uint32_t *index) except -1:
             f"({ID_BITS}-bit ids); drop results that are no longer needed")
     if not c and arena.used == arena.capacity:
         grow_table()
-    memory = region_take(&arena.memory, &region)
+    try:
+        memory = region_take(&arena.memory, &region)
+    except MemoryError:
+        chunks_trim()  # there are none to give back now; those that die later will be
+        raise
     if c:
         arena.vacant = arena.chunks[c].newer
     else:
@@ -74,17 +80,38 @@ cdef int chunk_obtain(uint32_t *index) except -1:
     return 0
 
 
+cdef void chunk_vacate(uint32_t c) noexcept:
+    """Give a chunk's memory back; its index can be used again."""
+    cdef Chunk *chunk = &arena.chunks[c]
+    region_give(&arena.memory, chunk.region, arena.base[c])
+    chunk.kind = CHUNK_VACANT
+    chunk.newer = arena.vacant
+    arena.base[c] = NULL
+    arena.vacant = c
+    arena.n_chunks -= 1
+
+
+cdef bint chunks_trim() noexcept:
+    """Give warm chunks back as memory has run out, and keep few from now on; tell if any were."""
+    global memory_is_short
+    cdef bint found = arena.free != 0
+    cdef uint32_t c
+    memory_is_short = True
+    while arena.free:
+        c = arena.free
+        arena.free = arena.chunks[c].newer
+        arena.n_free -= 1
+        chunk_vacate(c)
+    return found
+
+
 cdef void chunk_retire(uint32_t c) noexcept:
     """Keep a dead chunk warm, or give its memory back when plenty is kept already."""
     cdef Chunk *chunk = &arena.chunks[c]
     cdef size_t alive = (arena.n_chunks - arena.n_free) * CHUNK_BYTES
-    if arena.n_free * CHUNK_BYTES >= max(alive, <size_t> FREE_BYTES):
-        region_give(&arena.memory, chunk.region, arena.base[c])
-        chunk.kind = CHUNK_VACANT
-        chunk.newer = arena.vacant
-        arena.base[c] = NULL
-        arena.vacant = c
-        arena.n_chunks -= 1
+    cdef size_t plenty = SHORT_BYTES if memory_is_short else max(alive, <size_t> FREE_BYTES)
+    if arena.n_free * CHUNK_BYTES >= plenty:
+        chunk_vacate(c)
         return
     chunk.kind = CHUNK_FREE
     chunk.newer = arena.free

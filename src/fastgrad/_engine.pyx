@@ -281,7 +281,8 @@ cdef object composite(object a, object b, bint division):
         if left and division:
             if k == 0.0:
                 raise ZeroDivisionError(
-                    f"expected a divisor other than 0, got Value(data={node_at((<Handle> a).id).data!r}) / {number!r}")
+                    f"expected a divisor other than 0, got "
+                    f"Value(data={node_at((<Handle> a).id).data!r}) / {number!r}")
             if op_forward(OP_POW_NUMBER, k, -1.0, &inverse) != OP_OK:
                 operation_raise(OP_POW_NUMBER, OP_OVERFLOW, k, -1.0)
             k = inverse
@@ -365,20 +366,29 @@ def apply_custom(Py_ssize_t registered, tuple operands, object result):
     if registered > BLOCK_LIMIT:
         raise OverflowError(f"expected at most {BLOCK_LIMIT} custom operations")
     index = operands_block(operands, True)
-    id = 0
     try:
         id = arena_push(OP_CUSTOM, <node_id> index, <node_id> registered, y)
-    finally:
-        if not id:
-            block_give(index)
+    except BaseException:
+        operands_give(index)
+        raise
     node_at(id).flags = BLOCK
     handle_slot(id)[0] = NULL
     return result_of(id)
 
 
-cdef uint32_t operands_block(object operands, bint numbers) except 0:
-    """Make a block of operands that counts one node as its user, the caller's."""
-    cdef list taken = list(operands)
+cdef int operands_give(uint32_t index) except -1:
+    """Give up a block of operands whose user was not made."""
+    block_give(index)
+    if arena.deferred:
+        handles_drain()
+    return 0
+
+
+cdef uint32_t operands_block(tuple taken, bint numbers) except 0:
+    """Make a block of operands that counts one node as its user, the caller's.
+
+    They are a tuple already: CPython 3.11 and 3.12 leak one where list() of it fails.
+    """
     cdef uint32_t n = <uint32_t> len(taken)
     cdef uint32_t index = block_new(n)
     cdef Block *block = arena.blocks[index]
@@ -400,9 +410,7 @@ cdef uint32_t operands_block(object operands, bint numbers) except 0:
             block.size = i + 1
     except BaseException:
         arena.block_bytes -= (n - block.size) * sizeof(node_id)
-        block_give(index)
-        if arena.deferred:
-            handles_drain()
+        operands_give(index)
         raise
     for operand in taken:
         operand_keep(operand)

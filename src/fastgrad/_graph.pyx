@@ -5,17 +5,18 @@ Layer: above _engine, _fused. Cimports them.
 
 from libc.stdint cimport uint32_t
 
+from cpython.mem cimport PyMem_RawFree
 from cpython.object cimport PyObject
 
 from fastgrad._arena cimport (
-    BLOCK, BOOL, Block, CHUNK_SHIFT, CLOSURE, EXPANDED, NUMBER, Node, arena, arena_push,
+    BLOCK, BOOL, Block, CHUNK_SHIFT, CLOSURE, EXPANDED, IdList, NUMBER, Node, arena, arena_push,
     arena_push_leaf, block_describe, block_disown, block_give, block_new, block_take, closures_add,
-    hidden_operand,
+    hidden_operand, ids_append,
 )
 from fastgrad._engine cimport custom_operations, operand_keep
 from fastgrad._fused cimport affine_expand
 from fastgrad._handle cimport (
-    Handle, HandleLayout, Py_TYPE, attributes_of, handle_new, handle_slot, node_at,
+    Handle, HandleLayout, Py_TYPE, attributes_of, handle_new, handle_slot, handles_drain, node_at,
     node_drop, node_id, value_type,
 )
 from fastgrad._ops cimport (
@@ -35,7 +36,10 @@ cdef int shown_op(Node *node) noexcept:
 
 cdef list block_list(Block *block):
     cdef uint32_t i
-    return [block.ids[i] for i in range(block.size)]
+    cdef list ids = []  # no comprehension: Cython 3.3 drops an item twice if its list cannot grow
+    for i in range(block.size):
+        ids.append(block.ids[i])
+    return ids
 
 
 cdef list node_operands(node_id id):
@@ -103,7 +107,7 @@ cdef list reachable(node_id root):
         elif node.op == OP_HIDDEN:
             operands = node_operands(<node_id> id)
         else:
-            operands = [i for i in (node.a, node.b) if i]
+            operands = [node.a, node.b] if node.b else [node.a] if node.a else []
         for operand in operands:
             if operand not in seen:
                 seen.add(operand)
@@ -215,13 +219,14 @@ cdef Handle node_copy(Handle handle, object memo):
     """Copy a node: with a memo its whole graph, without one it alone, on the same operands."""
     cdef Handle original
     cdef dict copies = {}
-    cdef list made = []
     cdef list handles = []
+    cdef IdList made
     cdef node_id new
     if memo is None:
         result = instance_of(handle, copy_one(handle.id, copies))
         attributes_copy(handle, result, None)
         return result
+    made.ids, made.n, made.capacity = NULL, 0, 0
     try:
         for id in reachable(handle.id):
             o = handle_slot(<node_id> id)[0]
@@ -229,9 +234,10 @@ cdef Handle node_copy(Handle handle, object memo):
             if original is not None and id_of(original) in memo:
                 copies[id] = (<Handle> memo[id_of(original)]).id
                 continue
-            made.append(0)  # first, so that no failure leaves a copy that nobody owns
+            ids_append(&made, 0)  # first, so that no failure leaves a copy that nobody owns
             new = copy_one(<node_id> id, copies)
-            made[len(made) - 1] = copies[id] = new
+            made.ids[made.n - 1] = new
+            copies[id] = new
             if original is None:
                 continue
             node_at(new).count += 1
@@ -239,9 +245,13 @@ cdef Handle node_copy(Handle handle, object memo):
             handles.append((original, result))
             memo[id_of(original)] = result
     finally:
-        for new in made:  # counted by their users now, or not wanted
-            if new:
-                node_drop(new)
+        while made.n:  # counted by their users now, or not wanted
+            made.n -= 1
+            if made.ids[made.n]:
+                node_drop(made.ids[made.n])
+        PyMem_RawFree(made.ids)
+        if arena.deferred:
+            handles_drain()
     for original, result in handles:
         attributes_copy(original, result, memo)
         operand_keep(result)

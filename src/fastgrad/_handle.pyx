@@ -8,7 +8,9 @@ references or a subclass's state cannot be remade, so the node keeps it (PINNED)
 its only owner. The collector is shown a handle's attributes only when nothing else uses the node.
 """
 
-from fastgrad._arena cimport CLOSURE, DEFERRED, FRESH, NUMBER, PINNED, arena_push_leaf, node_release
+from fastgrad._arena cimport (
+    CLOSURE, DEFERRED, FRESH, NUMBER, PINNED, arena_push_leaf, chunks_trim, node_release,
+)
 from fastgrad._ops cimport OP_LEAF
 from fastgrad._pool cimport pool, pool_give, pool_refill
 
@@ -74,8 +76,8 @@ cdef extern from "Python.h":
     void PyObject_ClearWeakRefs(PyObject *o)
     int PyObject_CallFinalizerFromDealloc(PyObject *o)
     Py_ssize_t PyDict_Size(PyObject *o)
-    PyObject *PyDict_GetItemString(PyObject *o, const char *key)
-    int PyDict_DelItemString(PyObject *o, const char *key)
+    PyObject *PyDict_GetItem(PyObject *o, object key)
+    int PyDict_DelItem(PyObject *o, object key) except -1
     bint PyFunction_Check(PyObject *o)
     PyObject *PyFunction_GET_CLOSURE(PyObject *o)
     Py_ssize_t PyTuple_GET_SIZE(PyObject *o)
@@ -118,12 +120,15 @@ cdef void *value_init = NULL  # tp_init as built: a patched __init__ must be cal
 
 cdef int handles_make_room(node_id id) except -1:
     """Make room for a handle, or drop the node that it was for and raise."""
-    try:
-        pool_refill()
-    except MemoryError:
-        node_drop(id)
-        raise
-    return 0
+    while True:  # a second time if dead nodes kept warm were all that was in the way
+        try:
+            return pool_refill()
+        except MemoryError:
+            if not chunks_trim():
+                node_drop(id)
+                if arena.deferred:
+                    handles_drain()
+                raise
 
 
 cdef object handle_of(node_id id):
@@ -160,7 +165,7 @@ cdef void circle_break(HandleLayout *handle) noexcept:
     cdef Py_ssize_t i
     if handle.attributes == NULL or Py_REFCNT(handle.attributes) != 1:
         return
-    function = PyDict_GetItemString(handle.attributes, "_backward")
+    function = PyDict_GetItem(handle.attributes, "_backward")
     if function == NULL or not PyFunction_Check(function) or Py_REFCNT(function) != 1:
         return
     closure = PyFunction_GET_CLOSURE(function)
@@ -171,7 +176,7 @@ cdef void circle_break(HandleLayout *handle) noexcept:
         if Py_REFCNT(cell) == 1 and PyCell_GET(cell) == <PyObject *> handle:
             held += 1
     if held == Py_REFCNT(<PyObject *> handle):
-        PyDict_DelItemString(handle.attributes, "_backward")
+        PyDict_DelItem(handle.attributes, "_backward")
 
 
 cdef void handles_drain() noexcept:
@@ -212,7 +217,8 @@ cdef void handle_dealloc(PyObject *o) noexcept:
     cdef HandleLayout *handle = <HandleLayout *> o
     cdef node_id id = handle.id
     cdef Node *node = node_at(id)
-    if (handle.attributes != NULL or handle.weakrefs != NULL or (<void **> (<char *> o - GC_HEADER))[0] != NULL
+    if (handle.attributes != NULL or handle.weakrefs != NULL
+            or (<void **> (<char *> o - GC_HEADER))[0] != NULL
             or (<TypeSlots *> value_type).tp_finalize != NULL or Py_TYPE(o) != value_type):
         handle_dealloc_slowly(o)
         return
@@ -252,7 +258,7 @@ cdef void handle_dealloc_slowly(PyObject *o) noexcept:
     if id:
         node_drop(id)
     if type == value_type:
-        (<void **> (<char *> o - GC_HEADER))[1] = NULL  # the collector's flags of this object are not the next one's
+        (<void **> (<char *> o - GC_HEADER))[1] = NULL  # the collector's flags are not the next one's
         pool_give(<char *> o - GC_HEADER)
     else:
         (<TypeSlots *> type).tp_free(o)
@@ -287,7 +293,6 @@ cdef void handle_free(void *o) noexcept:
 cdef PyObject *handle_tp_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) except NULL:
     """Allocate a handle of a leaf 0.0, which __init__ then sets."""
     cdef node_id id
-    cdef HandleLayout *handle
     cdef object value
     if value_type == NULL or not PyType_IsSubtype(type, value_type):
         raise TypeError(f"cannot create instances of {(<object> <PyObject *> type).__name__!r}; use Value")
@@ -316,14 +321,18 @@ cdef PyObject *value_vectorcall(
     cdef size_t i
     cdef node_id id
     cdef object value
+    cdef list given
     if n == 1 and names == NULL and type_tp_init(<PyTypeObject *> type) == value_init and (
             (<TypeSlots *> type).tp_new == handle_tp_new):
         id = arena_push_leaf(number_expect(<object> args[0], "data of Value"))
         value = handle_new(id)
     else:
+        given = []
+        for i in range(n):
+            given.append(<object> args[i])
         keywords = {} if names == NULL else {
             name: <object> args[n + i] for i, name in enumerate(<object> names)}
-        value = type_call(type, tuple([<object> args[i] for i in range(n)]), keywords)
+        value = type_call(type, tuple(given), keywords)
     Py_INCREF(<PyObject *> value)
     return <PyObject *> value
 
@@ -422,6 +431,7 @@ cdef int types_patch(object base, object value, bint first) except -1:
             if cls is not object:
                 slots = <TypeSlots *> <PyObject *> cls
                 slots.tp_new = handle_tp_new
+                slots.tp_vectorcall = NULL  # Cython's calls its own tp_new
                 PyType_Modified(slots)
         return 0
     slots = <TypeSlots *> <PyObject *> value

@@ -11,17 +11,18 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memcmp
 
 from cpython.list cimport PyList_GET_ITEM
-from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport PyObject, PyTypeObject
 
 from fastgrad._arena cimport (
-    Block, FRESH, Node, arena, arena_push, arena_push_leaf, block_describe, block_disown, block_give, block_new,
+    Block, FRESH, arena, arena_push, arena_push_leaf, block_describe, block_disown, block_give,
+    block_new,
     node_drop,
 )
 from fastgrad._engine cimport is_recording, leaf_hidden, somewhere_quiet
 from fastgrad._fused cimport affine_evaluate, affine_push
 from fastgrad._handle cimport (
-    Handle, NOT_A_NUMBER, Py_TYPE, handle_new, handle_of, handle_slot, handles_drain, is_value, node_at, node_id,
+    Handle, NOT_A_NUMBER, Py_TYPE, handle_new, handle_of, handle_slot, handles_drain, is_value,
+    node_at, node_id,
     number_read, type_lookup, type_version, value_type,
 )
 from fastgrad._ops cimport (
@@ -64,7 +65,7 @@ cdef extern from "Python.h":
     Py_ssize_t PyList_GET_SIZE(object o)
     Py_ssize_t PyTuple_GET_SIZE(object o)
 
-import fastgrad._value  # value_type is set there
+import fastgrad._value  # no-cython-lint: value_type is set there
 
 ACTIVATIONS = {  # name: opcode, name in a neuron's repr
     "relu": (OP_RELU, "ReLU"),
@@ -119,7 +120,8 @@ cdef class NeuronCore:
     def activation(self, name):
         if name not in ACTIVATIONS:
             raise ValueError(
-                f"expected an activation out of {', '.join(ACTIVATIONS)}, got {name!r} (activation of Neuron)")
+                f"expected an activation out of {', '.join(ACTIVATIONS)}, got {name!r} "
+                "(activation of Neuron)")
         if name != "linear":  # a linear neuron keeps the function that nonlin = True would apply
             self.name, self.op = name, ACTIVATIONS[name][0]
         self.nonlin = name != "linear"
@@ -130,7 +132,9 @@ cdef class NeuronCore:
         out = call_layer([self], inputs)
         if out is not None:
             return out
-        act = sum((wi * xi for wi, xi in zip(self.w, inputs)), self.b)
+        act = self.b
+        for wi, xi in zip(self.w, inputs):
+            act = act + wi * xi
         if not self.curved:
             return act
         return getattr(act, self.name)()
@@ -151,7 +155,8 @@ cdef void *value_add = slot_of_add(value_type)
 cdef void *value_multiply = slot_of_multiply(value_type)
 cdef void *neuron_call = slot_of_call_in(<PyTypeObject *> <PyObject *> NeuronCore)
 cdef object activations = {op: name for name, (op, _) in ACTIVATIONS.items() if op}
-cdef object methods = {op: getattr(<object> <PyObject *> value_type, name) for op, name in activations.items()}
+cdef object methods = {
+    op: getattr(<object> <PyObject *> value_type, name) for op, name in activations.items()}
 cdef object operators = {
     name: getattr(<object> <PyObject *> value_type, name)
     for name in ("__add__", "__radd__", "__mul__", "__rmul__")}
@@ -199,9 +204,16 @@ cdef uint32_t weights_block(NeuronCore neuron, Py_ssize_t inputs) except? 0:
     n = PyList_GET_SIZE(neuron.w)
     if n != inputs:
         return 0
-    cells = (*neuron.w, neuron.b)  # may run the collector and hence anything: look at cells only
-    if len(cells) != n + 1 or not all([is_value(cell) for cell in cells]):
+    found = []  # not (*w, b), which leaks w if it fails; the collector may run: look at cells only
+    for cell in <list> neuron.w:
+        found.append(cell)
+    found.append(neuron.b)
+    cells = tuple(found)
+    if len(cells) != n + 1:
         return 0
+    for cell in cells:
+        if not is_value(cell):
+            return 0
     retired.append(neuron.cells)
     index = block_new(<uint32_t> n + 1)
     block = arena.blocks[index]
@@ -227,8 +239,8 @@ cdef uint32_t inputs_block(list inputs) except? 0:
     cdef double data = 0.0
     cdef node_id id
     cdef Block *block
-    cdef bint usable = n > 0
-    if not usable:
+    cdef bint usable = False
+    if not n:
         return 0
     index = block_new(n)
     block = arena.blocks[index]
@@ -236,8 +248,7 @@ cdef uint32_t inputs_block(list inputs) except? 0:
     try:
         for i in range(n):
             if i >= <uint32_t> PyList_GET_SIZE(inputs):  # __float__ of an earlier one has done that
-                usable = False
-                break
+                return 0
             x = inputs[i]
             if is_value(x):
                 id = (<Handle> x).id
@@ -245,19 +256,14 @@ cdef uint32_t inputs_block(list inputs) except? 0:
             elif not isinstance(x, Handle) and number_read(x, &data) != NOT_A_NUMBER:
                 id = leaf_hidden(data)
             else:
-                usable = False
-                break
+                return 0
             block.ids[i] = id
             block.size = i + 1
-    except BaseException:
-        usable = False
-        raise
+        usable = True
     finally:
         if not usable:
             arena.block_bytes -= (n - block.size) * sizeof(node_id)
             block_give(index)
-    if not usable:
-        return 0
     block_describe(block)
     return index
 
@@ -281,9 +287,9 @@ cdef bint layer_is_plain(list neurons, Py_ssize_t width) except -1:
     """Tell whether calling these would do what native code does, and bring their blocks up to date."""
     cdef PyObject *o
     cdef Py_ssize_t i
-    cdef int rounds
+    cdef int _
     cdef bint changed
-    for rounds in range(4):  # making a block may run anything; so look again until none was made
+    for _ in range(4):  # making a block may run anything; so look again until none was made
         changed = False
         i = 0
         while i < PyList_GET_SIZE(neurons):
@@ -341,29 +347,35 @@ cdef object output(node_id id):
 
 
 cdef object outputs_of(uint32_t index):
-    """Make the handles of a layer's outputs, a list or the only one; their block is given up."""
+    """Make the handles of a layer's outputs: a list, or the only one."""
     cdef Block *block = arena.blocks[index]
     cdef uint32_t i
     cdef list out
-    try:
-        if block.size == 1:
-            return output(block.ids[0])
-        out = []
-        for i in range(block.size):
-            out.append(output(block.ids[i]))
-        return out
-    finally:
-        block_give(index)
+    if block.size == 1:
+        return output(block.ids[0])
+    out = []
+    for i in range(block.size):
+        out.append(output(block.ids[i]))
+    return out
 
 
-cdef uint32_t layer_next(object neurons, uint32_t index) except? 0:
-    """Append a layer to the outputs of the one before, whose block is given up."""
-    try:
-        return layer_push(<list> neurons, index) if PyList_CheckExact(neurons) else 0
-    finally:
+cdef int layer_next(object neurons, uint32_t *index) except -1:
+    """Append a layer to the outputs of the one before; exchange their blocks, 0 if it is not plain."""
+    cdef uint32_t made = layer_push(<list> neurons, index[0]) if PyList_CheckExact(neurons) else 0
+    block_give(index[0])
+    index[0] = made
+    return 0
+
+
+cdef int layers_end(uint32_t index) except -1:
+    """Give up the last block, and let go of what has waited."""
+    if index:
         block_give(index)
-        if arena.deferred:
-            handles_drain()
+    if arena.deferred:
+        handles_drain()
+    if retired:
+        retired.clear()
+    return 0
 
 
 def call_layer(neurons, list inputs):
@@ -372,31 +384,31 @@ def call_layer(neurons, list inputs):
     Returns its outputs (the only one bare), or None where something is not plain: then nothing has
     happened, and Python has to do it.
     """
-    cdef uint32_t index = inputs_block(inputs) if everything_is_ours() else 0
-    if index:
-        index = layer_next(neurons, index)
-    if retired:
-        retired.clear()
-    return outputs_of(index) if index else None
+    cdef uint32_t index = 0
+    try:
+        index = inputs_block(inputs) if everything_is_ours() else 0
+        if index:
+            layer_next(neurons, &index)
+        return outputs_of(index) if index else None
+    finally:
+        layers_end(index)
 
 
 def call_layers(layers, list inputs):
     """Evaluate layers, given as Layers, one after another: see `call_layer`."""
-    cdef uint32_t index = inputs_block(inputs) if everything_is_ours() else 0
-    for layer in layers:
-        if not index:
-            break
-        neurons = None
-        if type_lookup(Py_TYPE(<PyObject *> layer), "__call__") == <PyObject *> layer_call:
-            try:
+    cdef uint32_t index = 0
+    try:
+        index = inputs_block(inputs) if everything_is_ours() else 0
+        for layer in layers:
+            if not index:
+                break
+            neurons = None
+            if type_lookup(Py_TYPE(<PyObject *> layer), "__call__") == <PyObject *> layer_call:
                 neurons = layer.neurons
-            except BaseException:
-                block_give(index)
-                raise
-        index = layer_next(neurons, index)
-    if retired:
-        retired.clear()
-    return outputs_of(index) if index else None
+            layer_next(neurons, &index)
+        return outputs_of(index) if index else None
+    finally:
+        layers_end(index)
 
 
 def set_layer_call(function):

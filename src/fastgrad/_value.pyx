@@ -5,23 +5,24 @@ Layer: above _engine, _sweep, _graph. Cimports them.
 Arithmetic on plain Values, floats and ints has a short path here; all else is the engine's.
 """
 
-from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE, PyObject, PyTypeObject
+from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE, PyObject
 from libc.stdint cimport uint16_t, uint32_t
 
 from fastgrad._arena cimport (
     BLOCK, Block, CLOSURE, FRESH, NUMBER, Node, SWEPT, arena, arena_has_room, arena_push,
-    arena_push_leaf, block_give,
-    closures_add, closures_remove, likely, node_id, unlikely,
+    arena_push_leaf, closures_add, closures_remove, likely, node_id, unlikely,
 )
 from fastgrad._engine cimport (
     apply_binary, apply_parameter, apply_slowly, apply_unary, composite, custom_operations,
-    is_recording, leaf_hidden, negated, operand_keep, operand_take, operands_block, power, result_of, somewhere_quiet,
+    is_recording, leaf_hidden, negated, operand_keep, operand_take, operands_block, operands_give,
+    power, result_of, somewhere_quiet,
 )
 from fastgrad._fused cimport affine_expand
 from fastgrad._graph cimport node_copy, node_label, node_operands
 from fastgrad._handle cimport (
     Handle, HandleLayout, NOT_A_NUMBER, attributes_of, handle_adopt, handle_new, handle_of,
-    handle_pin, handle_set_attribute, handle_slot, handles_after_fork, handles_drain, is_handle, is_value, node_at, number_expect, number_read,
+    handle_pin, handle_set_attribute, handle_slot, handles_after_fork, handles_drain, is_handle,
+    is_value, node_at, number_expect, number_read,
     type_lookup, type_version, types_patch, value_type,
 )
 from fastgrad._ops cimport (
@@ -164,8 +165,11 @@ cdef int step_custom(Node *node) except -1:
     cdef uint32_t n = block.size
     cdef uint32_t i
     cdef double partial = 0.0
+    cdef list operands = []
     operation = custom_operations[node.b]
-    found = operation.partials_at([node_at(block.ids[i]).data for i in range(n)], node.data)
+    for i in range(n):
+        operands.append(node_at(block.ids[i]).data)
+    found = operation.partials_at(operands, node.data)
     for i in range(n):
         partial = found[i]
         node_at(block.ids[i]).grad += partial * node.grad
@@ -261,12 +265,14 @@ cdef class Core(Methods):
                 _op = dialect[name]
             else:
                 raise TypeError(
-                    f"Value() got an unexpected keyword argument {name!r}; it takes data, _children, _op, label")
+                    f"Value() got an unexpected keyword argument {name!r}; "
+                    "it takes data, _children, _op, label")
         if not isinstance(_op, str):
             raise TypeError(f"expected a str, got {type(_op).__name__} {_op!r:.80} (_op of Value)")
         _children = tuple(dict.fromkeys(_children))
-        if any([child is self for child in _children]):
-            raise TypeError("expected other Values as operands, got the new Value itself")
+        for child in _children:
+            if child is self:
+                raise TypeError("expected other Values as operands, got the new Value itself")
         node = node_at(self.id)  # only now: reading the arguments may have run anything
         if not node.flags & FRESH and (node.op != OP_LEAF or _children):
             raise TypeError(
@@ -279,7 +285,7 @@ cdef class Core(Methods):
             try:
                 id = arena_push(OP_PYTHON, <node_id> index, 0, y)
             except BaseException:
-                block_give(index)
+                operands_give(index)
                 raise
             node_at(id).flags = BLOCK
             handle_adopt(self, id)
@@ -366,11 +372,11 @@ cdef class Core(Methods):
             affine_expand(self.id)
         if node.op == OP_LEAF and not node.flags & CLOSURE:
             closures_add(self.id)
-            node.flags &= ~CLOSURE
             try:
                 attributes_of(self)["_backward"] = function
             except BaseException:
                 closures_remove(self.id)
+                node.flags &= ~CLOSURE
                 raise
         else:
             attributes_of(self)["_backward"] = function
