@@ -121,6 +121,7 @@ and JAX run W3 to W5 as arrays, all samples at once: the same mathematics, anoth
 
 {grid(rows, list(WORKLOADS), engines)}
 The control, an operation of a Python loop on floats, took {_range(control)} meanwhile.
+{_load(meta)}
 
 ## Long graphs: building, backward, freeing, memory
 
@@ -149,6 +150,13 @@ one operation of the control loop costs on both ("scaled").
 {"".join(f"- {version}{chr(10)}" for version in versions)}
 Spread (distance of the quartiles over the median): {_spread(rows)}.
 """
+
+
+def _load(meta):
+    """Say how busy the machine was, ourselves included: above 1 or so, others took their share."""
+    if not meta.get("load"):
+        return ""
+    return f"Load average {meta['load'][-1]} on {meta['cores']} cores at the end."
 
 
 def _range(figures):

@@ -6,6 +6,7 @@ Layer: benchmarks.  May import: rounds, musts, workloads.
 import argparse
 import datetime as dt
 import json
+import os
 import platform
 import sys
 from pathlib import Path
@@ -65,6 +66,8 @@ def _meta(options):
         "system": f"{platform.system()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "threads": 1,
+        "load": [round(x, 1) for x in os.getloadavg()] if hasattr(os, "getloadavg") else [],
+        "cores": os.cpu_count(),
         "environment": ONE_THREAD,
         "rounds": options.rounds,
         "budget": options.budget,

@@ -127,7 +127,8 @@ def test_expansion_of_a_neuron_runs_out():
     neuron = Neuron(3, nonlin=False)
     x = Value(1.0)
     y = neuron([x, x, x])
-    made = until_overflow(lambda: Value(0.0) + x)
+    made = until_overflow(lambda: Value(0.0))
+    made += until_overflow(lambda: x + x)
     with pytest.raises(OverflowError):
         y._prev  # noqa: B018
     y.backward()

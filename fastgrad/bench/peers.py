@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 from . import plain
@@ -30,8 +31,7 @@ def micrograd() -> Library:
     ImportError
         If it is not installed, or `import micrograd` gives fastgrad.
     """
-    Value: Any = importlib.import_module("micrograd.engine").Value
-    MLP: Any = importlib.import_module("micrograd.nn").MLP
+    Value, MLP = _micrograd_copy()
     if not Value.__module__.startswith("micrograd"):
         raise ImportError("import micrograd gives another library")
 
@@ -54,6 +54,22 @@ def micrograd() -> Library:
     method("exp", math.exp, lambda _, y: y)
     method("log", math.log, lambda x, _: 1 / x)
     return Library(f"micrograd {_version('micrograd')}".strip(), Value, MLP)
+
+
+def _micrograd_copy() -> tuple[Any, Any]:
+    """Import micrograd anew, so that what it is given here shows nowhere else in the process."""
+
+    def loaded() -> list[str]:
+        return [name for name in sys.modules if name.partition(".")[0] == "micrograd"]
+
+    before = {name: sys.modules.pop(name) for name in loaded()}
+    try:
+        engine, nn = map(importlib.import_module, ("micrograd.engine", "micrograd.nn"))
+        return engine.Value, nn.MLP
+    finally:
+        for name in loaded():
+            del sys.modules[name]
+        sys.modules.update(before)
 
 
 def torch_scalars() -> Library:
