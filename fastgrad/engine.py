@@ -73,6 +73,13 @@ def arena_stats() -> dict[str, int]:
     return arena_stats()
 
 
+def _arena_check() -> list[str]:
+    """Say which invariants of the arena do not hold: none if all is well. For tests; it is slow."""
+    from fastgrad._check import arena_check
+
+    return arena_check()
+
+
 def build_info() -> dict[str, Any]:
     """Say how this installation was built.
 

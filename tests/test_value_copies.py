@@ -13,6 +13,7 @@ import pytest
 
 from fastgrad import Value
 from fastgrad.engine import arena_stats
+from fastgrad.nn import Neuron
 
 pytestmark = pytest.mark.usefixtures("sound_arena")
 
@@ -127,6 +128,18 @@ def test_deepcopy_of_custom_nodes_keeps_their_functions():
     (inner,) = [v for v in z._prev if v._prev]
     assert (inner._op, inner.data) == ("square", 4.0)
     z.backward()
+    assert called == [1]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("kind", ["fused", "hidden", "operation", "leaf"])
+def test_copies_of_any_node_keep_its_function(copied, kind):
+    fused = Neuron(2, nonlin=False)([Value(1.0), 2.0])
+    product = next(p for p in fused._prev if p._op == "*")
+    v = {"fused": fused, "hidden": product, "operation": fused * 2, "leaf": Value(1.0)}[kind]
+    called = []
+    v._backward = lambda: called.append(1)
+    (copied(v) + 1).backward()
     assert called == [1]
 
 

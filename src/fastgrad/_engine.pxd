@@ -22,7 +22,7 @@ cdef object result_of(node_id id)
 cdef node_id negated(node_id taken) except 0
 cdef object composite(object a, object b, bint division)
 cdef object power(object a, object b)
-cdef object apply_slowly(object a, object b, int op, str symbol)
+cdef object apply_slowly(object a, object b, int op, const char *symbol)
 
 cdef object apply_unary(Handle a, int op)
 cdef object apply_parameter(Handle a, object parameter, int op)

@@ -158,18 +158,18 @@ cdef int operation_raise(int op, int error, double a, double b) except -1:
     raise kinds[error](f"{op_error_text(op, error).decode()}, got {got}")
 
 
-cdef object operand_refuse(object o, str symbol):
+cdef object operand_refuse(object o, const char *symbol):
     """Raise for the types whose mistake is common; leave others a chance to know Values themselves."""
     if o is None or isinstance(o, (str, bytes, complex, list, tuple, dict, set)):
         raise TypeError(
-            f"unsupported operand for {symbol}: expected a Value or a number, got "
+            f"unsupported operand for {symbol.decode()}: expected a Value or a number, got "
             f"{type(o).__name__} {o!r:.80}; convert it with float(), one number at a time")
     return NotImplemented
 
 
 # Operations ---------------------------------------------------------------------------------------
 
-cdef object apply_slowly(object a, object b, int op, str symbol):
+cdef object apply_slowly(object a, object b, int op, const char *symbol):
     cdef node_id ia
     cdef node_id ib
     ia = operand_take(a)
@@ -191,7 +191,7 @@ cdef object apply_slowly(object a, object b, int op, str symbol):
 
 cdef object apply_binary(object a, object b, int op):
     """Apply an operation of two operands; NotImplemented becomes a TypeError as this is no operator."""
-    result = apply_slowly(a, b, op, op_name[op].decode())
+    result = apply_slowly(a, b, op, op_name[op])
     if result is NotImplemented:
         wrong = a if not is_handle(a) else b
         raise TypeError(
@@ -266,7 +266,7 @@ cdef node_id inverted(node_id taken) except 0:
 
 cdef object composite(object a, object b, bint division):
     """Subtract or divide as micrograd does: a + b*-1, a * b**-1, a number folded into its leaf."""
-    cdef str symbol = "/" if division else "-"
+    cdef const char *symbol = b"/" if division else b"-"
     cdef double k = 0.0
     cdef double inverse = 0.0
     cdef bint left = is_handle(a)
@@ -309,12 +309,12 @@ cdef object composite(object a, object b, bint division):
 
 cdef object power(object a, object b):
     if not is_handle(a):  # number ** Value
-        return apply_slowly(a, b, OP_POW, "**")
+        return apply_slowly(a, b, OP_POW, b"**")
     if is_handle(b):
-        return apply_slowly(a, b, OP_POW, "**")
+        return apply_slowly(a, b, OP_POW, b"**")
     cdef double k = 0.0
     if number_read(b, &k) == NOT_A_NUMBER:
-        return operand_refuse(b, "**")
+        return operand_refuse(b, b"**")
     return apply_parameter(<Handle> a, b, OP_POW_NUMBER)
 
 

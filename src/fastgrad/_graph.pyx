@@ -10,8 +10,8 @@ from cpython.object cimport PyObject
 
 from fastgrad._arena cimport (
     BLOCK, BOOL, Block, CHUNK_SHIFT, CLOSURE, EXPANDED, IdList, NUMBER, Node, arena, arena_push,
-    arena_push_leaf, block_describe, block_disown, block_give, block_new, block_take, closures_add,
-    hidden_operand, ids_append,
+    arena_push_leaf, block_describe, block_disown, block_give, block_new, block_take, hidden_operand,
+    ids_append,
 )
 from fastgrad._engine cimport custom_operations, operand_keep
 from fastgrad._fused cimport affine_expand
@@ -189,11 +189,8 @@ cdef int attributes_copy(Handle handle, Handle copy, object memo) except -1:
         from copy import deepcopy
         attributes = deepcopy(attributes, memo)
     attributes_of(copy).update(attributes)
-    if node_at(handle.id).flags & CLOSURE:
-        if node_at(handle.id).op == OP_LEAF:
-            closures_add(copy.id)
-        elif node_at(copy.id).op == OP_PYTHON:
-            node_at(copy.id).flags |= CLOSURE
+    if node_at(handle.id).flags & CLOSURE and "_backward" in attributes:
+        copy._backward = attributes["_backward"]  # the setter knows what each kind of node needs
     return 0
 
 
