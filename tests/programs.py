@@ -161,12 +161,15 @@ def write(path, text):
 
 
 def python(*words, cwd, stdin="", flags=()):
-    """Run the interpreter with this very fastgrad importable, installed or not."""
+    """Run the interpreter with this very fastgrad importable, installed or not.
+
+    Programs find their neighbours, also where the suite itself runs with PYTHONSAFEPATH.
+    """
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return subprocess.run(
         [sys.executable, "-W", "error", *flags, *map(str, words)],
         cwd=cwd, input=stdin, capture_output=True, text=True, encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", "PYTHONSAFEPATH": ""},
     )  # fmt: skip
 
 
