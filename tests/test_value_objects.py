@@ -10,36 +10,11 @@ import operator
 import weakref
 
 import pytest
+from reference import chain, everything, settled
 
 from fastgrad import Value
-from fastgrad.engine import arena_stats
 
 pytestmark = pytest.mark.usefixtures("sound_arena")
-
-
-def settled():
-    """Count the nodes alive once the collector finds nothing more."""
-    while gc.collect():
-        pass
-    return arena_stats()["live_nodes"]
-
-
-def everything(v):
-    """Collect the nodes of a graph, without recursion."""
-    found, stack = {v}, [v]
-    while stack:
-        new = stack.pop()._prev - found
-        found |= new
-        stack.extend(new)
-    return found
-
-
-def chain(length, x):
-    """Add 1 to a Value, over and over."""
-    y = x
-    for _ in range(length):
-        y = y + x
-    return y
 
 
 # -- identity ------------------------------------------------------------------------------------
