@@ -4,14 +4,12 @@ Layer: tests.  May import: fastgrad, micrograd, pytest.
 Oracle: PyPI's micrograd 0.1.0; importing this skips a module where it is missing.
 """
 
-import gc
 import random
 
 import pytest
 
 import fastgrad
 from fastgrad import nn
-from fastgrad.engine import arena_stats
 
 micrograd = pytest.importorskip("micrograd.engine")
 micrograd_nn = pytest.importorskip("micrograd.nn")
@@ -101,28 +99,3 @@ def agree(program, seed=7):
     (ours, our_grads), (theirs, their_grads) = both(program, seed)
     assert ours == theirs
     assert our_grads == pytest.approx(their_grads, rel=1e-13, abs=1e-13)
-
-
-def settled():
-    """Count the nodes alive once the collector finds nothing more."""
-    while gc.collect():
-        pass
-    return arena_stats()["live_nodes"]
-
-
-def everything(v):
-    """Collect the nodes of a graph, without recursion."""
-    found, stack = {v}, [v]
-    while stack:
-        new = stack.pop()._prev - found
-        found |= new
-        stack.extend(new)
-    return found
-
-
-def chain(length, x):
-    """Add 1 to a Value, over and over."""
-    y = x
-    for _ in range(length):
-        y = y + x
-    return y

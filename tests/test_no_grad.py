@@ -9,22 +9,12 @@ import sys
 import threading
 
 import pytest
+from graphs import square
 
 from fastgrad import Value, no_grad
 from fastgrad.engine import arena_stats
 
 pytestmark = pytest.mark.usefixtures("sound_arena")
-
-
-def square(x):
-    """Make a custom node the way that micrograd's readers do."""
-    out = Value(x.data**2, (x,), "square")
-
-    def _backward():
-        x.grad += 2 * x.data * out.grad
-
-    out._backward = _backward
-    return out
 
 
 def records():

@@ -10,29 +10,12 @@ import math
 import weakref
 
 import pytest
+from graphs import settled, square
 
 from fastgrad import Value
 from fastgrad.engine import arena_stats
 
 pytestmark = pytest.mark.usefixtures("sound_arena")
-
-
-def settled():
-    """Count the nodes alive once the collector finds nothing more."""
-    while gc.collect():
-        pass
-    return arena_stats()["live_nodes"]
-
-
-def square(x):
-    """Make a custom node the way that micrograd's readers do."""
-    out = Value(x.data**2, (x,), "square")
-
-    def _backward():
-        x.grad += 2 * x.data * out.grad
-
-    out._backward = _backward
-    return out
 
 
 # -- accumulation --------------------------------------------------------------------------------

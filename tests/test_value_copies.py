@@ -10,7 +10,7 @@ import io
 import pickle
 
 import pytest
-from reference import chain, everything, settled
+from graphs import chain, everything, settled
 
 from fastgrad import Value
 from fastgrad.nn import Neuron

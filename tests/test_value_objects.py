@@ -10,7 +10,7 @@ import operator
 import weakref
 
 import pytest
-from reference import chain, everything, settled
+from graphs import chain, everything, settled
 
 from fastgrad import Value
 

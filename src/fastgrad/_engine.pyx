@@ -14,7 +14,7 @@ from fastgrad._arena cimport (
 )
 from fastgrad._handle cimport (
     A_BOOL, A_FLOAT, Handle, NOT_A_NUMBER, Node, handle_new, handle_pin, handle_slot,
-    handles_drain, is_handle, is_value, node_at, node_drop, node_id, number_expect, number_read,
+    handles_settle, is_handle, is_value, node_at, node_drop, node_id, number_expect, number_read,
 )
 from fastgrad._ops cimport (
     OP_ADD, OP_CUSTOM, OP_DOMAIN, OP_MUL, OP_OK, OP_OVERFLOW, OP_POW, OP_POW_NUMBER,
@@ -103,8 +103,7 @@ cdef int operand_keep(object o) except -1:
 cdef int operand_give(node_id id) except -1:
     """Give up an operand taken, when the operation failed."""
     node_drop(id)
-    if arena.deferred:
-        handles_drain()
+    handles_settle()
     return 0
 
 
@@ -147,8 +146,7 @@ cdef node_id push_taken(int op, node_id a, node_id b) except 0:
 cdef object result_of(node_id id):
     """Give the handle of a node just pushed; release what has waited for the operation to end."""
     cdef object value = handle_new(id)
-    if unlikely(arena.deferred != 0):
-        handles_drain()
+    handles_settle()
     return value
 
 
@@ -379,8 +377,7 @@ def apply_custom(Py_ssize_t registered, tuple operands, object result):
 cdef int operands_give(uint32_t index) except -1:
     """Give up a block of operands whose user was not made."""
     block_give(index)
-    if arena.deferred:
-        handles_drain()
+    handles_settle()
     return 0
 
 

@@ -16,7 +16,7 @@ from fastgrad._arena cimport (
 from fastgrad._engine cimport custom_operations, operand_keep
 from fastgrad._fused cimport affine_expand
 from fastgrad._handle cimport (
-    Handle, HandleLayout, Py_TYPE, attributes_of, handle_new, handle_slot, handles_drain, node_at,
+    Handle, HandleLayout, Py_TYPE, attributes_of, handle_new, handle_slot, handles_settle, node_at,
     node_drop, node_id, value_type,
 )
 from fastgrad._ops cimport (
@@ -247,8 +247,7 @@ cdef Handle node_copy(Handle handle, object memo):
             if made.ids[made.n]:
                 node_drop(made.ids[made.n])
         PyMem_RawFree(made.ids)
-        if arena.deferred:
-            handles_drain()
+        handles_settle()
     for original, result in handles:
         attributes_copy(original, result, memo)
         operand_keep(result)

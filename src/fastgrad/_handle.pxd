@@ -65,6 +65,12 @@ cdef int handle_adopt(Handle handle, node_id id) except -1
 cdef int types_patch(object base, object value, bint first) except -1
 
 
+cdef inline void handles_settle() noexcept:
+    """Let go of what an operation or a sweep has left for its end."""
+    if unlikely(arena.deferred != 0):
+        handles_drain()
+
+
 cdef inline bint is_value(object o) noexcept:
     """Tell a plain Value, the case worth a path of its own."""
     return Py_TYPE(<void *> o) == value_type

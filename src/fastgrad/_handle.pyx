@@ -126,8 +126,7 @@ cdef int handles_make_room(node_id id) except -1:
         except MemoryError:
             if not chunks_trim():
                 node_drop(id)
-                if arena.deferred:
-                    handles_drain()
+                handles_settle()
                 raise
 
 
@@ -228,8 +227,7 @@ cdef void handle_dealloc(PyObject *o) noexcept:
     else:
         node_release(id)
     pool_give(<char *> o - GC_HEADER)
-    if arena.deferred:
-        handles_drain()
+    handles_settle()
 
 
 cdef void handle_dealloc_slowly(PyObject *o) noexcept:
@@ -263,8 +261,7 @@ cdef void handle_dealloc_slowly(PyObject *o) noexcept:
     else:
         (<TypeSlots *> type).tp_free(o)
         Py_DECREF(<PyObject *> type)
-    if arena.deferred:
-        handles_drain()
+    handles_settle()
 
 
 cdef int handle_traverse(PyObject *o, visitproc visit, void *arg) noexcept:

@@ -21,7 +21,7 @@ from fastgrad._arena cimport (
 from fastgrad._engine cimport is_recording, leaf_hidden, somewhere_quiet
 from fastgrad._fused cimport affine_evaluate, affine_push
 from fastgrad._handle cimport (
-    Handle, NOT_A_NUMBER, Py_TYPE, handle_new, handle_of, handle_slot, handles_drain, is_value,
+    Handle, NOT_A_NUMBER, Py_TYPE, handle_new, handle_of, handle_slot, handles_settle, is_value,
     node_at, node_id,
     number_read, type_lookup, type_version, value_type,
 )
@@ -371,8 +371,7 @@ cdef int layers_end(uint32_t index) except -1:
     """Give up the last block, and let go of what has waited."""
     if index:
         block_give(index)
-    if arena.deferred:
-        handles_drain()
+    handles_settle()
     if retired:
         retired.clear()
     return 0

@@ -10,7 +10,7 @@ from libc.stdint cimport uint16_t, uint32_t
 
 from fastgrad._arena cimport (
     BLOCK, Block, CLOSURE, FRESH, NUMBER, Node, SWEPT, arena, arena_has_room, arena_push,
-    arena_push_leaf, closures_add, closures_remove, likely, node_id, unlikely,
+    arena_push_leaf, closures_add, closures_remove, likely, node_id,
 )
 from fastgrad._engine cimport (
     apply_binary, apply_parameter, apply_slowly, apply_unary, composite, custom_operations,
@@ -21,7 +21,7 @@ from fastgrad._fused cimport affine_expand
 from fastgrad._graph cimport node_copy, node_label, node_operands
 from fastgrad._handle cimport (
     Handle, HandleLayout, NOT_A_NUMBER, attributes_of, handle_adopt, handle_new, handle_of,
-    handle_pin, handle_set_attribute, handle_slot, handles_after_fork, handles_drain, is_handle,
+    handle_pin, handle_set_attribute, handle_slot, handles_after_fork, handles_settle, is_handle,
     is_value, node_at, number_expect, number_read,
     type_lookup, type_version, types_patch, value_type,
 )
@@ -188,13 +188,6 @@ cdef int wait_for_turn() except -1:
     return 0
 
 
-cdef int settle() except -1:
-    """Let go of what has waited for a sweep to end."""
-    if unlikely(arena.deferred != 0):
-        handles_drain()
-    return 0
-
-
 def after_fork():
     """Clean up in a child after another thread's sweep, which the child does not continue."""
     if arena.depth and sweeper != PyThread_get_thread_ident():
@@ -215,7 +208,7 @@ cdef class Step:
         try:
             sweep_step(self.handle.id, step_python)
         finally:
-            settle()
+            handles_settle()
 
     def __copy__(self):
         return self
@@ -289,7 +282,7 @@ cdef class Core(Methods):
                 raise
             node_at(id).flags = BLOCK
             handle_adopt(self, id)
-            settle()
+            handles_settle()
         else:
             node.flags &= ~FRESH
         if _op:
@@ -330,14 +323,14 @@ cdef class Core(Methods):
         cdef double grad = number_expect(value, "grad of Value")
         if node_at(self.id).flags & SWEPT and node_at(self.id).op == OP_AFFINE:
             affine_expand(self.id)  # its hidden nodes keep the adjoints they have
-            settle()
+            handles_settle()
         node_at(self.id).grad = grad
 
     @property
     def _prev(self):
         """The operands, a new set of Values."""
         cdef set operands = {handle_of(id) for id in node_operands(self.id)}
-        settle()
+        handles_settle()
         for operand in operands:  # programs tell nodes apart by id(): from now on these handles stay
             if node_at((<Handle> operand).id).count > 1:
                 handle_pin(<Handle> operand)
@@ -408,7 +401,7 @@ cdef class Core(Methods):
         try:
             sweep_reverse(self.id, step_python)
         finally:
-            settle()
+            handles_settle()
 
     def zero_grad(self, graph=False):
         """Set grad to 0: this node's, or with ``graph=True`` that of all it depends on too."""
@@ -419,7 +412,7 @@ cdef class Core(Methods):
             else:
                 self.grad = 0.0
         finally:
-            settle()
+            handles_settle()
 
     def detach(self):
         """Return a new leaf with the same data, which no backward() passes through."""

@@ -1,0 +1,45 @@
+"""Graphs that several tests build, and what they count of them.
+
+Layer: tests.  May import: fastgrad, the standard library.
+"""
+
+import gc
+
+from fastgrad import Value
+from fastgrad.engine import arena_stats
+
+
+def settled():
+    """Count the nodes alive once the collector finds nothing more."""
+    while gc.collect():
+        pass
+    return arena_stats()["live_nodes"]
+
+
+def everything(v):
+    """Collect the nodes of a graph, without recursion."""
+    found, stack = {v}, [v]
+    while stack:
+        new = stack.pop()._prev - found
+        found |= new
+        stack.extend(new)
+    return found
+
+
+def chain(length, x):
+    """Add 1 to a Value, over and over."""
+    y = x
+    for _ in range(length):
+        y = y + x
+    return y
+
+
+def square(x):
+    """Make a custom node the way that micrograd's readers do."""
+    out = Value(x.data**2, (x,), "square")
+
+    def _backward():
+        x.grad += 2 * x.data * out.grad
+
+    out._backward = _backward
+    return out
