@@ -17,6 +17,8 @@ ERRORS = {"zero_division": "OP_ZERO_DIVISION", "overflow": "OP_OVERFLOW", "domai
 
 _FORWARD = "int op_{}_forward(double a, double b, double *out)"
 _PARTIALS = "int op_{}_partials(double a, double b, double y, double *da, double *db)"
+_VALUE = "double op_{}_value(double a, double b)"
+_PARTIAL = "double op_{}_d{}(double a, double b, double y)"
 
 
 def header(rows: Sequence) -> str:
@@ -62,8 +64,11 @@ def _arrays(rows: Sequence) -> list[str]:
     def quoted(text: str) -> str:
         return f'"{text}"'
 
+    each = _break(" ".join(f"X({row.name},{row.opcode})" for row in rows), 88, "    ", "    ")
     return [
         f"enum opcode {{\n{_wrap([*codes, 'OP_COUNT'])}}};\n",
+        "/* The rows of the table, for code that needs something for each of them. */",
+        "#define OP_EACH(X) \\\n" + each.replace("\n", " \\\n").replace(",", ", ") + "\n",
         array("Operands that are shown.", "const unsigned char op_operands",
               zeros + [row.arity for row in rows], str),
         array("1: b is a hidden leaf that holds the parameter.",
@@ -75,25 +80,32 @@ def _arrays(rows: Sequence) -> list[str]:
 
 
 def _kernels(row) -> str:
-    """Return the forward function and the partials of one row."""
+    """Return the functions of one row: value and partials alone, and with what raises."""
     tests = [(parse(condition), ERRORS[kind]) for condition, kind, _ in row.raises]
-    forward = parse(row.forward)
-    partials = [parse(text) for text in row.partials]
-    read = variables(forward).union(*(variables(test) for test, _ in tests))
-    lines = [f"OP_INLINE {_FORWARD.format(row.name)} {{"]
-    lines += _unused("ab", read)
-    lines += [f"    const double y = {to_c(forward)};", "    *out = y;"]
+    lines = _formula(_VALUE.format(row.name), row.forward, "ab")
+    lines += [f"OP_INLINE {_FORWARD.format(row.name)} {{"]
+    lines += [f"    const double y = op_{row.name}_value(a, b);", "    *out = y;"]
     lines += [f"    if ({to_c(test)}) return {error};" for test, error in tests]
     lines += ["    return OP_OK;", "}", ""]
 
-    singular = [parse(row.singular)] if row.singular else []
-    read = set().union(*map(variables, partials + singular))
+    partials = [*row.partials, "0"][:2]
+    for operand, text in zip("ab", partials, strict=True):
+        lines += _formula(_PARTIAL.format(row.name, operand), text, "aby")
     lines += [f"OP_INLINE {_PARTIALS.format(row.name)} {{"]
-    lines += _unused("aby", read) + (["    (void)db;"] if row.arity == 1 else [])
-    lines += [f"    if ({to_c(test)}) return OP_ZERO_DIVISION;" for test in singular]
-    lines += [f"    *d{x} = {to_c(tree)};" for x, tree in zip("ab", partials, strict=False)]
+    if row.singular:
+        lines += [f"    if ({to_c(parse(row.singular))}) return OP_ZERO_DIVISION;"]
+    for operand in "ab"[: row.arity]:
+        lines += [f"    *d{operand} = op_{row.name}_d{operand}(a, b, y);"]
+    lines += ["    (void)db;"] if row.arity == 1 else []
     lines += ["    return OP_OK;", "}", ""]
     return "\n".join(_fold(line) for line in lines)
+
+
+def _formula(signature: str, text: str, names: str) -> list[str]:
+    """Return a function that evaluates one text of the table."""
+    tree = parse(text)
+    head = [f"OP_INLINE {signature} {{", *_unused(names, variables(tree))]
+    return [*head, f"    return {to_c(tree)};", "}", ""]
 
 
 def _dispatch(rows: Sequence) -> list[str]:
