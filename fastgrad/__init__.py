@@ -9,7 +9,9 @@ __all__ = ["MLP", "Value", "arena_stats", "custom", "install_as_micrograd", "nn"
 
 _LAZY = {  # name: module that has it
     "MLP": "nn",
+    "Tape": "tape",
     "custom": "operations",
+    "record": "tape",
     "install_as_micrograd": "alias",
     "__version__": "_engine",
 }

@@ -64,10 +64,10 @@ def _arrays(rows: Sequence) -> list[str]:
     def quoted(text: str) -> str:
         return f'"{text}"'
 
-    each = _break(" ".join(f"X({row.name},{row.opcode})" for row in rows), 88, "    ", "    ")
+    each = _break(" ".join(f"X({row.name},{row.opcode},{row.arity})" for row in rows), 84, "    ", "    ")
     return [
         f"enum opcode {{\n{_wrap([*codes, 'OP_COUNT'])}}};\n",
-        "/* The rows of the table, for code that needs something for each of them. */",
+        "/* The rows of the table (name, opcode, operands), for code that has something for each. */",
         "#define OP_EACH(X) \\\n" + each.replace("\n", " \\\n").replace(",", ", ") + "\n",
         array("Operands that are shown.", "const unsigned char op_operands",
               zeros + [row.arity for row in rows], str),
@@ -129,6 +129,13 @@ def _dispatch(rows: Sequence) -> list[str]:
         " * one operand leave *db alone. */",
         _switch(_PARTIALS, rows, "partials(a, b, y, da, db)",
                 "*da = 0.0;"),
+        "/* The partials as IEEE has them: infinite where the derivative is. For replay. */",
+        "OP_INLINE void op_slopes(int op, double a, double b, double y, double *da, double *db) {",
+        "    switch (op) {",
+        *(_slopes(row) for row in rows),
+        "    default: *da = 0.0;",
+        "    }",
+        "}\n",
         "/* What a forward that failed expected: the text of the Python error. */",
         "OP_INLINE const char *op_error_text(int op, int error) {",
         *expected,
@@ -142,6 +149,12 @@ def _dispatch(rows: Sequence) -> list[str]:
         "    }",
         "}\n",
     ]  # fmt: skip
+
+
+def _slopes(row) -> str:
+    """Return the case of `op_slopes` for a row."""
+    calls = [f"*d{x} = op_{row.name}_d{x}(a, b, y);" for x in "ab"[: row.arity]]
+    return f"    case {row.opcode}: {' '.join(calls)} break;"
 
 
 def _switch(signature: str, rows: Sequence, call: str, default: str) -> str:

@@ -51,6 +51,7 @@ BUILD_FLAGS = FASTGRAD_BUILD_FLAGS.decode()
 COMPILER = FASTGRAD_COMPILER.decode()
 
 custom_operations = []
+take_index = -1
 
 
 # Recording or not ---------------------------------------------------------------------------------

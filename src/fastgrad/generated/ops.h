@@ -23,15 +23,16 @@ enum opcode {
     OP_SINH, OP_COSH, OP_TANH, OP_SIGMOID, OP_SOFTPLUS, OP_ERF, OP_GELU, OP_COUNT
 };
 
-/* The rows of the table, for code that needs something for each of them. */
+/* The rows of the table (name, opcode, operands), for code that has something for each. */
 #define OP_EACH(X) \
-    X(add, OP_ADD) X(mul, OP_MUL) X(pow, OP_POW) X(pow_number, OP_POW_NUMBER) \
-    X(relu, OP_RELU) X(leaky_relu, OP_LEAKY_RELU) X(abs, OP_ABS) X(min, OP_MIN) \
-    X(max, OP_MAX) X(exp, OP_EXP) X(expm1, OP_EXPM1) X(log, OP_LOG) X(log1p, OP_LOG1P) \
-    X(square, OP_SQUARE) X(sqrt, OP_SQRT) X(sin, OP_SIN) X(cos, OP_COS) X(tan, OP_TAN) \
-    X(asin, OP_ASIN) X(acos, OP_ACOS) X(atan, OP_ATAN) X(atan2, OP_ATAN2) X(hypot, OP_HYPOT) \
-    X(sinh, OP_SINH) X(cosh, OP_COSH) X(tanh, OP_TANH) X(sigmoid, OP_SIGMOID) \
-    X(softplus, OP_SOFTPLUS) X(erf, OP_ERF) X(gelu, OP_GELU)
+    X(add, OP_ADD, 2) X(mul, OP_MUL, 2) X(pow, OP_POW, 2) X(pow_number, OP_POW_NUMBER, 1) \
+    X(relu, OP_RELU, 1) X(leaky_relu, OP_LEAKY_RELU, 1) X(abs, OP_ABS, 1) X(min, OP_MIN, 2) \
+    X(max, OP_MAX, 2) X(exp, OP_EXP, 1) X(expm1, OP_EXPM1, 1) X(log, OP_LOG, 1) \
+    X(log1p, OP_LOG1P, 1) X(square, OP_SQUARE, 1) X(sqrt, OP_SQRT, 1) X(sin, OP_SIN, 1) \
+    X(cos, OP_COS, 1) X(tan, OP_TAN, 1) X(asin, OP_ASIN, 1) X(acos, OP_ACOS, 1) \
+    X(atan, OP_ATAN, 1) X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2) X(sinh, OP_SINH, 1) \
+    X(cosh, OP_COSH, 1) X(tanh, OP_TANH, 1) X(sigmoid, OP_SIGMOID, 1) \
+    X(softplus, OP_SOFTPLUS, 1) X(erf, OP_ERF, 1) X(gelu, OP_GELU, 1)
 
 /* Operands that are shown. */
 OP_STATIC const unsigned char op_operands[OP_COUNT] = {
@@ -1054,6 +1055,43 @@ OP_INLINE int op_partials(int op, double a, double b, double y, double *da, doub
     case OP_ERF: return op_erf_partials(a, b, y, da, db);
     case OP_GELU: return op_gelu_partials(a, b, y, da, db);
     default: *da = 0.0; return OP_OK;
+    }
+}
+
+/* The partials as IEEE has them: infinite where the derivative is. For replay. */
+OP_INLINE void op_slopes(int op, double a, double b, double y, double *da, double *db) {
+    switch (op) {
+    case OP_ADD: *da = op_add_da(a, b, y); *db = op_add_db(a, b, y); break;
+    case OP_MUL: *da = op_mul_da(a, b, y); *db = op_mul_db(a, b, y); break;
+    case OP_POW: *da = op_pow_da(a, b, y); *db = op_pow_db(a, b, y); break;
+    case OP_POW_NUMBER: *da = op_pow_number_da(a, b, y); break;
+    case OP_RELU: *da = op_relu_da(a, b, y); break;
+    case OP_LEAKY_RELU: *da = op_leaky_relu_da(a, b, y); break;
+    case OP_ABS: *da = op_abs_da(a, b, y); break;
+    case OP_MIN: *da = op_min_da(a, b, y); *db = op_min_db(a, b, y); break;
+    case OP_MAX: *da = op_max_da(a, b, y); *db = op_max_db(a, b, y); break;
+    case OP_EXP: *da = op_exp_da(a, b, y); break;
+    case OP_EXPM1: *da = op_expm1_da(a, b, y); break;
+    case OP_LOG: *da = op_log_da(a, b, y); break;
+    case OP_LOG1P: *da = op_log1p_da(a, b, y); break;
+    case OP_SQUARE: *da = op_square_da(a, b, y); break;
+    case OP_SQRT: *da = op_sqrt_da(a, b, y); break;
+    case OP_SIN: *da = op_sin_da(a, b, y); break;
+    case OP_COS: *da = op_cos_da(a, b, y); break;
+    case OP_TAN: *da = op_tan_da(a, b, y); break;
+    case OP_ASIN: *da = op_asin_da(a, b, y); break;
+    case OP_ACOS: *da = op_acos_da(a, b, y); break;
+    case OP_ATAN: *da = op_atan_da(a, b, y); break;
+    case OP_ATAN2: *da = op_atan2_da(a, b, y); *db = op_atan2_db(a, b, y); break;
+    case OP_HYPOT: *da = op_hypot_da(a, b, y); *db = op_hypot_db(a, b, y); break;
+    case OP_SINH: *da = op_sinh_da(a, b, y); break;
+    case OP_COSH: *da = op_cosh_da(a, b, y); break;
+    case OP_TANH: *da = op_tanh_da(a, b, y); break;
+    case OP_SIGMOID: *da = op_sigmoid_da(a, b, y); break;
+    case OP_SOFTPLUS: *da = op_softplus_da(a, b, y); break;
+    case OP_ERF: *da = op_erf_da(a, b, y); break;
+    case OP_GELU: *da = op_gelu_da(a, b, y); break;
+    default: *da = 0.0;
     }
 }
 

@@ -1,0 +1,288 @@
+"""Tapes: record a function of Values once, replay it natively, one sample or many.
+
+Layer: above engine.  May import: _tape, errors; the standard library.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import TYPE_CHECKING, Any
+
+from fastgrad._tape import SIMD, Shape, TapeCore
+from fastgrad.engine import Value
+from fastgrad.errors import FastgradTypeError, TapeError, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["SIMD", "Tape", "record"]
+
+_SHOWN = 40  # operations that print(tape) lists
+
+
+class Tape(TapeCore):
+    """A function recorded by `record`: call it, differentiate it, train with it.
+
+    Attributes
+    ----------
+    parameters : list of Value
+        The Values that the function captured, in the order of their first use. They stay alive with
+        the tape; their ``data`` is read at every call.
+
+    Notes
+    -----
+    Every method takes the arguments that the function took, in the structure of the example. An
+    array (or nested lists) with one more leading axis makes a batch of n samples; an argument
+    without it is shared by the whole batch. Results are NumPy arrays where an argument was one, else
+    floats and lists.
+
+    A replay computes in IEEE arithmetic: where the eager engine raises (1/0, exp(1000)), it goes on
+    with inf and nan; `check` finds where they came from. Values have the bits that the eager engine
+    gives. Calls at the same time from several threads are safe; batches release the GIL.
+    """
+
+    def __init__(self, *core: Any) -> None:
+        super().__init__(*core[:4])
+        self.name, self.names = core[4], core[5]
+
+    @property
+    def inputs(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Name and shape of each argument, or of each array of numbers in it."""
+        return [(shape.name, shape.shape) for shape in self._shapes()]
+
+    def stats(self) -> dict[str, int]:
+        """Count what became of the function.
+
+        Returns
+        -------
+        dict
+            ``recorded`` (operations that its results need), ``operations`` (after constants were
+            folded, duplicates and dead work dropped, sums of products joined), ``dots`` (such
+            sums), ``inputs``, ``parameters``, ``constants``; and for a call where every argument
+            has a batch axis ``hoisted`` (operations done once a call), ``steps`` (of a block of
+            samples), ``layers``, ``block`` (samples in a block).
+        """
+        inputs, parameters, constants, operations, recorded, dots = self._sizes()
+        plan = self._plan(b"\1" * inputs)
+        return {
+            "recorded": recorded,
+            "operations": operations,
+            "dots": dots,
+            "inputs": inputs,
+            "parameters": parameters,
+            "constants": constants,
+            "hoisted": plan["uniform"],
+            "steps": plan["steps"],
+            "layers": plan["layers"],
+            "block": plan["block"],
+        }
+
+    def __repr__(self) -> str:
+        inputs, parameters, _, operations, recorded, _ = self._sizes()
+        arguments = ", ".join(
+            f"{name}{list(shape) if shape else ''}" for name, shape in self.inputs
+        )
+        return (
+            f"<tape of {self.name}({arguments}): {operations} operations for {recorded}, "
+            f"{parameters} parameters>"
+        )
+
+    def __str__(self) -> str:
+        lines = [repr(self)[1:-1]]
+        count = len(self)
+        lines += [f"  {self._line(i)}" for i in range(min(count, _SHOWN))]
+        if count > _SHOWN:
+            lines.append(f"  ... {count - _SHOWN} more")
+        lines.append(f"  return {', '.join(map(self._slot, self._outputs()))}")
+        return "\n".join(lines)
+
+    def _line(self, i: int) -> str:
+        inputs, parameters, constants, *_ = self._sizes()
+        name, slots, _ = self._operation(i)
+        shown = [self._slot(slot) for slot in slots]
+        if name == "dot" and len(shown) > 7:
+            shown[7:] = [f"... {len(shown) - 7} more"]
+        return f"{self._slot(inputs + parameters + constants + i)} = {name}({', '.join(shown)})"
+
+    def _slot(self, slot: int) -> str:
+        inputs, parameters, constants, *_ = self._sizes()
+        if slot < inputs:
+            return self._input(slot)
+        slot -= inputs
+        if slot < parameters:
+            return f"p{slot}"
+        slot -= parameters
+        return f"{self._constant(slot):g}" if slot < constants else f"v{slot - constants}"
+
+    def _input(self, slot: int) -> str:
+        for shape in self._shapes():
+            if shape.start <= slot < shape.start + shape.size:
+                place, indices = slot - shape.start, []
+                for extent in reversed(shape.shape):
+                    place, index = divmod(place, extent)
+                    indices.append(f"[{index}]")
+                return shape.name + "".join(reversed(indices))
+        raise IndexError(slot)
+
+
+def record(function: Callable[..., Any], *example: Any, strict: bool = False) -> Tape:
+    """Run a function once on Values shaped like the example, and keep what it did as a tape.
+
+    Parameters
+    ----------
+    function : callable
+        Ordinary code on Values. Python control flow is recorded as it went for the example.
+    *example
+        One for each argument: a number, a NumPy array, or lists, tuples and dicts of them.
+        Rectangular nested lists of numbers count as one array.
+    strict : bool
+        Raise TapeError, instead of warning once, where a recorded Value is used in ``if``,
+        ``bool()``, ``float()`` or ``.data``: that freezes a decision.
+
+    Returns
+    -------
+    Tape
+
+    Raises
+    ------
+    TapeError
+        If the result is no Value (or nested lists, tuples, dicts of Values), or an operation has no
+        native rule: ``_backward`` written by hand, `fastgrad.custom`.
+
+    Notes
+    -----
+    Cost: the function itself, and some 100 ns for each operation.
+
+    Examples
+    --------
+    >>> import fastgrad as fg
+    >>> tape = fg.record(lambda x, y: (x * y + x).tanh(), 0.5, 2.0)
+    >>> tape(0.0, 1.0)
+    0.0
+    >>> tape.value_and_grad(0.0, 1.0, wrt="inputs")
+    (0.0, (2.0, 0.0))
+    """
+    inputs: list[Value] = []
+    names = _argument_names(function, len(example))
+    pairs = [_argument(x, name, inputs) for x, name in zip(example, names, strict=True)]
+    result = function(*(argument for _, argument in pairs))
+    outputs: list[Value] = []
+    returned = _result(result, "result", outputs)
+    data = [output.data for output in outputs]
+    del result
+    name = getattr(function, "__name__", type(function).__name__)
+    tape = Tape(inputs, outputs, [spec for spec, _ in pairs], returned, name, names)
+    del pairs, inputs
+    _compare(tape, example, data)
+    return tape
+
+
+def _compare(tape: Tape, example: tuple[Any, ...], expected: list[float]) -> None:
+    """Refuse a tape that does not give what the function gave."""
+    got = list(_numbers(tape(*example)))
+    for one, two in zip(got, expected, strict=True):
+        if not (one == two or (math.isnan(one) and math.isnan(two))):
+            raise TapeError(
+                explain(
+                    f"{two!r} on the example, as the function returned",
+                    f"{one!r} from its tape",
+                    f"record({tape.name})",
+                    "set no .data inside the function, and give the result, not a part of it",
+                )
+            )
+
+
+def _numbers(result: Any) -> Iterator[float]:
+    if isinstance(result, dict):
+        result = list(result.values())
+    if hasattr(result, "tolist"):
+        result = result.tolist()
+    if isinstance(result, list | tuple):
+        for part in result:
+            yield from _numbers(part)
+    else:
+        yield result
+
+
+def _argument_names(function: Callable[..., Any], count: int) -> list[str]:
+    try:
+        names = [p.name for p in inspect.signature(function).parameters.values()
+                 if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    except (TypeError, ValueError):
+        names = []
+    return [names[i] if i < len(names) else f"argument{i}" for i in range(count)]
+
+
+def _extents(x: Any) -> tuple[int, ...] | None:
+    """Return the shape of a rectangle of numbers, or None if it is none."""
+    if not isinstance(x, list | tuple):
+        return () if _is_number(x) else None
+    inner = {_extents(item) for item in x}
+    if not inner:
+        return (0,)
+    first = inner.pop()
+    return None if inner or first is None else (len(x), *first)
+
+
+def _is_number(x: Any) -> bool:
+    kind = type(x)
+    return hasattr(kind, "__float__") or hasattr(kind, "__index__")
+
+
+def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
+    """Return the structure of an example, and the same with Values for its numbers."""
+    start = len(inputs)
+
+    def fresh(number: Any) -> Value:
+        inputs.append(Value(number))
+        return inputs[-1]
+
+    def copy(part: Any) -> Any:
+        return type(part)(map(copy, part)) if isinstance(part, list | tuple) else fresh(part)
+
+    if hasattr(x, "ndim") and hasattr(x, "reshape") and getattr(x, "ndim", 0):
+        import numpy
+
+        values = numpy.empty(x.shape, dtype=object)
+        flat = values.reshape(-1)
+        for i, number in enumerate(x.reshape(-1).tolist()):
+            flat[i] = fresh(number)
+        return Shape(tuple(x.shape), start, name), values
+    extents = _extents(x)
+    if extents is not None:
+        return Shape(extents, start, name), copy(x)
+    if isinstance(x, dict):
+        parts = [_argument(part, f"{name}[{key!r}]", inputs) for key, part in x.items()]
+        spec = (dict, list(x), [part for part, _ in parts], name)
+        return spec, dict(zip(x, (argument for _, argument in parts), strict=True))
+    if isinstance(x, list | tuple):
+        parts = [_argument(part, f"{name}[{i}]", inputs) for i, part in enumerate(x)]
+        kind = list if isinstance(x, list) else tuple
+        return (kind, None, [part for part, _ in parts], name), kind(part for _, part in parts)
+    expected = "a number, an array, or lists, tuples, dicts of them"
+    raise FastgradTypeError(explain(expected, f"{type(x).__name__} {x!r:.80}", f"example of {name}"))
+
+
+def _result(result: Any, name: str, outputs: list[Value]) -> Any:
+    """Return the structure of a result, its Values appended to outputs."""
+    start = len(outputs)
+    if isinstance(result, Value):
+        outputs.append(result)
+        return Shape((), start, name)
+    if isinstance(result, dict):
+        parts = [_result(part, f"{name}[{key!r}]", outputs) for key, part in result.items()]
+        return dict, list(result), parts, name
+    if hasattr(result, "tolist"):
+        result = result.tolist()
+    if isinstance(result, list | tuple) and len(result):
+        parts = [_result(part, f"{name}[{i}]", outputs) for i, part in enumerate(result)]
+        shapes = {part.shape if isinstance(part, Shape) else None for part in parts}
+        if isinstance(result, list) and len(shapes) == 1 and None not in shapes:
+            return Shape((len(parts), *parts[0].shape), start, name)
+        return (list if isinstance(result, list) else tuple), None, parts, name
+    expected = "a Value, or lists, tuples, dicts of Values"
+    raise TapeError(
+        explain(expected, f"{type(result).__name__} {result!r:.80}", name,
+                "return what was computed from the arguments")
+    )  # fmt: skip

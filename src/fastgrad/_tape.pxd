@@ -1,0 +1,142 @@
+"""Tape: a recorded program bound to its arguments, its parameters, its plans.
+
+Layer: above _record. Cimports it; its companions _tape_*.c do the work (tape.h).
+"""
+
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint8_t
+
+from fastgrad._arena cimport Node
+from fastgrad._record cimport Recording, TapeOp
+
+cdef extern from "tape.h" nogil:
+    enum:
+        TAPE_OK
+        TAPE_NO_MEMORY
+        TAPE_STOPPED
+        TAPE_TOO_LARGE
+        TAPE_BAD_INDEX
+    ctypedef struct Program:
+        uint32_t n_inputs
+        uint32_t n_parameters
+        uint32_t n_constants
+        uint32_t n_ops
+        uint32_t n_outputs
+        uint32_t n_recorded
+        TapeOp *ops
+        double *constants
+        uint32_t *terms
+        uint32_t n_terms
+        uint32_t *outputs
+    uint32_t program_leaves(const Program *p)
+    uint32_t program_slots(const Program *p)
+    int program_build(Recording *recording, uint32_t n_inputs, Program *program)
+    void program_free(Program *program)
+    size_t program_bytes(const Program *program)
+
+    ctypedef struct Steps:
+        const Program *program
+        const uint32_t *which
+        uint32_t n
+    ctypedef int (*tape_poll)() noexcept nogil
+    int steps_forward(const Steps *steps, double *values, tape_poll poll)
+    int steps_reverse(const Steps *steps, const double *values, double *adjoints, tape_poll poll)
+    int steps_tangent(const Steps *steps, const double *values, double *tangents, tape_poll poll)
+    int64_t take_entry(double index, uint32_t n)
+
+    ctypedef struct Kernels:
+        const char *name
+    const Kernels *kernels_named(const char *name)
+
+    ctypedef struct BatchStep:
+        uint8_t kind
+        uint8_t op
+        uint32_t m
+        uint32_t k
+    ctypedef struct Plan:
+        const Program *program
+        uint32_t *uniform
+        uint32_t n_uniform
+        BatchStep *steps
+        uint32_t n_steps
+        uint32_t n_ports
+        uint32_t n_rows
+        uint32_t n_layers
+        uint32_t block
+    int plan_build(const Program *program, const uint8_t *batched, Plan *plan)
+    void plan_free(Plan *plan)
+    size_t plan_bytes(const Plan *plan)
+
+    ctypedef struct InputColumn:
+        const double *data
+        Py_ssize_t stride
+    ctypedef struct Workspace:
+        double *memory
+        size_t size
+    ctypedef struct BatchRun:
+        const Plan *plan
+        const Kernels *kernels
+        Workspace *workspace
+        const InputColumn *inputs
+        size_t n
+        const double *slots
+        double *slot_adjoints
+        double seed
+        double **outputs
+        Py_ssize_t *output_strides
+        double **input_grads
+        Py_ssize_t *grad_strides
+        double total
+        int threads
+        tape_poll poll
+    int batch_run(BatchRun *run)
+
+
+cdef class Shape:            # of an argument, or of a result: numbers in a rectangle
+    cdef readonly tuple shape
+    cdef readonly Py_ssize_t ndim
+    cdef readonly Py_ssize_t start   # first input, or output
+    cdef readonly Py_ssize_t size
+    cdef readonly str name           # how errors call it
+
+cdef class Plans:            # one plan, as an object
+    cdef Plan plan
+
+cdef class Frame:            # what one call works with; kept for the next
+    cdef Program *program
+    cdef double *values      # of all slots
+    cdef double *adjoints
+    cdef InputColumn *columns
+    cdef uint8_t *batched
+    cdef double **pointers   # of inputs or outputs
+    cdef Py_ssize_t *strides
+    cdef Workspace workspace
+    cdef Py_ssize_t n        # samples; -1: no argument has a batch axis
+    cdef Shape sized         # the argument that said so
+    cdef bint arrays         # give NumPy arrays, since some were given
+    cdef list kept           # buffers and copies that columns point into
+
+cdef class TapeCore:
+    cdef Program program
+    cdef readonly list parameters
+    cdef Node **nodes
+    cdef list arguments      # Shapes, or (kind, keys, children)
+    cdef list shapes         # the Shapes in them, in order
+    cdef object result       # Shape, or (kind, keys, children)
+    cdef list frames         # not in use
+    cdef dict plans          # mask of batched inputs: Plans
+    cdef const Kernels *kernels
+
+    cdef int adopt(self, list arguments, object result) except -1
+    cdef Frame frame_take(self)
+    cdef int frame_give(self, Frame frame) except -1
+    cdef int frame_bind(self, Frame frame, tuple args) except -1
+    cdef int load_parameters(self, Frame frame) except -1
+    cdef int expect_scalar(self) except -1
+    cdef Plans plan_for(self, Frame frame)
+    cdef int bad_index(self, Frame frame) except -1
+    cdef double run_gradient(self, Frame frame, bint mean, int threads) except? -1.0
+    cdef list input_outs(self, Frame frame)
+    cdef object input_grads(self, Frame frame, list outs)
+    cdef object each_sample(self, Frame frame, bint inputs)
+    cdef int run_single(self, Frame frame, bint reverse) except -1
+    cdef double run_batch(self, Frame frame, double seed, bint reverse, int threads) except? -1.0

@@ -1,0 +1,19 @@
+/* Batch kernels for AVX-512.
+ * Layer: companion of _tape.pyx. May include kernels.h. */
+#if defined(__x86_64__)
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512vl,prefer-vector-width=512"))), apply_to = function)
+#else
+#pragma GCC target("avx512f,avx512dq,avx512vl,prefer-vector-width=512")
+#endif
+#define KERNELS kernels_avx512
+#define LEVEL "avx512"
+#define WIDTH 8
+#define COLUMNS 4
+#include "kernels.h"
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+#else
+typedef int no_avx512_here; /* ISO C wants something */
+#endif

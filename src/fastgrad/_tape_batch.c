@@ -1,0 +1,349 @@
+/* Batch: a plan run over many samples, a block at a time, on one thread or several.
+ * Layer: companion of _tape.pyx. May include tape.h, Python.h for PyMem_Raw*, threads.
+ *
+ * The order of every sum over samples is fixed by their number alone: within a block by the kernels,
+ * within a group block after block, among groups as a tree. So threads change nothing in the bits. */
+#include <Python.h>
+
+#include <stdatomic.h>
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
+#include "tape.h"
+
+enum {
+    GROUPS_MOST = 32,
+    ACCUMULATORS_MOST = 1 << 22,
+    THREADS_MOST = 64,
+    POLL_INTERVAL = 1 << 21 /* results between looks at pending signals: some 10 ms */
+};
+
+typedef struct {
+    BatchRun *run;
+    const double *port_values;
+    double *accumulators; /* adjoints of the ports, a row for each group */
+    double *totals;       /* of each group */
+    size_t n_blocks, n_groups, stride;
+    atomic_size_t next_group;
+    atomic_int stop;      /* a tape_result */
+} Job;
+
+typedef struct { /* one thread's memory */
+    Job *job;
+    double *values, *adjoints; /* rows */
+    double *spare;             /* three rows */
+} Worker;
+
+/* ---- one block ---- */
+
+static void fill(double *to, size_t n, double x) {
+    for (size_t i = 0; i < n; i++) to[i] = x;
+}
+
+static void load_inputs(const Worker *w, size_t begin, size_t count, size_t wide) {
+    const BatchRun *run = w->job->run;
+    double *row = w->values;
+    for (uint32_t i = 0; i < run->plan->program->n_inputs; i++) {
+        if (!run->plan->batched[i]) continue;
+        const double *from = run->inputs[i].data + (ptrdiff_t)begin * run->inputs[i].stride;
+        const ptrdiff_t stride = run->inputs[i].stride;
+        for (size_t s = 0; s < count; s++) row[s] = from[(ptrdiff_t)s * stride];
+        fill(row + count, wide - count, row[count - 1]); /* as harmless as the last sample */
+        row += w->job->stride;
+    }
+}
+
+static const double *operand_row(const Worker *w, uint32_t operand, double *spare, size_t wide) {
+    if (!(operand & PORT)) return w->values + operand * w->job->stride;
+    fill(spare, wide, w->job->port_values[operand & ~PORT]);
+    return spare;
+}
+
+static void map_forward(const Worker *w, const BatchStep *step, size_t wide) {
+    const size_t stride = w->job->stride;
+    double *y = w->values + step->y * stride;
+    void (*kernel)(size_t, const double *, const double *, double *) = w->job->run->kernels->forward[step->op];
+    if (!((step->a | step->b) & PORT)) {
+        kernel((step->m - 1) * stride + wide, w->values + step->a * stride, w->values + step->b * stride, y);
+        return;
+    }
+    for (uint32_t i = 0; i < step->m; i++)
+        kernel(wide, operand_row(w, step->a + i, w->spare, wide),
+               operand_row(w, step->b + i, w->spare + stride, wide), y + i * stride);
+}
+
+static void dot_forward(const Worker *w, const BatchStep *step, size_t wide) {
+    const size_t stride = w->job->stride;
+    const Kernels *kernels = w->job->run->kernels;
+    const uint32_t *pair = w->job->run->plan->lists + step->list;
+    double *y = w->values + step->y * stride;
+    memcpy(y, operand_row(w, step->a, w->spare, wide), wide * sizeof *y);
+    for (uint32_t i = 0; i < step->k; i++, pair += 2) {
+        if (pair[0] & PORT)
+            kernels->scale_add(wide, w->job->port_values[pair[0] & ~PORT], operand_row(w, pair[1], w->spare, wide), y);
+        else if (pair[1] & PORT)
+            kernels->scale_add(wide, w->job->port_values[pair[1] & ~PORT], w->values + pair[0] * stride, y);
+        else
+            kernels->multiply_add(wide, w->values + pair[0] * stride, w->values + pair[1] * stride, y);
+    }
+}
+
+static int take_forward(const Worker *w, const BatchStep *step, size_t count, size_t wide) {
+    const size_t stride = w->job->stride;
+    const uint32_t *entries = w->job->run->plan->lists + step->list;
+    const double *index = operand_row(w, step->a, w->spare, wide);
+    double *y = w->values + step->y * stride;
+    int result = TAPE_OK;
+    for (size_t s = 0; s < wide; s++) {
+        const int64_t e = take_entry(index[s], step->k);
+        if (e < 0) y[s] = NAN;
+        else if (entries[e] & PORT) y[s] = w->job->port_values[entries[e] & ~PORT];
+        else y[s] = w->values[entries[e] * stride + s];
+        if (e < 0 && s < count) result = TAPE_BAD_INDEX;
+    }
+    return result;
+}
+
+static int forward(const Worker *w, size_t count, size_t wide) {
+    const Plan *plan = w->job->run->plan;
+    const size_t stride = w->job->stride;
+    int result = TAPE_OK;
+    for (uint32_t i = 0; i < plan->n_steps; i++) {
+        const BatchStep *step = &plan->steps[i];
+        const double *ports = w->job->port_values + step->port;
+        switch (step->kind) {
+        case BATCH_MAP: map_forward(w, step, wide); break;
+        case BATCH_LAYER:
+            w->job->run->kernels->layer_forward(ports, ports + (size_t)step->m * step->k, w->values,
+                                                plan->lists + step->list, step->m, step->k, stride, wide,
+                                                w->values + step->y * stride);
+            break;
+        case BATCH_DOT: dot_forward(w, step, wide); break;
+        default:
+            if (take_forward(w, step, count, wide) != TAPE_OK) result = TAPE_BAD_INDEX;
+        }
+    }
+    return result;
+}
+
+static void map_reverse(const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
+    const size_t stride = w->job->stride;
+    const Kernels *kernels = w->job->run->kernels;
+    const int binary = op_operands[step->op] == 2;
+    const double *g = w->adjoints + step->y * stride, *y = w->values + step->y * stride;
+    if (!((step->a | step->b) & PORT) && (!binary || step->a != step->b)) {
+        kernels->reverse[step->op]((step->m - 1) * stride + wide, w->values + step->a * stride,
+                                   w->values + step->b * stride, y, g, w->adjoints + step->a * stride,
+                                   w->adjoints + step->b * stride);
+        return;
+    }
+    for (uint32_t i = step->m; i-- > 0;) {
+        const uint32_t a = step->a + i, b = step->b + i;
+        double *da = w->adjoints + a * stride, *db = w->adjoints + b * stride, *extra = w->spare + 2 * stride;
+        const int spared = (a & PORT) || (binary && ((b & PORT) || a == b));
+        if (spared) fill(extra, wide, 0.0);
+        if (a & PORT) da = extra;
+        else if (b & PORT || a == b) db = extra;
+        kernels->reverse[step->op](wide, operand_row(w, a, w->spare, wide),
+                                   operand_row(w, b, w->spare + stride, wide), y + i * stride, g + i * stride,
+                                   da, db);
+        if (!spared) continue;
+        if (a & PORT) acc[a & ~PORT] += kernels->sum(count, extra);
+        else if (b & PORT) acc[b & ~PORT] += kernels->sum(count, extra);
+        else kernels->scale_add(wide, 1.0, extra, da);
+    }
+}
+
+static void dot_reverse(const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
+    const size_t stride = w->job->stride;
+    const Kernels *kernels = w->job->run->kernels;
+    const uint32_t *pairs = w->job->run->plan->lists + step->list;
+    const double *g = w->adjoints + step->y * stride;
+    for (uint32_t i = step->k; i-- > 0;) {
+        for (int side = 0; side < 2; side++) {
+            const uint32_t to = pairs[2 * i + side], by = pairs[2 * i + 1 - side];
+            if (to & PORT)
+                acc[to & ~PORT] += kernels->dot(count, operand_row(w, by, w->spare, wide), g);
+            else if (by & PORT)
+                kernels->scale_add(wide, w->job->port_values[by & ~PORT], g, w->adjoints + to * stride);
+            else
+                kernels->multiply_add(wide, w->values + by * stride, g, w->adjoints + to * stride);
+        }
+    }
+    if (step->a & PORT) acc[step->a & ~PORT] += kernels->sum(count, g);
+    else kernels->scale_add(wide, 1.0, g, w->adjoints + step->a * stride);
+}
+
+static void take_reverse(const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
+    const size_t stride = w->job->stride;
+    const uint32_t *entries = w->job->run->plan->lists + step->list;
+    const double *index = operand_row(w, step->a, w->spare, wide), *g = w->adjoints + step->y * stride;
+    for (size_t s = 0; s < count; s++) {
+        const int64_t e = take_entry(index[s], step->k);
+        if (e < 0) continue;
+        if (entries[e] & PORT) acc[entries[e] & ~PORT] += g[s];
+        else w->adjoints[entries[e] * stride + s] += g[s];
+    }
+}
+
+static void reverse(const Worker *w, double *acc, size_t count, size_t wide) {
+    const Plan *plan = w->job->run->plan;
+    const Kernels *kernels = w->job->run->kernels;
+    const size_t stride = w->job->stride;
+    for (uint32_t i = plan->n_steps; i-- > 0;) {
+        const BatchStep *step = &plan->steps[i];
+        const size_t weights = (size_t)step->m * step->k;
+        const uint32_t *x = plan->lists + step->list;
+        const double *g = w->adjoints + step->y * stride;
+        switch (step->kind) {
+        case BATCH_MAP: map_reverse(w, step, acc, count, wide); break;
+        case BATCH_LAYER:
+            kernels->layer_weights(acc + step->port, acc + step->port + weights, w->values, x, step->m, step->k,
+                                   stride, count, g);
+            kernels->layer_inputs(w->job->port_values + step->port, w->adjoints, x, step->m, step->k, stride,
+                                  wide, g);
+            break;
+        case BATCH_DOT: dot_reverse(w, step, acc, count, wide); break;
+        default: take_reverse(w, step, acc, count, wide);
+        }
+    }
+}
+
+static void copy_out(double *to, ptrdiff_t stride, const double *row, size_t count) {
+    for (size_t s = 0; s < count; s++) to[(ptrdiff_t)s * stride] = row[s];
+}
+
+static int run_block(const Worker *w, size_t group, size_t begin, size_t count) {
+    const BatchRun *run = w->job->run;
+    const Plan *plan = run->plan;
+    const Program *program = plan->program;
+    const size_t stride = w->job->stride, wide = (count + LANES - 1) / LANES * LANES;
+    const uint32_t first = plan->row_of[program->outputs[0]];
+    load_inputs(w, begin, count, wide);
+    int result = forward(w, count, wide);
+    for (uint32_t o = 0; run->outputs && o < program->n_outputs; o++) {
+        const uint32_t row = plan->row_of[program->outputs[o]];
+        if (!run->outputs[o]) continue;
+        double *to = run->outputs[o] + (ptrdiff_t)begin * run->output_strides[o];
+        if (row == NO_SLOT)
+            for (size_t s = 0; s < count; s++)
+                to[(ptrdiff_t)s * run->output_strides[o]] = run->slots[program->outputs[o]];
+        else copy_out(to, run->output_strides[o], w->values + row * stride, count);
+    }
+    if (first != NO_SLOT) w->job->totals[group] += run->kernels->sum(count, w->values + first * stride);
+    if (!run->slot_adjoints || first == NO_SLOT || result != TAPE_OK) return result;
+    memset(w->adjoints, 0, plan->n_rows * stride * sizeof(double));
+    fill(w->adjoints + first * stride, count, run->seed);
+    reverse(w, w->job->accumulators + group * plan->n_ports, count, wide);
+    uint32_t row = 0;
+    for (uint32_t i = 0; run->input_grads && i < program->n_inputs; i++) {
+        if (!plan->batched[i]) continue;
+        if (run->input_grads[i])
+            copy_out(run->input_grads[i] + (ptrdiff_t)begin * run->grad_strides[i], run->grad_strides[i],
+                     w->adjoints + row * stride, count);
+        row++;
+    }
+    return TAPE_OK;
+}
+
+/* ---- groups, threads ---- */
+
+static void run_groups(const Worker *w, int is_caller) {
+    Job *job = w->job;
+    const size_t block = job->run->plan->block;
+    const size_t interval = 1 + POLL_INTERVAL / ((size_t)job->run->plan->n_rows * block + 1);
+    size_t until = interval;
+    for (;;) {
+        const size_t group = atomic_fetch_add(&job->next_group, 1);
+        if (group >= job->n_groups) return;
+        const size_t end = (group + 1) * job->n_blocks / job->n_groups;
+        for (size_t b = group * job->n_blocks / job->n_groups; b < end; b++) {
+            const size_t begin = b * block, left = job->run->n - begin;
+            if (atomic_load(&job->stop) != TAPE_OK) return;
+            const int result = run_block(w, group, begin, left < block ? left : block);
+            if (result != TAPE_OK) atomic_store(&job->stop, result);
+            if (!is_caller || !job->run->poll || --until) continue;
+            until = interval;
+            if (job->run->poll()) atomic_store(&job->stop, TAPE_STOPPED);
+        }
+    }
+}
+
+#if defined(_WIN32)
+static void run_threads(Worker *workers, int n) { (void)n; run_groups(workers, 1); }
+#else
+static void *thread_main(void *worker) {
+    run_groups(worker, 0);
+    return NULL;
+}
+
+static void run_threads(Worker *workers, int n) {
+    pthread_t threads[THREADS_MOST];
+    int started = 1;
+    while (started < n && !pthread_create(&threads[started], NULL, thread_main, &workers[started])) started++;
+    run_groups(workers, 1);
+    for (int i = 1; i < started; i++) pthread_join(threads[i], NULL);
+}
+#endif
+
+static void add_groups(Job *job) { /* a tree */
+    const uint32_t n = job->run->plan->n_ports;
+    for (size_t step = 1; step < job->n_groups; step *= 2)
+        for (size_t g = 0; g + step < job->n_groups; g += 2 * step) {
+            double *to = job->accumulators + g * n, *from = job->accumulators + (g + step) * n;
+            for (uint32_t p = 0; p < n; p++) to[p] += from[p];
+            job->totals[g] += job->totals[g + step];
+        }
+}
+
+int batch_run(BatchRun *run) {
+    const Plan *plan = run->plan;
+    Job job = {.run = run};
+    Worker workers[THREADS_MOST];
+    const size_t rows = plan->n_rows, lanes_used = run->n < plan->block ? run->n : plan->block;
+    job.n_blocks = (run->n + plan->block - 1) / plan->block;
+    job.n_groups = job.n_blocks < GROUPS_MOST ? job.n_blocks : GROUPS_MOST;
+    while (job.n_groups > 1 && job.n_groups * (plan->n_ports + 1) > ACCUMULATORS_MOST) job.n_groups /= 2;
+    job.stride = (lanes_used + LANES - 1) / LANES * LANES;
+    if (job.stride % 64 == 0) job.stride += LANES; /* rows a power of two apart evict each other */
+    int threads = run->threads < 1 ? 1 : run->threads > THREADS_MOST ? THREADS_MOST : run->threads;
+    if ((size_t)threads > job.n_groups) threads = (int)job.n_groups;
+
+    const size_t sums = job.n_groups * (plan->n_ports + 1);
+    const size_t per_thread = (2 * rows + 3) * job.stride;
+    const size_t size = plan->n_ports + sums + (size_t)threads * per_thread + LANES;
+    if (size > PTRDIFF_MAX / sizeof(double) / 2) return TAPE_NO_MEMORY;
+    if (run->workspace->size < size) {
+        double *memory = PyMem_RawCalloc(size, sizeof(double));
+        if (!memory) return TAPE_NO_MEMORY;
+        PyMem_RawFree(run->workspace->memory);
+        run->workspace->memory = memory;
+        run->workspace->size = size;
+    }
+    double *at = (double *)(((uintptr_t)run->workspace->memory + 63) & ~(uintptr_t)63);
+    for (int t = 0; t < threads; t++, at += per_thread) {
+        workers[t].job = &job;
+        workers[t].values = at;
+        workers[t].adjoints = at + rows * job.stride;
+        workers[t].spare = at + 2 * rows * job.stride;
+    }
+    double *port_values = at;
+    for (uint32_t p = 0; p < plan->n_ports; p++) port_values[p] = run->slots[plan->ports[p]];
+    job.port_values = port_values;
+    job.accumulators = at + plan->n_ports;
+    job.totals = job.accumulators + job.n_groups * plan->n_ports;
+    memset(job.accumulators, 0, sums * sizeof(double));
+
+    if (threads > 1) run_threads(workers, threads);
+    else run_groups(workers, 1);
+    const int result = atomic_load(&job.stop);
+    if (result != TAPE_OK) return result;
+    add_groups(&job);
+    const uint32_t out = plan->program->outputs[0];
+    run->total = plan->row_of[out] == NO_SLOT ? run->slots[out] * (double)run->n : job.totals[0];
+    if (!run->slot_adjoints) return TAPE_OK;
+    for (uint32_t p = 0; p < plan->n_ports; p++) run->slot_adjoints[plan->ports[p]] += job.accumulators[p];
+    if (plan->row_of[out] == NO_SLOT) run->slot_adjoints[out] += run->seed * (double)run->n;
+    return TAPE_OK;
+}
