@@ -5,7 +5,16 @@ Layer: the top of the package.  May import: engine; everything else is loaded wh
 
 from fastgrad.engine import Value, arena_stats, no_grad
 
-__all__ = ["MLP", "Value", "arena_stats", "custom", "install_as_micrograd", "nn", "no_grad"]
+__all__ = [
+    "MLP",
+    "Value",
+    "arena_stats",
+    "custom",
+    "install_as_micrograd",
+    "nn",
+    "no_grad",
+    "where",
+]
 
 _LAZY = {  # name: module that has it
     "MLP": "nn",
@@ -13,6 +22,7 @@ _LAZY = {  # name: module that has it
     "custom": "operations",
     "record": "tape",
     "install_as_micrograd": "alias",
+    "where": "functional",
     "__version__": "_engine",
 }
 _SUBMODULES = ("engine", "functional", "nn")

@@ -5,9 +5,19 @@ from fastgrad.alias import install_as_micrograd as install_as_micrograd
 from fastgrad.engine import Value as Value
 from fastgrad.engine import arena_stats as arena_stats
 from fastgrad.engine import no_grad as no_grad
+from fastgrad.functional import where as where
 from fastgrad.nn import MLP as MLP
 from fastgrad.operations import custom as custom
 
-__all__ = ["MLP", "Value", "arena_stats", "custom", "install_as_micrograd", "nn", "no_grad"]
+__all__ = [
+    "MLP",
+    "Value",
+    "arena_stats",
+    "custom",
+    "install_as_micrograd",
+    "nn",
+    "no_grad",
+    "where",
+]
 
 __version__: str

@@ -23,11 +23,21 @@ from fastgrad._functional import (
     erf,
     exp,
     expm1,
+    ge,
     gelu,
+    greater,
+    greater_equal,
+    gt,
     hypot,
+    keep_if,
+    keep_unless,
+    le,
     leaky_relu,
+    less,
+    less_equal,
     log,
     log1p,
+    lt,
     max,
     maximum,
     min,
@@ -65,11 +75,21 @@ __all__ = [
     "erf",
     "exp",
     "expm1",
+    "ge",
     "gelu",
+    "greater",
+    "greater_equal",
+    "gt",
     "hypot",
+    "keep_if",
+    "keep_unless",
+    "le",
     "leaky_relu",
+    "less",
+    "less_equal",
     "log",
     "log1p",
+    "lt",
     "max",
     "maximum",
     "min",
@@ -89,6 +109,9 @@ __all__ = [
     "tanh",
 ]
 # </generated>
+from fastgrad._functional import where
+
+__all__ += ["where"]
 
 # The functions are compiled elsewhere; this is where users find them, and pickle with them.
 for _name in __all__:

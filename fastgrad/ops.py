@@ -35,7 +35,8 @@ class Op:
     doc : str
         One line, an imperative sentence.
     domain : tuple of (float, float)
-        One interval per operand (and one for the parameter) where the tests sample.
+        One interval per operand (and one for the parameter) where the tests sample; between two
+        ints they are whole numbers.
     symbol : str
         What `_op` shows; the name unless given.
     formula : str
@@ -51,7 +52,8 @@ class Op:
     composite : str
         The calls that this is short for. Such a row has no opcode and no kernel of its own.
     method : str or None
-        Name of the method of `Value`; the name unless given, None for what is an operator.
+        Name of the method of `Value`; the name unless given, None for what is an operator or a
+        function only.
     aliases : tuple of str
         Further names of the method and the function: NumPy's, so that `np.arcsin` of an object
         array finds it.
@@ -116,6 +118,7 @@ SMALL = (-100.0, 100.0)
 POSITIVE = (1e-300, 1e300)
 UNIT = (-1.0, 1.0)
 EXPONENT = (-3.0, 3.0)
+TRUTH = (0, 1)  # a condition
 
 # Where a finite operand gives an infinite result, Python's floats raise.
 _TOO_LARGE = ("fabs(y) == inf and fabs(a) < inf", OVERFLOW, "a result that fits a float")
@@ -179,14 +182,14 @@ _ROWS = (
        domain=((1e-60, 1e60), EXPONENT),
        raises=_POWER_RAISES, singular=_POWER_SINGULAR,
        doc="Raise a to the power k, a plain number."),
-    Op("neg", "-a", ("-1",), method=None, domain=(ANY,), composite="mul(a, -1)",
+    Op("neg", "-a", ("-1",), symbol="-", method=None, domain=(ANY,), composite="mul(a, -1)",
        doc="Negate a number."),
-    Op("sub", "a - b", ("1", "-1"), method=None, domain=(ANY, ANY),
-       composite="add(a, mul(b, -1))",
+    Op("sub", "a - b", ("1", "-1"), symbol="-", method=None,
+       domain=(ANY, ANY), composite="add(a, mul(b, -1))",
        doc="Subtract b from a."),
     # a * b**-1 is rounded twice, and so is its derivative in b, once more
-    Op("div", "a / b", ("1 / b", "-(a / b / b)"), method=None, domain=(SMALL, (1e-90, 1e90)),
-       composite="mul(a, pow_number(b, -1))", tolerance=3.0,
+    Op("div", "a / b", ("1 / b", "-(a / b / b)"), symbol="/", method=None,
+       domain=(SMALL, (1e-90, 1e90)), composite="mul(a, pow_number(b, -1))", tolerance=3.0,
        doc="Divide a by b."),
 
     # -- pieces of straight lines
@@ -207,6 +210,27 @@ _ROWS = (
        ("1 if a >= b or a != a else 0", "0 if a >= b or a != a else 1"),
        formula="a if a >= b else b", domain=(ANY, ANY), method="maximum", aliases=("maximum",),
        doc="Return the larger of two numbers, the first of equals, nan if either is nan."),
+
+    # -- comparisons and choices; IEEE 754's order, so nan is neither less nor greater, and not 0.
+    # Adding -0.0 changes nothing: where(c, x, y) is keep_if(c, x) + keep_unless(c, y), exactly
+    Op("lt", "1 if a < b else 0", ("0", "0"), symbol="<", method=None, domain=(ANY, ANY),
+       aliases=("less",),
+       doc="Return 1 where a is less than b, else 0."),
+    Op("le", "1 if a <= b else 0", ("0", "0"), symbol="<=", method=None, domain=(ANY, ANY),
+       aliases=("less_equal",),
+       doc="Return 1 where a is at most b, else 0."),
+    Op("gt", "1 if a > b else 0", ("0", "0"), symbol=">", method=None,
+       domain=(ANY, ANY), aliases=("greater",), composite="lt(b, a)",
+       doc="Return 1 where a is greater than b, else 0."),
+    Op("ge", "1 if a >= b else 0", ("0", "0"), symbol=">=", method=None,
+       domain=(ANY, ANY), aliases=("greater_equal",), composite="le(b, a)",
+       doc="Return 1 where a is at least b, else 0."),
+    Op("keep_if", "b if a != 0 else -0.0", ("0", "1 if a != 0 else 0"), method=None,
+       domain=(TRUTH, ANY),
+       doc="Return b where the condition a holds, that is, is not 0; else -0.0."),
+    Op("keep_unless", "-0.0 if a != 0 else b", ("0", "0 if a != 0 else 1"), method=None,
+       domain=(TRUTH, ANY),
+       doc="Return b where the condition a is 0, else -0.0."),
 
     # -- exponentials and logarithms
     Op("exp", "exp(a)", ("y",), domain=((-700.0, 700.0),), raises=(_TOO_LARGE,),

@@ -223,7 +223,7 @@ def table(rows: Sequence) -> str:
         short = _codes(partials) if max(map(len, partials)) < WIDE else f"[below](#{row.name})"
         cells = [
             called,
-            _codes(row.methods) or "operator",
+            _codes(row.methods) or ("" if row.symbol.isidentifier() else "operator"),
             f"`{row.composite or row.symbol}`",
             f"{row.doc} `{_shown(row.formula, row)}`",
             short,

@@ -20,6 +20,10 @@ cdef extern from "generated/ops.h" nogil:
         OP_ABS
         OP_MIN
         OP_MAX
+        OP_LT
+        OP_LE
+        OP_KEEP_IF
+        OP_KEEP_UNLESS
         OP_EXP
         OP_EXPM1
         OP_LOG
@@ -77,6 +81,14 @@ cdef extern from "generated/ops.h" nogil:
     int op_min_partials(double a, double b, double y, double *da, double *db)
     int op_max_forward(double a, double b, double *out)
     int op_max_partials(double a, double b, double y, double *da, double *db)
+    int op_lt_forward(double a, double b, double *out)
+    int op_lt_partials(double a, double b, double y, double *da, double *db)
+    int op_le_forward(double a, double b, double *out)
+    int op_le_partials(double a, double b, double y, double *da, double *db)
+    int op_keep_if_forward(double a, double b, double *out)
+    int op_keep_if_partials(double a, double b, double y, double *da, double *db)
+    int op_keep_unless_forward(double a, double b, double *out)
+    int op_keep_unless_partials(double a, double b, double y, double *da, double *db)
     int op_exp_forward(double a, double b, double *out)
     int op_exp_partials(double a, double b, double y, double *da, double *db)
     int op_expm1_forward(double a, double b, double *out)

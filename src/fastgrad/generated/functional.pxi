@@ -5,9 +5,9 @@
 
 from fastgrad._ops cimport (
     OP_ABS, OP_ACOS, OP_ADD, OP_ASIN, OP_ATAN, OP_ATAN2, OP_COS, OP_COSH, OP_ERF, OP_EXP, OP_EXPM1,
-    OP_GELU, OP_HYPOT, OP_LEAKY_RELU, OP_LOG, OP_LOG1P, OP_MAX, OP_MIN, OP_MUL, OP_POW,
-    OP_POW_NUMBER, OP_RELU, OP_SIGMOID, OP_SIN, OP_SINH, OP_SOFTPLUS, OP_SQRT, OP_SQUARE, OP_TAN,
-    OP_TANH
+    OP_GELU, OP_HYPOT, OP_KEEP_IF, OP_KEEP_UNLESS, OP_LE, OP_LEAKY_RELU, OP_LOG, OP_LOG1P, OP_LT,
+    OP_MAX, OP_MIN, OP_MUL, OP_POW, OP_POW_NUMBER, OP_RELU, OP_SIGMOID, OP_SIN, OP_SINH,
+    OP_SOFTPLUS, OP_SQRT, OP_SQUARE, OP_TAN, OP_TANH
 )
 
 
@@ -124,6 +124,74 @@ def max(a, b):
 def maximum(a, b):
     """Alias of `max`."""
     return call_binary(a, b, OP_MAX)
+
+
+def lt(a, b):
+    """Return 1 where a is less than b, else 0.
+
+    ``y = 1 if a < b else 0``
+    """
+    return call_binary(a, b, OP_LT)
+
+
+def less(a, b):
+    """Alias of `lt`."""
+    return call_binary(a, b, OP_LT)
+
+
+def le(a, b):
+    """Return 1 where a is at most b, else 0.
+
+    ``y = 1 if a <= b else 0``
+    """
+    return call_binary(a, b, OP_LE)
+
+
+def less_equal(a, b):
+    """Alias of `le`."""
+    return call_binary(a, b, OP_LE)
+
+
+def gt(a, b):
+    """Return 1 where a is greater than b, else 0.
+
+    ``y = 1 if a > b else 0``, recorded as ``lt(b, a)``
+    """
+    return call_binary(b, a, OP_LT)
+
+
+def greater(a, b):
+    """Alias of `gt`."""
+    return call_binary(b, a, OP_LT)
+
+
+def ge(a, b):
+    """Return 1 where a is at least b, else 0.
+
+    ``y = 1 if a >= b else 0``, recorded as ``le(b, a)``
+    """
+    return call_binary(b, a, OP_LE)
+
+
+def greater_equal(a, b):
+    """Alias of `ge`."""
+    return call_binary(b, a, OP_LE)
+
+
+def keep_if(a, b):
+    """Return b where the condition a holds, that is, is not 0; else -0.0.
+
+    ``y = b if a != 0 else -0.0``
+    """
+    return call_binary(a, b, OP_KEEP_IF)
+
+
+def keep_unless(a, b):
+    """Return b where the condition a is 0, else -0.0.
+
+    ``y = -0.0 if a != 0 else b``
+    """
+    return call_binary(a, b, OP_KEEP_UNLESS)
 
 
 def exp(a):

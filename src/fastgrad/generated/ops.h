@@ -18,48 +18,50 @@ enum op_error { OP_OK, OP_ZERO_DIVISION, OP_OVERFLOW, OP_DOMAIN };
 
 enum opcode {
     OP_LEAF, OP_PYTHON, OP_CUSTOM, OP_AFFINE, OP_HIDDEN, OP_ADD, OP_MUL, OP_POW, OP_POW_NUMBER,
-    OP_RELU, OP_LEAKY_RELU, OP_ABS, OP_MIN, OP_MAX, OP_EXP, OP_EXPM1, OP_LOG, OP_LOG1P,
-    OP_SQUARE, OP_SQRT, OP_SIN, OP_COS, OP_TAN, OP_ASIN, OP_ACOS, OP_ATAN, OP_ATAN2, OP_HYPOT,
-    OP_SINH, OP_COSH, OP_TANH, OP_SIGMOID, OP_SOFTPLUS, OP_ERF, OP_GELU, OP_COUNT
+    OP_RELU, OP_LEAKY_RELU, OP_ABS, OP_MIN, OP_MAX, OP_LT, OP_LE, OP_KEEP_IF, OP_KEEP_UNLESS,
+    OP_EXP, OP_EXPM1, OP_LOG, OP_LOG1P, OP_SQUARE, OP_SQRT, OP_SIN, OP_COS, OP_TAN, OP_ASIN,
+    OP_ACOS, OP_ATAN, OP_ATAN2, OP_HYPOT, OP_SINH, OP_COSH, OP_TANH, OP_SIGMOID, OP_SOFTPLUS,
+    OP_ERF, OP_GELU, OP_COUNT
 };
 
 /* The rows of the table (name, opcode, operands), for code that has something for each. */
 #define OP_EACH(X) \
     X(add, OP_ADD, 2) X(mul, OP_MUL, 2) X(pow, OP_POW, 2) X(pow_number, OP_POW_NUMBER, 1) \
     X(relu, OP_RELU, 1) X(leaky_relu, OP_LEAKY_RELU, 1) X(abs, OP_ABS, 1) X(min, OP_MIN, 2) \
-    X(max, OP_MAX, 2) X(exp, OP_EXP, 1) X(expm1, OP_EXPM1, 1) X(log, OP_LOG, 1) \
-    X(log1p, OP_LOG1P, 1) X(square, OP_SQUARE, 1) X(sqrt, OP_SQRT, 1) X(sin, OP_SIN, 1) \
-    X(cos, OP_COS, 1) X(tan, OP_TAN, 1) X(asin, OP_ASIN, 1) X(acos, OP_ACOS, 1) \
-    X(atan, OP_ATAN, 1) X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2) X(sinh, OP_SINH, 1) \
-    X(cosh, OP_COSH, 1) X(tanh, OP_TANH, 1) X(sigmoid, OP_SIGMOID, 1) \
+    X(max, OP_MAX, 2) X(lt, OP_LT, 2) X(le, OP_LE, 2) X(keep_if, OP_KEEP_IF, 2) \
+    X(keep_unless, OP_KEEP_UNLESS, 2) X(exp, OP_EXP, 1) X(expm1, OP_EXPM1, 1) \
+    X(log, OP_LOG, 1) X(log1p, OP_LOG1P, 1) X(square, OP_SQUARE, 1) X(sqrt, OP_SQRT, 1) \
+    X(sin, OP_SIN, 1) X(cos, OP_COS, 1) X(tan, OP_TAN, 1) X(asin, OP_ASIN, 1) \
+    X(acos, OP_ACOS, 1) X(atan, OP_ATAN, 1) X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2) \
+    X(sinh, OP_SINH, 1) X(cosh, OP_COSH, 1) X(tanh, OP_TANH, 1) X(sigmoid, OP_SIGMOID, 1) \
     X(softplus, OP_SOFTPLUS, 1) X(erf, OP_ERF, 1) X(gelu, OP_GELU, 1)
 
 /* Operands that are shown. */
 OP_STATIC const unsigned char op_operands[OP_COUNT] = {
-    0, 0, 0, 0, 0, 2, 2, 2, 1, 1, 1, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 1, 1, 1,
-    1, 1, 1, 1
+    0, 0, 0, 0, 0, 2, 2, 2, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2,
+    2, 1, 1, 1, 1, 1, 1, 1
 };
 
 /* 1: b is a hidden leaf that holds the parameter. */
 OP_STATIC const unsigned char op_has_parameter[OP_COUNT] = {
     0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0
+    0, 0, 0, 0, 0, 0, 0, 0
 };
 
 /* Name in the table. */
 OP_STATIC const char *const op_name[OP_COUNT] = {
     "leaf", "python", "custom", "affine", "hidden", "add", "mul", "pow", "pow_number", "relu",
-    "leaky_relu", "abs", "min", "max", "exp", "expm1", "log", "log1p", "square", "sqrt", "sin",
-    "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh", "tanh", "sigmoid",
-    "softplus", "erf", "gelu"
+    "leaky_relu", "abs", "min", "max", "lt", "le", "keep_if", "keep_unless", "exp", "expm1",
+    "log", "log1p", "square", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2",
+    "hypot", "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu"
 };
 
 /* What `_op` shows. */
 OP_STATIC const char *const op_symbol[OP_COUNT] = {
     "", "python", "custom", "affine", "hidden", "+", "*", "**", "**", "ReLU", "leaky_relu",
-    "abs", "min", "max", "exp", "expm1", "log", "log1p", "square", "sqrt", "sin", "cos", "tan",
-    "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh", "tanh", "sigmoid", "softplus",
-    "erf", "gelu"
+    "abs", "min", "max", "<", "<=", "keep_if", "keep_unless", "exp", "expm1", "log", "log1p",
+    "square", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh",
+    "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu"
 };
 
 OP_INLINE double op_add_value(double a, double b) {
@@ -321,6 +323,124 @@ OP_INLINE double op_max_db(double a, double b, double y) {
 OP_INLINE int op_max_partials(double a, double b, double y, double *da, double *db) {
     *da = op_max_da(a, b, y);
     *db = op_max_db(a, b, y);
+    return OP_OK;
+}
+
+OP_INLINE double op_lt_value(double a, double b) {
+    return (a < b) ? 1.0 : 0.0;
+}
+
+OP_INLINE int op_lt_forward(double a, double b, double *out) {
+    const double y = op_lt_value(a, b);
+    *out = y;
+    return OP_OK;
+}
+
+OP_INLINE double op_lt_da(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_lt_db(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE int op_lt_partials(double a, double b, double y, double *da, double *db) {
+    *da = op_lt_da(a, b, y);
+    *db = op_lt_db(a, b, y);
+    return OP_OK;
+}
+
+OP_INLINE double op_le_value(double a, double b) {
+    return (a <= b) ? 1.0 : 0.0;
+}
+
+OP_INLINE int op_le_forward(double a, double b, double *out) {
+    const double y = op_le_value(a, b);
+    *out = y;
+    return OP_OK;
+}
+
+OP_INLINE double op_le_da(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_le_db(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE int op_le_partials(double a, double b, double y, double *da, double *db) {
+    *da = op_le_da(a, b, y);
+    *db = op_le_db(a, b, y);
+    return OP_OK;
+}
+
+OP_INLINE double op_keep_if_value(double a, double b) {
+    return (a != 0.0) ? b : -0.0;
+}
+
+OP_INLINE int op_keep_if_forward(double a, double b, double *out) {
+    const double y = op_keep_if_value(a, b);
+    *out = y;
+    return OP_OK;
+}
+
+OP_INLINE double op_keep_if_da(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_keep_if_db(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return (a != 0.0) ? 1.0 : 0.0;
+}
+
+OP_INLINE int op_keep_if_partials(double a, double b, double y, double *da, double *db) {
+    *da = op_keep_if_da(a, b, y);
+    *db = op_keep_if_db(a, b, y);
+    return OP_OK;
+}
+
+OP_INLINE double op_keep_unless_value(double a, double b) {
+    return (a != 0.0) ? -0.0 : b;
+}
+
+OP_INLINE int op_keep_unless_forward(double a, double b, double *out) {
+    const double y = op_keep_unless_value(a, b);
+    *out = y;
+    return OP_OK;
+}
+
+OP_INLINE double op_keep_unless_da(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_keep_unless_db(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return (a != 0.0) ? 0.0 : 1.0;
+}
+
+OP_INLINE int op_keep_unless_partials(double a, double b, double y, double *da, double *db) {
+    *da = op_keep_unless_da(a, b, y);
+    *db = op_keep_unless_db(a, b, y);
     return OP_OK;
 }
 
@@ -995,6 +1115,10 @@ OP_INLINE int op_forward(int op, double a, double b, double *out) {
     case OP_ABS: return op_abs_forward(a, b, out);
     case OP_MIN: return op_min_forward(a, b, out);
     case OP_MAX: return op_max_forward(a, b, out);
+    case OP_LT: return op_lt_forward(a, b, out);
+    case OP_LE: return op_le_forward(a, b, out);
+    case OP_KEEP_IF: return op_keep_if_forward(a, b, out);
+    case OP_KEEP_UNLESS: return op_keep_unless_forward(a, b, out);
     case OP_EXP: return op_exp_forward(a, b, out);
     case OP_EXPM1: return op_expm1_forward(a, b, out);
     case OP_LOG: return op_log_forward(a, b, out);
@@ -1033,6 +1157,10 @@ OP_INLINE int op_partials(int op, double a, double b, double y, double *da, doub
     case OP_ABS: return op_abs_partials(a, b, y, da, db);
     case OP_MIN: return op_min_partials(a, b, y, da, db);
     case OP_MAX: return op_max_partials(a, b, y, da, db);
+    case OP_LT: return op_lt_partials(a, b, y, da, db);
+    case OP_LE: return op_le_partials(a, b, y, da, db);
+    case OP_KEEP_IF: return op_keep_if_partials(a, b, y, da, db);
+    case OP_KEEP_UNLESS: return op_keep_unless_partials(a, b, y, da, db);
     case OP_EXP: return op_exp_partials(a, b, y, da, db);
     case OP_EXPM1: return op_expm1_partials(a, b, y, da, db);
     case OP_LOG: return op_log_partials(a, b, y, da, db);
@@ -1070,6 +1198,10 @@ OP_INLINE void op_slopes(int op, double a, double b, double y, double *da, doubl
     case OP_ABS: *da = op_abs_da(a, b, y); break;
     case OP_MIN: *da = op_min_da(a, b, y); *db = op_min_db(a, b, y); break;
     case OP_MAX: *da = op_max_da(a, b, y); *db = op_max_db(a, b, y); break;
+    case OP_LT: *da = op_lt_da(a, b, y); *db = op_lt_db(a, b, y); break;
+    case OP_LE: *da = op_le_da(a, b, y); *db = op_le_db(a, b, y); break;
+    case OP_KEEP_IF: *da = op_keep_if_da(a, b, y); *db = op_keep_if_db(a, b, y); break;
+    case OP_KEEP_UNLESS: *da = op_keep_unless_da(a, b, y); *db = op_keep_unless_db(a, b, y); break;
     case OP_EXP: *da = op_exp_da(a, b, y); break;
     case OP_EXPM1: *da = op_expm1_da(a, b, y); break;
     case OP_LOG: *da = op_log_da(a, b, y); break;
