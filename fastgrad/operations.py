@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastgrad._engine import apply_custom, register_custom
+from fastgrad._engine import apply_custom, numbers_of, register_custom
 from fastgrad.engine import Value
 from fastgrad.errors import FastgradTypeError, FastgradValueError, explain
 
@@ -117,7 +117,7 @@ class CustomOperation:
         FastgradTypeError
             If there is no operand, or Values are given before the partials are.
         """
-        numbers = [float(x) for x in operands]
+        numbers = numbers_of(operands)
         for x in operands:
             if isinstance(x, Value):
                 break

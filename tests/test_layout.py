@@ -20,7 +20,7 @@ PACKAGE, NATIVE = ROOT / "fastgrad", ROOT / "src" / "fastgrad"
 ROWS = """
     errors ops
     _ops _region _pool _arena _fused _sweep
-    _handle _check _engine _graph _value engine
+    _handle _check _record _engine _graph _value engine
     _tape tape
     _functional functional
     operations

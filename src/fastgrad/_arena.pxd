@@ -34,6 +34,7 @@ cdef enum:  # Node.flags, low byte; the high byte is the opcode shown by OP_PYTH
     CLOSURE = 32    # a Python function stands for its backward step
     NUMBER = 64     # leaf: made from a plain number; parameter: k was an int
     BOOL = 128      # parameter: k was a bool
+    INPUT = 256     # leaf: an input of a recording (a leaf shows no opcode)
 
 cdef enum:
     DEPTH_LIMIT = 4  # sweeps inside each other

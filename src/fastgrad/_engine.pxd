@@ -1,6 +1,6 @@
 """Engine: the operations of Value.
 
-Layer: above _handle. Cimports it, _arena, _ops.
+Layer: above _record. Cimports it, _handle, _arena, _ops.
 """
 
 from libc.stdint cimport uint32_t
@@ -8,11 +8,11 @@ from libc.stdint cimport uint32_t
 from fastgrad._arena cimport node_id
 from fastgrad._handle cimport Handle
 
-cdef unsigned somewhere_quiet  # threads in no_grad(); if any, ask is_recording()
+cdef unsigned somewhere_quiet  # threads in no_grad(); if any, ask is_quiet()
 cdef Py_ssize_t take_index  # of fastgrad.take among them, -1 until it is used
 cdef list custom_operations  # what OP_CUSTOM nodes index; operations are defined once and stay
 
-cdef bint is_recording() noexcept
+cdef bint is_quiet() noexcept
 cdef node_id operand_take(object o) except? 0
 cdef int operand_keep(object o) except -1
 cdef node_id leaf_hidden(double data) except 0

@@ -1,6 +1,6 @@
 """Engine: the operations of Value.
 
-Layer: above _handle. Cimports it, _arena, _ops.
+Layer: above _record. Cimports it, _handle, _arena, _ops.
 
 Plain numbers become leaves, subclasses are pinned, no_grad() leaves a result without operands. What
 is computed first and may fail comes before anything is appended.
@@ -20,6 +20,7 @@ from fastgrad._ops cimport (
     OP_ADD, OP_CUSTOM, OP_DOMAIN, OP_MUL, OP_OK, OP_OVERFLOW, OP_POW, OP_POW_NUMBER,
     OP_ZERO_DIVISION, op_error_text, op_forward, op_has_parameter, op_name, op_operands,
 )
+from fastgrad._record cimport recorded_read, somewhere_recording
 
 cdef extern from "Python.h":
     """
@@ -54,17 +55,18 @@ custom_operations = []
 take_index = -1
 
 
-# Recording or not ---------------------------------------------------------------------------------
+# Graph or no graph ---------------------------------------------------------------------------------
 
 somewhere_quiet = 0
 
 
-cdef bint is_recording() noexcept:
-    return not quiet_depth
+cdef bint is_quiet() noexcept:
+    """Tell whether this thread is in no_grad()."""
+    return quiet_depth != 0
 
 
 def no_grad_enter():
-    """Stop recording in this thread."""
+    """Make no graph in this thread."""
     global somewhere_quiet, quiet_depth
     quiet_depth = quiet_depth + 1
     if quiet_depth == 1:
@@ -127,7 +129,11 @@ cdef node_id push_taken(int op, node_id a, node_id b) except 0:
         error = op_forward(op, first.data, other, &y)
         if error != OP_OK:
             operation_raise(op, error, first.data, other)
-        if unlikely(somewhere_quiet) and not is_recording():
+        if unlikely(somewhere_quiet) and is_quiet():
+            if somewhere_recording:
+                recorded_read(a, "no_grad")
+                if b:
+                    recorded_read(b, "no_grad")
             id = leaf_hidden(y)
             node_at(id).flags = 0
             operand_give(a)
@@ -355,12 +361,24 @@ def register_custom(operation):
     return len(custom_operations) - 1
 
 
+def numbers_of(tuple operands):
+    """Read the numbers of operands for a recorded operation, which is no reading by the program."""
+    cdef list numbers = []
+    for operand in operands:
+        numbers.append(
+            node_at((<Handle> operand).id).data if is_handle(operand) else float(operand))
+    return numbers
+
+
 def apply_custom(Py_ssize_t registered, tuple operands, object result):
     """Record a result of a registered operation (`fastgrad.custom`) on its operands."""
     cdef double y = number_expect(result, f"what {custom_operations[registered]} returned")
     cdef uint32_t index
     cdef node_id id
-    if somewhere_quiet and not is_recording():
+    if somewhere_quiet and is_quiet():
+        for operand in operands:
+            if somewhere_recording and is_handle(operand):
+                recorded_read((<Handle> operand).id, "no_grad")
         return handle_new(arena_push_leaf(y))
     if registered > BLOCK_LIMIT:
         raise OverflowError(f"expected at most {BLOCK_LIMIT} custom operations")

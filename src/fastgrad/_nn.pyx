@@ -18,7 +18,7 @@ from fastgrad._arena cimport (
     block_new,
     node_drop,
 )
-from fastgrad._engine cimport is_recording, leaf_hidden, somewhere_quiet
+from fastgrad._engine cimport is_quiet, leaf_hidden, somewhere_quiet
 from fastgrad._fused cimport affine_evaluate, affine_push
 from fastgrad._handle cimport (
     Handle, NOT_A_NUMBER, Py_TYPE, handle_new, handle_of, handle_slot, handles_settle, is_value,
@@ -29,6 +29,7 @@ from fastgrad._ops cimport (
     OP_COUNT, OP_GELU, OP_LEAF, OP_LEAKY_RELU, OP_RELU, OP_SIGMOID, OP_SOFTPLUS, OP_TANH, op_forward,
     op_has_parameter,
 )
+from fastgrad._record cimport recorded_read, somewhere_recording
 
 cdef extern from *:
     """
@@ -341,7 +342,9 @@ cdef uint32_t layer_push(list neurons, uint32_t inputs) except? 0:
 
 cdef object output(node_id id):
     """Give an output as Python sees it: under no_grad() a leaf."""
-    if somewhere_quiet and not is_recording():
+    if somewhere_quiet and is_quiet():
+        if somewhere_recording:
+            recorded_read(id, "no_grad")
         return handle_new(arena_push_leaf(node_at(id).data))
     return handle_of(id)
 

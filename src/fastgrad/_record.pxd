@@ -1,36 +1,14 @@
-"""Record: from the arena's nodes to the list of operations that a tape is built from.
+"""Record: what is different while a function is being recorded.
 
-Layer: above _engine, _graph. Cimports the arena and the handle; tape.h is its product's shape.
+Layer: above _handle. Cimports _arena, _handle.
 """
 
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint8_t
+from fastgrad._arena cimport node_id
+from fastgrad._handle cimport Handle
 
-cdef extern from "tape.h" nogil:
-    enum:
-        RECORD_LEAF
-        NO_SLOT
-        LEAF_INPUT
-        LEAF_PARAMETER
-        LEAF_CONSTANT
-    ctypedef struct TapeOp:
-        uint32_t a
-        uint32_t b
-        uint16_t op
-        uint32_t source
-    ctypedef struct Recording:
-        uint32_t n_ops
-        uint32_t n_leaves
-        uint32_t n_terms
-        uint32_t n_outputs
-        TapeOp *ops
-        uint8_t *leaf_kind
-        double *leaf_value
-        uint32_t *leaf_slot
-        uint32_t *terms
-        uint32_t *outputs
+cdef unsigned somewhere_recording  # threads that record; if any, ask is_recorded()
 
-cdef class Recorded:
-    cdef Recording raw
-    cdef list parameters  # (leaf, handle)
-
-cdef Recorded record_graph(list inputs, list outputs)
+cdef bint is_recorded(node_id id) noexcept
+cdef int recorded_read(node_id id, str what) except -1
+cdef void record_after_fork() noexcept
+cpdef int leaf_mark_input(Handle leaf) except -1

@@ -1,12 +1,12 @@
 """Tape: a recorded program bound to its arguments, its parameters, its plans.
 
-Layer: above _record. Cimports it; its companions _tape_*.c do the work (tape.h).
+Layer: above _extract. Cimports it; its companions _tape_*.c do the work (tape.h).
 """
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint8_t
 
 from fastgrad._arena cimport Node
-from fastgrad._record cimport Recording, TapeOp
+from fastgrad._extract cimport Recording, TapeOp
 
 cdef extern from "tape.h" nogil:
     enum:

@@ -1,6 +1,6 @@
 """Tape: a recorded program bound to its arguments, its parameters, its plans.
 
-Layer: above _record. Cimports it; its companions _tape_*.c do the work (tape.h).
+Layer: above _extract. Cimports it; its companions _tape_*.c do the work (tape.h).
 
 A call takes a frame (two calls at once take two), binds the arguments to input slots, reads the
 parameters' data, runs, and gives the frame back. One sample runs the whole program in the scalar
@@ -20,7 +20,7 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from fastgrad._arena cimport node_at
 from fastgrad._handle cimport Handle, NOT_A_NUMBER, number_read
 from fastgrad._ops cimport OP_AFFINE, OP_CUSTOM, OP_HIDDEN, op_has_parameter, op_name, op_operands
-from fastgrad._record cimport NO_SLOT, Recorded, record_graph
+from fastgrad._extract cimport NO_SLOT, Recorded, record_graph
 
 import os
 

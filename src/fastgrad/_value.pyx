@@ -10,24 +10,27 @@ from libc.stdint cimport uint16_t, uint32_t
 
 from fastgrad._arena cimport (
     BLOCK, Block, CLOSURE, FRESH, NUMBER, Node, SWEPT, arena, arena_has_room, arena_push,
-    arena_push_leaf, closures_add, closures_remove, likely, node_id,
+    arena_push_leaf, closures_add, closures_remove, likely, node_id, unlikely,
 )
 from fastgrad._engine cimport (
     apply_binary, apply_parameter, apply_slowly, apply_unary, composite, custom_operations,
-    is_recording, leaf_hidden, negated, operand_keep, operand_take, operands_block, operands_give,
+    is_quiet, leaf_hidden, negated, operand_keep, operand_take, operands_block, operands_give,
     power, result_of, somewhere_quiet,
 )
 from fastgrad._fused cimport affine_expand
 from fastgrad._graph cimport node_copy, node_label, node_operands
 from fastgrad._handle cimport (
-    Handle, HandleLayout, NOT_A_NUMBER, attributes_of, handle_adopt, handle_new, handle_of,
+    Handle, HandleLayout, NOT_A_NUMBER, Py_TYPE, attributes_of, handle_adopt, handle_new, handle_of,
     handle_pin, handle_set_attribute, handle_slot, handles_after_fork, handles_settle, is_handle,
     is_value, node_at, number_expect, number_read,
     type_lookup, type_version, types_patch, value_type,
 )
 from fastgrad._ops cimport (
-    OP_ABS, OP_ADD, OP_AFFINE, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_OK,
+    OP_ABS, OP_ADD, OP_AFFINE, OP_CUSTOM, OP_HIDDEN, OP_LE, OP_LEAF, OP_LT, OP_MUL, OP_OK,
     OP_POW_NUMBER, OP_PYTHON, op_forward,
+)
+from fastgrad._record cimport (
+    is_recorded, record_after_fork, recorded_read, somewhere_recording,
 )
 from fastgrad._sweep cimport sweep_reverse, sweep_step, sweep_zero, sweeps_forget
 
@@ -193,6 +196,7 @@ def after_fork():
     if arena.depth and sweeper != PyThread_get_thread_ident():
         sweeps_forget()
     handles_after_fork()
+    record_after_fork()
 
 
 cdef class Step:
@@ -216,6 +220,26 @@ cdef class Step:
     def __deepcopy__(self, memo):
         from copy import deepcopy
         return Step(deepcopy(self.handle, memo))
+
+
+# Comparisons --------------------------------------------------------------------------------------
+
+cdef inline bint is_comparison(Node *node) noexcept:
+    cdef int op = node.flags >> 8 if node.op == OP_PYTHON else node.op
+    return op == OP_LT or op == OP_LE
+
+
+cdef bint comparison_records(node_id a, node_id b) except -1:
+    """Tell whether a comparison is to be a node, which a replay computes anew, and not a bool.
+
+    b is 0 for a plain number. Under no_grad() there are no nodes: it is a decision, and reported.
+    """
+    if is_quiet():
+        recorded_read(a, "bool")
+        if b:
+            recorded_read(b, "bool")
+        return False
+    return is_recorded(a) or b and is_recorded(b)
 
 
 # Value --------------------------------------------------------------------------------------------
@@ -273,7 +297,7 @@ cdef class Core(Methods):
         if _children and node.count > 1:
             raise TypeError("expected a new Value, got one that a graph uses already")
         node.data, node.grad = y, 0.0
-        if _children and is_recording():
+        if _children and not is_quiet():
             index = operands_block(_children, False)
             try:
                 id = arena_push(OP_PYTHON, <node_id> index, 0, y)
@@ -293,7 +317,8 @@ cdef class Core(Methods):
     def __setattr__(self, name, value):
         cdef Node *node = node_at((<Handle> self).id)
         if PyFloat_CheckExact(value) and is_value(self) and slots_are_ours():
-            if <PyObject *> name == <PyObject *> DATA:  # an interned name is found by its address
+            # an interned name is found by its address
+            if <PyObject *> name == <PyObject *> DATA and not somewhere_recording:
                 node.data = PyFloat_AS_DOUBLE(value)
                 return
             if <PyObject *> name == <PyObject *> GRAD and node.op != OP_AFFINE:
@@ -307,11 +332,16 @@ cdef class Core(Methods):
     @property
     def data(self):
         """The number itself, a float; may be set."""
+        if unlikely(somewhere_recording):
+            recorded_read(self.id, "data")
         return node_at(self.id).data
 
     @data.setter
     def data(self, value):
-        node_at(self.id).data = number_expect(value, "data of Value")
+        cdef double data = number_expect(value, "data of Value")
+        if unlikely(somewhere_recording):
+            recorded_read(self.id, "data =")
+        node_at(self.id).data = data
 
     @property
     def grad(self):
@@ -397,6 +427,8 @@ cdef class Core(Methods):
         sort, no allocation. Operands' data are read now, not when the operation was done.
         Calls from several threads take turns.
         """
+        if unlikely(somewhere_recording):
+            recorded_read(self.id, "backward")
         wait_for_turn()
         try:
             sweep_reverse(self.id, step_python)
@@ -416,6 +448,8 @@ cdef class Core(Methods):
 
     def detach(self):
         """Return a new leaf with the same data, which no backward() passes through."""
+        if unlikely(somewhere_recording):
+            recorded_read(self.id, "detach")
         return handle_new(arena_push_leaf(node_at(self.id).data))
 
     def __add__(a, b):
@@ -442,9 +476,24 @@ cdef class Core(Methods):
         return apply_unary(self, OP_ABS)
 
     def __float__(self):
+        if unlikely(somewhere_recording):
+            recorded_read(self.id, "float")
         return node_at(self.id).data
 
+    def __bool__(self):
+        """Return True, but for a comparison: its result."""
+        cdef Node *node = node_at(self.id)
+        if unlikely(somewhere_recording):
+            recorded_read(self.id, "bool")
+        if is_comparison(node):
+            return node.data != 0.0
+        if type_lookup(Py_TYPE(<PyObject *> self), "__len__") != NULL:  # a subclass is a container
+            return len(self) != 0
+        return True
+
     def __format__(self, spec):
+        if unlikely(somewhere_recording) and spec:
+            recorded_read(self.id, "format")
         return format(node_at(self.id).data, spec) if spec else repr(self)
 
     def __repr__(self):
@@ -456,13 +505,19 @@ cdef class Core(Methods):
 
     def __richcmp__(self, other, int op):
         cdef double y = 0.0
+        cdef node_id b = 0
         if op == Py_EQ or op == Py_NE:
             return (self is other) == (op == Py_EQ) if isinstance(other, Handle) else NotImplemented
         if isinstance(other, Handle):
-            y = node_at((<Handle> other).id).data
+            b = (<Handle> other).id
+            y = node_at(b).data
         elif number_read(other, &y) == NOT_A_NUMBER:
             return NotImplemented
-        cdef double x = node_at((<Handle> self).id).data
+        if unlikely(somewhere_recording) and comparison_records(self.id, b):
+            if op == Py_LT or op == Py_LE:
+                return apply_binary(self, other, OP_LT if op == Py_LT else OP_LE)
+            return apply_binary(other, self, OP_LT if op == Py_GT else OP_LE)
+        cdef double x = node_at(self.id).data
         if op == Py_LT:
             return x < y
         if op == Py_LE:
@@ -472,9 +527,13 @@ cdef class Core(Methods):
         return x >= y
 
     def __copy__(self):
+        if unlikely(somewhere_recording) and node_at(self.id).op == OP_LEAF:
+            recorded_read(self.id, "copy")
         return node_copy(self, None)
 
     def __deepcopy__(self, memo):
+        if unlikely(somewhere_recording):
+            recorded_read(self.id, "deepcopy")
         return node_copy(self, memo)
 
     def __reduce__(self):
@@ -483,6 +542,8 @@ cdef class Core(Methods):
             raise TypeError(
                 "expected a leaf to pickle, got the result of an operation; pickle v.detach(), or the "
                 "Values it was computed from")
+        if unlikely(somewhere_recording):
+            recorded_read(self.id, "pickle")
         return __newobj__, (type(self),), (
             node_at(self.id).data, node_at(self.id).grad, dict(attributes_of(self)))
 

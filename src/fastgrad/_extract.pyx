@@ -1,0 +1,299 @@
+"""Extract: from the arena's nodes to the list of operations that a tape is built from.
+
+Layer: above _engine, _graph. Cimports the arena and the handle; tape.h is its product's shape.
+
+Two walks. Backwards from the outputs, as a sweep goes, every node that they need is marked; then, in
+the order of creation, each becomes an operation whose operands name leaves or earlier operations. A
+leaf that somebody still holds when the function has returned is a parameter, any other a constant.
+"""
+
+from libc.string cimport memset
+
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
+from cpython.object cimport PyObject
+
+from fastgrad._arena cimport (
+    BLOCK, Block, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, EXPANDED, Node, PINNED, arena,
+    chunk_filled, handle_slot, node_at, node_id,
+)
+from fastgrad._arena cimport hidden_operand
+from fastgrad._engine cimport custom_operations, take_index
+from fastgrad._handle cimport Handle
+from fastgrad._ops cimport OP_AFFINE, OP_ADD, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_PYTHON
+
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(PyObject *o)
+
+ctypedef struct Walk:
+    uint32_t **place     # per chunk, per slot: 0 not needed; 1 needed; later 1 + number of operation
+    uint32_t n_chunks
+    uint32_t pending     # marked operations not met yet
+    node_id *leaves
+    uint32_t n_leaves
+    uint32_t capacity
+    uint32_t n_ops
+    uint32_t n_terms
+
+
+cdef inline uint32_t *place_of(Walk *walk, node_id id) except NULL:
+    cdef uint32_t c = id >> CHUNK_SHIFT
+    if walk.place[c] == NULL:
+        walk.place[c] = <uint32_t *> PyMem_RawCalloc(CHUNK_NODES, sizeof(uint32_t))
+        if walk.place[c] == NULL:
+            raise MemoryError()
+    return walk.place[c] + (id & CHUNK_MASK)
+
+
+cdef int leaf_add(Walk *walk, node_id id) except -1:
+    cdef void *moved
+    if walk.n_leaves == walk.capacity:
+        moved = PyMem_RawRealloc(walk.leaves, (2 * walk.capacity + 64) * sizeof(node_id))
+        if moved == NULL:
+            raise MemoryError()
+        walk.leaves, walk.capacity = <node_id *> moved, 2 * walk.capacity + 64
+    walk.leaves[walk.n_leaves] = id
+    walk.n_leaves += 1
+    return 0
+
+
+cdef int need(Walk *walk, node_id id) except -1:
+    """Mark a node; a hidden one by its owner, which is older than every user of it."""
+    cdef Node *node = node_at(id)
+    if node.op == OP_HIDDEN:
+        id = arena.blocks[node.a].owner
+        node = node_at(id)
+    cdef uint32_t *place = place_of(walk, id)
+    if place[0]:
+        return 0
+    if node.op == OP_LEAF:
+        leaf_add(walk, id)
+        place[0] = walk.n_leaves
+    else:
+        place[0] = 1
+        walk.pending += 1
+    return 0
+
+
+cdef int need_block(Walk *walk, Block *block) except -1:
+    cdef uint32_t i
+    for i in range(block.size):
+        need(walk, block.ids[i])
+    return 0
+
+
+cdef int refuse(Node *node) except -1:
+    """Raise for what has no native rule."""
+    from fastgrad.errors import TapeError, explain
+    if node.flags & CLOSURE or node.op == OP_PYTHON:
+        what = "a node with a backward step in Python (`_backward`, or `Value(data, operands)`)"
+    else:
+        what = f"the custom operation {custom_operations[node.b].name!r}"
+    raise TapeError(explain(
+        "operations of the table", what, "function given to record",
+        "write it with the operations of fastgrad.functional"))
+
+
+cdef int need_operands(Walk *walk, Node *node) except -1:
+    cdef Block *weights
+    if node.flags & CLOSURE or node.op == OP_PYTHON:
+        refuse(node)
+    if node.op == OP_CUSTOM:
+        if node.b != <node_id> take_index:
+            refuse(node)
+        need_block(walk, arena.blocks[node.a])
+        walk.n_terms += arena.blocks[node.a].size
+        walk.n_ops += 1
+    elif node.op == OP_AFFINE:
+        weights = arena.blocks[arena.blocks[node.b].under if node.flags & EXPANDED else node.b]
+        need_block(walk, arena.blocks[node.a])
+        need_block(walk, weights)
+        walk.n_terms += 0 if node.flags & EXPANDED else 2 * weights.size - 1
+        walk.n_ops += 2 * weights.size - 2 if node.flags & EXPANDED else 1
+    else:
+        need(walk, node.a)
+        if node.b:
+            need(walk, node.b)
+        walk.n_ops += 1
+    return 0
+
+
+cdef uint32_t walk_back(Walk *walk) except? 0:
+    """Mark all that marked operations need, and give the oldest chunk that holds one."""
+    cdef uint32_t c = arena.newest
+    cdef uint32_t oldest = c
+    cdef uint32_t slot
+    while walk.pending and c:
+        oldest = c
+        if walk.place[c] != NULL:
+            slot = chunk_filled(c)
+            while slot and walk.pending:
+                slot -= 1
+                if walk.place[c][slot]:
+                    walk.pending -= 1
+                    need_operands(walk, arena.base[c] + slot)
+        c = arena.chunks[c].older
+    return oldest
+
+
+# Emission -----------------------------------------------------------------------------------------
+
+cdef inline uint32_t reference(Walk *walk, node_id id) noexcept:
+    """Name an operand, a leaf or an operation emitted before."""
+    cdef uint32_t place = walk.place[id >> CHUNK_SHIFT][id & CHUNK_MASK] - 1
+    return place | RECORD_LEAF if node_at(id).op == OP_LEAF else place
+
+
+cdef inline void emit(Recording *raw, int op, uint32_t a, uint32_t b, uint32_t source) noexcept:
+    cdef TapeOp *made = &raw.ops[raw.n_ops]
+    made.op, made.a, made.b, made.source = <uint16_t> op, a, b, source
+    raw.n_ops += 1
+
+
+cdef void emit_terms(Walk *walk, Recording *raw, Block *block) noexcept:
+    cdef uint32_t i
+    for i in range(block.size):
+        raw.terms[raw.n_terms] = reference(walk, block.ids[i])
+        raw.n_terms += 1
+
+
+cdef int emit_expanded(Walk *walk, Recording *raw, node_id id, uint32_t source) except -1:
+    """Emit a neuron whose hidden nodes exist, so that they can be operands; its own sum comes last."""
+    cdef Node *node = node_at(id)
+    cdef Block *hidden = arena.blocks[node.b]
+    cdef Block *xs = arena.blocks[node.a]
+    cdef Block *ws = arena.blocks[hidden.under]
+    cdef uint32_t n = xs.size
+    cdef uint32_t total = reference(walk, ws.ids[n])
+    cdef uint32_t i
+    for i in range(n):
+        emit(raw, OP_MUL, reference(walk, ws.ids[i]), reference(walk, xs.ids[i]), source)
+        if 2 * i < hidden.size:
+            place_of(walk, hidden.ids[2 * i])[0] = raw.n_ops
+        emit(raw, OP_ADD, total, raw.n_ops - 1, source)
+        if 2 * i + 1 < hidden.size:
+            place_of(walk, hidden.ids[2 * i + 1])[0] = raw.n_ops
+        total = raw.n_ops - 1
+    return 0
+
+
+cdef int emit_node(Walk *walk, Recording *raw, node_id id) except -1:
+    cdef Node *node = node_at(id)
+    cdef uint32_t source = 0
+    cdef uint32_t start = raw.n_terms
+    cdef Block *xs
+    cdef Block *ws
+    cdef uint32_t i
+    if node.op == OP_AFFINE:
+        if node.flags & EXPANDED:
+            return emit_expanded(walk, raw, id, source)
+        xs, ws = arena.blocks[node.a], arena.blocks[node.b]
+        raw.terms[start] = reference(walk, ws.ids[xs.size])
+        for i in range(xs.size):
+            raw.terms[start + 1 + 2 * i] = reference(walk, ws.ids[i])
+            raw.terms[start + 2 + 2 * i] = reference(walk, xs.ids[i])
+        raw.n_terms += 1 + 2 * xs.size
+        emit(raw, OP_AFFINE, start, xs.size, source)
+    elif node.op == OP_CUSTOM:
+        emit_terms(walk, raw, arena.blocks[node.a])
+        emit(raw, OP_CUSTOM, start, arena.blocks[node.a].size - 1, source)
+    else:
+        emit(raw, node.op, reference(walk, node.a), reference(walk, node.b if node.b else node.a), source)
+    return 0
+
+
+cdef int walk_forth(Walk *walk, Recording *raw, uint32_t oldest) except -1:
+    """Emit the marked operations in the order of creation."""
+    cdef uint32_t c = oldest
+    cdef uint32_t slot, filled
+    while c:
+        if walk.place[c] != NULL:
+            filled = chunk_filled(c)
+            for slot in range(filled):
+                if walk.place[c][slot] == 1 and arena.base[c][slot].op != OP_HIDDEN:
+                    emit_node(walk, raw, <node_id> (c << CHUNK_SHIFT | slot))
+                    walk.place[c][slot] = raw.n_ops  # 1 + the number of its (last) operation
+        if c == arena.newest:
+            break
+        c = arena.chunks[c].newer
+    return 0
+
+
+cdef bint is_held(node_id id) noexcept:
+    """Tell whether somebody outside the graph holds the handle of a leaf."""
+    cdef PyObject *handle = handle_slot(id)[0]
+    return handle != NULL and Py_REFCNT(handle) > (1 if node_at(id).flags & PINNED else 0)
+
+
+cdef class Recorded:
+    """A recording, and the Values that are its parameters."""
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.raw.ops)
+        PyMem_RawFree(self.raw.leaf_kind)
+        PyMem_RawFree(self.raw.leaf_value)
+        PyMem_RawFree(self.raw.leaf_slot)
+        PyMem_RawFree(self.raw.terms)
+        PyMem_RawFree(self.raw.outputs)
+
+
+cdef int take_memory(Recorded recorded, Walk *walk, Py_ssize_t n_outputs) except -1:
+    cdef Recording *raw = &recorded.raw
+    raw.ops = <TapeOp *> PyMem_RawCalloc(walk.n_ops + 1, sizeof(TapeOp))
+    raw.leaf_kind = <uint8_t *> PyMem_RawCalloc(walk.n_leaves + 1, 1)
+    raw.leaf_value = <double *> PyMem_RawCalloc(walk.n_leaves + 1, sizeof(double))
+    raw.leaf_slot = <uint32_t *> PyMem_RawCalloc(walk.n_leaves + 1, sizeof(uint32_t))
+    raw.terms = <uint32_t *> PyMem_RawCalloc(walk.n_terms + 1, sizeof(uint32_t))
+    raw.outputs = <uint32_t *> PyMem_RawCalloc(n_outputs + 1, sizeof(uint32_t))
+    if (raw.ops == NULL or raw.leaf_kind == NULL or raw.leaf_value == NULL or raw.leaf_slot == NULL
+            or raw.terms == NULL or raw.outputs == NULL):
+        raise MemoryError()
+    return 0
+
+
+cdef int describe_leaves(Recorded recorded, Walk *walk, Py_ssize_t n_inputs) except -1:
+    cdef uint32_t i
+    cdef node_id id
+    recorded.raw.n_leaves = walk.n_leaves
+    for i in range(walk.n_leaves):
+        id = walk.leaves[i]
+        recorded.raw.leaf_value[i] = node_at(id).data
+        if i < n_inputs:
+            recorded.raw.leaf_kind[i], recorded.raw.leaf_slot[i] = LEAF_INPUT, i
+        elif is_held(id):
+            recorded.raw.leaf_kind[i] = LEAF_PARAMETER
+            recorded.parameters.append((i, <object> handle_slot(id)[0]))
+        else:
+            recorded.raw.leaf_kind[i] = LEAF_CONSTANT
+    return 0
+
+
+cdef Recorded record_graph(list inputs, list outputs):
+    """Extract what some nodes need; inputs are leaves, in the order of their slots."""
+    cdef Recorded recorded = Recorded.__new__(Recorded)
+    cdef Walk walk
+    cdef Handle handle
+    cdef uint32_t oldest, c
+    recorded.parameters = []
+    memset(&walk, 0, sizeof(walk))
+    walk.n_chunks = arena.capacity
+    walk.place = <uint32_t **> PyMem_RawCalloc(walk.n_chunks + 1, sizeof(uint32_t *))
+    if walk.place == NULL:
+        raise MemoryError()
+    try:
+        for handle in inputs:
+            need(&walk, handle.id)
+        for handle in outputs:
+            need(&walk, handle.id)
+        oldest = walk_back(&walk)
+        take_memory(recorded, &walk, len(outputs))
+        walk_forth(&walk, &recorded.raw, oldest)
+        for handle in outputs:
+            recorded.raw.outputs[recorded.raw.n_outputs] = reference(&walk, handle.id)
+            recorded.raw.n_outputs += 1
+        describe_leaves(recorded, &walk, len(inputs))
+    finally:
+        for c in range(walk.n_chunks):
+            PyMem_RawFree(walk.place[c])
+        PyMem_RawFree(walk.place)
+        PyMem_RawFree(walk.leaves)
+    return recorded
