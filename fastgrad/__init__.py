@@ -13,6 +13,7 @@ __all__ = [
     "install_as_micrograd",
     "nn",
     "no_grad",
+    "take",
     "where",
 ]
 
@@ -22,6 +23,7 @@ _LAZY = {  # name: module that has it
     "custom": "operations",
     "record": "tape",
     "install_as_micrograd": "alias",
+    "take": "operations",
     "where": "functional",
     "__version__": "_engine",
 }

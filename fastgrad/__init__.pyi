@@ -8,6 +8,7 @@ from fastgrad.engine import no_grad as no_grad
 from fastgrad.functional import where as where
 from fastgrad.nn import MLP as MLP
 from fastgrad.operations import custom as custom
+from fastgrad.operations import take as take
 
 __all__ = [
     "MLP",
@@ -17,6 +18,7 @@ __all__ = [
     "install_as_micrograd",
     "nn",
     "no_grad",
+    "take",
     "where",
 ]
 

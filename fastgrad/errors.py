@@ -9,6 +9,7 @@ such a program would catch.
 
 __all__ = [
     "FastgradError",
+    "FastgradIndexError",
     "FastgradRuntimeError",
     "FastgradTypeError",
     "FastgradValueError",
@@ -36,6 +37,10 @@ class FastgradValueError(FastgradError, ValueError):
 
 class FastgradRuntimeError(FastgradError, RuntimeError):
     """The call is right, and comes at a moment when it cannot be served."""
+
+
+class FastgradIndexError(FastgradError, IndexError):
+    """An index is outside its sequence, or no whole number."""
 
 
 class ShapeError(FastgradValueError):

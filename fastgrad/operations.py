@@ -1,20 +1,33 @@
-"""Operations of your own: a function and its partials, written in Python.
+"""Operations beyond the table: your own, written in Python, and the choice from a table of Values.
 
 Layer: above engine.  May import: _engine, errors.
 """
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
-from fastgrad._engine import apply_custom, numbers_of, register_custom
+from fastgrad._engine import (
+    apply_custom,
+    apply_take,
+    numbers_of,
+    register_custom,
+    register_take,
+)
 from fastgrad.engine import Value
-from fastgrad.errors import FastgradTypeError, FastgradValueError, explain
+from fastgrad.errors import (
+    FastgradIndexError,
+    FastgradTypeError,
+    FastgradValueError,
+    ShapeError,
+    explain,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["CustomOperation", "custom"]
+__all__ = ["CustomOperation", "custom", "take"]
 
 
 def custom(name: str) -> Callable[[Callable[..., float]], CustomOperation]:
@@ -154,3 +167,93 @@ class CustomOperation:
             expected = f"{len(operands)} numbers, one for each operand"
             raise FastgradValueError(explain(expected, f"{len(partials)}", where))
         return partials
+
+
+class _Take:
+    """What a node made by `take` shows; its backward step is native."""
+
+    name = "take"
+
+
+register_take(_Take())
+
+
+def take(table: Sequence[Any], i: Any) -> Any:
+    """Choose an entry or a row of a table: an embedding, the score of a target class.
+
+    Parameters
+    ----------
+    table : sequence
+        Values and numbers, or rows: sequences of them, all of one length.
+    i : int or Value
+        Which one. A Value is for functions that are recorded: its data is the index, a whole
+        number that counts from 0, and may be another at each replay.
+
+    Returns
+    -------
+    Value or number, or a list of them for a row
+        For a plain i ``table[i]`` itself, a row as a new list. For a Value new Values, whose
+        operands are i and all entries of the column; backward() passes to the chosen entry only.
+
+    Raises
+    ------
+    FastgradIndexError
+        If i is no whole number or outside the table; backward() raises it if i has changed.
+    FastgradTypeError
+        If the table is no sequence, or i no number.
+    FastgradValueError
+        If the table is empty; ShapeError if rows differ in length.
+
+    Notes
+    -----
+    Cost with a Value: a node for each number chosen, and 4 bytes for each entry of the table.
+
+    Examples
+    --------
+    >>> from fastgrad import Value, take
+    >>> table = [Value(1.0), Value(2.0), Value(3.0)]
+    >>> take(table, -1) is table[-1]
+    True
+    >>> y = take(table, Value(1))
+    >>> y.backward()
+    >>> y.data, [v.grad for v in table]
+    (2.0, [0.0, 1.0, 0.0])
+    """
+    try:
+        n = len(table)
+    except TypeError:
+        got = f"{type(table).__name__} {table!r:.80}"
+        expected = "a sequence of Values, numbers or rows"
+        raise FastgradTypeError(explain(expected, got, "table of take")) from None
+    if not n:
+        raise FastgradValueError(explain("at least one entry", "none", "table of take"))
+    if not isinstance(i, Value):
+        chosen = table[_position(i, n)]
+        return list(chosen) if _is_row(chosen) else chosen
+    if not _is_row(table[0]):
+        return apply_take((i, *table))
+    width = len(table[0])
+    for k, row in enumerate(table):
+        if not _is_row(row) or len(row) != width:
+            got = f"{len(row)} in row {k}" if _is_row(row) else f"{row!r:.80} as row {k}"
+            raise ShapeError(explain(f"rows of {width} entries", got, "table of take"))
+    return [apply_take((i, *(row[column] for row in table))) for column in range(width)]
+
+
+def _is_row(entry: Any) -> bool:
+    return hasattr(entry, "__len__") and not isinstance(entry, Value)
+
+
+def _position(i: Any, n: int) -> int:
+    """Read a plain index, which may be negative, or a float without a fraction."""
+    try:
+        position = operator.index(i)
+    except TypeError:
+        if not hasattr(i, "__float__"):
+            got = f"{type(i).__name__} {i!r:.80}"
+            raise FastgradTypeError(explain("an int or a Value", got, "index of take")) from None
+        position = int(i) if float(i).is_integer() else n  # n: outside
+    if not -n <= position < n:
+        expected = f"an index of {-n} to {n - 1}"
+        raise FastgradIndexError(explain(expected, f"{i!r}", "index of take"))
+    return position

@@ -19,7 +19,7 @@ OWN = [
 @pytest.mark.parametrize("error", OWN)
 def test_errors_are_also_builtins(error):
     assert issubclass(error, FastgradError)
-    assert issubclass(error, TypeError | ValueError | RuntimeError | ImportError)
+    assert issubclass(error, TypeError | ValueError | IndexError | RuntimeError | ImportError)
 
 
 def test_explain_leaves_out_what_is_not_given():

@@ -393,6 +393,28 @@ def apply_custom(Py_ssize_t registered, tuple operands, object result):
     return result_of(id)
 
 
+def register_take(operation):
+    """Register the operation whose nodes choose one of their operands: see `apply_take`."""
+    global take_index
+    take_index = register_custom(operation)
+
+
+cdef Py_ssize_t take_position(double index, Py_ssize_t n) except -1:
+    """Read an index that is the data of a Value; raise unless it is a whole number below n."""
+    if 0.0 <= index < n and index == <Py_ssize_t> index:
+        return <Py_ssize_t> index
+    from fastgrad.errors import FastgradIndexError, explain
+    got = repr(index).removesuffix(".0")
+    raise FastgradIndexError(explain(f"an index of 0 to {n - 1}", got, "index of take"))
+
+
+def apply_take(tuple operands):
+    """Record the choice of one of the operands after the first, a Value that says which."""
+    cdef Handle index = operands[0]
+    cdef Py_ssize_t position = take_position(node_at(index.id).data, len(operands) - 1)
+    return apply_custom(take_index, operands, numbers_of(operands[position + 1:position + 2])[0])
+
+
 cdef int operands_give(uint32_t index) except -1:
     """Give up a block of operands whose user was not made."""
     block_give(index)

@@ -15,7 +15,7 @@ from fastgrad._arena cimport (
 from fastgrad._engine cimport (
     apply_binary, apply_parameter, apply_slowly, apply_unary, composite, custom_operations,
     is_quiet, leaf_hidden, negated, operand_keep, operand_take, operands_block, operands_give,
-    power, result_of, somewhere_quiet,
+    power, result_of, somewhere_quiet, take_index, take_position,
 )
 from fastgrad._fused cimport affine_expand
 from fastgrad._graph cimport node_copy, node_label, node_operands
@@ -169,6 +169,10 @@ cdef int step_custom(Node *node) except -1:
     cdef uint32_t i
     cdef double partial = 0.0
     cdef list operands = []
+    if node.b == take_index:  # passes to the chosen operand only: 0 * inf must not reach the others
+        i = <uint32_t> take_position(node_at(block.ids[0]).data, n - 1) + 1
+        node_at(block.ids[i]).grad += node.grad
+        return 0
     operation = custom_operations[node.b]
     for i in range(n):
         operands.append(node_at(block.ids[i]).data)
