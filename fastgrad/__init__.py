@@ -13,6 +13,7 @@ __all__ = [
     "install_as_micrograd",
     "nn",
     "no_grad",
+    "optim",
     "take",
     "where",
 ]
@@ -27,7 +28,7 @@ _LAZY = {  # name: module that has it
     "where": "functional",
     "__version__": "_engine",
 }
-_SUBMODULES = ("engine", "functional", "nn")
+_SUBMODULES = ("engine", "functional", "nn", "optim")
 
 
 def __getattr__(name):

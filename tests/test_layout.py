@@ -21,11 +21,12 @@ ROWS = """
     errors ops
     _ops _region _pool _arena _fused _sweep
     _handle _check _record _engine _graph _value engine
-    _tape tape
+    _optim optim
+    _extract _tape tape
     _functional functional
     operations
     _nn nn
-    losses optim transforms gradcheck
+    losses transforms gradcheck
     alias
     models parallel viz
     replace_class runner bench demo cli __main__
