@@ -40,6 +40,7 @@ def micrograd():
     return Library("micrograd", engine.Value, pytest.importorskip("micrograd.nn").MLP)
 
 
+@pytest.mark.wide
 def test_first_loss_is_the_notebook_s(moons):
     loss, accuracy = total_loss(FASTGRAD, FASTGRAD.MLP(2, [16, 16, 1]), *moons)
     assert (loss.data, accuracy) == (STEP_0, 0.5)
@@ -57,6 +58,7 @@ def test_steps_are_micrograd_s(moons, micrograd):
         assert our_share == their_share
 
 
+@pytest.mark.wide
 def test_trains_compares_and_draws(tmp_path, capsys, micrograd):
     picture = tmp_path / "moons.png"
     assert cli.main([*QUICK, "--rounds", "1", "--output", str(picture)]) == 0
@@ -72,6 +74,7 @@ def test_trains_compares_and_draws(tmp_path, capsys, micrograd):
     assert (int.from_bytes(data[16:20]), int.from_bytes(data[20:24])) == (900, 750)
 
 
+@pytest.mark.wide
 def test_without_micrograd_nothing_is_compared(tmp_path, capsys):
     assert cli.main([*QUICK, "--no-micrograd", "--output", str(tmp_path / "moons.svg")]) == 0
     assert "comparison" not in (out := capsys.readouterr().out)
@@ -79,6 +82,7 @@ def test_without_micrograd_nothing_is_compared(tmp_path, capsys):
     assert "<svg" in (tmp_path / "moons.svg").read_text("utf-8")
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("blocked", ["micrograd.engine", "micrograd.nn"])
 def test_micrograd_not_installed_is_said(tmp_path, capsys, monkeypatch, blocked):
     monkeypatch.setitem(sys.modules, blocked, None)
@@ -102,6 +106,7 @@ def test_micrograd_from_a_checkout_is_named_by_its_place(monkeypatch, micrograd)
     assert demo._micrograd().name.startswith("micrograd from ")
 
 
+@pytest.mark.wide
 def test_no_factor_where_gradients_differ(moons, capsys, monkeypatch):
     class Wrong(FASTGRAD.MLP):
         def __call__(self, x):
