@@ -7,6 +7,7 @@ Cython alike, and so needs the repository; an installed sdist has none, and skip
 """
 
 import ast
+import keyword
 import re
 import sys
 from pathlib import Path
@@ -137,6 +138,57 @@ def test_native_core_knows_no_numpy():
     for path in NATIVE.glob("_*.p[yx][xd]"):
         names = {name.split(".")[0] for name in cython_imports(path.read_text("utf-8"))}
         assert not names & heavy, path
+
+
+STRING = r"""('{3}|"{3}).*?\1|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'"""
+SKIPPED = re.compile(rf"{STRING}|#[^\n]*", re.DOTALL)
+TOKEN = re.compile(r"\w+|\*\*|\S")
+
+
+def dropped_twice(text):
+    """Yield the lines of list comprehensions and starred displays, in Cython's syntax.
+
+    Where their list or tuple cannot grow, the C that Cython 3.3.1 makes of them drops the item
+    twice: a crash, not a MemoryError. Append in a loop instead.
+    """
+    text = SKIPPED.sub(lambda match: '""' + "\n" * match[0].count("\n"), text)
+    opened, before = [], "\n"  # opened: (bracket, whether it is a display, not a call or an index)
+    for match in TOKEN.finditer(text):
+        token = match[0]
+        if token in "([{":
+            named = before.isidentifier() and not keyword.iskeyword(before)
+            opened.append((token, not named and before not in (")", "]", "*")))  # *: `int *(*f)()`
+        elif token in ")]}":
+            opened.pop()
+        elif (
+            opened
+            and opened[-1][1]
+            and ((token == "for" and opened[-1][0] == "[") or (token == "*" and before in "([{,"))
+        ):
+            yield text.count("\n", 0, match.start()) + 1
+        before = token
+
+
+def test_native_code_makes_no_list_that_drops_its_items_twice():
+    for path in NATIVE.glob("_*.p[yx][xd]"):
+        assert list(dropped_twice(path.read_text("utf-8"))) == [], path
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["a = [x for x in y]", "f(1, [\nx\nfor x in y\n])", "a = (*w, b)", "return [a, *w]", "f({*a})"],
+)
+def test_dropped_twice_sees_what_is_forbidden(line):
+    allowed = """
+ctypedef int (*visit)(PyObject *, void *) noexcept
+PyObject *(*tp_alloc)(PyTypeObject *, Py_ssize_t) except? NULL
+f(*args, **{**a, "b": 1})  # [x for x in y]
+for i in [a, b]: x = {i for i in y} | {i: "[*a]" for i in y} | set(i for i in y) * [1][0] * a
+"""
+    found = allowed.count("\n") + 1
+    assert list(dropped_twice(allowed)) == []
+    (at,) = dropped_twice(allowed + line)
+    assert found <= at <= found + 2
 
 
 @pytest.mark.parametrize(

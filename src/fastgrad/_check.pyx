@@ -53,11 +53,15 @@ def arena_stats():
 
 cdef list live_blocks():
     cdef set vacant = set()
+    cdef list found = []
     cdef size_t index = arena.vacant_block
     while index:
         vacant.add(index)
         index = <size_t> arena.blocks[index]
-    return [i for i in range(1, arena.block_used) if i not in vacant]
+    for index in range(1, arena.block_used):
+        if index not in vacant:
+            found.append(index)
+    return found
 
 
 cdef list live_ids(uint32_t c):
@@ -65,7 +69,11 @@ cdef list live_ids(uint32_t c):
     cdef Chunk *chunk = &arena.chunks[c]
     cdef uint32_t top = chunk.fresh if chunk.kind == CHUNK_LEAVES else chunk_filled(c)
     cdef uint32_t slot
-    return [(c << CHUNK_SHIFT) + slot for slot in range(top) if arena.base[c][slot].count]
+    cdef list found = []
+    for slot in range(top):
+        if arena.base[c][slot].count:
+            found.append((c << CHUNK_SHIFT) + slot)
+    return found
 
 
 cdef list operands(node_id id, dict uses):
@@ -80,9 +88,9 @@ cdef list operands(node_id id, dict uses):
         if node.flags & EXPANDED:
             uses[arena.blocks[node.b].under] = uses.get(arena.blocks[node.b].under, 0) + 1
         return []
-    if node.op == OP_HIDDEN or node.op == OP_LEAF:
+    if node.op == OP_HIDDEN or node.op == OP_LEAF or not node.a:
         return []
-    return [i for i in (node.a, node.b) if i]
+    return [node.a, node.b] if node.b else [node.a]
 
 
 cdef tuple position(node_id id):
@@ -91,6 +99,24 @@ cdef tuple position(node_id id):
     if arena.chunks[c].kind == CHUNK_LEAVES:
         return (-1, 0)
     return (arena.chunks[c].born, id & CHUNK_MASK)
+
+
+cdef bint is_marked(uint32_t c) noexcept:
+    """Tell whether a sweep in flight says that it has marked something in a chunk."""
+    cdef uint32_t i
+    for i in range(<uint32_t> DEPTH_LIMIT):
+        if arena.marked[c * DEPTH_LIMIT + i]:
+            return True
+    return False
+
+
+cdef bint is_registered(node_id id) noexcept:
+    """Tell whether sweeps will run the backward function of a leaf."""
+    cdef uint32_t i
+    for i in range(arena.closures.n):
+        if arena.closures.ids[i] == id:
+            return True
+    return False
 
 
 cdef list check_chunks():
@@ -108,13 +134,14 @@ cdef list check_chunks():
             wrong.append(f"chunk {c}: its newer neighbour is {arena.chunks[c].newer}, expected {newer}")
         if newer and arena.chunks[c].born >= arena.chunks[newer].born:
             wrong.append(f"chunk {c} is born after chunk {newer}, which follows it")
-        if not arena.depth and any([arena.marked[c * DEPTH_LIMIT + i] for i in range(DEPTH_LIMIT)]):
+        if not arena.depth and is_marked(c):
             wrong.append(f"chunk {c} is still marked")
         newer, c = c, arena.chunks[c].older
     c, newer = arena.leaves, 0
     while c:
         if c in seen:
-            return [*wrong, "the list of leaf chunks is a circle"]
+            wrong.append("the list of leaf chunks is a circle")
+            return wrong
         seen[c] = CHUNK_LEAVES
         if arena.chunks[c].newer != newer:
             wrong.append(f"leaf chunk {c}: its neighbour is {arena.chunks[c].newer}, expected {newer}")
@@ -156,7 +183,7 @@ cdef list check_node(node_id id):
         wrong.append(f"node {id}: pinned without a handle")
     if node.flags & PINNED and node.count == 1 and not node.flags & DEFERRED:
         wrong.append(f"node {id}: pinned and unused, yet not deferred")
-    if leaf and node.flags & CLOSURE and id not in [arena.closures.ids[i] for i in range(arena.closures.n)]:
+    if leaf and node.flags & CLOSURE and not is_registered(id):
         wrong.append(f"leaf {id}: its backward function is not registered")
     return wrong
 
@@ -178,7 +205,9 @@ cdef list check_blocks(dict uses, dict counts):
             for i in range(block.size):
                 if node_at(block.ids[i]).op != OP_HIDDEN or node_at(block.ids[i]).b != i:
                     wrong.append(f"block {index}: hidden node {block.ids[i]} does not say so")
-    return wrong + [f"block {index} is used and not alive" for index in uses]
+    for index in uses:
+        wrong.append(f"block {index} is used and not alive")
+    return wrong
 
 
 def arena_check():
@@ -210,7 +239,8 @@ def arena_check():
     for id in ids:
         if node_at(id).count != counts.pop(id, 0):
             wrong.append(f"node {id}: count {node_at(id).count} is not the number of its users")
-    wrong += [f"node {id} is used and not alive" for id in counts]
+    for id in counts:
+        wrong.append(f"node {id} is used and not alive")
     if swept != arena.swept:
         wrong.append(f"{arena.swept} fused nodes are said to be swept, expected {swept}")
     if arena.deferred:
