@@ -25,7 +25,7 @@ cdef Py_ssize_t take_position(double index, Py_ssize_t n) except -1
 cdef node_id negated(node_id taken) except 0
 cdef object composite(object a, object b, bint division)
 cdef object power(object a, object b)
-cdef object apply_slowly(object a, object b, int op, const char *symbol)
+cdef object apply_slowly(object a, object b, int op)
 
 cdef object apply_unary(Handle a, int op)
 cdef object apply_parameter(Handle a, object parameter, int op)

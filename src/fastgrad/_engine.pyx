@@ -18,7 +18,7 @@ from fastgrad._handle cimport (
 )
 from fastgrad._ops cimport (
     OP_ADD, OP_CUSTOM, OP_DOMAIN, OP_MUL, OP_OK, OP_OVERFLOW, OP_POW, OP_POW_NUMBER,
-    OP_ZERO_DIVISION, op_error_text, op_forward, op_has_parameter, op_name, op_operands,
+    OP_ZERO_DIVISION, op_error_text, op_forward, op_has_parameter, op_name, op_operands, op_symbol,
 )
 from fastgrad._record cimport recorded_read, somewhere_recording
 
@@ -174,12 +174,12 @@ cdef object operand_refuse(object o, const char *symbol):
 
 # Operations ---------------------------------------------------------------------------------------
 
-cdef object apply_slowly(object a, object b, int op, const char *symbol):
+cdef object apply_slowly(object a, object b, int op):
     cdef node_id ia
     cdef node_id ib
     ia = operand_take(a)
     if not ia:
-        return operand_refuse(a, symbol)
+        return operand_refuse(a, op_symbol[op])
     try:
         ib = operand_take(b)
     except BaseException:
@@ -187,7 +187,7 @@ cdef object apply_slowly(object a, object b, int op, const char *symbol):
         raise
     if not ib:
         operand_give(ia)
-        return operand_refuse(b, symbol)
+        return operand_refuse(b, op_symbol[op])
     ia = push_taken(op, ia, ib)
     operand_keep(a)
     operand_keep(b)
@@ -196,11 +196,11 @@ cdef object apply_slowly(object a, object b, int op, const char *symbol):
 
 cdef object apply_binary(object a, object b, int op):
     """Apply an operation of two operands; NotImplemented becomes a TypeError as this is no operator."""
-    result = apply_slowly(a, b, op, op_name[op])
+    result = apply_slowly(a, b, op)
     if result is NotImplemented:
         wrong = a if not is_handle(a) else b
         raise TypeError(
-            f"unsupported operand for {op_name[op].decode()}: expected a Value or a number, "
+            f"unsupported operand for {op_symbol[op].decode()}: expected a Value or a number, "
             f"got {type(wrong).__name__}")
     return result
 
@@ -313,13 +313,11 @@ cdef object composite(object a, object b, bint division):
 
 
 cdef object power(object a, object b):
-    if not is_handle(a):  # number ** Value
-        return apply_slowly(a, b, OP_POW, b"**")
-    if is_handle(b):
-        return apply_slowly(a, b, OP_POW, b"**")
+    if not is_handle(a) or is_handle(b):
+        return apply_slowly(a, b, OP_POW)
     cdef double k = 0.0
     if number_read(b, &k) == NOT_A_NUMBER:
-        return operand_refuse(b, b"**")
+        return operand_refuse(b, op_symbol[<int> OP_POW])
     return apply_parameter(<Handle> a, b, OP_POW_NUMBER)
 
 

@@ -84,8 +84,8 @@ cdef inline object add(object a, object b):
     if is_simple(b, a, &k):  # a number on the left: micrograd's __radd__ is self + other
         return push_number(OP_ADD, b, k, node_at((<Handle> b).id).data + k, 0)
     if is_handle(a):
-        return apply_slowly(a, b, OP_ADD, b"+")
-    return apply_slowly(b, a, OP_ADD, b"+")
+        return apply_slowly(a, b, OP_ADD)
+    return apply_slowly(b, a, OP_ADD)
 
 
 cdef inline object mul(object a, object b):
@@ -97,8 +97,8 @@ cdef inline object mul(object a, object b):
     if is_simple(b, a, &k):
         return push_number(OP_MUL, b, k, node_at((<Handle> b).id).data * k, 0)
     if is_handle(a):
-        return apply_slowly(a, b, OP_MUL, b"*")
-    return apply_slowly(b, a, OP_MUL, b"*")
+        return apply_slowly(a, b, OP_MUL)
+    return apply_slowly(b, a, OP_MUL)
 
 
 cdef inline object sub(object a, object b):
