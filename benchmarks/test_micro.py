@@ -94,6 +94,14 @@ def test_call(benchmark, make, inputs):
     benchmark(model, list(map(Value, x)) if inputs == "values" else x)
 
 
+@pytest.mark.parametrize("method", ["parameters", "zero_grad"])
+def test_model(benchmark, method):
+    """What every training step does to a whole model, here of 8,385 parameters."""
+    model = MLP(64, [64, 64, 1])
+    assert len(model.parameters()) == 8_385
+    benchmark(getattr(model, method))
+
+
 def test_leaf(benchmark):
     """Leaves, made and dropped."""
 
