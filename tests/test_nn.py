@@ -10,7 +10,7 @@ import pickle
 import random
 
 import pytest
-from reference import agree, both, count, grads, picture
+from reference import agree, both, count, grads, nodes, picture
 
 from fastgrad import nn, no_grad
 from fastgrad.engine import Value, arena_stats
@@ -411,3 +411,43 @@ def test_copies_of_neurons(copied):
     m.nonlin = True
     assert m([1.0, 2.0])._op == "gelu"
     assert n.nonlin is False
+
+
+LOOKS = {
+    "new": lambda y: y,
+    "seen": lambda y: (y._prev, y)[1],
+    "swept": lambda y: (y.backward(), y)[1],
+    "swept, then seen": lambda y: (y.backward(), y._prev, y)[2],
+    "seen, then swept": lambda y: (y._prev, y.backward(), y)[2],
+    "swept twice": lambda y: (y.backward(), y.backward(), y)[2],
+    "used inside": lambda y: y * 2 + next(p for p in y._prev if p._op == "*") * 3,
+    "older than a use of its inside": lambda y: sum(y._prev, y * 2).tanh(),
+    "an inside alone": lambda y: next(p for p in y._prev if p._op == "*") * 3,
+}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS.keys())
+@pytest.mark.parametrize("inputs", [1, 2, 3])
+def test_deepcopies_of_graphs_have_the_same_inside(inputs, look):
+    """What is drawn of the copy, and each further backward(), is as with the original."""
+    x = Value(0.5)
+    layer = nn.Layer(inputs, 2, nonlin=False)
+    first, second = layer([x, -1.25, x * x][:inputs])
+    y = look(first) + second * first
+    z = copy.deepcopy(y)
+    for _ in range(3):
+        assert not nodes(y) & nodes(z)
+        assert (picture(z), count(z)) == (picture(y), count(y))
+        y.backward()
+        z.backward()
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS.keys())
+def test_a_copy_has_the_operands_of_its_original(look):
+    y = look(nn.Neuron(2, nonlin=False)([Value(0.5), -1.25]))
+    z = copy.copy(y)
+    assert (z._prev, z._op, z.data, z.grad) == (y._prev, y._op, y.data, y.grad)
+    w = z * 1
+    del y, z
+    w.backward()
+    assert all(v.grad for v in nodes(w))

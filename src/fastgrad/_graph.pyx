@@ -5,11 +5,12 @@ Layer: above _engine, _fused. Cimports them.
 
 from libc.stdint cimport uint32_t
 
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree
 from cpython.object cimport PyObject
 
 from fastgrad._arena cimport (
-    BLOCK, BOOL, Block, CHUNK_SHIFT, CLOSURE, EXPANDED, IdList, NUMBER, Node, arena, arena_push,
+    BLOCK, BOOL, Block, CHUNK_SHIFT, CLOSURE, EXPANDED, IdList, NUMBER, Node, SWEPT, arena, arena_push,
     arena_push_leaf, block_describe, block_disown, block_give, block_new, block_take, hidden_operand,
     ids_append,
 )
@@ -88,40 +89,70 @@ cdef object node_label(node_id id):
 
 # Copies -------------------------------------------------------------------------------------------
 
-cdef list reachable(node_id root):
-    """List a root and all it depends on, operands before their users."""
-    cdef Node *node
+cdef enum:
+    SIGNAL_INTERVAL = 65536  # nodes between looks at pending signals: some 30 ms of copying
+
+
+cdef list operands_below(node_id id):
+    """List the ids that a copy of a node needs first: a fused node that nobody has looked into has
+    no hidden ones, a parameter is an operand."""
+    cdef Node *node = node_at(id)
+    if node.op == OP_AFFINE and not node.flags & EXPANDED:
+        return block_list(arena.blocks[node.a]) + block_list(arena.blocks[node.b])
+    if node.flags & BLOCK or node.op == OP_AFFINE or node.op == OP_HIDDEN:
+        return node_operands(id)
+    if not node.a:
+        return []
+    return [node.a, node.b] if node.b else [node.a]
+
+
+cdef list reachable(node_id root, IdList *held):
+    """List a root and all it depends on, leaves first, then in the order of creation.
+
+    Hidden nodes, younger than the users of their fused node, come right before it. Each node is
+    counted once more and noted in `held`: a signal handler may run anything.
+    """
     cdef set seen = {root}
     cdef list stack = [root]
     cdef list found = []
-    cdef uint32_t block
+    cdef dict leaves = {}  # ids by chunk
+    cdef dict chunks = {}
+    cdef dict hidden = {}  # ids by fused node
+    cdef node_id place
+    cdef Node *node
     while stack:
         id = stack.pop()
-        found.append(id)
+        ids_append(held, <node_id> id)
         node = node_at(<node_id> id)
-        if node.flags & BLOCK:
-            operands = block_list(arena.blocks[node.a])
-        elif node.op == OP_AFFINE:
-            block = arena.blocks[node.b].under if node.flags & EXPANDED else node.b
-            operands = block_list(arena.blocks[node.a]) + block_list(arena.blocks[block])
-        elif node.op == OP_HIDDEN:
-            operands = node_operands(<node_id> id)
-        else:
-            operands = [node.a, node.b] if node.b else [node.a] if node.a else []
-        for operand in operands:
+        node.count += 1
+        if held.n % SIGNAL_INTERVAL == 0:
+            PyErr_CheckSignals()
+        place = id
+        if node.op == OP_HIDDEN:
+            place = arena.blocks[node.a].owner
+            hidden.setdefault(place, []).append(id)
+        (leaves if node.op == OP_LEAF else chunks).setdefault(place >> CHUNK_SHIFT, set()).add(place)
+        for operand in operands_below(<node_id> id):
             if operand not in seen:
                 seen.add(operand)
                 stack.append(operand)
-    found.sort(key=order_of)
+    for chunk in sorted(leaves) + sorted(chunks, key=born):
+        PyErr_CheckSignals()
+        for id in sorted(leaves[chunk] if chunk in leaves else chunks[chunk]):
+            found.extend(sorted(hidden.get(id, ()), key=position))
+            if id in seen:
+                found.append(id)
     return found
 
 
-def order_of(id):
-    """Sort ids by creation, leaves first."""
-    cdef node_id node = id
-    if node_at(node).op == OP_LEAF:
-        return -1, id
-    return arena.chunks[node >> CHUNK_SHIFT].born, id
+def born(chunk):
+    """Sort chunks of operations by creation."""
+    return arena.chunks[<uint32_t> chunk].born
+
+
+def position(hidden):
+    """Sort the hidden nodes of a fused node by what they depend on."""
+    return node_at(<node_id> hidden).b
 
 
 cdef uint32_t block_copy(uint32_t index, dict copies) except 0:
@@ -144,12 +175,16 @@ cdef uint32_t block_copy(uint32_t index, dict copies) except 0:
 
 
 cdef node_id copy_one(node_id id, dict copies) except 0:
-    """Append a copy of one node, owned by the caller, on the copies of its operands."""
+    """Append a copy of one node, owned by the caller, on the copies of its operands.
+
+    What somebody has looked into, a fused node and its hidden ones, becomes ordinary nodes.
+    """
     cdef Node *node = node_at(id)
     cdef node_id a = 0
     cdef node_id b = 0
     cdef node_id made = 0
-    cdef int op = shown_op(node) if node.op == OP_HIDDEN else node.op
+    cdef bint hidden = node.op == OP_HIDDEN or node.op == OP_AFFINE and node.flags & EXPANDED
+    cdef int op = shown_op(node) if hidden else node.op
     if op == OP_LEAF:
         made = arena_push_leaf(node.data)
     elif node.flags & BLOCK or op == OP_AFFINE:
@@ -157,8 +192,7 @@ cdef node_id copy_one(node_id id, dict copies) except 0:
         b = node.b
         try:
             if op == OP_AFFINE:
-                b = <node_id> block_copy(
-                    arena.blocks[node.b].under if node.flags & EXPANDED else node.b, copies)
+                b = <node_id> block_copy(node.b, copies)
             made = arena_push(op, a, b, node.data)
         except BaseException:
             block_give(a)
@@ -166,7 +200,7 @@ cdef node_id copy_one(node_id id, dict copies) except 0:
                 block_give(b)
             raise
     else:
-        operands = node_operands(id) if node.op == OP_HIDDEN else [node.a, node.b]
+        operands = node_operands(id) if hidden else [node.a, node.b]
         a, b = copies.get(operands[0], operands[0]), copies.get(operands[1], operands[1])
         made = arena_push(op, a, b, node.data)
         node_at(a).count += 1
@@ -177,6 +211,9 @@ cdef node_id copy_one(node_id id, dict copies) except 0:
     node_at(made).flags = node.flags & (BLOCK | NUMBER | BOOL)
     if node.op == OP_PYTHON:
         node_at(made).flags |= node.flags & 0xFF00
+    if op == OP_AFFINE and node.flags & SWEPT:  # so its hidden nodes, once made, have its adjoint
+        node_at(made).flags |= SWEPT
+        arena.swept += 1
     return made
 
 
@@ -212,20 +249,35 @@ cdef Handle instance_of(Handle original, node_id id):
     return made
 
 
+cdef void ids_drop(IdList *list) noexcept:
+    """Give up one use of each node of a list, and the list."""
+    while list.n:
+        list.n -= 1
+        if list.ids[list.n]:
+            node_drop(list.ids[list.n])
+    PyMem_RawFree(list.ids)
+
+
 cdef Handle node_copy(Handle handle, object memo):
     """Copy a node: with a memo its whole graph, without one it alone, on the same operands."""
     cdef Handle original
     cdef dict copies = {}
     cdef list handles = []
     cdef IdList made
+    cdef IdList held
     cdef node_id new
     if memo is None:
+        if node_at(handle.id).op == OP_AFFINE:
+            affine_expand(handle.id)  # the copy has the same operands, and they will be seen
         result = instance_of(handle, copy_one(handle.id, copies))
         attributes_copy(handle, result, None)
         return result
     made.ids, made.n, made.capacity = NULL, 0, 0
+    held.ids, held.n, held.capacity = NULL, 0, 0
     try:
-        for id in reachable(handle.id):
+        for id in reachable(handle.id, &held):
+            if made.n % SIGNAL_INTERVAL == 0:
+                PyErr_CheckSignals()
             o = handle_slot(<node_id> id)[0]
             original = <Handle> <object> o if o != NULL else None
             if original is not None and id_of(original) in memo:
@@ -242,11 +294,8 @@ cdef Handle node_copy(Handle handle, object memo):
             handles.append((original, result))
             memo[id_of(original)] = result
     finally:
-        while made.n:  # counted by their users now, or not wanted
-            made.n -= 1
-            if made.ids[made.n]:
-                node_drop(made.ids[made.n])
-        PyMem_RawFree(made.ids)
+        ids_drop(&made)  # counted by their users now, or not wanted
+        ids_drop(&held)
         handles_settle()
     for original, result in handles:
         attributes_copy(original, result, memo)
