@@ -8,11 +8,12 @@ import re
 
 import hypothesis
 import pytest
+from tally import TRIED
 
 import fastgrad
 from fastgrad import _check, engine
 
-pytest.register_assert_rewrite("reference")
+pytest.register_assert_rewrite("dags", "reference")
 
 # Such as release, debug, release-id8-chunk2: FASTGRAD_VARIANT as setup.py compiled it in.
 VARIANT = getattr(engine, "build_info", dict)().get("variant", "unknown")
@@ -46,6 +47,13 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("wide"):
                 item.add_marker(skip)
+
+
+def pytest_terminal_summary(terminalreporter):
+    if TRIED:
+        terminalreporter.section("cases tried")
+    for hazard, cases in TRIED.items():
+        terminalreporter.write_line(f"{cases:>13,}  {hazard}")
 
 
 @pytest.fixture
