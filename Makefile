@@ -137,6 +137,9 @@ wheel: $(VENV)/.extra-release  ## a wheel in dist/, checked: contents, symbols, 
 sdist-test: $(VENV)/.tools  ## the suite against an installed sdist, the source tree out of sight
 	$(PY) tools/check_sdist.py
 
+wheel-test: $(VENV)/.tools  ## a wheel from each CPython on this machine, and the suite against it, the source tree out of sight
+	$(PY) tools/check_pythons.py $(PYTHONS)
+
 ci:  ## everything a change must pass
 	@.ci/run
 

@@ -1,6 +1,6 @@
 """Compile src/fastgrad/_*.pyx into fastgrad._*; all else about the package is in pyproject.toml.
 
-FASTGRAD_BUILD         release (default), debug, coverage, sanitize, annotate
+FASTGRAD_BUILD         release (default), debug, coverage, sanitize, valgrind, annotate
 FASTGRAD_ID_BITS       width of a node id, 8, 16 or 32: a narrow one lets tests reach overflow
 FASTGRAD_CHUNK_SHIFT   2**n nodes in a chunk: a small n makes tests cross every boundary
 """
@@ -46,6 +46,7 @@ FLAGS = {  # mode: compiler, linker
     "annotate": ("-O0", ""),
     "debug": (f"-O0 {CHECKED}", ""),
     "coverage": ("-O0 -g --coverage -fprofile-update=atomic", "--coverage"),
+    "valgrind": (f"-O1 -DFASTGRAD_SANITIZE=1 {CHECKED}", ""),
     "sanitize": (f"-O1 -DFASTGRAD_SANITIZE=1 {CHECKED} {SANITIZERS}", SANITIZERS),
 }
 CFLAGS, LDFLAGS = f"{COMMON} {FLAGS[MODE][0]}".split(), FLAGS[MODE][1].split()

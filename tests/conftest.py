@@ -3,6 +3,7 @@
 Layer: tests.  May import: fastgrad, hypothesis, pytest.
 """
 
+import gc
 import os
 import re
 
@@ -23,6 +24,7 @@ ID_BITS = int((re.findall(r"-id(\d+)", VARIANT) or [32])[0])
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=2_000)
+hypothesis.settings.register_profile("few", deadline=None, max_examples=5)  # under valgrind
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
@@ -54,6 +56,14 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("cases tried")
     for hazard, cases in TRIED.items():
         terminalreporter.write_line(f"{cases:>13,}  {hazard}")
+
+
+@pytest.fixture
+def no_collector():
+    """Keep older garbage from going while a test counts nodes."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

@@ -9,11 +9,15 @@ from fastgrad import Value
 from fastgrad.engine import arena_stats
 
 
+def live():
+    return arena_stats()["live_nodes"]
+
+
 def settled():
     """Count the nodes alive once the collector finds nothing more."""
     while gc.collect():
         pass
-    return arena_stats()["live_nodes"]
+    return live()
 
 
 def everything(v):

@@ -22,6 +22,7 @@ def records():
     return bool((Value(1.0) * 2)._prev)
 
 
+@pytest.mark.usefixtures("no_collector")
 def test_no_grad_records_nothing():
     x = Value(3.0)
     before = arena_stats()["live_nodes"]
@@ -115,6 +116,7 @@ def test_no_grad_allows_backward_of_what_was_recorded():
     z._backward = lambda: None
 
 
+@pytest.mark.usefixtures("no_collector")
 def test_no_grad_keeps_failed_operations_clean():
     x = Value(3.0)
     before = arena_stats()["live_nodes"]

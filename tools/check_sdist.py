@@ -29,17 +29,22 @@ def check_complete(names):
         sys.exit(f"check_sdist: MANIFEST.in leaves out {missing}")
 
 
+def make_sdist(scratch):
+    """Make the sdist and unpack it; return archive and tree."""
+    command = [sys.executable, "setup.py", "-q", "sdist", "--dist-dir", scratch]
+    subprocess.run(command, cwd=ROOT, check=True)
+    (sdist,) = scratch.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        check_complete({name.partition("/")[2] for name in archive.getnames()})
+    shutil.unpack_archive(sdist, scratch)
+    return sdist, scratch / sdist.name.removesuffix(".tar.gz")
+
+
 def main(arguments):
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
-        sdist_command = [sys.executable, "setup.py", "-q", "sdist", "--dist-dir", scratch]
-        subprocess.run(sdist_command, cwd=ROOT, check=True)
-        (sdist,) = scratch.glob("*.tar.gz")
-        with tarfile.open(sdist) as archive:
-            check_complete({name.partition("/")[2] for name in archive.getnames()})
-        shutil.unpack_archive(sdist, scratch)
-
-        home, tree = scratch / "env", scratch / sdist.name.removesuffix(".tar.gz")
+        sdist, tree = make_sdist(scratch)
+        home = scratch / "env"
         venv.create(home, symlinks=True, with_pip=True)
         python = home / "bin" / "python"
         subprocess.run([python, "-m", "pip", "install", "-q", f"{sdist}[test]"], check=True)

@@ -52,14 +52,15 @@ def arena_stats():
 
 
 cdef list live_blocks():
-    cdef set vacant = set()
+    cdef bytearray is_vacant = bytearray(arena.block_used)
+    cdef char *vacant = is_vacant
     cdef list found = []
     cdef size_t index = arena.vacant_block
     while index:
-        vacant.add(index)
+        vacant[index] = True
         index = <size_t> arena.blocks[index]
     for index in range(1, arena.block_used):
-        if index not in vacant:
+        if not vacant[index]:
             found.append(index)
     return found
 
