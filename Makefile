@@ -86,6 +86,9 @@ sanitize: $(VENV)/.extra-test build/lib-sanitize/.built  ## the suite under Addr
 	$(call variant,sanitize) LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" PYTHONMALLOC=malloc \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 $(PYTEST) --capture=sys
 
+valgrind: $(VENV)/.extra-test build/lib-valgrind/.built  ## what uses memory in the trickiest ways, under memcheck
+	$(call variant,valgrind) $(PY) tools/memcheck.py build/memcheck
+
 cov: $(VENV)/.extra-test build/lib-coverage/.built  ## line coverage of Python (coverage) and native code (gcov)
 	find build/coverage -name '*.gcda' -delete; rm -f .coverage*
 	$(call variant,coverage) $(PY) -m coverage run -m pytest -q
