@@ -89,6 +89,9 @@ sanitize: $(VENV)/.extra-test build/lib-sanitize/.built  ## the suite under Addr
 valgrind: $(VENV)/.extra-test build/lib-valgrind/.built  ## what uses memory in the trickiest ways, under memcheck
 	$(call variant,valgrind) $(PY) tools/memcheck.py build/memcheck
 
+faults: $(VENV)/.extra-test build  ## plant each fault of tools/faults.toml in a copy: the suite must catch it
+	$(PY) tools/plant_faults.py
+
 cov: $(VENV)/.extra-test build/lib-coverage/.built  ## line coverage of Python (coverage) and native code (gcov)
 	find build/coverage -name '*.gcda' -delete; rm -f .coverage*
 	$(call variant,coverage) $(PY) -m coverage run -m pytest -q
@@ -149,10 +152,11 @@ ci:  ## everything a change must pass
 nightly: ci test-slow test-narrow sanitize  ## and everything that takes longer
 	HYPOTHESIS_PROFILE=nightly $(PYTEST)
 	$(PYTEST) -m nightly $(NONE_IS_FINE)
+	$(MAKE) faults
 
 clean:  ## remove what was built; `rm -r .venv` removes the environment
 	rm -rf build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f fastgrad/*.so $(VENV)/.built
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-.PHONY: help build debug annotate ops ops-check demo test test-slow test-small test-narrow sanitize cov bench bench-peers bench-compare bench-micro instructions instructions-update lint wheel sdist-test ci nightly clean
+.PHONY: help build debug annotate ops ops-check demo test test-slow test-small test-narrow sanitize faults cov bench bench-peers bench-compare bench-micro instructions instructions-update lint wheel sdist-test ci nightly clean

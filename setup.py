@@ -1,6 +1,6 @@
 """Compile src/fastgrad/_*.pyx into fastgrad._*; all else about the package is in pyproject.toml.
 
-FASTGRAD_BUILD         release (default), debug, coverage, sanitize, valgrind, annotate
+FASTGRAD_BUILD         release (default), quick, debug, coverage, sanitize, valgrind, annotate
 FASTGRAD_ID_BITS       width of a node id, 8, 16 or 32: a narrow one lets tests reach overflow
 FASTGRAD_CHUNK_SHIFT   2**n nodes in a chunk: a small n makes tests cross every boundary
 """
@@ -43,6 +43,7 @@ CHECKED = "-g3 -UNDEBUG -DFASTGRAD_DEBUG=1"  # Python's own flags hold -DNDEBUG:
 SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 FLAGS = {  # mode: compiler, linker
     "release": ("-O3 -g0 -D_FORTIFY_SOURCE=3 -fstack-protector-strong", "-s -Wl,-z,relro,-z,now"),
+    "quick": ("-O1 -g0", ""),  # for tools/plant_faults.py, which compiles again and again
     "annotate": ("-O0", ""),
     "debug": (f"-O0 {CHECKED}", ""),
     "coverage": ("-O0 -g --coverage -fprofile-update=atomic", "--coverage"),
@@ -71,7 +72,8 @@ modules = cythonize(  # _tape.pyx and its hand-written companions _tape_*.c make
     force=any(c.stat().st_mtime < EDITED for c in CYTHON_DIR.rglob("*.c")),  # changed directives
 )
 for module in modules:  # only now, since cythonize copies `depends` into its build directory
-    module.depends += ["setup.py", "pyproject.toml", *map(str, SRC.rglob("*.[hp]*"))]
+    # Headers only: cythonize sees what .pyx, .pxd and .pxi change, and writes those .c files anew.
+    module.depends += ["setup.py", "pyproject.toml", *map(str, SRC.rglob("*.h"))]
     module.include_dirs, module.libraries = [str(SRC)], ["m"] if os.name == "posix" else []
     module.define_macros, module.extra_compile_args = MACROS, CFLAGS
     module.extra_link_args = LDFLAGS

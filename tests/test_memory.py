@@ -16,7 +16,8 @@ INFO = build_info()
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm"),
     pytest.mark.skipif(
-        not INFO["variant"].startswith(("release", "debug")), reason="instruments take memory too"
+        not INFO["variant"].startswith(("release", "quick", "debug")),
+        reason="instruments take memory too",
     ),
     pytest.mark.wide,
 ]
