@@ -211,6 +211,28 @@ def test_chunks_are_recycled_although_graphs_share_them(baseline):
     assert most <= in_use + 2 * size // INFO["chunk_nodes"] + 4, "two graphs' worth, never all"
 
 
+@pytest.mark.parametrize("make", [lambda a: a + a, lambda a: a.detach()], ids=["sums", "leaves"])
+def test_chunks_die_in_any_order(baseline, make):
+    """Kill whole chunks, then make as many again in their places: every list stays in order."""
+    n = INFO["chunk_nodes"]
+    a = Value(1.0)
+    parts = [[make(a) for _ in range(n)] for _ in range(7)]
+    order = random.Random(3)
+    for _ in range(3):
+        places = list(range(len(parts)))
+        order.shuffle(places)
+        for place in places[:5]:
+            parts[place] = None
+            assert arena_check() == []
+        for place in places[:5]:
+            parts[place] = [make(a) for _ in range(n)]
+        assert arena_check() == []
+        (sum(parts[0][:3]) + a).backward()
+    del parts, a
+    assert live() == baseline
+    assert arena_check() == []
+
+
 def test_every_chunk_boundary_is_crossed_in_every_phase(baseline):
     """Free up to each offset in a chunk, also exactly at its end, where the open chunk closes."""
     n = INFO["chunk_nodes"]

@@ -13,7 +13,7 @@ import pytest
 from reference import agree, both, count, grads, nodes, picture
 
 from fastgrad import nn, no_grad
-from fastgrad.engine import Value, arena_stats
+from fastgrad.engine import Value, arena_stats, build_info
 from fastgrad.errors import FastgradError
 
 np = pytest.importorskip("numpy")
@@ -331,6 +331,26 @@ def test_no_grad():
     assert [v._prev for v in (one, *outs)] == [set()] * 4
     out.backward()
     assert set(grads(model.parameters())) == {0.0}
+
+
+@pytest.mark.wide
+def test_weights_across_the_end_of_a_chunk():
+    """Neighbours by their number are none in memory where a chunk ends."""
+    size = 7
+    count = 3 * build_info()["chunk_nodes"] // size
+    leaves = [Value(i * 0.001) for i in range(count * size)]
+    x = [Value(float(i)) for i in range(size - 1)]
+    layer = nn.Layer(size - 1, count, nonlin=False)
+    for i, neuron in enumerate(layer.neurons):
+        *neuron.w, neuron.b = leaves[i * size : (i + 1) * size]
+    out = layer(x)
+    for i, y in enumerate(out):
+        *w, expected = (leaf.data for leaf in leaves[i * size : (i + 1) * size])
+        for wi, xi in zip(w, x, strict=True):
+            expected += wi * xi.data
+        assert y.data == expected
+    sum(out).backward()
+    assert grads(leaves) == [*range(size - 1), 1.0] * count
 
 
 def test_nothing_is_left_behind():

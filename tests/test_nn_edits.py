@@ -5,6 +5,8 @@ Oracle: PyPI's micrograd 0.1.0.
 """
 
 import gc
+import random
+import weakref
 
 import pytest
 from reference import agree, both, count, grads, picture
@@ -27,6 +29,10 @@ def edit_bias(model, library, V):
 
 def edit_data(model, library, V):
     model.layers[0].neurons[0].w[1].data = 0.75
+
+
+def edit_last_weight(model, library, V):
+    model.layers[0].neurons[0].w[-1] = V(5.0)
 
 
 def append_weight(model, library, V):
@@ -153,11 +159,11 @@ def own_layer(model, library, V):
 EDITS = {
     edit.__name__.replace("_", " "): edit
     for edit in (
-        edit_weight, edit_bias, edit_data, append_weight, drop_weight, replace_weights,
-        weights_in_a_tuple, swap_weights, share_weights, weight_twice, bias_as_weight,
-        computed_weight, computed_bias, plain_number_as_weight, subclassed_weight, pop_neuron,
-        append_neuron, neurons_in_a_tuple, same_neuron_twice, linear_neuron, truthy_flag,
-        insert_layer, function_as_layer, own_neuron, own_neuron_without_call, own_parameters,
+        edit_weight, edit_last_weight, edit_bias, edit_data, append_weight, drop_weight,
+        replace_weights, weights_in_a_tuple, swap_weights, share_weights, weight_twice,
+        bias_as_weight, computed_weight, computed_bias, plain_number_as_weight,
+        subclassed_weight, pop_neuron, append_neuron, neurons_in_a_tuple, same_neuron_twice,
+        linear_neuron, truthy_flag, insert_layer, function_as_layer, own_neuron, own_neuron_without_call, own_parameters,
         own_layer,
     )
 }  # fmt: skip
@@ -205,6 +211,32 @@ def test_edits_between_forward_and_backward_are_read():
         return y.data, grads([*x, *neuron.w, neuron.b])
 
     agree(program)
+
+
+def test_replaced_weights_are_let_go_of():
+    neuron = Neuron(2)
+    neuron([1.0, 2.0])
+    before = arena_stats()
+    gone = []
+    for i in range(20):
+        gone.append(weakref.ref(neuron.w[i % 2]))
+        neuron.w[i % 2] = Value(float(i))
+        neuron([1.0, 2.0])
+        assert [ref() for ref in gone] == [None] * len(gone)
+    after = arena_stats()
+    assert after["live_nodes"] == before["live_nodes"]
+    assert after["blocks"] == before["blocks"]
+
+
+def test_a_weight_that_a_neuron_has_used_is_not_made_anew():
+    a, w = Value(1.0), Value.__new__(Value)
+    neuron = Neuron(1, nonlin=False)
+    neuron.w[0] = w
+    assert neuron([3.0]).data == 0.0
+    with pytest.raises(TypeError, match="initialised already"):
+        w.__init__(2.0, (a,))
+    w.__init__(2.0)
+    assert neuron([3.0]).data == 6.0
 
 
 def test_own_modules():
@@ -310,7 +342,8 @@ def neuron_of(library, V, weights, bias=0.25, nonlin=False):
 def test_second_backward(look, roots):
     def program(library, V):
         model = library.MLP(2, [3, 2, 1])
-        x = [V(0.5) * 2, 0.75]
+        leaf = V(0.5)
+        x = [leaf * 2, 0.75]
         a = model(x)
         b = a * a + x[0]
         c = model.layers[0](x)[0] + a
@@ -318,9 +351,96 @@ def test_second_backward(look, roots):
             count(b)
         for root in roots:
             {"a": a, "b": b, "c": c}[root].backward()
-        return (a.data, b.data), grads([*model.parameters(), x[0], a, b, c])
+        return (a.data, b.data), grads([*model.parameters(), leaf, x[0], a, b, c])
 
     agree(program)
+
+
+def test_a_new_neuron_beside_one_that_was_swept():
+    """The sweep first visits what it will meet a second time; that counts for nothing."""
+
+    def program(library, V):
+        leaf = V(0.5)
+        h = leaf * 3
+        first = neuron_of(library, V, [2.0])([h])
+        first.backward()
+        second = neuron_of(library, V, [4.0])([h])
+        second.backward()
+        return picture(second), grads([leaf, h, first])
+
+    ours, theirs = both(program)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("grad", [0, 0.0, 0.5, 2])
+@pytest.mark.parametrize("before", [False, True], ids=["fresh", "swept"])
+@pytest.mark.parametrize("after", [False, True], ids=["shown", "swept again"])
+def test_a_grad_that_is_set_concerns_its_node_alone(grad, before, after):
+    def program(library, V):
+        x = [V(1.0), V(0.5) * 2, 0.25]
+        y = neuron_of(library, V, [2.0, 3.0, -1.0])(x)
+        z = y * 3
+        if before:
+            z.backward()
+        y.grad = grad
+        if after:
+            z.backward()
+        return picture(z)
+
+    ours, theirs = both(program)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("look", [False, True])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_bias_may_be_computed(look, n):
+    def program(library, V):
+        leaf = V(0.5)
+        neuron = neuron_of(library, V, [2.0, 3.0, -1.0][:n])
+        neuron.b = leaf * 3
+        y = neuron([V(1.0), V(-2.0), V(4.0)][:n])
+        if look:
+            count(y)
+        (y * 2).backward()
+        return picture(y), grads([leaf])
+
+    ours, theirs = both(program)
+    assert ours == theirs
+
+
+def test_an_input_used_twice_gets_its_terms_in_the_order_of_micrograd_s_nodes():
+    """The same bits, whether a neuron is looked into or not."""
+
+    def gradient(look):
+        random.seed(5)
+        found = []
+        for _ in range(200):
+            x, y = (Value(random.uniform(-1, 1)) for _ in range(2))
+            neuron = Neuron(4, nonlin=False)
+            out = neuron([x, y, x, x])
+            if look:
+                count(out)
+            (out * x).backward()
+            found += grads([x, y, *neuron.w])
+        return found
+
+    assert gradient(look=False) == gradient(look=True)
+
+
+@pytest.mark.parametrize("look", [False, True])
+def test_zero_grad_of_a_graph_reaches_a_neuron_s_parameters(look):
+    neuron = Neuron(2)
+    x = Value(1.0)
+    y = neuron([x, 2.0])
+    if look:
+        count(y)
+    root = y + neuron.w[0] * 0
+    root.backward()
+    assert neuron.b.grad or not y.data
+    neuron.w[1].grad = neuron.b.grad = 7.0
+    y.zero_grad(graph=True)
+    assert set(grads([*neuron.parameters(), x, y])) == {0.0}
+    assert {v.grad for v in y._prev} == {0.0}
 
 
 def test_accumulated_gradients_of_hidden_nodes_show():

@@ -6,6 +6,7 @@ Oracles: mpmath in 60 digits on the textbook's formula and its derivative; Pytho
 `math` for special values and for what raises. A rule that is off by 0.05 % must fail.
 """
 
+import builtins
 import itertools
 import math
 import operator
@@ -293,6 +294,20 @@ def test_partials_are_continuous_at_infinity():
 )
 def test_gradients_at_kinks(name, operands, expected):
     assert by_fastgrad(ops.TABLE[name], operands)[1] == expected
+
+
+@pytest.mark.parametrize("name", ["min", "max"])
+def test_the_smaller_and_the_larger_are_the_first_of_equals(name):
+    choose = getattr(builtins, name)  # Python's takes the first of equals too
+    for a, b in itertools.product([0.0, -0.0, 1.0, -1.0, math.inf], repeat=2):
+        assert repr(getattr(functional, name)(a, b)) == repr(choose(a, b))
+        assert repr(getattr(functional, name)(Value(a), Value(b)).data) == repr(choose(a, b))
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "softplus"])
+def test_tails_end_in_denormal_numbers(name):
+    row = ops.TABLE[name]
+    check(row, [[x] for x in (-699.9, -700.0, -700.1, -708.5, -710.0, -730.0, -744.0, -800.0)])
 
 
 def test_signs_of_zero_and_nan_as_micrograd_has_them():

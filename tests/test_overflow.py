@@ -6,6 +6,7 @@ Oracles: `arena_check`; data and gradients of what was alive before the ids ran 
 with narrow ids get there: `make test-narrow`, `make test-release-id16`.
 """
 
+import contextlib
 import copy
 import gc
 
@@ -121,6 +122,31 @@ def test_composites_leave_nothing_half_made(operation):
     assert usable()
 
 
+def test_composites_fail_at_any_slot_of_the_last_chunk():
+    """Leaves fit here and there; of operations, fewer fit than some composites push."""
+    operations = [
+        lambda x: x - x, lambda x: x - 1, lambda x: 1 - x, lambda x: x / x, lambda x: -x,
+        lambda x: x + 1, lambda x: x**2, lambda x: 2**x, lambda x: x.leaky_relu(),
+    ]  # fmt: skip
+    few = min(INFO["chunk_nodes"], 8)
+    x = Value(2.0)
+    for operation in operations:
+        for taken in range(few):
+            held = [x + x for _ in range(taken)]
+            leaves = until_overflow(lambda: Value(1.0))
+            for i in range(4):  # one in a chunk, so that none dies
+                del leaves[i * 2 * INFO["chunk_nodes"]]
+            with contextlib.suppress(OverflowError):
+                while len(held) < IDS:
+                    nodes = arena_stats()["live_nodes"]
+                    held.append(operation(x))
+            assert arena_stats()["live_nodes"] == nodes, "what failed holds nothing"
+            if CHECKED:
+                assert _check.arena_check() == []
+            del held, leaves
+    assert usable()
+
+
 def test_neurons_run_out():
     neuron, layer = Neuron(3), Layer(2, 2)
     x = Value(1.0)
@@ -180,6 +206,25 @@ def test_blocks_run_out():
         made[-1]._backward = lambda: None
         made[-1].backward()
         made.clear()
+    assert usable()
+
+
+def test_kept_blocks_run_out():
+    """Neurons that share their parameters take a block each and no node."""
+    w, b, x = Value(2.0), Value(0.5), Value(3.0)
+
+    def make():
+        neuron = Neuron(1)
+        neuron.w, neuron.b = [w], b
+        assert neuron([x]).data == 6.5
+        return neuron
+
+    neurons = until_overflow(make)
+    assert FEW // 2 < len(neurons) < IDS
+    assert _check.arena_check() == [] or not CHECKED
+    neurons[0]([x]).backward()
+    assert (w.grad, b.grad, x.grad) == (3.0, 1.0, 2.0)
+    neurons.clear()
     assert usable()
 
 

@@ -5,6 +5,7 @@ Layer: tests.  May import: fastgrad, pytest, the standard library.
 Oracles: a gradient known in closed form, computed again after each interruption; `arena_check`.
 """
 
+import functools
 import gc
 import signal
 import time
@@ -69,6 +70,32 @@ def test_backward_stops_half_way(interrupt):
         assert x.grad == n + 1.0, "no mark is left, nothing is lost"
     assert any(0 < grad < n for grad in stopped), "at least one came in the middle of a sweep"
     del root
+    assert _check.arena_check() == []
+
+
+def test_zero_grad_stops_half_way(interrupt):
+    n = 1_500_000
+    x = Value(1.0)
+    oldest = x + x
+    root = oldest
+    for _ in range(n):
+        root = root + x
+    zero = functools.partial(root.zero_grad, graph=True)
+    started = time.perf_counter()
+    zero()
+    whole = time.perf_counter() - started
+    stopped = []
+    for i in range(OFFSETS):
+        oldest.grad = 5.0
+        interrupt(whole * (i + 0.5) / OFFSETS + 1e-4)
+        if repeat(zero) == 0:
+            stopped.append(oldest.grad)
+        zero()
+        assert oldest.grad == 0.0, "no mark is left, nothing is lost"
+    assert 5.0 in stopped, "at least one came before the oldest node's turn"
+    root.backward()
+    assert x.grad == n + 2.0
+    del root, oldest, zero
     assert _check.arena_check() == []
 
 

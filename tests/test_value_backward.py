@@ -13,7 +13,7 @@ import pytest
 from graphs import settled, square
 
 from fastgrad import Value
-from fastgrad.engine import arena_stats
+from fastgrad.engine import arena_stats, build_info
 
 pytestmark = pytest.mark.usefixtures("sound_arena")
 
@@ -90,6 +90,28 @@ def test_functions_read_their_own_data(name):
     z.data = -1.0
     z.backward()
     assert next(iter(z._prev)).grad == 0.0
+
+
+@pytest.mark.wide
+def test_a_sweep_of_scattered_operands_adds_all_terms():
+    """Squares and doublings of the node right before, operands chunks away in between.
+
+    A sweep of such chunks has a loop of its own. All partials along the way multiply to 1.
+    """
+    n = min(3 * build_info()["chunk_nodes"], 20_000)
+    half = Value(0.5)
+    far = [half * 1.0 for _ in range(n)]
+    x = Value(1.0)
+    y = x * 1.0
+    for v in far:
+        y = y * y  # partial 2
+        y = y * half  # makes up for it
+        y = y + v
+        y = y + y
+        y = y * half
+    y.backward()
+    assert (y.data, x.grad) == (1.0, 1.0)
+    assert {v.grad for v in far} == {1.0}
 
 
 def test_zero_grad():
@@ -426,6 +448,35 @@ def test_closures_are_collected_once_unreachable_and_not_before():
     assert ref() is None
     del x
     assert arena_stats()["live_nodes"] == before
+
+
+def test_a_function_that_somebody_holds_stays_with_its_node():
+    x = Value(3.0)
+    out = square(x)
+    step = out._backward
+    y = out + 1
+    del out, y
+    (out,) = [c.cell_contents for c in step.__closure__ if c.cell_contents is not x]
+    (out * 2).backward()
+    assert x.grad == 12.0
+
+
+def test_a_node_that_another_function_can_reach_keeps_its_own():
+    x = Value(3.0)
+
+    def functions():
+        out = Value(9.0, (x,), "square")
+
+        def step():
+            x.grad += 6.0 * out.grad
+
+        out._backward = step
+        return out + 1, lambda: out
+
+    y, reach = functions()
+    del y
+    (reach() * 2).backward()
+    assert x.grad == 12.0
 
 
 def test_chains_of_closures_are_collected():

@@ -13,6 +13,7 @@ import pytest
 from graphs import chain, everything, settled
 
 from fastgrad import Value
+from fastgrad.engine import build_info
 from fastgrad.nn import Neuron
 
 pytestmark = pytest.mark.usefixtures("sound_arena")
@@ -67,6 +68,43 @@ def test_deepcopy_of_a_graph_is_independent():
     assert nodes["b"].grad != 0.0
     y.backward()
     assert (a.data, a.grad != grads[0], b.grad != grads[1]) == (2.0, True, True)
+
+
+@pytest.mark.parametrize("look", [False, True])
+def test_deepcopy_of_a_neuron_s_sum_has_its_gradients(look):
+    neuron = Neuron(3, nonlin=False)
+    x = [Value(2.0), Value(-1.0) * 1.0, Value(0.5)]
+    y = neuron(x)
+    if look:
+        assert len(everything(y)) == 15
+    twin = copy.deepcopy(y)
+    twin.backward()
+    assert {v.grad for v in everything(y)} == {0.0}
+    y.backward()
+    show = sorted((v._op, v.data, v.grad) for v in everything(y))
+    assert sorted((v._op, v.data, v.grad) for v in everything(twin)) == show
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("k", [2, 2.0, True, False, -1, 0.5])
+def test_copies_keep_the_kind_of_an_exponent(copied, k):
+    y = Value(3.0) ** k
+    assert copied(y)._op == y._op == f"**{k}"
+
+
+@pytest.mark.wide
+def test_deepcopy_of_a_graph_whose_chunks_were_used_before():
+    """Its younger nodes have lower ids than its older ones."""
+    n = build_info()["chunk_nodes"]
+    x = Value(1.0)
+    before = [x * x for _ in range(4 * n)]
+    del before[: 3 * n]
+    y = x
+    for _ in range(2 * n):
+        y = y + x
+    twin = copy.deepcopy(y)
+    twin.backward()
+    assert (x.grad, y.grad, twin.data) == (0.0, 0.0, y.data)
 
 
 def test_deepcopy_keeps_what_is_shared():

@@ -289,10 +289,18 @@ def test_subclasses():
     assert repr(p) == "Value(data=3.0, grad=3.0)"
 
 
-def test_a_subclass_survives_in_its_graph():
-    y = Parameter(3.0, name="w") * 2
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda p: p * 2, lambda p: 2 * p, lambda p: Value(2.0) * p, lambda p: Value(2.0) + p,
+        lambda p: Value(2.0) - p, lambda p: p - 2, lambda p: p / 2, lambda p: Value(2.0) ** p,
+        lambda p: -p, lambda p: p.relu(), lambda p: p.leaky_relu(), lambda p: p**2,
+    ],
+)  # fmt: skip
+def test_a_subclass_survives_in_its_graph(use):
+    y = use(Parameter(3.0, name="w"))
     gc.collect()
-    (p,) = [v for v in y._prev if type(v) is Parameter]
+    (p,) = [v for v in everything(y) if type(v) is Parameter]
     assert (p.name, p.data) == ("w", 3.0)
     ref = weakref.ref(p)
     del p
@@ -300,6 +308,20 @@ def test_a_subclass_survives_in_its_graph():
     del y
     gc.collect()
     assert ref() is None
+
+
+def test_a_subclass_goes_when_its_last_instance_has_gone():
+    class Local(Value):
+        pass
+
+    gone = weakref.ref(Local)
+    for _ in range(5):
+        p = Local(1.0)
+        (p * 2).backward()
+        p.note = p
+    del Local, p
+    gc.collect()
+    assert gone() is None
 
 
 def test_subclasses_override():
@@ -471,6 +493,17 @@ def test_finalizer_can_be_added(patched):
     assert dead == [3.0]
     (Value(1.0) + 0.5).backward()
     assert 1.5 in dead
+
+
+def test_a_finalizer_is_called_for_every_value_in_the_same_memory(patched):
+    dead = []
+    patched(__del__=lambda self: dead.append(self.data))
+    for i in range(20):
+        v = Value(float(i))
+        if i % 2:
+            v.note = "tracked by the collector, and finalized"
+        del v
+    assert dead == [float(i) for i in range(20)]
 
 
 def test_data_can_be_watched(patched):

@@ -17,6 +17,7 @@ from fastgrad._ops cimport (
     OP_AFFINE, OP_COUNT, OP_HIDDEN, OP_LEAF,
 )
 from fastgrad._pool cimport pool_bytes
+from fastgrad._region cimport Region, region_bytes
 
 
 def sizes():
@@ -147,14 +148,12 @@ cdef list check_chunks():
         if arena.chunks[c].newer != newer:
             wrong.append(f"leaf chunk {c}: its neighbour is {arena.chunks[c].newer}, expected {newer}")
         newer, c = c, arena.chunks[c].older
-    c = arena.free
-    while c:
-        seen[c] = CHUNK_FREE
-        c = arena.chunks[c].newer
-    c = arena.vacant
-    while c:
-        seen[c] = CHUNK_VACANT
-        c = arena.chunks[c].newer
+    for c, kind in ((arena.free, CHUNK_FREE), (arena.vacant, CHUNK_VACANT)):
+        while c:
+            if c in seen:
+                return [*wrong, f"chunk {c} is in two lists, or twice in one"]
+            seen[c] = kind
+            c = arena.chunks[c].newer
     for c in range(1, arena.used):
         kind = arena.chunks[c].kind
         full = kind == CHUNK_LEAVES and arena.chunks[c].live == CHUNK_NODES
@@ -165,6 +164,35 @@ cdef list check_chunks():
             if arena.chunks[c].live != len(live_ids(c)) + unfilled:
                 wrong.append(
                     f"chunk {c}: live is {arena.chunks[c].live}, expected {len(live_ids(c))} + {unfilled}")
+    return wrong
+
+
+cdef list check_totals():
+    """Check what is counted as it comes and goes: chunks, and the bytes that statistics report."""
+    cdef list wrong = []
+    cdef uint32_t c
+    cdef size_t n_free = 0
+    cdef size_t n_chunks = 0
+    cdef size_t bytes = 0
+    cdef set regions = set()
+    cdef Region *region = arena.memory.roomy
+    while region != NULL:
+        regions.add(<size_t> region)
+        region = region.older
+    for c in range(1, arena.used):
+        if arena.chunks[c].kind != CHUNK_VACANT:
+            n_chunks += 1
+            n_free += arena.chunks[c].kind == CHUNK_FREE
+            regions.add(<size_t> arena.chunks[c].region)
+    if n_chunks != arena.n_chunks or n_free != arena.n_free:
+        wrong.append(
+            f"{arena.n_chunks} chunks, {arena.n_free} of them warm, expected {n_chunks}, {n_free}")
+    if arena.memory.bytes != len(regions) * region_bytes(&arena.memory):
+        wrong.append(f"{arena.memory.bytes} bytes of regions are counted, {len(regions)} are there")
+    for index in live_blocks():
+        bytes += sizeof(Block) + arena.blocks[<uint32_t> index].size * sizeof(node_id)
+    if arena.block_bytes != bytes:
+        wrong.append(f"{arena.block_bytes} bytes of blocks are counted, expected {bytes}")
     return wrong
 
 
@@ -217,7 +245,7 @@ def arena_check():
     Every count is recomputed from handles, operands and blocks. Cost: Python objects for each live
     node, so this is for tests.
     """
-    cdef list wrong = check_chunks()
+    cdef list wrong = check_chunks() + check_totals()
     cdef dict uses = {}
     cdef dict counts = {}
     cdef uint32_t c

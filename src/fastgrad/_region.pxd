@@ -24,3 +24,4 @@ ctypedef struct Regions:
 
 cdef void *region_take(Regions *regions, Region **owner) except NULL
 cdef void region_give(Regions *regions, Region *region, void *piece) noexcept
+cdef size_t region_bytes(Regions *regions) noexcept
