@@ -1,17 +1,19 @@
 """Tapes: record a function of Values once, replay it natively, one sample or many.
 
-Layer: above engine.  May import: _tape, errors; the standard library.
+Layer: above engine.  May import: _record, _tape, errors; the standard library.
 """
 
 from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
+from fastgrad._record import leaf_mark_input, record_enter, record_exit
 from fastgrad._tape import SIMD, Shape, TapeCore
 from fastgrad.engine import Value
-from fastgrad.errors import FastgradTypeError, TapeError, explain
+from fastgrad.errors import FastgradTypeError, FastgradWarning, TapeError, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,7 +168,13 @@ def record(function: Callable[..., Any], *example: Any, strict: bool = False) ->
     inputs: list[Value] = []
     names = _argument_names(function, len(example))
     pairs = [_argument(x, name, inputs) for x, name in zip(example, names, strict=True)]
-    result = function(*(argument for _, argument in pairs))
+    for leaf in inputs:
+        leaf_mark_input(leaf)
+    record_enter(_freezing(strict))
+    try:
+        result = function(*(argument for _, argument in pairs))
+    finally:
+        record_exit()
     outputs: list[Value] = []
     returned = _result(result, "result", outputs)
     data = [output.data for output in outputs]
@@ -176,6 +184,25 @@ def record(function: Callable[..., Any], *example: Any, strict: bool = False) ->
     del pairs, inputs
     _compare(tape, example, data)
     return tape
+
+
+def _freezing(strict: bool) -> Callable[[str], None]:
+    """Return what is called where a recorded Value becomes a plain number or a decision."""
+    warned = False
+
+    def frozen(what: str) -> None:
+        nonlocal warned
+        text = (
+            f"a recorded Value is used in {what}: the tape keeps what came out for the example; "
+            "decide with fastgrad.where, max, min, abs or relu instead"
+        )
+        if strict:
+            raise TapeError(text)
+        if not warned:
+            warned = True
+            warnings.warn(text, FastgradWarning, stacklevel=2)
+
+    return frozen
 
 
 def _compare(tape: Tape, example: tuple[Any, ...], expected: list[float]) -> None:

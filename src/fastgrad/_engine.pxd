@@ -9,7 +9,6 @@ from fastgrad._arena cimport node_id
 from fastgrad._handle cimport Handle
 
 cdef unsigned somewhere_quiet  # threads in no_grad(); if any, ask is_quiet()
-cdef Py_ssize_t take_index  # of fastgrad.take among them, -1 until it is used
 cdef list custom_operations  # what OP_CUSTOM nodes index; operations are defined once and stay
 cdef Py_ssize_t take_index  # the one among them that is `take`; -1 until somebody has used it
 
