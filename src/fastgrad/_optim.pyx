@@ -253,15 +253,22 @@ cdef class Updater:
         return self.t, arrays
 
     def write_state(self, int64_t t, list arrays not None):
-        """Set what `read_state` returns; each list has a number for each parameter."""
+        """Set what `read_state` returns: a number for each parameter in a list, or None."""
         cdef int i
         cdef Py_ssize_t j
-        for i in range(ARRAYS):
-            if arrays[i] is not None:
-                self.array_make(i)
-                for j in range(self.n):
-                    self.arrays[i][j] = number_expect(arrays[i][j], "state")
-                self.live |= 1 << i
+        cdef tuple given = tuple(arrays)  # reading a number may run anything
+        cdef tuple array
+        for i in range(min(ARRAYS, <int> len(given))):
+            if given[i] is None:
+                continue
+            array = tuple(given[i])
+            if len(array) != self.n:
+                raise FastgradValueError(explain(
+                    f"{self.n} numbers, one for each parameter", f"{len(array)}", "state"))
+            self.array_make(i)
+            for j in range(self.n):
+                self.arrays[i][j] = number_expect(array[j], "state")
+            self.live |= 1 << i
         self.t = t
 
 
