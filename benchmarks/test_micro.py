@@ -8,7 +8,7 @@ import random
 import pytest
 
 from benchmarks.workloads import Case, Library, eager_case, gpt
-from fastgrad import Value, functional, ops
+from fastgrad import Value, functional, ops, optim
 from fastgrad.nn import MLP, Layer, Neuron
 
 SHAPES = ("chain-1e4", "dag-1e4", "dense-1e4")
@@ -140,6 +140,22 @@ def test_update(benchmark):
             p.grad = 0.0
 
     benchmark(run)
+
+
+class Foreign:
+    def __init__(self, data):
+        self.data, self.grad = data, 1.0
+
+
+@pytest.mark.parametrize("make", [Value, Foreign], ids=["native", "generic"])
+@pytest.mark.parametrize("rule", [optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop])
+def test_optimizer_step(benchmark, rule, make):
+    """A step over the parameters of MLP(64, [64, 64, 1])."""
+    parameters = [make(0.001 * i) for i in range(8_385)]
+    for p in parameters:
+        p.grad = 1.0
+    benchmark.extra_info["parameters"] = len(parameters)
+    benchmark(rule(parameters, lr=1e-6).step)
 
 
 def test_gpt_name(benchmark):

@@ -307,6 +307,62 @@ s.label = "s"
 __import__("__main__").Special = Special
 each_failure(lambda: None, lambda _: pickle.loads(pickle.dumps([s, a, neuron])))
 """,
+    "steps of optimisers": """
+from fastgrad import optim
+from fastgrad._optim import Updater, step, zero_grad
+def prepare():
+    values, special = [Value(1.0), Value(2.0)], [Special(3.0)]
+    for p in (*values, *special):
+        p.grad = 1.0
+    groups = []
+    for rule in ("SGD", "Adam", "RMSprop"):
+        hyper = {"lr": 1.0, **({"momentum": 0.5} if rule != "Adam" else {"amsgrad": True})}
+        for params in (values, special):
+            optimizer = getattr(optim, rule)(params, **hyper)
+            groups.append((rule, optimizer.param_groups[0]))
+    return values, special, groups, []
+def act(s):
+    for i in range(0, 6, 2):
+        pair = [Updater(*s[2][i]), Updater(*s[2][i + 1])]
+        groups = [s[2][i][1], s[2][i + 1][1]]
+        s[3].append((pair, groups))
+        step(pair, groups)
+        for updater, other in zip(pair, groups):
+            t, arrays = updater.read_state()
+            Updater(s[2][i][0], other).write_state(t, arrays)
+        step(pair, groups)
+        zero_grad(pair)
+        s[0][0].grad = s[0][1].grad = s[1][0].grad = 1.0
+def after_failure(s):
+    s[0][0].grad = s[0][1].grad = s[1][0].grad = 1.0
+    for pair, groups in s[3]:
+        assert pair[0].read_state()[0] == pair[1].read_state()[0], "a step was done by half"
+        assert [abs(s[0][0].data - s[1][0].data + 2.0) < 1e-9] == [True], "or on half the Values"
+        step(pair, groups)
+each_failure(prepare, act)
+""",
+    "states of optimisers": """
+from fastgrad import optim
+live = int  # CPython 3.11 leaks a list where list() of it fails: nothing to count here
+def prepare():
+    optimizer = optim.Adam([{"params": [Value(1.0)]}, {"params": [Special(3.0)]}], lr=1.0)
+    optimizer.step()
+    saved = optimizer.state_dict()
+    optimizer.step()
+    return optimizer, saved, optimizer.state_dict()
+def act(s):
+    s[0].state_dict()
+    repr(s[0])
+    copy.deepcopy(s[0]).step()
+    s[0].load_state_dict(s[1])
+    s[0].add_param_group({"params": [Value(5.0)]})
+def after_failure(s):
+    found = s[0].state_dict()
+    found["param_groups"] = found["param_groups"][:2]
+    assert found in (s[1], s[2]), "loaded by half"
+    s[0].step()
+each_failure(prepare, act)
+""",
     "no_grad": """
 def act(s):
     with no_grad():

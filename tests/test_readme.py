@@ -42,7 +42,7 @@ def test_every_program_runs(blocks, tmp_path):
         assert (process.returncode, process.stderr) == (0, ""), program
 
 
-@pytest.mark.parametrize("name", ["engine", "nn", "operations", "errors", "functional"])
+@pytest.mark.parametrize("name", ["engine", "nn", "operations", "errors", "functional", "optim"])
 def test_examples_in_docstrings(name):
     module = import_module(f"fastgrad.{name}")
     failed, _ = doctest.testmod(module)
