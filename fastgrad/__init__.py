@@ -22,6 +22,7 @@ _LAZY = {  # name: module that has it
     "MLP": "nn",
     "Tape": "tape",
     "custom": "operations",
+    "fit": "training",
     "record": "tape",
     "install_as_micrograd": "alias",
     "take": "operations",

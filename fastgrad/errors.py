@@ -16,6 +16,7 @@ __all__ = [
     "FastgradWarning",
     "FileFormatError",
     "MissingExtraError",
+    "NonFiniteError",
     "ProgramError",
     "ShapeError",
     "TapeError",
@@ -53,6 +54,14 @@ class TapeError(FastgradRuntimeError):
 
 class FileFormatError(FastgradValueError):
     """A file is not what its loader expects: damaged, truncated, or of another format."""
+
+
+class NonFiniteError(FastgradValueError, ArithmeticError):
+    """A loss became nan or inf; `history` has the losses before it."""
+
+    def __init__(self, message: str, history: object = ()) -> None:
+        super().__init__(message)
+        self.history = history
 
 
 class ProgramError(FastgradValueError):

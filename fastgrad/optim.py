@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fastgrad._optim import STATE, Updater, step, zero_grad
+from fastgrad._optim import STATE, Updater, adopt, step, zero_grad
 from fastgrad.errors import FastgradTypeError, FastgradValueError, explain
 
 if TYPE_CHECKING:
@@ -97,6 +97,11 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Set the grad of every parameter to 0."""
         zero_grad(self._updaters)
+
+    def updaters(self) -> list[Updater]:
+        """Return the native rules, one for each group, as they stand now; `fastgrad.fit` runs them."""
+        adopt(self._updaters, self.param_groups)
+        return self._updaters
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters to optimise, with hyper-parameters of their own.

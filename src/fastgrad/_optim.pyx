@@ -306,7 +306,7 @@ cdef int step_attributes(list updaters) except -1:
     return 0
 
 
-cdef int groups_adopt(list updaters, list groups) except -1:
+def adopt(list updaters not None, list groups not None):
     """Take over dicts that were put in place of a group's."""
     cdef Py_ssize_t i
     cdef tuple now = tuple(groups)  # letting go of a dict may run anything
@@ -316,14 +316,13 @@ cdef int groups_adopt(list updaters, list groups) except -1:
             "use add_param_group() to add one"))
     for i in range(len(now)):
         (<Updater> updaters[i]).group = now[i]
-    return 0
 
 
 def step(list updaters not None, list groups not None):
     """Make a step: all parameters of all groups, or none if it fails."""
     cdef Updater updater
     cdef list others = []
-    groups_adopt(updaters, groups)
+    adopt(updaters, groups)
     for updater in updaters:
         updater.refresh()
     for updater in updaters:

@@ -462,53 +462,65 @@ cdef class TapeCore:
                         f"expected an index of 0 to {op.b - 1}, got {index:g} (index of take{where})")
         return 0
 
-    cdef int run_single(self, Frame frame, bint reverse) except -1:
+    cdef int perform_single(self, Frame frame, bint reverse) noexcept nogil:
         """Run all operations on one sample, and back from the first output."""
         cdef Steps steps
         cdef int result
-        cdef size_t slots = program_slots(&self.program)
         steps.program, steps.which, steps.n = &self.program, NULL, self.program.n_ops
-        if steps.n <= SMALL:
-            result = steps_forward(&steps, frame.values, NULL)
-            if reverse and result == TAPE_OK:
-                memset(frame.adjoints, 0, slots * sizeof(double))
-                frame.adjoints[self.program.outputs[0]] = 1.0
-                steps_reverse(&steps, frame.values, frame.adjoints, NULL)
+        result = steps_forward(&steps, frame.values, poll_signals)
+        if reverse and result == TAPE_OK:
+            memset(frame.adjoints, 0, program_slots(&self.program) * sizeof(double))
+            frame.adjoints[self.program.outputs[0]] = 1.0
+            result = steps_reverse(&steps, frame.values, frame.adjoints, poll_signals)
+        return result
+
+    cdef int run_single(self, Frame frame, bint reverse) except -1:
+        cdef int result
+        if self.program.n_ops <= SMALL:
+            result = self.perform_single(frame, reverse)
         else:
             with nogil:
-                result = steps_forward(&steps, frame.values, poll_signals)
-                if reverse and result == TAPE_OK:
-                    memset(frame.adjoints, 0, slots * sizeof(double))
-                    frame.adjoints[self.program.outputs[0]] = 1.0
-                    result = steps_reverse(&steps, frame.values, frame.adjoints, poll_signals)
+                result = self.perform_single(frame, reverse)
         if result == TAPE_BAD_INDEX:
             self.bad_index(frame)
         if result != TAPE_OK:
             fail(result)
         return 0
 
-    cdef double run_batch(self, Frame frame, double seed, bint reverse, int threads) except? -1.0:
-        """Run a batch, and give the sum of the first output; frame.pointers say where others go."""
+    cdef int prepare(self, Frame frame, BatchRun *run, Steps *uniform, bint reverse, int threads) except -1:
+        """Describe a run over a bound frame; frame.pointers say where its results or gradients go."""
         cdef Plans plans = self.plan_for(frame)
-        cdef BatchRun run
-        cdef Steps steps
-        cdef int result
-        memset(&run, 0, sizeof(run))
+        memset(run, 0, sizeof(run[0]))
         run.plan, run.kernels, run.workspace = &plans.plan, self.kernels, &frame.workspace
         run.inputs, run.n, run.slots = frame.columns, frame.n, frame.values
-        run.seed, run.threads, run.poll = seed, threads, poll_signals
+        run.seed, run.threads, run.poll = 1.0, threads, poll_signals
         if reverse:
             run.slot_adjoints, run.input_grads, run.grad_strides = frame.adjoints, frame.pointers, frame.strides
-            memset(frame.adjoints, 0, program_slots(&self.program) * sizeof(double))
         else:
             run.outputs, run.output_strides = frame.pointers, frame.strides
-        steps.program, steps.which, steps.n = &self.program, plans.plan.uniform, plans.plan.n_uniform
+        uniform.program, uniform.which, uniform.n = &self.program, plans.plan.uniform, plans.plan.n_uniform
+        return 0
+
+    cdef int perform(self, Frame frame, BatchRun *run, const Steps *uniform) noexcept nogil:
+        """Run a batch: what all samples share, the samples, and back."""
+        cdef int result = steps_forward(uniform, frame.values, poll_signals)
+        if run.slot_adjoints != NULL:
+            memset(frame.adjoints, 0, program_slots(&self.program) * sizeof(double))
+        if result == TAPE_OK:
+            result = batch_run(run)
+        if result == TAPE_OK and run.slot_adjoints != NULL:
+            result = steps_reverse(uniform, frame.values, frame.adjoints, poll_signals)
+        return result
+
+    cdef double run_batch(self, Frame frame, double seed, bint reverse, int threads) except? -1.0:
+        """Run a batch, and give the sum of its first output."""
+        cdef BatchRun run
+        cdef Steps uniform
+        cdef int result
+        self.prepare(frame, &run, &uniform, reverse, threads)
+        run.seed = seed
         with nogil:
-            result = steps_forward(&steps, frame.values, poll_signals)
-            if result == TAPE_OK:
-                result = batch_run(&run)
-            if result == TAPE_OK and reverse:
-                result = steps_reverse(&steps, frame.values, frame.adjoints, poll_signals)
+            result = self.perform(frame, &run, &uniform)
         if result == TAPE_BAD_INDEX:
             self.bad_index(frame)
         if result != TAPE_OK:

@@ -1,0 +1,168 @@
+"""Training as one call: the loop of `tape.backward` and `optimizer.step`, run natively.
+
+Layer: above tape, optim.  May import: _fit, errors; the standard library.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastgrad._fit import Loop
+from fastgrad.errors import FastgradTypeError, FastgradValueError, NonFiniteError, explain
+from fastgrad.optim import Optimizer
+from fastgrad.tape import Tape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["fit"]
+
+_UPDATES = 100  # of the progress bar
+
+
+def fit(
+    tape: Tape,
+    *args: Any,
+    optimizer: Optimizer,
+    steps: int = 1000,
+    batch_size: int | None = None,
+    schedule: float | Sequence[float] | Callable[[int], float] | None = None,
+    reduce: str = "mean",
+    seed: int = 0,
+    progress: bool = False,
+    threads: int = 1,
+) -> list[float]:
+    """Minimise a recorded loss, and return its history.
+
+    Parameters
+    ----------
+    tape : Tape
+        Of a function that returns one loss.
+    *args
+        The data, as for a call of the tape. An argument without a batch axis is shared.
+    optimizer : Optimizer
+        Of `fastgrad.optim`; its state goes on from where it is. Parameters that the tape does not
+        have get a gradient of 0.
+    steps : int
+        Number of updates.
+    batch_size : int, optional
+        Samples in a mini-batch, drawn without replacement in a new order each epoch; the last of an
+        epoch may be smaller. All samples at once unless given.
+    schedule : float, sequence of float, or callable, optional
+        Learning rate: a constant, one for each step, or a function of the step's number (which
+        costs a call from native code each step). The optimizer's own unless given.
+    reduce : {"mean", "sum"}
+        What is minimised of a batch's losses.
+    seed : int
+        Of the order of the samples: the same seed, the same run, on every machine.
+    progress : bool
+        Show a bar (with tqdm, if it is installed, else a line now and then).
+    threads : int
+        Threads that share a batch. The result has the same bits for any number.
+
+    Returns
+    -------
+    list of float, length steps
+        The loss of each step, before its update.
+
+    Raises
+    ------
+    NonFiniteError
+        If a loss is nan or inf. The parameters are as they were before that step, and the error's
+        ``history`` has the losses before it.
+
+    Notes
+    -----
+    The loop holds the GIL only between its pauses, some 10 ms apart. Ctrl-C ends it between two
+    steps, with parameters and optimizer in step with each other. ``grad`` of the parameters is left
+    alone. Same results as the loop written out, to rounding.
+
+    Examples
+    --------
+    >>> import fastgrad as fg
+    >>> w = fg.Value(0.0)
+    >>> tape = fg.record(lambda x, y: (w * x - y) ** 2, 1.0, 1.0)
+    >>> losses = fg.fit(tape, [1.0, 2.0], [3.0, 6.0], optimizer=fg.optim.SGD([w], lr=0.1), steps=50)
+    >>> round(w.data, 6), losses[0], losses[-1] < 1e-9
+    (3.0, 22.5, True)
+    """
+    _expect(tape, optimizer, steps, batch_size, reduce)
+    updaters = optimizer.updaters()
+    loop = Loop(tape, args, updaters, steps, batch_size, seed, reduce == "mean", threads)
+    try:
+        _run(loop, optimizer, steps, schedule, _bar(steps) if progress else None)
+        return loop.history()
+    finally:
+        loop.close()
+
+
+def _expect(tape: Tape, optimizer: Optimizer, steps: int, batch_size: int | None, reduce: str) -> None:
+    if not isinstance(tape, Tape):
+        got = f"{type(tape).__name__} {tape!r:.80}"
+        raise FastgradTypeError(explain("a tape", got, "fit", "make one with fastgrad.record"))
+    if not isinstance(optimizer, Optimizer):
+        got = f"{type(optimizer).__name__} {optimizer!r:.80}"
+        raise FastgradTypeError(explain("an optimizer of fastgrad.optim", got, "optimizer of fit"))
+    if reduce not in ("mean", "sum"):
+        raise FastgradValueError(explain('"mean" or "sum"', repr(reduce), "reduce of fit"))
+    for name, number, least in (("steps", steps, 0), ("batch_size", batch_size, 1)):
+        if number is not None and (not hasattr(type(number), "__index__") or number < least):
+            expected = f"an integer of at least {least}"
+            raise FastgradValueError(explain(expected, repr(number), f"{name} of fit"))
+
+
+def _run(loop: Loop, optimizer: Optimizer, steps: int, schedule: Any, bar: Any) -> None:
+    """Advance step by step where a schedule says so, else in strides as long as the bar allows."""
+    if schedule is not None and not callable(schedule) and not hasattr(schedule, "__len__"):
+        optimizer.lr = schedule
+        schedule = None
+    if schedule is not None and not callable(schedule) and len(schedule) < steps:
+        got = f"{len(schedule)}"
+        raise FastgradValueError(explain(f"{steps} learning rates", got, "schedule of fit"))
+    stride = max(1, steps // _UPDATES) if bar is not None else steps
+    if schedule is not None:
+        stride = 1
+    while loop.done < steps:
+        if schedule is not None:
+            optimizer.lr = schedule(loop.done) if callable(schedule) else schedule[loop.done]
+        if not loop.advance(stride):
+            raise NonFiniteError(
+                explain("a finite loss", repr(loop.stopped_at), f"step {loop.done} of fit",
+                        "lower the learning rate, or ask tape.check where it came from"),
+                loop.history(),
+            )  # fmt: skip
+        if bar is not None:
+            bar(loop.done, loop.last())
+    if bar is not None:
+        bar(loop.done, loop.last(), True)
+
+
+def _bar(steps: int) -> Callable[..., None]:
+    """Return a function of (steps done, loss, whether that was all) that shows progress."""
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return _lines(steps)
+    shown = tqdm(total=steps)
+
+    def update(done: int, loss: float | None, last: bool = False) -> None:
+        shown.set_postfix(loss=loss, refresh=False)
+        shown.update(done - shown.n)
+        if last:
+            shown.close()
+
+    return update
+
+
+def _lines(steps: int) -> Callable[..., None]:
+    import sys
+
+    printed = -1
+
+    def update(done: int, loss: float | None, last: bool = False) -> None:
+        nonlocal printed
+        if (tenth := 10 * done // max(steps, 1)) > printed or last:
+            printed = tenth
+            print(f"step {done} of {steps}, loss {loss}", file=sys.stderr)
+
+    return update
