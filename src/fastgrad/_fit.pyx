@@ -117,15 +117,12 @@ cdef class Loop:
                  uint64_t seed, bint mean, int threads):
         cdef Updater updater
         cdef size_t i
-        cdef uint32_t e
         if self.tape is not None:
             raise TypeError("expected a new loop, got one that is set up already")
         tape.expect_scalar()
         self.frame = tape.frame_take()
         self.tape, self.steps, self.mean, self.random = tape, steps, mean, seed
         tape.frame_bind(self.frame, args)
-        for e in range(tape.program.n_inputs):
-            self.frame.pointers[e] = NULL
         self.n = <size_t> self.frame.n if self.frame.n > 0 else 0
         self.batch = min(self.n, <size_t> batch_size) if batch_size is not None else self.n
         self.losses = <double *> room(steps, sizeof(double))
@@ -136,7 +133,7 @@ cdef class Loop:
             self.groups = group_new(updater, places, self.groups)
         if not self.n:
             return
-        tape.prepare(self.frame, &self.run, &self.uniform, True, threads)
+        tape.prepare(self.frame, &self.run, &self.uniform, True, False, threads)
         if self.batch < self.n:
             self.columns = <InputColumn *> room(tape.program.n_inputs, sizeof(InputColumn))
             self.gathered = <double *> room(tape.program.n_inputs * self.batch, sizeof(double))

@@ -134,12 +134,13 @@ cdef class TapeCore:
     cdef int expect_scalar(self) except -1
     cdef Plans plan_for(self, Frame frame)
     cdef int bad_index(self, Frame frame) except -1
-    cdef double run_gradient(self, Frame frame, bint mean, int threads) except? -1.0
+    cdef double run_gradient(self, Frame frame, bint mean, bint inputs, int threads) except? -1.0
     cdef list input_outs(self, Frame frame)
     cdef object input_grads(self, Frame frame, list outs)
     cdef object each_sample(self, Frame frame, bint inputs)
-    cdef int prepare(self, Frame frame, BatchRun *run, Steps *uniform, bint reverse, int threads) except -1
+    cdef int prepare(
+        self, Frame frame, BatchRun *run, Steps *uniform, bint reverse, bint inputs, int threads) except -1
     cdef int perform(self, Frame frame, BatchRun *run, const Steps *uniform) noexcept nogil
     cdef int perform_single(self, Frame frame, bint reverse) noexcept nogil
     cdef int run_single(self, Frame frame, bint reverse) except -1
-    cdef double run_batch(self, Frame frame, double seed, bint reverse, int threads) except? -1.0
+    cdef double run_batch(self, Frame frame, double seed, bint reverse, bint inputs, int threads) except? -1.0

@@ -487,7 +487,8 @@ cdef class TapeCore:
             fail(result)
         return 0
 
-    cdef int prepare(self, Frame frame, BatchRun *run, Steps *uniform, bint reverse, int threads) except -1:
+    cdef int prepare(
+            self, Frame frame, BatchRun *run, Steps *uniform, bint reverse, bint inputs, int threads) except -1:
         """Describe a run over a bound frame; frame.pointers say where its results or gradients go."""
         cdef Plans plans = self.plan_for(frame)
         memset(run, 0, sizeof(run[0]))
@@ -495,7 +496,9 @@ cdef class TapeCore:
         run.inputs, run.n, run.slots = frame.columns, frame.n, frame.values
         run.seed, run.threads, run.poll = 1.0, threads, poll_signals
         if reverse:
-            run.slot_adjoints, run.input_grads, run.grad_strides = frame.adjoints, frame.pointers, frame.strides
+            run.slot_adjoints = frame.adjoints
+            if inputs:
+                run.input_grads, run.grad_strides = frame.pointers, frame.strides
         else:
             run.outputs, run.output_strides = frame.pointers, frame.strides
         uniform.program, uniform.which, uniform.n = &self.program, plans.plan.uniform, plans.plan.n_uniform
@@ -512,12 +515,13 @@ cdef class TapeCore:
             result = steps_reverse(uniform, frame.values, frame.adjoints, poll_signals)
         return result
 
-    cdef double run_batch(self, Frame frame, double seed, bint reverse, int threads) except? -1.0:
+    cdef double run_batch(
+            self, Frame frame, double seed, bint reverse, bint inputs, int threads) except? -1.0:
         """Run a batch, and give the sum of its first output."""
         cdef BatchRun run
         cdef Steps uniform
         cdef int result
-        self.prepare(frame, &run, &uniform, reverse, threads)
+        self.prepare(frame, &run, &uniform, reverse, inputs, threads)
         run.seed = seed
         with nogil:
             result = self.perform(frame, &run, &uniform)
@@ -549,7 +553,7 @@ cdef class TapeCore:
                     frame.pointers[o], frame.strides[o] = out.data + e, shape.size
                 outs.append(out)
             if frame.n >= 0:
-                self.run_batch(frame, 0.0, False, threads)
+                self.run_batch(frame, 0.0, False, False, threads)
             return rebuild(self.result, gives(outs))
         finally:
             self.frame_give(frame)
@@ -577,7 +581,7 @@ cdef class TapeCore:
         try:
             self.expect_scalar()
             self.frame_bind(frame, args)
-            value = self.run_gradient(frame, expect_reduce(reduce, False), threads)
+            value = self.run_gradient(frame, expect_reduce(reduce, False), False, threads)
             adjoints = frame.adjoints + self.program.n_inputs
             for i in range(self.program.n_parameters):
                 self.nodes[i].grad += adjoints[i]
@@ -585,13 +589,13 @@ cdef class TapeCore:
         finally:
             self.frame_give(frame)
 
-    cdef double run_gradient(self, Frame frame, bint mean, int threads) except? -1.0:
+    cdef double run_gradient(self, Frame frame, bint mean, bint inputs, int threads) except? -1.0:
         """Give the value of one sample, or the mean or sum of a batch; adjoints are in the frame."""
         if frame.n < 0:
             self.run_single(frame, True)
             return frame.values[self.program.outputs[0]]
         cdef double scale = 1.0 / <double> frame.n if mean else 1.0
-        return self.run_batch(frame, scale, True, threads) * scale
+        return self.run_batch(frame, scale, True, inputs, threads) * scale
 
     def value_and_grad(self, *args, reduce="mean", str wrt="parameters", int threads=1):
         """Return the value and its gradient in the parameters or in the inputs; touches no grad."""
@@ -609,7 +613,7 @@ cdef class TapeCore:
             if reduce is None and frame.n >= 0:
                 return self.each_sample(frame, inputs)
             outs = self.input_outs(frame) if inputs else None
-            value = self.run_gradient(frame, expect_reduce(reduce, True), threads)
+            value = self.run_gradient(frame, expect_reduce(reduce, True), inputs, threads)
             if inputs:
                 return value, self.input_grads(frame, outs)
             out = out_new((self.program.n_parameters,), frame.arrays)

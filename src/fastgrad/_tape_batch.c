@@ -191,6 +191,7 @@ static void reverse(const Worker *w, double *acc, size_t count, size_t wide) {
     const Plan *plan = w->job->run->plan;
     const Kernels *kernels = w->job->run->kernels;
     const size_t stride = w->job->stride;
+    const int run_wants_inputs = w->job->run->input_grads != NULL;
     for (uint32_t i = plan->n_steps; i-- > 0;) {
         const BatchStep *step = &plan->steps[i];
         const size_t weights = (size_t)step->m * step->k;
@@ -201,7 +202,7 @@ static void reverse(const Worker *w, double *acc, size_t count, size_t wide) {
         case BATCH_LAYER:
             kernels->layer_weights(acc + step->port, acc + step->port + weights, w->values, x, step->m, step->k,
                                    stride, count, g);
-            kernels->layer_inputs(w->job->port_values + step->port, w->adjoints, x, step->m, step->k, stride,
+            if (step->b || run_wants_inputs) kernels->layer_inputs(w->job->port_values + step->port, w->adjoints, x, step->m, step->k, stride,
                                   wide, g);
             break;
         case BATCH_DOT: dot_reverse(w, step, acc, count, wide); break;

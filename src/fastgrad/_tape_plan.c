@@ -146,8 +146,11 @@ static int emit_layer(Planner *p, uint32_t first) {
     BatchStep step = {.kind = BATCH_LAYER, .op = OP_AFFINE, .y = plan->n_rows, .k = head->b,
                       .list = plan->n_lists, .port = plan->n_ports, .op_index = first};
     uint32_t port, i;
-    for (uint32_t t = 0; t < head->b; t++)
-        TRY(list_add(plan, plan->row_of[other_of(plan, terms + head->a + 1 + 2 * t)]));
+    for (uint32_t t = 0; t < head->b; t++) {
+        const uint32_t x = other_of(plan, terms + head->a + 1 + 2 * t);
+        step.b |= x >= p->program->n_inputs;
+        TRY(list_add(plan, plan->row_of[x]));
+    }
     for (i = first;; i = p->next[i]) {
         const uint32_t *t = terms + p->program->ops[i].a + 1;
         for (uint32_t j = 0; j < head->b; j++, t += 2)

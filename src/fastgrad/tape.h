@@ -113,7 +113,8 @@ enum batch_kind { BATCH_MAP, BATCH_LAYER, BATCH_DOT, BATCH_TAKE };
 
 typedef struct {
     uint8_t kind, op;
-    uint32_t y, a, b;  /* lanes; a, b of a map may be ports, those of y, y+1, ... follow */
+    uint32_t y, a, b;  /* rows; a, b of a map may be ports, those of y, y+1, ... follow. Layer: b is
+                          1 if an input of it is no input of the program, so that it has adjoints */
     uint32_t m;        /* results in a row */
     uint32_t k;        /* layer: inputs; dot: pairs, after its initial value a; take: entries */
     uint32_t list;     /* layer: x; dot: w0, x0, ...; take: entries, its index is a */
@@ -165,7 +166,7 @@ typedef struct {
     double seed;               /* adjoint of each sample's first output */
     double **outputs;          /* per output of the program: n numbers, or NULL */
     ptrdiff_t *output_strides;
-    double **input_grads;      /* NULL, or per input: where its n adjoints go, or NULL */
+    double **input_grads;      /* NULL: none; or per input: where its n adjoints go, or NULL */
     ptrdiff_t *grad_strides;
     double total;              /* sum of the first output over the samples, in a fixed order */
     int threads;
