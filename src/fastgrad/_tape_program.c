@@ -268,7 +268,8 @@ static void place_all(const Build *b, Program *out) {
 
 static int build_all(Build *b, Program *out) {
     Recording *in = b->in;
-    size_t leaves = (size_t)in->n_leaves + in->n_ops; /* folding makes at most one constant each */
+    /* Each constant gets a second leaf, its only one from then on; an operation folded, one. */
+    size_t leaves = 2 * (size_t)in->n_leaves + in->n_ops;
     size_t table = 16, terms = 0;
     while (table < 2 * (leaves + in->n_ops)) table *= 2;
     if (leaves >= RECORD_LEAF || table > RECORD_LEAF) return TAPE_TOO_LARGE;
