@@ -407,6 +407,7 @@ cdef class TapeCore:
     cdef Frame frame_take(self):
         cdef Frame frame = self.frames.pop() if self.frames else frame_new(&self.program)
         frame.n, frame.arrays = -1, False
+        memset(frame.pointers, 0, max(self.program.n_inputs, self.program.n_outputs) * sizeof(double *))
         return frame
 
     cdef int frame_bind(self, Frame frame, tuple args) except -1:
@@ -609,7 +610,6 @@ cdef class TapeCore:
                 raise FastgradValueError(explain('"parameters" or "inputs"', repr(wrt), "wrt"))
             self.expect_scalar()
             self.frame_bind(frame, args)
-            memset(frame.pointers, 0, self.program.n_inputs * sizeof(double *))
             if reduce is None and frame.n >= 0:
                 return self.each_sample(frame, inputs)
             outs = self.input_outs(frame) if inputs else None
