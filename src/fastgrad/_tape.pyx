@@ -187,10 +187,16 @@ cdef double *copy_numbers(object o, tuple extents, Py_ssize_t depth, double *to,
         return to + 1
     if not isinstance(o, (list, tuple)):
         o = as_list(o, shape)
-    if len(o) != extents[depth]:
-        refuse_shape(shape, f"{len(o)} where {extents[depth]} belong")
-    for item in o:
+    cdef Py_ssize_t left = extents[depth]
+    if len(o) != left:
+        refuse_shape(shape, f"{len(o)} where {left} belong")
+    for item in o:  # reading one may lengthen or shorten the list
+        if left == 0:
+            break
         to = copy_numbers(item, extents, depth + 1, to, shape)
+        left -= 1
+    if left or len(o) != extents[depth]:
+        refuse_shape(shape, "a list that changed while it was read")
     return to
 
 
