@@ -233,10 +233,12 @@ static int run_block(const Worker *w, size_t group, size_t begin, size_t count) 
         else copy_out(to, run->output_strides[o], w->values + row * stride, count);
     }
     if (first != NO_SLOT) w->job->totals[group] += run->kernels->sum(count, w->values + first * stride);
-    if (!run->slot_adjoints || first == NO_SLOT || result != TAPE_OK) return result;
+    if (!run->slot_adjoints || result != TAPE_OK) return result;
     memset(w->adjoints, 0, plan->n_rows * stride * sizeof(double));
-    fill(w->adjoints + first * stride, count, run->seed);
-    reverse(w, w->job->accumulators + group * plan->n_ports, count, wide);
+    if (first != NO_SLOT) { /* else the inputs' gradients are those zeros */
+        fill(w->adjoints + first * stride, count, run->seed);
+        reverse(w, w->job->accumulators + group * plan->n_ports, count, wide);
+    }
     uint32_t row = 0;
     for (uint32_t i = 0; run->input_grads && i < program->n_inputs; i++) {
         if (!plan->batched[i]) continue;
