@@ -257,6 +257,11 @@ def _is_number(x: Any) -> bool:
     return hasattr(kind, "__float__") or hasattr(kind, "__index__")
 
 
+def _kind(x: list[Any] | tuple[Any, ...]) -> Any:
+    """Return what makes the like of a list, a tuple or a named tuple out of its items."""
+    return list if isinstance(x, list) else getattr(type(x), "_make", tuple)
+
+
 def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
     """Return the structure of an example, and the same with Values for its numbers."""
     start = len(inputs)
@@ -266,7 +271,7 @@ def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
         return inputs[-1]
 
     def copy(part: Any) -> Any:
-        return type(part)(map(copy, part)) if isinstance(part, list | tuple) else fresh(part)
+        return _kind(part)(map(copy, part)) if isinstance(part, list | tuple) else fresh(part)
 
     if hasattr(x, "ndim") and hasattr(x, "reshape") and getattr(x, "ndim", 0):
         import numpy
@@ -286,7 +291,7 @@ def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
     if isinstance(x, list | tuple):
         parts = [_argument(part, f"{name}[{i}]", inputs) for i, part in enumerate(x)]
         kind = list if isinstance(x, list) else tuple
-        return (kind, None, [part for part, _ in parts], name), kind(part for _, part in parts)
+        return (kind, None, [part for part, _ in parts], name), _kind(x)(part for _, part in parts)
     expected = "a number, an array, or lists, tuples, dicts of them"
     raise FastgradTypeError(explain(expected, f"{type(x).__name__} {x!r:.80}", f"example of {name}"))
 
@@ -297,7 +302,7 @@ def _result(result: Any, name: str, outputs: list[Value]) -> Any:
     if isinstance(result, Value):
         outputs.append(result)
         return Shape((), start, name)
-    if isinstance(result, dict):
+    if isinstance(result, dict) and result:
         parts = [_result(part, f"{name}[{key!r}]", outputs) for key, part in result.items()]
         return dict, list(result), parts, name
     if hasattr(result, "tolist"):

@@ -16,7 +16,6 @@ from fastgrad._arena cimport (
     BLOCK, Block, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, EXPANDED, Node, PINNED, arena,
     chunk_filled, handle_slot, node_at, node_id,
 )
-from fastgrad._arena cimport hidden_operand
 from fastgrad._engine cimport custom_operations, take_index
 from fastgrad._handle cimport Handle
 from fastgrad._ops cimport OP_AFFINE, OP_ADD, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_PYTHON
@@ -66,6 +65,8 @@ cdef int need(Walk *walk, node_id id) except -1:
     if place[0]:
         return 0
     if node.op == OP_LEAF:
+        if node.flags & CLOSURE:
+            refuse(node)
         leaf_add(walk, id)
         place[0] = walk.n_leaves
     else:
@@ -218,10 +219,10 @@ cdef int walk_forth(Walk *walk, Recording *raw, uint32_t oldest) except -1:
     return 0
 
 
-cdef bint is_held(node_id id) noexcept:
-    """Tell whether somebody outside the graph holds the handle of a leaf."""
+cdef bint is_held(node_id id, Py_ssize_t ours) noexcept:
+    """Tell whether somebody holds the handle of a leaf, besides the graph and so many of our own."""
     cdef PyObject *handle = handle_slot(id)[0]
-    return handle != NULL and Py_REFCNT(handle) > (1 if node_at(id).flags & PINNED else 0)
+    return handle != NULL and Py_REFCNT(handle) > ours + (1 if node_at(id).flags & PINNED else 0)
 
 
 cdef class Recorded:
@@ -253,13 +254,17 @@ cdef int take_memory(Recorded recorded, Walk *walk, Py_ssize_t n_outputs) except
 cdef int describe_leaves(Recorded recorded, Walk *walk, Py_ssize_t n_inputs) except -1:
     cdef uint32_t i
     cdef node_id id
+    cdef uint32_t *ours = recorded.raw.leaf_slot  # how often a leaf stands in the list of outputs
     recorded.raw.n_leaves = walk.n_leaves
+    for i in range(recorded.raw.n_outputs):
+        if recorded.raw.outputs[i] & RECORD_LEAF:
+            ours[recorded.raw.outputs[i] & ~(<uint32_t> RECORD_LEAF)] += 1
     for i in range(walk.n_leaves):
         id = walk.leaves[i]
         recorded.raw.leaf_value[i] = node_at(id).data
         if i < n_inputs:
             recorded.raw.leaf_kind[i], recorded.raw.leaf_slot[i] = LEAF_INPUT, i
-        elif is_held(id):
+        elif is_held(id, ours[i]):
             recorded.raw.leaf_kind[i] = LEAF_PARAMETER
             recorded.parameters.append((i, <object> handle_slot(id)[0]))
         else:
@@ -290,6 +295,7 @@ cdef Recorded record_graph(list inputs, list outputs):
         for handle in outputs:
             recorded.raw.outputs[recorded.raw.n_outputs] = reference(&walk, handle.id)
             recorded.raw.n_outputs += 1
+        handle = None
         describe_leaves(recorded, &walk, len(inputs))
     finally:
         for c in range(walk.n_chunks):
