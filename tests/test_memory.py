@@ -26,6 +26,7 @@ NODES = 3_000_000 if INFO["chunk_nodes"] > 64 else 300_000
 PRELUDE = """
 import gc, os, random, sys
 from fastgrad import Value, arena_stats, no_grad
+from fastgrad._check import arena_check
 from fastgrad.nn import MLP
 
 def resident():
@@ -256,6 +257,7 @@ kept = [x * w for _ in range(n)]
 top = resident()
 kept = None
 print(top - start, resident() - start)
+assert arena_check() == [], "what statistics count has gone back too"
 """
 
 

@@ -161,10 +161,10 @@ EDITS = {
     for edit in (
         edit_weight, edit_last_weight, edit_bias, edit_data, append_weight, drop_weight,
         replace_weights, weights_in_a_tuple, swap_weights, share_weights, weight_twice,
-        bias_as_weight, computed_weight, computed_bias, plain_number_as_weight,
-        subclassed_weight, pop_neuron, append_neuron, neurons_in_a_tuple, same_neuron_twice,
-        linear_neuron, truthy_flag, insert_layer, function_as_layer, own_neuron, own_neuron_without_call, own_parameters,
-        own_layer,
+        bias_as_weight, computed_weight, computed_bias, plain_number_as_weight, subclassed_weight,
+        pop_neuron, append_neuron, neurons_in_a_tuple, same_neuron_twice, linear_neuron,
+        truthy_flag, insert_layer, function_as_layer, own_neuron, own_neuron_without_call,
+        own_parameters, own_layer,
     )
 }  # fmt: skip
 

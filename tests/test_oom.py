@@ -467,3 +467,37 @@ print("survived")
 def test_a_process_survives_its_memory_limit(tmp_path, results):
     process = python("-c", LIMITED, results, cwd=tmp_path)
     assert (process.stdout, process.stderr) == ("survived\n", "")
+
+
+WARM = """
+import resource
+from fastgrad import Value, arena_stats
+from fastgrad._check import arena_check
+n = 300_000
+x = Value(1.0)
+kept = [None] * n
+y = x
+for _ in range(1_200_000):
+    y = y + x
+y = None
+assert arena_stats()["free_chunks"] > 100
+with open("/proc/self/statm") as f:
+    mapped = int(f.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (mapped + (256 << 10), resource.RLIM_INFINITY))
+for i in range(n):
+    kept[i] = x + x
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+kept = None
+assert arena_stats()["live_nodes"] == 1
+assert arena_check() == []
+print("survived")
+"""
+
+
+@pytest.mark.wide
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS and /proc")
+@pytest.mark.skipif(SANITIZED, reason="maps terabytes of its own")
+@pytest.mark.skipif(build_info()["chunk_nodes"] < 64, reason="tiny chunks stay in the heap")
+def test_dead_nodes_kept_warm_make_room_for_handles(tmp_path):
+    process = python("-c", WARM, cwd=tmp_path)
+    assert (process.stdout, process.stderr) == ("survived\n", "")

@@ -149,14 +149,18 @@ def check(row, points, evaluate=by_fastgrad):
 
 
 def sample(row, count):
-    """Return random points of a row's domain: half uniform, half uniform in the exponent."""
+    """Return random points of a row's domain: uniform, or so in the exponent, all of it or near 1.
+
+    Where a formula changes into another is near 1, mostly: a wide domain alone would hardly see it.
+    """
     rng = random.Random(row.name)
 
     def one(low, high):
         if type(low) is int:
             return float(rng.randint(low, high))
-        while rng.random() < 0.5:
-            x = 10.0 ** rng.uniform(-300, math.log10(max(-low, high)))
+        while (kind := rng.random()) < 0.7:
+            largest = math.log10(max(-low, high))
+            x = 10.0 ** (rng.uniform(-300, largest) if kind < 0.35 else rng.uniform(-2, 2))
             x = math.copysign(x, rng.random() - 0.5)
             if low <= x <= high:
                 return x

@@ -11,6 +11,7 @@ import copy
 import gc
 
 import pytest
+from programs import python
 
 from fastgrad import Value, _check, arena_stats
 from fastgrad.engine import build_info
@@ -124,12 +125,15 @@ def test_composites_leave_nothing_half_made(operation):
 
 def test_composites_fail_at_any_slot_of_the_last_chunk():
     """Leaves fit here and there; of operations, fewer fit than some composites push."""
+    x = Value(2.0)
+    neuron = Neuron(1, activation="leaky_relu")
+    total = Neuron(2, nonlin=False)([x, x])
     operations = [
+        lambda x: neuron([x]), lambda x: copy.copy(total),
         lambda x: x - x, lambda x: x - 1, lambda x: 1 - x, lambda x: x / x, lambda x: -x,
         lambda x: x + 1, lambda x: x**2, lambda x: 2**x, lambda x: x.leaky_relu(),
     ]  # fmt: skip
     few = min(INFO["chunk_nodes"], 8)
-    x = Value(2.0)
     for operation in operations:
         for taken in range(few):
             held = [x + x for _ in range(taken)]
@@ -226,6 +230,33 @@ def test_kept_blocks_run_out():
     assert (w.grad, b.grad, x.grad) == (3.0, 1.0, 2.0)
     neurons.clear()
     assert usable()
+
+
+CUSTOM = """
+import sys
+from fastgrad import Value, custom
+x, made = Value(3.0), 0
+for i in range(int(sys.argv[1])):
+    operation = custom(f"times {i}")(lambda a, i=i: a * i)
+    operation.partials(lambda a, y, i=i: i)
+    try:
+        y = operation(x)
+    except OverflowError:
+        continue
+    made += 1
+    assert (y._op, y.data) == (f"times {i}", 3.0 * i), y
+    x.grad = 0.0
+    y.backward()
+    assert x.grad == i
+print(made)
+"""
+
+
+def test_custom_operations_run_out(tmp_path):
+    """They are never forgotten, so a process of its own defines them."""
+    process = python("-c", CUSTOM, IDS + 20, cwd=tmp_path)
+    assert process.stderr == ""
+    assert IDS - 2 <= int(process.stdout) <= IDS
 
 
 def test_too_many_operands():
