@@ -337,7 +337,7 @@ def test_no_grad():
 def test_weights_across_the_end_of_a_chunk():
     """Neighbours by their number are none in memory where a chunk ends."""
     size = 7
-    count = 3 * build_info()["chunk_nodes"] // size
+    count = max(20, 3 * build_info()["chunk_nodes"] // size)
     leaves = [Value(i * 0.001) for i in range(count * size)]
     x = [Value(float(i)) for i in range(size - 1)]
     layer = nn.Layer(size - 1, count, nonlin=False)
