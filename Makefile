@@ -89,7 +89,7 @@ sanitize: $(VENV)/.extra-test build/lib-sanitize/.built  ## the suite under Addr
 valgrind: $(VENV)/.extra-test build/lib-valgrind/.built  ## what uses memory in the trickiest ways, under memcheck
 	$(call variant,valgrind) $(PY) tools/memcheck.py build/memcheck
 
-faults: $(VENV)/.extra-test build  ## plant each fault of tools/faults.toml in a copy: the suite must catch it
+faults: $(VENV)/.extra-test  ## plant each fault of tools/faults.toml in a copy: the suite must catch it
 	$(PY) tools/plant_faults.py
 
 cov: $(VENV)/.extra-test build/lib-coverage/.built  ## line coverage of Python (coverage) and native code (gcov)
