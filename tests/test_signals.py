@@ -2,23 +2,29 @@
 
 Layer: tests.  May import: fastgrad, pytest, the standard library.
 
-Oracles: a gradient known in closed form, computed again after each interruption; `arena_check`.
+Oracles: a gradient known in closed form, computed again after each interruption; `arena_check`;
+and how far a loop goes on, counted in nodes: `benchmarks/interrupts.py` says how long that takes.
 """
 
-import functools
+import _thread
+import copy
 import gc
+import operator
 import signal
 import time
+from functools import partial
 
 import pytest
+from graphs import chain, settled
 
 from fastgrad import Value, _check, arena_stats
+from fastgrad.engine import build_info
+from fastgrad.nn import Neuron
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers"),
-    pytest.mark.wide,
-]
+pytestmark = pytest.mark.wide
+needs_timers = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers")
 OFFSETS = 20
+FARTHEST = 65_536 + build_info()["chunk_nodes"]  # nodes that a loop visits before it looks
 HANG = 60.0  # seconds after which a test would rather fail than wait
 
 
@@ -29,13 +35,6 @@ def interrupt():
     yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
-
-
-def chain(x, n):
-    y = x
-    for _ in range(n):
-        y = y + x
-    return y
 
 
 def repeat(action):
@@ -51,10 +50,11 @@ def repeat(action):
     pytest.fail("never interrupted")
 
 
+@needs_timers
 def test_backward_stops_half_way(interrupt):
     n = 1_500_000
     x = Value(1.0)
-    root = chain(x, n)
+    root = chain(n, x)
     started = time.perf_counter()
     root.backward()
     whole = time.perf_counter() - started
@@ -73,6 +73,7 @@ def test_backward_stops_half_way(interrupt):
     assert _check.arena_check() == []
 
 
+@needs_timers
 def test_zero_grad_stops_half_way(interrupt):
     n = 1_500_000
     x = Value(1.0)
@@ -80,7 +81,7 @@ def test_zero_grad_stops_half_way(interrupt):
     root = oldest
     for _ in range(n):
         root = root + x
-    zero = functools.partial(root.zero_grad, graph=True)
+    zero = partial(root.zero_grad, graph=True)
     started = time.perf_counter()
     zero()
     whole = time.perf_counter() - started
@@ -99,20 +100,22 @@ def test_zero_grad_stops_half_way(interrupt):
     assert _check.arena_check() == []
 
 
+@needs_timers
 def test_building_stops_anywhere(interrupt):
     gc.collect()
     x = Value(1.0)
     before = arena_stats()["live_nodes"]
     for i in range(OFFSETS):
         interrupt(1e-4 + 2e-4 * i)
-        repeat(lambda: chain(x, 1000))
+        repeat(lambda: chain(1000, x))
         assert arena_stats()["live_nodes"] == before
         assert _check.arena_check() == []
-    y = chain(x, 10)
+    y = chain(10, x)
     y.backward()
     assert x.grad == 11.0
 
 
+@needs_timers
 def test_custom_functions_are_interrupted(interrupt):
     x = Value(1.0)
     y = Value(2.0, (x,))
@@ -134,16 +137,17 @@ def test_custom_functions_are_interrupted(interrupt):
     assert _check.arena_check() == []
 
 
+@needs_timers
 def test_a_handler_may_use_the_arena_in_the_middle_of_a_sweep(interrupt):
     """Build, sweep and drop from a signal handler, which a long sweep lets run."""
     n = 1_000_000
     x = Value(1.0)
-    graphs = [chain(x, n)] + [chain(Value(2.0), 3000) for _ in range(OFFSETS)]
+    graphs = [chain(n, x)] + [chain(3000, Value(2.0)) for _ in range(OFFSETS)]
     seen = []
 
     def handler(number, frame):
         graphs.pop()
-        y = chain(Value(3.0), 500)
+        y = chain(500, Value(3.0))
         y.backward()
         graphs[0].backward()  # nested, if a sweep of the same graph has called this
         seen.append(x.grad)
@@ -162,3 +166,92 @@ def test_a_handler_may_use_the_arena_in_the_middle_of_a_sweep(interrupt):
     assert x.grad == n + 1.0
     graphs.clear()
     assert _check.arena_check() == []
+
+
+@needs_timers
+def test_copying_stops_anywhere(interrupt):
+    x = Value(1.0)
+    y = chain(20_000, x)
+    before = settled()
+    started = time.perf_counter()
+    copy.deepcopy(y)
+    whole = time.perf_counter() - started
+    for i in range(OFFSETS):
+        interrupt(whole * (i + 0.5) / OFFSETS)
+        repeat(lambda: copy.deepcopy(y))
+        assert settled() == before
+        assert _check.arena_check() == []
+    y.backward()
+    assert x.grad == 20_001.0
+
+
+# How far does a loop go on? -----------------------------------------------------------------------
+
+# Ctrl-C, from C: no bytecode runs between this and what C calls next, so only that can notice it.
+CTRL_C = partial(_thread.interrupt_main, signal.SIGINT)
+
+
+def interrupted(action):
+    """Press Ctrl-C and do something, which must raise KeyboardInterrupt."""
+    finished = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            finished.extend(map(operator.call, (CTRL_C, action)))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert _check.arena_check() == []
+
+
+@pytest.mark.parametrize("above", [0, 1, 4095, 4096, 60_000, 65_535, 65_536, 70_000])
+def test_backward_stops_within_65536_nodes(above):
+    """The sweep itself comes to the Ctrl-C, some nodes below its root."""
+    x = Value(1.0)
+    y = chain(200_000, x)
+    y.grad = 1.0
+    button = Value(y.data, (y,))
+    button._backward = CTRL_C
+    root = chain(above, button + x)
+    interrupted_after = above + 1
+    with pytest.raises(KeyboardInterrupt):
+        list(map(operator.call, (root.backward,)))
+    assert interrupted_after <= x.grad <= interrupted_after + FARTHEST
+
+
+def test_zero_grad_stops_within_65536_nodes():
+    x = Value(1.0)
+    probes = [chain(1000, x)]
+    for _ in range(199):
+        probes.append(chain(1000, probes[-1]))
+    probes[-1].backward()
+    interrupted(partial(probes[-1].zero_grad, graph=True))
+    assert sum(p.grad == 0.0 for p in probes) <= FARTHEST // 1000 + 1
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["fused", "expanded"])
+def test_operands_of_neurons_count(seen):
+    """Wide neurons are few nodes, and as much work as many."""
+    neuron = Neuron(512, nonlin=False)
+    shared = [Value(1.0) for _ in range(511)]
+    own = [Value(1.0) for _ in range(400)]
+    for w in neuron.w:
+        w.data = 1.0
+    outs = [neuron([x, *shared]) for x in own]
+    if seen:
+        assert all(out._prev for out in outs)
+    root = sum(outs)
+    interrupted(root.backward)
+    assert sum(x.grad != 0.0 for x in own) <= FARTHEST / 512
+    root.zero_grad(graph=True)
+    root.backward()
+    assert neuron.w[0].grad == 400.0
+    interrupted(partial(root.zero_grad, graph=True))
+    assert sum(x.grad == 0.0 for x in own) <= FARTHEST / 512
+
+
+def test_deepcopy_looks_before_it_copies():
+    y = chain(100_000, Value(1.0))
+    memo = {}
+    before = settled()
+    interrupted(partial(y.__deepcopy__, memo))
+    assert (memo, settled()) == ({}, before)

@@ -221,13 +221,16 @@ cdef int attributes_copy(Handle handle, Handle copy, object memo) except -1:
     """Give a copy the attributes of its original: copies of them, or with no memo the same."""
     if (<HandleLayout *> <PyObject *> handle).attributes == NULL:
         return 0
-    attributes = <object> (<HandleLayout *> <PyObject *> handle).attributes
-    if memo is not None:
+    cdef dict attributes = <dict> <object> (<HandleLayout *> <PyObject *> handle).attributes
+    cdef dict copied = attributes_of(copy)
+    if memo is None:
+        copied.update(attributes)
+    else:  # not deepcopy(attributes): if memory runs out, CPython 3.11 crashes in dict.items()
         from copy import deepcopy
-        attributes = deepcopy(attributes, memo)
-    attributes_of(copy).update(attributes)
+        for name, value in attributes.items():
+            copied[name] = deepcopy(value, memo)
     if node_at(handle.id).flags & CLOSURE and "_backward" in attributes:
-        copy._backward = attributes["_backward"]  # the setter knows what each kind of node needs
+        copy._backward = copied["_backward"]  # the setter knows what each kind of node needs
     return 0
 
 

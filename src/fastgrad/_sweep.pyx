@@ -29,7 +29,7 @@ cdef extern from "config.h" nogil:
 
 cdef enum:
     REACHED_HIDDEN = 4      # shift from a sweep's bit to "only hidden nodes of it were reached"
-    SIGNAL_INTERVAL = 65536  # nodes between looks at pending signals
+    SIGNAL_INTERVAL = 65536  # nodes, or operands of fused ones, between looks at pending signals
     AHEAD = 32               # nodes between fetching operands and using them
 
 ctypedef struct Sweep:
@@ -38,6 +38,7 @@ ctypedef struct Sweep:
     uint64_t number
     uint32_t owners      # length of arena.owners when it began
     int64_t pending
+    int64_t budget       # until the next look at signals
     python_step step
 
 
@@ -46,6 +47,15 @@ cdef inline void reach(Sweep *sweep, node_id id, Node *node) noexcept:
     sweep.pending += not node.mark & (sweep.bit | sweep.bit << REACHED_HIDDEN)
     node.mark |= sweep.bit
     arena.marked[(id >> CHUNK_SHIFT) * DEPTH_LIMIT + sweep.depth] = 1
+
+
+cdef inline int signals_look(Sweep *sweep, uint32_t done) except -1:
+    """Let signal handlers run every so often; they may do anything, so reload `base` afterwards."""
+    sweep.budget -= done
+    if unlikely(sweep.budget <= 0):
+        sweep.budget = SIGNAL_INTERVAL
+        PyErr_CheckSignals()
+    return 0
 
 
 # One node's step ----------------------------------------------------------------------------------
@@ -230,7 +240,10 @@ cdef int expanded_step(Sweep *sweep, node_id id, bint reached) except -1:
 # The walk -----------------------------------------------------------------------------------------
 
 cdef void sweep_abandon(Sweep *sweep) noexcept:
-    """Clear what marks a sweep has left behind."""
+    """Clear what marks a sweep has left behind.
+
+    It looks for no signals: 10^7 nodes take 16 to 34 ms, less than the sweep that they end.
+    """
     cdef uint8_t keep = ~(sweep.bit | sweep.bit << REACHED_HIDDEN)
     cdef uint32_t c = arena.newest
     cdef uint32_t i
@@ -246,17 +259,19 @@ cdef inline int structure_visit(Sweep *sweep, node_id id, Node *node, bint reach
     if node.op == OP_HIDDEN:
         node.mark |= sweep.bit
         hidden_reach(sweep, node)
-    elif node.op != OP_AFFINE:
+        return 0
+    if node.op != OP_AFFINE:
         sweep.step(id, node.op)
         reach_operands(sweep, node)
-    elif node.flags & EXPANDED:
+        return 0
+    if node.flags & EXPANDED:
         expanded_step(sweep, id, reached)
     else:
         if not node.flags & SWEPT:
             node.flags |= SWEPT
             arena.swept += 1
         affine_step(sweep, node)
-    return 0
+    return signals_look(sweep, arena.blocks[node.a].size)
 
 
 cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scattered) except -1:
@@ -356,7 +371,6 @@ cdef int walk(Sweep *sweep, node_id root) except -1:
     """Visit every reached operation, newest first."""
     cdef uint32_t c = root >> CHUNK_SHIFT
     cdef uint32_t slot = root & CHUNK_MASK
-    cdef int64_t budget = SIGNAL_INTERVAL
     sweep.pending = 1
     node_at(root).mark |= sweep.bit
     arena.marked[c * DEPTH_LIMIT + sweep.depth] = 1
@@ -367,12 +381,10 @@ cdef int walk(Sweep *sweep, node_id root) except -1:
             else:
                 walk_chunk(sweep, c, slot, False)
             arena.marked[c * DEPTH_LIMIT + sweep.depth] = 0
-            budget -= CHUNK_NODES
+            if sweep.pending:
+                signals_look(sweep, CHUNK_NODES)
         if not sweep.pending:
             return 0
-        if budget <= 0:
-            budget = SIGNAL_INTERVAL
-            PyErr_CheckSignals()
         c, slot = arena.chunks[c].older, CHUNK_MASK
         if not c:  # what still is pending are leaves with a backward function
             return 0
@@ -421,7 +433,6 @@ cdef int visit_reached(Sweep *sweep, node_id root, Purpose purpose) except -1:
     cdef uint32_t c = root >> CHUNK_SHIFT
     cdef Node *node = node_at(root)
     cdef node_id id
-    cdef int64_t budget = SIGNAL_INTERVAL
     cdef uint8_t mark
     sweep.pending = 1
     node.mark |= bit
@@ -439,12 +450,11 @@ cdef int visit_reached(Sweep *sweep, node_id root, Purpose purpose) except -1:
                     elif node.op == OP_AFFINE and (purpose == EXPAND_ALL or node.flags & SWEPT):
                         affine_expand(id)
                     reach_operands(sweep, node)
+                    if node.op == OP_AFFINE:
+                        signals_look(sweep, arena.blocks[node.a].size)
                 node -= 1
             arena.marked[c * DEPTH_LIMIT + sweep.depth] = 0
-            budget -= CHUNK_NODES
-            if budget <= 0:
-                budget = SIGNAL_INTERVAL
-                PyErr_CheckSignals()
+            signals_look(sweep, CHUNK_NODES)
         if not sweep.pending:
             return 0
         c = arena.chunks[c].older
@@ -464,7 +474,7 @@ cdef int sweep_open(Sweep *sweep, node_id root) except -1:
     arena.sweeps += 1
     sweep.number = arena.sweeps
     sweep.owners = arena.owners.n
-    sweep.pending = 0
+    sweep.pending, sweep.budget = 0, SIGNAL_INTERVAL
     arena.depth += 1
     node_at(root).count += 1
     return 0
