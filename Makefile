@@ -29,9 +29,11 @@ help:  ## list the targets
 
 # ---- environment: a stamp per extra, renewed when pyproject.toml changes; nothing is fetched that is already there
 
+requirements = $(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))$(1))'
+
 $(VENV)/.tools: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install -q $$($(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])')
+	$(PY) -m pip install -q $$($(call requirements,["build-system"]["requires"]))
 	touch $@
 
 $(VENV)/.extra-%: $(VENV)/.tools
@@ -92,6 +94,19 @@ valgrind: $(VENV)/.extra-test build/lib-valgrind/.built  ## what uses memory in 
 faults: $(VENV)/.extra-test  ## plant each fault of tools/faults.toml in a copy: the suite must catch it
 	$(PY) tools/plant_faults.py
 
+# A debug interpreter counts all references; it has an environment and a build of its own, with assertions.
+DEBUG_VENV := .venv-pydebug
+find_debug = for p in $(DEBUG_PYTHON) python3-dbg python3.1{1..5}-dbg python3.1{1..5}d; do \
+               $$p -c 'import sys; sys.gettotalrefcount(), sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done
+refleaks:  ## tests repeated by a debug interpreter: no reference is left behind
+	@python=$$($(find_debug)) || true; export PYTHONWARNINGS=ignore; `# or pip would tell of its own` \
+	if test -n "$$python"; then $(MAKE) --no-print-directory refleaks-found PYTHON=$$python VENV=$(DEBUG_VENV); \
+	else echo "refleaks: SKIPPED, no debug interpreter; install python3-dbg, or name one: make refleaks DEBUG_PYTHON=..."; fi
+refleaks-found: $(VENV)/.tools $(NATIVE) $(PURE)
+	$(PY) -m pip install -q $$($(call requirements,["project"]["optional-dependencies"]["test"]))
+	FASTGRAD_BUILD=debug $(PY) setup.py -q build --build-lib build/lib-pydebug
+	env -u PYTHONWARNINGS PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-pydebug:$(CURDIR)/tests" FASTGRAD_EXPECT=debug $(PYTEST) -q -p refleaks
+
 cov: $(VENV)/.extra-test build/lib-coverage/.built  ## line coverage of Python (coverage) and native code (gcov)
 	find build/coverage -name '*.gcda' -delete; rm -f .coverage*
 	$(call variant,coverage) $(PY) -m coverage run -m pytest -q
@@ -143,15 +158,15 @@ wheel: $(VENV)/.extra-release  ## a wheel in dist/, checked: contents, symbols, 
 sdist-test: $(VENV)/.tools  ## the suite against an installed sdist, the source tree out of sight
 	$(PY) tools/check_sdist.py
 
-wheel-test: $(VENV)/.tools  ## a wheel from each CPython on this machine, and the suite against it, the source tree out of sight
+wheel-test: $(VENV)/.tools  ## the suite against a wheel of each CPython on this machine, the source tree out of sight
 	$(PY) tools/check_pythons.py $(PYTHONS)
 
 ci:  ## everything a change must pass
 	@.ci/run
 
-nightly: ci test-slow test-narrow sanitize  ## and everything that takes longer
+nightly: ci test-slow test-narrow sanitize valgrind refleaks wheel-test $(VENV)/.extra-nightly build  ## and everything that takes longer
 	HYPOTHESIS_PROFILE=nightly $(PYTEST)
-	$(PYTEST) -m nightly $(NONE_IS_FINE)
+	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m nightly
 	$(MAKE) faults
 
 clean:  ## remove what was built; `rm -r .venv` removes the environment
@@ -159,4 +174,4 @@ clean:  ## remove what was built; `rm -r .venv` removes the environment
 	rm -f fastgrad/*.so $(VENV)/.built
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-.PHONY: help build debug annotate ops ops-check demo test test-slow test-small test-narrow sanitize faults cov bench bench-peers bench-compare bench-micro instructions instructions-update lint wheel sdist-test ci nightly clean
+.PHONY: help build debug annotate ops ops-check demo test test-slow test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers bench-compare bench-micro instructions instructions-update lint wheel sdist-test wheel-test ci nightly clean
