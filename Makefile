@@ -95,11 +95,12 @@ faults: $(VENV)/.extra-test  ## plant each fault of tools/faults.toml in a copy:
 	$(PY) tools/plant_faults.py
 
 # A debug interpreter counts all references; it has an environment and a build of its own, with assertions.
+# It also shows the warnings that its pip causes: hence PYTHONWARNINGS.
 DEBUG_VENV := .venv-pydebug
 find_debug = for p in $(DEBUG_PYTHON) python3-dbg python3.1{1..5}-dbg python3.1{1..5}d; do \
                $$p -c 'import sys; sys.gettotalrefcount(), sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done
 refleaks:  ## tests repeated by a debug interpreter: no reference is left behind
-	@python=$$($(find_debug)) || true; export PYTHONWARNINGS=ignore; `# or pip would tell of its own` \
+	@python=$$($(find_debug)) || true; export PYTHONWARNINGS=ignore; \
 	if test -n "$$python"; then $(MAKE) --no-print-directory refleaks-found PYTHON=$$python VENV=$(DEBUG_VENV); \
 	else echo "refleaks: SKIPPED, no debug interpreter; install python3-dbg, or name one: make refleaks DEBUG_PYTHON=..."; fi
 refleaks-found: $(VENV)/.tools $(NATIVE) $(PURE)

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from programs import python
+from tally import tally
 
 from fastgrad.engine import build_info
 
@@ -137,6 +138,18 @@ def round():
             y = square(y)
         (y + 1).backward()
 """),
+    "kept": (60_000, """
+kept = [x.detach() for _ in range(1_000)]
+turn = 0
+def round():  # the last thousand results are held, as a list of losses holds them
+    global turn
+    for _ in range(20):
+        y = x
+        for _ in range(1_500):
+            y = y * w + b
+        kept[turn % len(kept)] = y.detach()
+        turn += 1
+"""),
     "quiet": (60_000, """
 def round():
     with no_grad():
@@ -171,6 +184,7 @@ def flat(name, nodes, path):
     assert last <= 1 << 20, f"{last} bytes more after {nodes} nodes"
     assert most <= 2 << 20, "nor did it grow and shrink"
     assert left <= 1 if name == "custom" else left == 0
+    tally(f"leak: nodes made and dropped, {name}", nodes)
 
 
 @pytest.mark.parametrize("name", LOOPS)

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from programs import python
+from tally import tally
 
 from fastgrad.engine import build_info
 
@@ -422,6 +423,7 @@ def test_every_allocation_may_fail(name, tmp_path):
     process = python("-X", "faulthandler", "-c", script, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     failures = int(process.stdout)
+    tally("out of memory: allocations that failed, the arena checked after each", failures)
     assert failures == 0 if name == "backward" else failures > 0, "a sweep allocates nothing"
 
 

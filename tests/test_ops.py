@@ -18,6 +18,7 @@ from pathlib import Path
 
 import mpmath
 import pytest
+from tally import tally
 
 from fastgrad import functional, ops
 from fastgrad.engine import Value
@@ -198,6 +199,7 @@ def singular(row, operands, y):
 @EVERY_ROW
 def test_random_points(row):
     check(row, sample(row, POINTS))
+    tally("wrong rule: random points against mpmath", POINTS)
 
 
 @EVERY_ROW

@@ -9,6 +9,7 @@ library can change.
 
 import pytest
 from programs import python
+from tally import tally
 
 STORED = "fe1602e5be6bf2bbc9c79d66724f2bc8c5b066d9b5e8aa4f6d80de918507d07a"
 
@@ -109,6 +110,7 @@ def digest(engine, path):
     assert process.stderr == ""
     count, digest = process.stdout.split()
     assert int(count) >= 10_000
+    tally("reproducibility: gradients in a sha256", int(count))
     return digest
 
 

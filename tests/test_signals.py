@@ -16,6 +16,7 @@ from functools import partial
 
 import pytest
 from graphs import chain, settled
+from tally import tally
 
 from fastgrad import Value, _check, arena_stats
 from fastgrad.engine import build_info
@@ -69,6 +70,7 @@ def test_backward_stops_half_way(interrupt):
         root.backward()
         assert x.grad == n + 1.0, "no mark is left, nothing is lost"
     assert any(0 < grad < n for grad in stopped), "at least one came in the middle of a sweep"
+    tally("Ctrl-C: sweeps interrupted, then run whole", OFFSETS)
     del root
     assert _check.arena_check() == []
 

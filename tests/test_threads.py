@@ -12,6 +12,7 @@ import threading
 import time
 
 import pytest
+from tally import tally
 
 from fastgrad import Value, _check, no_grad
 from fastgrad.nn import MLP
@@ -103,6 +104,7 @@ def different_graphs(rounds):
             assert program(i) == expected[i]
 
     together(work)
+    tally("threads: graphs built and swept side by side", THREADS * rounds)
 
 
 @pytest.mark.wide
@@ -131,6 +133,7 @@ def one_graph(rounds):
     assert [p.grad for p in parts[:THREADS]] == [float(rounds)] * THREADS
     pairs = rounds * (rounds + 1) // 2
     assert x.grad == sum(pairs * i + rounds for i in range(THREADS))
+    tally("threads: sweeps of one graph by several threads", THREADS * rounds)
 
 
 @pytest.mark.wide
