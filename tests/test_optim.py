@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastgrad import Value, optim
+from fastgrad import Value, _optim, optim
 from fastgrad.errors import FastgradError
 
 STEPS, N = 200, 3
@@ -240,9 +240,24 @@ def test_the_test_fails_when_it_should(rule, name):
 def test_the_bits_of_pytorchs_operations(drawn, seed):
     rule, hyper = drawn
     data, gradients = problem(seed)
-    found = train(make(rule, params := list(map(Value, data)), hyper), params, gradients)
+    params = list(map(Value, data))
+    found = train(make(rule, params, hyper), params, gradients)
     h = {**DEFAULTS[rule], **hyper}
     assert found == [pytorch(rule, h, x, grads) for x, *grads in zip(data, *gradients, strict=True)]
+
+
+@given(hypers(), st.integers(0, 2**32), st.integers(1, 19))
+def test_the_same_bits_whatever_the_width_of_vectors(drawn, seed, n):
+    data, gradients = problem(seed, n, steps=10)
+    found = []
+    try:
+        for wide in (False, True):
+            _optim.widen(wide)
+            params = list(map(Value, data))
+            found.append(train(make(drawn[0], params, drawn[1]), params, gradients))
+    finally:
+        _optim.widen(True)
+    assert found[0] == found[1]
 
 
 @settings(max_examples=30)
@@ -278,8 +293,8 @@ KINDS = {
 def test_any_object_gets_the_same_bits(kind, drawn, seed):
     data, gradients = problem(seed, n=8, steps=5)
     params, values = [KINDS[kind](x) for x in data], [Value(x) for x in data]
-    assert train(make(*drawn[:1], params, drawn[1]), params, gradients) == train(
-        make(*drawn[:1], values, drawn[1]), values, gradients
+    assert train(make(drawn[0], params, drawn[1]), params, gradients) == train(
+        make(drawn[0], values, drawn[1]), values, gradients
     )
 
 

@@ -27,6 +27,7 @@ cdef extern from "Python.h":
     PyObject *PyDict_GetItemWithError(object o, object key) except? NULL
 
 cdef extern from "_optim_rules.h" nogil:
+    bint rules_widen(bint allowed)
     void rule_sgd(Py_ssize_t n, double *data, const double *grad, double *buffer, int first,
                   const Hyper *hyper, double lr)
     void rule_adam(Py_ssize_t n, double *data, const double *grad, double *mean, double *square,
@@ -47,6 +48,14 @@ STATE = {  # what PyTorch calls the arrays, in our order
     "AdamW": ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
     "RMSprop": ("square_avg", "momentum_buffer", "grad_avg"),
 }
+
+
+def widen(bint allowed):
+    """Let the rules use the widest vectors that this machine has, or none; tell whether they do."""
+    return rules_widen(allowed)
+
+
+widen(True)
 
 
 # Hyper-parameters ---------------------------------------------------------------------------------

@@ -21,6 +21,9 @@ typedef struct {
     int centered;      /* RMSprop */
 } Hyper;
 
+/* Use AVX2 from now on, if allowed and there; tell whether. Without this call: the baseline. */
+int rules_widen(int allowed);
+
 /* One step on n parameters, each array n long, none overlapping. first: buffer holds nothing yet.
  * An array that the hyper-parameters do not ask for may be NULL. */
 void rule_sgd(ptrdiff_t n, double *data, const double *grad, double *buffer, int first,
