@@ -824,3 +824,11 @@ def test_an_optimiser_in_a_circle_is_collected():
     del x, optimizer
     gc.collect()
     assert gone() is None
+
+
+def test_an_updater_checks_the_length_of_its_state():
+    updater = _optim.Updater("SGD", {"params": [Value(1.0), Value(2.0)]})
+    with pytest.raises(ValueError, match="expected 2 numbers"):
+        updater.write_state(1, [[1.0]])
+    updater.write_state(1, [[1.0, 2.0], None, None])
+    assert updater.read_state() == (1, [[1.0, 2.0], None, None])
