@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from fastgrad._record import leaf_mark_input, record_enter, record_exit
-from fastgrad._tape import SIMD, Shape, TapeCore
+from fastgrad._tape import SIMD, Shape, TapeCore, set_arrays_find
 from fastgrad.engine import Value
 from fastgrad.errors import FastgradTypeError, FastgradWarning, TapeError, explain
 
@@ -184,6 +185,15 @@ def record(function: Callable[..., Any], *example: Any, strict: bool = False) ->
     del pairs, inputs
     _compare(tape, example, data)
     return tape
+
+
+def _find_arrays() -> tuple[type, Callable[..., Any]] | None:
+    """Return NumPy's array type and what makes an array, if anybody can have one."""
+    numpy = sys.modules.get("numpy")
+    return None if numpy is None else (numpy.ndarray, numpy.empty)
+
+
+set_arrays_find(_find_arrays)
 
 
 def _freezing(strict: bool) -> Callable[[str], None]:

@@ -235,18 +235,24 @@ cdef int bind_copy(Frame frame, Shape shape, object arg) except -1:
     return 0
 
 
-cdef object array_type = None
+cdef object array_type = None   # numpy.ndarray and numpy.empty, once a caller has shown an array;
+cdef object array_empty = None  # tape.py finds them, for native code knows no NumPy
+cdef object arrays_find = None
+
+
+def set_arrays_find(find):
+    """Set what gives (the type of arrays, a function that makes one), or None as long as nobody has any."""
+    global arrays_find
+    arrays_find = find
 
 
 cdef bint is_array(object o) except -1:
-    """Tell a NumPy array without importing NumPy."""
-    global array_type
+    global array_type, array_empty
     if array_type is None:
-        import sys
-        numpy = sys.modules.get("numpy")
-        if numpy is None:
+        found = arrays_find()
+        if found is None:
             return False
-        array_type = numpy.ndarray
+        array_type, array_empty = found
     return isinstance(o, array_type)
 
 
@@ -306,8 +312,7 @@ cdef Out out_new(tuple extents, bint arrays):
     out.extents = extents
     out.buffer = Buffer.__new__(Buffer)
     if arrays:
-        import numpy
-        out.array = numpy.empty(extents)
+        out.array = array_empty(extents)
         PyObject_GetBuffer(out.array, &out.buffer.view, PyBUF_STRIDES | PyBUF_WRITABLE)
         out.buffer.viewed = True
         out.data = <double *> out.buffer.view.buf
