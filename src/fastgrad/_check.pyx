@@ -151,7 +151,8 @@ cdef list check_chunks():
     for c, kind in ((arena.free, CHUNK_FREE), (arena.vacant, CHUNK_VACANT)):
         while c:
             if c in seen:
-                return [*wrong, f"chunk {c} is in two lists, or twice in one"]
+                wrong.append(f"chunk {c} is in two lists, or twice in one")
+                return wrong
             seen[c] = kind
             c = arena.chunks[c].newer
     for c in range(1, arena.used):

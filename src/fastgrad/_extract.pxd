@@ -15,14 +15,14 @@ cdef extern from "tape.h" nogil:
     ctypedef struct TapeOp:
         uint32_t a
         uint32_t b
-        uint16_t op
-        uint32_t source
+        uint32_t op
     ctypedef struct Recording:
         uint32_t n_ops
         uint32_t n_leaves
         uint32_t n_terms
         uint32_t n_outputs
         TapeOp *ops
+        uint32_t *sources
         uint8_t *leaf_kind
         double *leaf_value
         uint32_t *leaf_slot

@@ -146,7 +146,8 @@ cdef inline uint32_t reference(Walk *walk, node_id id) noexcept:
 
 cdef inline void emit(Recording *raw, int op, uint32_t a, uint32_t b, uint32_t source) noexcept:
     cdef TapeOp *made = &raw.ops[raw.n_ops]
-    made.op, made.a, made.b, made.source = <uint16_t> op, a, b, source
+    made.op, made.a, made.b = op, a, b
+    raw.sources[raw.n_ops] = source
     raw.n_ops += 1
 
 
@@ -230,6 +231,7 @@ cdef class Recorded:
 
     def __dealloc__(self):
         PyMem_RawFree(self.raw.ops)
+        PyMem_RawFree(self.raw.sources)
         PyMem_RawFree(self.raw.leaf_kind)
         PyMem_RawFree(self.raw.leaf_value)
         PyMem_RawFree(self.raw.leaf_slot)
@@ -240,12 +242,13 @@ cdef class Recorded:
 cdef int take_memory(Recorded recorded, Walk *walk, Py_ssize_t n_outputs) except -1:
     cdef Recording *raw = &recorded.raw
     raw.ops = <TapeOp *> PyMem_RawCalloc(walk.n_ops + 1, sizeof(TapeOp))
+    raw.sources = <uint32_t *> PyMem_RawCalloc(walk.n_ops + 1, sizeof(uint32_t))
     raw.leaf_kind = <uint8_t *> PyMem_RawCalloc(walk.n_leaves + 1, 1)
     raw.leaf_value = <double *> PyMem_RawCalloc(walk.n_leaves + 1, sizeof(double))
     raw.leaf_slot = <uint32_t *> PyMem_RawCalloc(walk.n_leaves + 1, sizeof(uint32_t))
     raw.terms = <uint32_t *> PyMem_RawCalloc(walk.n_terms + 1, sizeof(uint32_t))
     raw.outputs = <uint32_t *> PyMem_RawCalloc(n_outputs + 1, sizeof(uint32_t))
-    if (raw.ops == NULL or raw.leaf_kind == NULL or raw.leaf_value == NULL or raw.leaf_slot == NULL
+    if (raw.ops == NULL or raw.sources == NULL or raw.leaf_kind == NULL or raw.leaf_value == NULL or raw.leaf_slot == NULL
             or raw.terms == NULL or raw.outputs == NULL):
         raise MemoryError()
     return 0

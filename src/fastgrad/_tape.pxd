@@ -23,6 +23,7 @@ cdef extern from "tape.h" nogil:
         uint32_t n_outputs
         uint32_t n_recorded
         TapeOp *ops
+        uint32_t *sources
         double *constants
         uint32_t *terms
         uint32_t n_terms

@@ -746,7 +746,7 @@ cdef class TapeCore:
             for t in range(1 + op.b * (2 if op.op == OP_AFFINE else 1)):
                 slots.append(self.program.terms[op.a + t])
         name = "take" if op.op == OP_CUSTOM else "dot" if op.op == OP_AFFINE else op_name[op.op].decode()
-        return name, slots, op.source
+        return name, slots, self.program.sources[i]
 
     def _constant(self, uint32_t i):
         return self.program.constants[i]

@@ -10,6 +10,7 @@ static void *take_memory(size_t n, size_t size) { return PyMem_RawCalloc(n ? n :
 
 void program_free(Program *program) {
     PyMem_RawFree(program->ops);
+    PyMem_RawFree(program->sources);
     PyMem_RawFree(program->constants);
     PyMem_RawFree(program->terms);
     PyMem_RawFree(program->outputs);
@@ -17,7 +18,7 @@ void program_free(Program *program) {
 }
 
 size_t program_bytes(const Program *p) {
-    return p->n_ops * sizeof(TapeOp) + p->n_constants * sizeof(double) +
+    return p->n_ops * (sizeof(TapeOp) + sizeof(uint32_t)) + p->n_constants * sizeof(double) +
            ((size_t)p->n_terms + p->n_outputs) * sizeof(uint32_t);
 }
 
@@ -27,6 +28,7 @@ typedef struct {
     Recording *in;
     uint32_t *stands_for; /* recorded operation: the reference that replaced it */
     TapeOp *ops;          /* kept */
+    uint32_t *sources;
     uint32_t n_ops;
     uint32_t *uses;       /* of kept operations */
     uint8_t *absorbed;    /* by a sum of products */
@@ -78,13 +80,14 @@ static int is_constant(const Build *b, uint32_t ref) {
 
 static double constant_value(const Build *b, uint32_t ref) { return b->leaf_value[ref & ~RECORD_LEAF]; }
 
-static uint32_t push(Build *b, TapeOp op) {
+static uint32_t push(Build *b, TapeOp op, uint32_t source) {
     b->ops[b->n_ops] = op;
+    b->sources[b->n_ops] = source;
     return b->n_ops++;
 }
 
 /* One table operation: what stands for it. */
-static uint32_t fold(Build *b, TapeOp op) {
+static uint32_t fold(Build *b, TapeOp op, uint32_t source) {
     int binary = op_operands[op.op] == 2 || op_has_parameter[op.op];
     op.a = renamed(b, op.a);
     op.b = binary ? renamed(b, op.b) : op.a;
@@ -103,7 +106,7 @@ static uint32_t fold(Build *b, TapeOp op) {
         if (other->op == op.op && other->a == op.a && other->b == op.b) return ref;
     }
     b->table[at] = 1 + b->n_ops;
-    return push(b, op);
+    return push(b, op, source);
 }
 
 static uint32_t n_listed(const TapeOp *op) { /* terms of a structural operation */
@@ -115,7 +118,8 @@ static void fold_all(Build *b) {
         TapeOp op = b->in->ops[i];
         uint32_t n = n_listed(&op);
         for (uint32_t t = 0; t < n; t++) b->in->terms[op.a + t] = renamed(b, b->in->terms[op.a + t]);
-        b->stands_for[i] = n ? push(b, op) : fold(b, op);
+        const uint32_t source = b->in->sources[i];
+        b->stands_for[i] = n ? push(b, op, source) : fold(b, op, source);
     }
 }
 
@@ -192,7 +196,7 @@ static uint32_t moved(const uint32_t *place, uint32_t ref) {
 /* The sum of products that ends at i, from its first term to its last. */
 static TapeOp joined(const Build *b, Program *out, const uint32_t *place, uint32_t i) {
     uint32_t n = b->chain[i], at = i;
-    TapeOp op = {out->n_terms, n, OP_AFFINE, 0, b->ops[i].source};
+    TapeOp op = {out->n_terms, n, OP_AFFINE};
     uint32_t *terms = out->terms + out->n_terms;
     for (uint32_t t = n; t-- > 0; at = b->ops[at].a) {
         const TapeOp *product = &b->ops[b->ops[at].b];
@@ -222,6 +226,7 @@ static void emit(const Build *b, Program *out, uint32_t *place) {
         }
         out->n_terms += listed;
         out->ops[k] = op;
+        out->sources[k] = b->sources[i];
         place[i] = k++;
     }
 }
@@ -271,11 +276,12 @@ static int build_all(Build *b, Program *out) {
     /* Each constant gets a second leaf, its only one from then on; an operation folded, one. */
     size_t leaves = 2 * (size_t)in->n_leaves + in->n_ops;
     size_t table = 16, terms = 0;
-    while (table < 2 * (leaves + in->n_ops)) table *= 2;
+    while (table < in->n_leaves + 2 * (size_t)in->n_ops) table *= 2; /* never more than half full */
     if (leaves >= RECORD_LEAF || table > RECORD_LEAF) return TAPE_TOO_LARGE;
     b->mask = (uint32_t)(table - 1);
     b->stands_for = take_memory(in->n_ops, sizeof *b->stands_for);
     b->ops = take_memory(in->n_ops, sizeof *b->ops);
+    b->sources = take_memory(in->n_ops, sizeof *b->sources);
     b->uses = take_memory(in->n_ops, sizeof *b->uses);
     b->absorbed = take_memory(in->n_ops, 1);
     b->chain = take_memory(in->n_ops, sizeof *b->chain);
@@ -283,7 +289,7 @@ static int build_all(Build *b, Program *out) {
     b->leaf_value = take_memory(leaves, sizeof *b->leaf_value);
     b->leaf_slot = take_memory(leaves, sizeof *b->leaf_slot);
     b->table = take_memory(table, sizeof *b->table);
-    if (!b->stands_for || !b->ops || !b->uses || !b->absorbed || !b->chain || !b->leaf_kind ||
+    if (!b->stands_for || !b->ops || !b->sources || !b->uses || !b->absorbed || !b->chain || !b->leaf_kind ||
         !b->leaf_value || !b->leaf_slot || !b->table)
         return TAPE_NO_MEMORY;
     memcpy(b->leaf_kind, in->leaf_kind, in->n_leaves);
@@ -303,9 +309,10 @@ static int build_all(Build *b, Program *out) {
     out->n_outputs = in->n_outputs;
     out->n_recorded = in->n_ops;
     out->ops = take_memory(out->n_ops, sizeof *out->ops);
+    out->sources = take_memory(out->n_ops, sizeof *out->sources);
     out->terms = take_memory(terms, sizeof *out->terms);
     out->outputs = take_memory(out->n_outputs, sizeof *out->outputs);
-    if (!out->ops || !out->terms || !out->outputs) return TAPE_NO_MEMORY;
+    if (!out->ops || !out->sources || !out->terms || !out->outputs) return TAPE_NO_MEMORY;
     uint32_t *place = b->stands_for; /* no longer needed: where each kept operation went */
     emit(b, out, place);
     for (uint32_t i = 0; i < in->n_outputs; i++) out->outputs[i] = moved(place, in->outputs[i]);
@@ -327,6 +334,7 @@ int program_build(Recording *recording, uint32_t n_inputs, Program *program) {
     if (result != TAPE_OK) program_free(program);
     PyMem_RawFree(b.stands_for);
     PyMem_RawFree(b.ops);
+    PyMem_RawFree(b.sources);
     PyMem_RawFree(b.uses);
     PyMem_RawFree(b.absorbed);
     PyMem_RawFree(b.chain);

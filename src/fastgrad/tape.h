@@ -17,15 +17,14 @@
  * OP_CUSTOM  take. a: where [index, entry 0, entry 1, ...] starts, b: number of entries */
 typedef struct {
     uint32_t a, b;
-    uint16_t op;
-    uint16_t spare;
-    uint32_t source; /* place in the user's program; 0: not known */
-} TapeOp;
+    uint32_t op;
+} TapeOp; /* 12 bytes: a replay of millions is bound by memory */
 
 typedef struct {
     uint32_t n_inputs, n_parameters, n_constants, n_ops, n_outputs;
     uint32_t n_recorded; /* operations before simplification */
     TapeOp *ops;
+    uint32_t *sources; /* of operations: places in the user's program, 0 where not known */
     double *constants;
     uint32_t *terms;
     uint32_t n_terms;
@@ -52,6 +51,7 @@ enum leaf_kind { LEAF_INPUT, LEAF_PARAMETER, LEAF_CONSTANT };
 typedef struct {
     uint32_t n_ops, n_leaves, n_terms, n_outputs;
     TapeOp *ops;
+    uint32_t *sources;
     uint8_t *leaf_kind;
     double *leaf_value;   /* of constants */
     uint32_t *leaf_slot;  /* inputs: which one. Parameters: set by program_build, NO_SLOT if unused */
