@@ -119,7 +119,8 @@ cdef class Frame:            # what one call works with; kept for the next
 cdef class TapeCore:
     cdef Program program
     cdef readonly list parameters
-    cdef Node **nodes
+    cdef tuple captured      # the same, which nobody can change: it keeps the nodes alive
+    cdef Node **nodes        # as of the last nodes_find
     cdef list arguments      # Shapes, or (kind, keys, children)
     cdef list shapes         # the Shapes in them, in order
     cdef object result       # Shape, or (kind, keys, children)
@@ -131,6 +132,7 @@ cdef class TapeCore:
     cdef Frame frame_take(self)
     cdef int frame_give(self, Frame frame) except -1
     cdef int frame_bind(self, Frame frame, tuple args) except -1
+    cdef int nodes_find(self) except -1
     cdef int load_parameters(self, Frame frame) except -1
     cdef int expect_scalar(self) except -1
     cdef Plans plan_for(self, Frame frame)

@@ -18,7 +18,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 
 from fastgrad._arena cimport node_at
-from fastgrad._handle cimport Handle, NOT_A_NUMBER, number_read
+from fastgrad._handle cimport HandleLayout, NOT_A_NUMBER, number_read
 from fastgrad._ops cimport OP_AFFINE, OP_CUSTOM, OP_HIDDEN, op_has_parameter, op_name, op_operands
 from fastgrad._extract cimport NO_SLOT, Recorded, record_graph
 
@@ -27,9 +27,11 @@ import os
 cdef extern from "Python.h":
     bint PyFloat_CheckExact(object o)
     double PyFloat_AS_DOUBLE(object o)
+    void *PyTuple_GET_ITEM(tuple o, Py_ssize_t i)
 
 cdef enum:
     SMALL = 2048  # operations of a call that is over before another thread could run
+    PLANS_MOST = 64  # kept: sets of batched arguments
 
 
 cdef int poll_signals() noexcept with gil:
@@ -138,16 +140,30 @@ cdef void bind_columns(Frame frame, Shape shape, const double *data, Py_ssize_t 
         frame.batched[shape.start + e] = 1
 
 
+cdef bint is_double(const char *format) noexcept:
+    """Tell whether a format says float64 in this machine's byte order; ctypes says it explicitly."""
+    cdef int one = 1
+    cdef bint little = (<char *> &one)[0] == 1
+    if format[0] == (c"<" if little else c">"):
+        format += 1
+    return format[0] == c"d" and format[1] == 0
+
+
 cdef int bind_view(Frame frame, Shape shape, object arg) except -1:
     """Bind float64 numbers in memory without a copy. Returns 0 if they must be converted first."""
     cdef Buffer buffer = Buffer.__new__(Buffer)
     cdef Py_buffer *view = &buffer.view
     cdef Py_ssize_t extra, e, d, left, offset
     cdef const char *at
-    PyObject_GetBuffer(arg, view, PyBUF_STRIDES | PyBUF_FORMAT)
+    try:
+        PyObject_GetBuffer(arg, view, PyBUF_STRIDES | PyBUF_FORMAT)
+    except (BufferError, ValueError):  # numbers that no buffer describes, such as NumPy's dates
+        return 0
     buffer.viewed = True
     extra = view.ndim - shape.ndim
-    if view.itemsize != 8 or view.format == NULL or view.format[0] != c"d" or view.format[1] != 0:
+    if view.format == NULL or not is_double(view.format) or <size_t> view.buf % sizeof(double):
+        return 0
+    if view.ndim and view.strides == NULL:  # as ctypes has it, whatever is asked for
         return 0
     for d in range(view.ndim):
         if view.strides[d] % 8:
@@ -204,7 +220,10 @@ cdef object as_list(object o, Shape shape):
     if hasattr(o, "tolist"):  # arrays of any kind
         o = o.tolist()
     elif PyObject_CheckBuffer(o) and not isinstance(o, (bytes, bytearray)):
-        o = memoryview(o).tolist()
+        try:
+            o = memoryview(o).tolist()
+        except NotImplementedError:  # a format that it cannot read, such as those of ctypes
+            o = list(o)
     if not isinstance(o, (list, tuple)):
         refuse_shape(shape, f"{type(o).__name__} {o!r:.80}")
     return o
@@ -375,7 +394,6 @@ cdef class TapeCore:
     def __init__(self, list inputs, list outputs, list arguments, object result):
         cdef Recorded recorded = record_graph(inputs, outputs)
         cdef uint32_t n
-        cdef Handle handle
         cdef int built
         if self.nodes != NULL:
             raise TypeError("expected a new tape, got one that is recorded already")
@@ -392,14 +410,11 @@ cdef class TapeCore:
 
     cdef int adopt(self, list arguments, object result) except -1:
         """Fill in what follows from the program, the parameters and the shapes."""
-        cdef Handle handle
-        cdef uint32_t i = 0
         self.nodes = <Node **> PyMem_RawCalloc(self.program.n_parameters + 1, sizeof(Node *))
         if self.nodes == NULL:
             raise MemoryError()
-        for handle in self.parameters:
-            self.nodes[i] = node_at(handle.id)
-            i += 1
+        self.captured = tuple(self.parameters)
+        self.nodes_find()
         self.arguments, self.result = arguments, result
         self.shapes = []
         for spec in arguments:
@@ -416,6 +431,8 @@ cdef class TapeCore:
         return self.program.n_ops
 
     cdef Frame frame_take(self):
+        if self.nodes == NULL:
+            raise TypeError("expected a recorded tape, got an empty one; make it with fastgrad.record")
         cdef Frame frame = self.frames.pop() if self.frames else frame_new(&self.program)
         frame.n, frame.arrays = -1, False
         memset(frame.pointers, 0, max(self.program.n_inputs, self.program.n_outputs) * sizeof(double *))
@@ -430,9 +447,17 @@ cdef class TapeCore:
             bind(frame, self.arguments[i], args[i])
         return self.load_parameters(frame)
 
+    cdef int nodes_find(self) except -1:
+        """Find the parameters' nodes: one that was made without `__init__` may get another."""
+        cdef uint32_t i
+        for i in range(self.program.n_parameters):
+            self.nodes[i] = node_at((<HandleLayout *> PyTuple_GET_ITEM(self.captured, i)).id)
+        return 0
+
     cdef int load_parameters(self, Frame frame) except -1:
         cdef double *to = frame.values + self.program.n_inputs
         cdef uint32_t i
+        self.nodes_find()
         for i in range(self.program.n_parameters):
             to[i] = self.nodes[i].data
         return 0
@@ -442,6 +467,8 @@ cdef class TapeCore:
         cdef Plans found = self.plans.get(mask)
         cdef int built
         if found is None:
+            if len(self.plans) >= PLANS_MOST:
+                self.plans.clear()
             found = Plans.__new__(Plans)
             with nogil:
                 built = plan_build(&self.program, frame.batched, &found.plan)
@@ -463,15 +490,18 @@ cdef class TapeCore:
                 if frame.batched[e]:
                     frame.values[e] = frame.columns[e].data[s * frame.columns[e].stride]
             steps_forward(&steps, frame.values, NULL)
+            PyErr_CheckSignals()
             for i in range(self.program.n_ops):
                 op = &self.program.ops[i]
                 if op.op != OP_CUSTOM:
                     continue
                 index = frame.values[self.program.terms[op.a]]
                 if take_entry(index, op.b) < 0:
+                    from fastgrad.errors import FastgradIndexError, explain
                     where = f", sample {s}" if frame.n >= 0 else ""
-                    raise IndexError(
-                        f"expected an index of 0 to {op.b - 1}, got {index:g} (index of take{where})")
+                    got = repr(index).removesuffix(".0")
+                    raise FastgradIndexError(explain(
+                        f"an index of 0 to {op.b - 1}", got, f"index of take{where}"))
         return 0
 
     cdef int perform_single(self, Frame frame, bint reverse) noexcept nogil:
@@ -551,6 +581,7 @@ cdef class TapeCore:
         cdef Out out
         cdef Py_ssize_t e, o
         try:
+            expect_threads(threads)
             self.frame_bind(frame, args)
             if frame.n < 0:
                 self.run_single(frame, False)
@@ -571,9 +602,12 @@ cdef class TapeCore:
             self.frame_give(frame)
 
     cdef int frame_give(self, Frame frame) except -1:
-        frame.kept = []
         frame.sized = None
-        self.frames.append(frame)
+        try:
+            frame.kept = []
+            self.frames.append(frame)
+        except MemoryError:  # it is dropped: what the call has done stands
+            pass
         return 0
 
     cdef int expect_scalar(self) except -1:
@@ -591,13 +625,16 @@ cdef class TapeCore:
         cdef uint32_t i
         cdef const double *adjoints
         try:
+            expect_threads(threads)
             self.expect_scalar()
             self.frame_bind(frame, args)
             value = self.run_gradient(frame, expect_reduce(reduce, False), False, threads)
+            result = value  # a float, made before anything is changed
             adjoints = frame.adjoints + self.program.n_inputs
+            self.nodes_find()
             for i in range(self.program.n_parameters):
                 self.nodes[i].grad += adjoints[i]
-            return value
+            return result
         finally:
             self.frame_give(frame)
 
@@ -619,6 +656,7 @@ cdef class TapeCore:
             if not inputs and wrt != "parameters":
                 from fastgrad.errors import FastgradValueError, explain
                 raise FastgradValueError(explain('"parameters" or "inputs"', repr(wrt), "wrt"))
+            expect_threads(threads)
             self.expect_scalar()
             self.frame_bind(frame, args)
             if reduce is None and frame.n >= 0:
@@ -686,7 +724,7 @@ cdef class TapeCore:
                 if frame.batched[e]:
                     frame.values[e] = frame.columns[e].data[s * frame.columns[e].stride]
             self.run_single(frame, True)
-            if s % 1024 == 0:
+            if s % 1024 == 0 or self.program.n_ops > SMALL:
                 PyErr_CheckSignals()
             values.data[s] = frame.values[self.program.outputs[0]]
             if not inputs:
@@ -715,6 +753,7 @@ cdef class TapeCore:
                     if frame.batched[e]:
                         frame.values[e] = frame.columns[e].data[s * frame.columns[e].stride]
                 self.run_single(frame, False)
+                PyErr_CheckSignals()
                 for i in range(self.program.n_ops):
                     if not isfinite(frame.values[leaves + i]):
                         return s, i
@@ -793,6 +832,13 @@ cdef bint expect_reduce(object reduce, bint none) except? -1:
         from fastgrad.errors import FastgradValueError, explain
         raise FastgradValueError(explain('"mean" or "sum"' + (" or None" if none else ""), repr(reduce), "reduce"))
     return False
+
+
+cdef int expect_threads(int threads) except -1:
+    if threads < 1:
+        from fastgrad.errors import FastgradValueError, explain
+        raise FastgradValueError(explain("at least 1", f"{threads}", "threads"))
+    return 0
 
 
 cdef list gives(list outs):
