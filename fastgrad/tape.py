@@ -1,6 +1,6 @@
 """Tapes: record a function of Values once, replay it natively, one sample or many.
 
-Layer: above engine.  May import: _record, _tape, errors; the standard library.
+Layer: above engine.  May import: _engine, _record, _tape, errors; the standard library.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from fastgrad._engine import numbers_of
 from fastgrad._record import leaf_mark_input, record_enter, record_exit
 from fastgrad._tape import SIMD, Shape, TapeCore, set_arrays_find
 from fastgrad.engine import Value
@@ -37,8 +38,8 @@ class Tape(TapeCore):
     -----
     Every method takes the arguments that the function took, in the structure of the example. An
     array (or nested lists) with one more leading axis makes a batch of n samples; an argument
-    without it is shared by the whole batch. Results are NumPy arrays where an argument was one, else
-    floats and lists.
+    without it is shared by the whole batch. Results are NumPy arrays where an argument was one,
+    else floats and lists.
 
     A replay computes in IEEE arithmetic: where the eager engine raises (1/0, exp(1000)), it goes on
     with inf and nan; `check` finds where they came from. Values have the bits that the eager engine
@@ -82,7 +83,7 @@ class Tape(TapeCore):
         }
 
     def __repr__(self) -> str:
-        inputs, parameters, _, operations, recorded, _ = self._sizes()
+        _, parameters, _, operations, recorded, _ = self._sizes()
         arguments = ", ".join(
             f"{name}{list(shape) if shape else ''}" for name, shape in self.inputs
         )
@@ -178,7 +179,7 @@ def record(function: Callable[..., Any], *example: Any, strict: bool = False) ->
         record_exit()
     outputs: list[Value] = []
     returned = _result(result, "result", outputs)
-    data = [output.data for output in outputs]
+    data = numbers_of(tuple(outputs))
     del result
     name = getattr(function, "__name__", type(function).__name__)
     tape = Tape(inputs, outputs, [spec for spec, _ in pairs], returned, name, names)
@@ -284,9 +285,9 @@ def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
         return _kind(part)(map(copy, part)) if isinstance(part, list | tuple) else fresh(part)
 
     if hasattr(x, "ndim") and hasattr(x, "reshape") and getattr(x, "ndim", 0):
-        import numpy
+        import numpy as np
 
-        values = numpy.empty(x.shape, dtype=object)
+        values = np.empty(x.shape, dtype=object)
         flat = values.reshape(-1)
         for i, number in enumerate(x.reshape(-1).tolist()):
             flat[i] = fresh(number)
@@ -303,7 +304,8 @@ def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
         kind = list if isinstance(x, list) else tuple
         return (kind, None, [part for part, _ in parts], name), _kind(x)(part for _, part in parts)
     expected = "a number, an array, or lists, tuples, dicts of them"
-    raise FastgradTypeError(explain(expected, f"{type(x).__name__} {x!r:.80}", f"example of {name}"))
+    got = f"{type(x).__name__} {x!r:.80}"
+    raise FastgradTypeError(explain(expected, got, f"example of {name}"))
 
 
 def _result(result: Any, name: str, outputs: list[Value]) -> Any:

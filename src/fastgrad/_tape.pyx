@@ -22,6 +22,7 @@ from fastgrad._handle cimport HandleLayout, NOT_A_NUMBER, number_read
 from fastgrad._ops cimport OP_AFFINE, OP_CUSTOM, OP_HIDDEN, op_has_parameter, op_name, op_operands
 from fastgrad._extract cimport NO_SLOT, Recorded, record_graph
 
+import operator
 import os
 
 cdef extern from "Python.h":
@@ -430,6 +431,9 @@ cdef class TapeCore:
     def __len__(self):
         return self.program.n_ops
 
+    def __reduce__(self):
+        raise TypeError(f"cannot pickle or copy a {type(self).__name__}; record its function again")
+
     cdef Frame frame_take(self):
         if self.nodes == NULL:
             raise TypeError("expected a recorded tape, got an empty one; make it with fastgrad.record")
@@ -573,7 +577,7 @@ cdef class TapeCore:
             fail(result)
         return run.total
 
-    def __call__(self, *args, int threads=1):
+    def __call__(self, *args, threads=1):
         """Return the result for one sample, or for each sample of a batch."""
         cdef Frame frame = self.frame_take()
         cdef Shape shape
@@ -581,7 +585,7 @@ cdef class TapeCore:
         cdef Out out
         cdef Py_ssize_t e, o
         try:
-            expect_threads(threads)
+            n_threads = expect_threads(threads)
             self.frame_bind(frame, args)
             if frame.n < 0:
                 self.run_single(frame, False)
@@ -596,7 +600,7 @@ cdef class TapeCore:
                     frame.pointers[o], frame.strides[o] = out.data + e, shape.size
                 outs.append(out)
             if frame.n >= 0:
-                self.run_batch(frame, 0.0, False, False, threads)
+                self.run_batch(frame, 0.0, False, False, n_threads)
             return rebuild(self.result, gives(outs))
         finally:
             self.frame_give(frame)
@@ -618,17 +622,17 @@ cdef class TapeCore:
                 "record a function that reduces them to one loss"))
         return 0
 
-    def backward(self, *args, str reduce="mean", int threads=1):
+    def backward(self, *args, str reduce="mean", threads=1):
         """Run forward and backward; add the gradient into the parameters' grad; return the loss."""
         cdef Frame frame = self.frame_take()
         cdef double value
         cdef uint32_t i
         cdef const double *adjoints
         try:
-            expect_threads(threads)
+            n_threads = expect_threads(threads)
             self.expect_scalar()
             self.frame_bind(frame, args)
-            value = self.run_gradient(frame, expect_reduce(reduce, False), False, threads)
+            value = self.run_gradient(frame, expect_reduce(reduce, False), False, n_threads)
             result = value  # a float, made before anything is changed
             adjoints = frame.adjoints + self.program.n_inputs
             self.nodes_find()
@@ -646,7 +650,7 @@ cdef class TapeCore:
         cdef double scale = 1.0 / <double> frame.n if mean else 1.0
         return self.run_batch(frame, scale, True, inputs, threads) * scale
 
-    def value_and_grad(self, *args, reduce="mean", str wrt="parameters", int threads=1):
+    def value_and_grad(self, *args, reduce="mean", str wrt="parameters", threads=1):
         """Return the value and its gradient in the parameters or in the inputs; touches no grad."""
         cdef Frame frame = self.frame_take()
         cdef bint inputs = wrt == "inputs"
@@ -656,13 +660,13 @@ cdef class TapeCore:
             if not inputs and wrt != "parameters":
                 from fastgrad.errors import FastgradValueError, explain
                 raise FastgradValueError(explain('"parameters" or "inputs"', repr(wrt), "wrt"))
-            expect_threads(threads)
+            n_threads = expect_threads(threads)
             self.expect_scalar()
             self.frame_bind(frame, args)
             if reduce is None and frame.n >= 0:
                 return self.each_sample(frame, inputs)
             outs = self.input_outs(frame) if inputs else None
-            value = self.run_gradient(frame, expect_reduce(reduce, True), inputs, threads)
+            value = self.run_gradient(frame, expect_reduce(reduce, True), inputs, n_threads)
             if inputs:
                 return value, self.input_grads(frame, outs)
             out = out_new((self.program.n_parameters,), frame.arrays)
@@ -834,11 +838,12 @@ cdef bint expect_reduce(object reduce, bint none) except? -1:
     return False
 
 
-cdef int expect_threads(int threads) except -1:
-    if threads < 1:
+cdef int expect_threads(object threads) except -1:
+    cdef int n = operator.index(threads)  # a float is no number of threads
+    if n < 1:
         from fastgrad.errors import FastgradValueError, explain
-        raise FastgradValueError(explain("at least 1", f"{threads}", "threads"))
-    return 0
+        raise FastgradValueError(explain("at least 1", f"{n}", "threads"))
+    return n
 
 
 cdef list gives(list outs):
