@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import inspect
 import math
-import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from fastgrad._engine import numbers_of
 from fastgrad._record import leaf_mark_input, record_enter, record_exit
-from fastgrad._tape import SIMD, Shape, TapeCore, set_arrays_find
+from fastgrad._tape import SIMD, Shape, TapeCore
 from fastgrad.engine import Value
 from fastgrad.errors import FastgradTypeError, FastgradWarning, TapeError, explain
 
@@ -188,15 +187,6 @@ def record(function: Callable[..., Any], *example: Any, strict: bool = False) ->
     return tape
 
 
-def _find_arrays() -> tuple[type, Callable[..., Any]] | None:
-    """Return NumPy's array type and what makes an array, if anybody can have one."""
-    numpy = sys.modules.get("numpy")
-    return None if numpy is None else (numpy.ndarray, numpy.empty)
-
-
-set_arrays_find(_find_arrays)
-
-
 def _freezing(strict: bool) -> Callable[[str], None]:
     """Return what is called where a recorded Value becomes a plain number or a decision."""
     warned = False
@@ -284,7 +274,7 @@ def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
     def copy(part: Any) -> Any:
         return _kind(part)(map(copy, part)) if isinstance(part, list | tuple) else fresh(part)
 
-    if hasattr(x, "ndim") and hasattr(x, "reshape") and getattr(x, "ndim", 0):
+    if hasattr(x, "ndim") and hasattr(x, "reshape") and x.ndim:
         import numpy as np
 
         values = np.empty(x.shape, dtype=object)

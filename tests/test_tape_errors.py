@@ -66,7 +66,11 @@ WRONG = {  # arguments of a tape of (x: number, y: 2 numbers, z: {"a": number});
 @pytest.fixture
 def strange():
     w = Value(2.0)
-    return fg.record(lambda x, y, z: x * (y[0] * y[0] + y[1] * y[1]) * z["a"] * w, 1.0, [1.0, 2.0], {"a": 1.0})
+
+    def function(x, y, z):
+        return x * (y[0] * y[0] + y[1] * y[1]) * z["a"] * w
+
+    return fg.record(function, 1.0, [1.0, 2.0], {"a": 1.0})
 
 
 @pytest.mark.parametrize("name", WRONG)

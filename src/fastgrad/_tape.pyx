@@ -24,6 +24,7 @@ from fastgrad._extract cimport NO_SLOT, Recorded, record_graph
 
 import operator
 import os
+import sys
 
 cdef extern from "Python.h":
     bint PyFloat_CheckExact(object o)
@@ -118,7 +119,7 @@ cdef int refuse_shape(Shape shape, object got) except -1:
     from fastgrad.errors import ShapeError, explain
     expected = "a number or a sequence of numbers, one for each sample"
     if shape.ndim:
-        expected = f"shape {shape.shape}, or {('n', *shape.shape)} for a batch".replace("'", "")
+        expected = f"shape {shape.shape}, or {('n',) + shape.shape} for a batch".replace("'", "")
     raise ShapeError(explain(expected, got, shape.name))
 
 
@@ -249,30 +250,24 @@ cdef int bind_copy(Frame frame, Shape shape, object arg) except -1:
         refuse_shape(shape, f"{depth} levels of nesting" if depth else f"{type(arg).__name__} {arg!r:.80}")
     count_samples(frame, shape, len(arg))
     buffer = buffer_own(frame.n * shape.size)
-    copy_numbers(arg, (frame.n, *shape.shape), 0, buffer.own, shape)
+    copy_numbers(arg, (frame.n,) + shape.shape, 0, buffer.own, shape)
     frame.kept.append(buffer)
     bind_columns(frame, shape, buffer.own, shape.size)
     return 0
 
 
-cdef object array_type = None   # numpy.ndarray and numpy.empty, once a caller has shown an array;
-cdef object array_empty = None  # tape.py finds them, for native code knows no NumPy
-cdef object arrays_find = None
-
-
-def set_arrays_find(find):
-    """Set what gives (the type of arrays, a function that makes one), or None as long as nobody has any."""
-    global arrays_find
-    arrays_find = find
+cdef object array_type = None
+cdef object array_empty = None  # NumPy's, whose user has imported it
 
 
 cdef bint is_array(object o) except -1:
+    """Tell a NumPy array without importing NumPy."""
     global array_type, array_empty
     if array_type is None:
-        found = arrays_find()
-        if found is None:
+        numpy = sys.modules.get("numpy")
+        if numpy is None:
             return False
-        array_type, array_empty = found
+        array_empty, array_type = numpy.empty, numpy.ndarray
     return isinstance(o, array_type)
 
 
@@ -592,7 +587,7 @@ cdef class TapeCore:
                 if type(self.result) is Shape and (<Shape> self.result).ndim == 0:
                     return frame.values[self.program.outputs[0]]
             for shape in shapes_of(self.result):
-                out = out_new((frame.n, *shape.shape) if frame.n >= 0 else shape.shape, frame.arrays)
+                out = out_new((frame.n,) + shape.shape if frame.n >= 0 else shape.shape, frame.arrays)
                 for e in range(shape.size):
                     o = shape.start + e
                     if frame.n < 0:
@@ -670,7 +665,8 @@ cdef class TapeCore:
             if inputs:
                 return value, self.input_grads(frame, outs)
             out = out_new((self.program.n_parameters,), frame.arrays)
-            memcpy(out.data, frame.adjoints + self.program.n_inputs, self.program.n_parameters * sizeof(double))
+            memcpy(out.data, frame.adjoints + self.program.n_inputs,
+                   self.program.n_parameters * sizeof(double))
             return value, out_give(out)
         finally:
             self.frame_give(frame)
@@ -686,7 +682,7 @@ cdef class TapeCore:
                 outs.append(None)
                 continue
             if shape.size and frame.batched[shape.start]:
-                out = out_new((frame.n, *shape.shape), frame.arrays)
+                out = out_new((frame.n,) + shape.shape, frame.arrays)
                 for e in range(shape.size):
                     frame.pointers[shape.start + e] = out.data + e
                     frame.strides[shape.start + e] = shape.size
@@ -722,7 +718,7 @@ cdef class TapeCore:
         cdef list outs = []
         if inputs:
             for shape in self.shapes:
-                outs.append(out_new((frame.n, *shape.shape), frame.arrays))
+                outs.append(out_new((frame.n,) + shape.shape, frame.arrays))
         for s in range(frame.n):
             for e in range(self.program.n_inputs):
                 if frame.batched[e]:
@@ -834,7 +830,8 @@ cdef bint expect_reduce(object reduce, bint none) except? -1:
         return True
     if reduce != "sum":
         from fastgrad.errors import FastgradValueError, explain
-        raise FastgradValueError(explain('"mean" or "sum"' + (" or None" if none else ""), repr(reduce), "reduce"))
+        expected = '"mean" or "sum" or None' if none else '"mean" or "sum"'
+        raise FastgradValueError(explain(expected, repr(reduce), "reduce"))
     return False
 
 
