@@ -124,11 +124,13 @@ cdef class TapeCore:
     cdef list arguments      # Shapes, or (kind, keys, children)
     cdef list shapes         # the Shapes in them, in order
     cdef object result       # Shape, or (kind, keys, children)
+    cdef bint plain          # numbers in, one Value out: a single sample has a short path
     cdef list frames         # not in use
     cdef dict plans          # mask of batched inputs: Plans
     cdef const Kernels *kernels
 
     cdef int adopt(self, list arguments, object result) except -1
+    cdef bint bind_plain(self, Frame frame, tuple args) noexcept
     cdef Frame frame_take(self)
     cdef int frame_give(self, Frame frame) except -1
     cdef int frame_bind(self, Frame frame, tuple args) except -1

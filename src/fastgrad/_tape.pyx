@@ -15,6 +15,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.ref cimport Py_INCREF
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 
 from fastgrad._arena cimport node_at
@@ -27,6 +28,8 @@ import os
 import sys
 
 cdef extern from "Python.h":
+    tuple PyTuple_New(Py_ssize_t n)
+    void PyTuple_SET_ITEM(tuple o, Py_ssize_t i, object item)
     bint PyFloat_CheckExact(object o)
     double PyFloat_AS_DOUBLE(object o)
     void *PyTuple_GET_ITEM(tuple o, Py_ssize_t i)
@@ -415,6 +418,9 @@ cdef class TapeCore:
         self.shapes = []
         for spec in arguments:
             self.shapes += shapes_of(spec)
+        self.plain = is_number(result)
+        for spec in arguments:
+            self.plain = self.plain and is_number(spec)
         self.frames, self.plans = [], {}
         self.kernels = chosen
         return 0
@@ -445,6 +451,17 @@ cdef class TapeCore:
         for i in range(len(args)):
             bind(frame, self.arguments[i], args[i])
         return self.load_parameters(frame)
+
+    cdef bint bind_plain(self, Frame frame, tuple args) noexcept:
+        """Bind floats to a tape of numbers, the case worth a path of its own; False for anything else."""
+        cdef Py_ssize_t i
+        if not self.plain or len(args) != <Py_ssize_t> self.program.n_inputs:
+            return False
+        for i in range(len(args)):
+            if not PyFloat_CheckExact(<object> PyTuple_GET_ITEM(args, i)):
+                return False
+            frame.values[i] = PyFloat_AS_DOUBLE(<object> PyTuple_GET_ITEM(args, i))
+        return self.load_parameters(frame) == 0
 
     cdef int nodes_find(self) except -1:
         """Find the parameters' nodes: one that was made without `__init__` may get another."""
@@ -580,6 +597,9 @@ cdef class TapeCore:
         cdef Out out
         cdef Py_ssize_t e, o
         try:
+            if self.bind_plain(frame, args):
+                self.run_single(frame, False)
+                return frame.values[self.program.outputs[0]]
             n_threads = expect_threads(threads)
             self.frame_bind(frame, args)
             if frame.n < 0:
@@ -603,7 +623,8 @@ cdef class TapeCore:
     cdef int frame_give(self, Frame frame) except -1:
         frame.sized = None
         try:
-            frame.kept = []
+            if frame.kept:
+                frame.kept = []
             self.frames.append(frame)
         except MemoryError:  # it is dropped: what the call has done stands
             pass
@@ -655,6 +676,9 @@ cdef class TapeCore:
             if not inputs and wrt != "parameters":
                 from fastgrad.errors import FastgradValueError, explain
                 raise FastgradValueError(explain('"parameters" or "inputs"', repr(wrt), "wrt"))
+            if inputs and reduce == "mean" and self.bind_plain(frame, args):
+                self.run_single(frame, True)
+                return frame.values[self.program.outputs[0]], floats(frame.adjoints, self.program.n_inputs)
             n_threads = expect_threads(threads)
             self.expect_scalar()
             self.frame_bind(frame, args)
@@ -822,6 +846,21 @@ cdef class TapeCore:
         for frame in self.frames:
             total += 2 * program_slots(&self.program) * sizeof(double) + frame.workspace.size * sizeof(double)
         return total
+
+
+cdef bint is_number(object spec) noexcept:
+    return type(spec) is Shape and (<Shape> spec).ndim == 0
+
+
+cdef tuple floats(const double *data, Py_ssize_t n):
+    cdef tuple made = PyTuple_New(n)
+    cdef object number
+    cdef Py_ssize_t i
+    for i in range(n):
+        number = data[i]
+        Py_INCREF(number)
+        PyTuple_SET_ITEM(made, i, number)
+    return made
 
 
 cdef bint expect_reduce(object reduce, bint none) except? -1:

@@ -146,7 +146,7 @@ static void count_uses(Build *b, const uint32_t *outputs, uint32_t n) {
 
 /* ---- sums of products: s + w*x + ... where nobody else sees the parts ---- */
 
-static int is_private(const Build *b, uint32_t ref, int op) {
+static int is_private(const Build *b, uint32_t ref, uint32_t op) {
     return !(ref & RECORD_LEAF) && b->ops[ref].op == op && b->uses[ref] == 1;
 }
 
