@@ -1,26 +1,32 @@
 /* One sample at a time: values forward, adjoints in reverse, tangents forward.
  * Layer: companion of _tape.pyx. May include tape.h.
  * The same operations in the same order as the eager engine, so values and adjoints have its bits. */
-#include <string.h>
-
 #include "tape.h"
 
 enum { POLL_INTERVAL = 1 << 20 }; /* operations between looks at pending signals: under 20 ms */
 
+enum { AHEAD = 24 }; /* operations between fetching operands and using them */
+
 #if defined(__GNUC__)
 #define LIKELY(x) __builtin_expect(!!(x), 1)
+#define PREFETCH(address) __builtin_prefetch((address), 1)
+#define KEEP_BRANCH __asm__ volatile("") /* a select would wait for memory each time */
 #else
 #define LIKELY(x) (x)
+#define PREFETCH(address) ((void)(address))
+#define KEEP_BRANCH ((void)0)
 #endif
 
-/* As likely one as the other in irregular graphs: select, do not branch. */
-static inline double select_bits(double yes, double no, uint64_t mask) {
-    uint64_t a, b;
-    memcpy(&a, &yes, sizeof a);
-    memcpy(&b, &no, sizeof b);
-    a = (a & mask) | (b & ~mask);
-    memcpy(&yes, &a, sizeof a);
-    return yes;
+/* As likely one as the other in irregular graphs: select, do not branch. Done in vector registers,
+ * for the way to integer ones and back would lengthen every chain. */
+typedef double pair __attribute__((vector_size(16)));
+typedef int64_t pair_bits __attribute__((vector_size(16)));
+
+static inline double select_bits(double yes, double no, int64_t mask) {
+    const pair_bits bits = {mask, mask};
+    const pair a = {yes, yes}, b = {no, no};
+    const pair_bits chosen = ((pair_bits)a & bits) | ((pair_bits)b & ~bits);
+    return ((pair)chosen)[0];
 }
 
 static int structure_forward(const TapeOp *op, const uint32_t *terms, const double *v, double *out) {
@@ -73,10 +79,15 @@ static inline int forward_some(const Program *p, const uint32_t *which, uint32_t
         const uint32_t i = which ? which[k] : k;
         const TapeOp *op = &p->ops[i];
         double y;
+        if (!which && end - k > AHEAD && op[AHEAD].op > OP_HIDDEN) PREFETCH(&v[op[AHEAD].b]);
         if (LIKELY(op->op == OP_ADD || op->op == OP_MUL)) {
-            const double a = op->a == last ? carry : v[op->a];
             const double b = v[op->b];
-            y = select_bits(a * b, a + b, (uint64_t)0 - (op->op == OP_MUL));
+            double a = carry;
+            if (op->a != last) {
+                KEEP_BRANCH;
+                a = v[op->a];
+            }
+            y = select_bits(a * b, a + b, -(int64_t)(op->op == OP_MUL));
         } else if (op->op > OP_HIDDEN) {
             op_forward(op->op, v[op->a], v[op->b], &y);
         } else if (structure_forward(op, terms, v, &y) != TAPE_OK) {
@@ -98,10 +109,14 @@ static inline void reverse_some(const Program *p, const uint32_t *which, uint32_
         const TapeOp *op = &p->ops[i];
         const uint32_t y = leaves + i;
         const double g = y == last ? carry : adj[y];
+        if (!which && k >= AHEAD && op[-AHEAD].op > OP_HIDDEN) { /* the second operand may be anywhere */
+            PREFETCH(&adj[op[-AHEAD].b]);
+            PREFETCH(&v[op[-AHEAD].b]);
+        }
         const uint32_t ia = op->a, ib = op->b;
         last = NO_SLOT;
         if (LIKELY(op->op == OP_ADD || op->op == OP_MUL)) {
-            const uint64_t is_mul = (uint64_t)0 - (op->op == OP_MUL);
+            const int64_t is_mul = -(int64_t)(op->op == OP_MUL);
             const double da = select_bits(v[ib], 1.0, is_mul);
             const double db = select_bits(v[ia], 1.0, is_mul);
             adj[ib] += db * g; /* b first: where both are one slot, the last sum is carried */
