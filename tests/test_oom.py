@@ -364,6 +364,42 @@ def after_failure(s):
     s[0].step()
 each_failure(prepare, act)
 """,
+    "recording": """
+from fastgrad._record import leaf_mark_input, record_enter, record_exit, source_of_value
+x = Value(3.0)
+leaf_mark_input(x)
+def act(s):
+    record_enter(None)
+    try:
+        y = x
+        for _ in repeat(None, MANY // 2):
+            y = y * b + a - 1
+        return y, x < 2, neuron([x, a, y])
+    finally:
+        record_exit()
+def after_failure(s):
+    assert x.data == 3.0, "still recording"
+    assert type(x < 2) is bool
+each_failure(lambda: None, act)
+""",
+    "places in a recording": """
+from fastgrad._record import record_enter, record_exit, source_of_value
+code = [compile("\\n" * i + "a * b", "made", "eval") for i in range(200)]
+space = {"a": a, "b": b}
+def prepare():
+    record_enter(None)
+    record_exit()
+    return [eval(code[0], space)]  # as warm as it gets
+def act(s):
+    record_enter(None)
+    try:
+        made = [eval(c, space) for c in code]
+        for line in (1, 100, 200):  # or unknown, for want of memory
+            assert source_of_value(made[line - 1]) in (("made", line, "<module>"), ("", 0, ""))
+    finally:
+        record_exit()
+each_failure(prepare, act, quiet=60)
+""",
     "no_grad": """
 def act(s):
     with no_grad():

@@ -86,9 +86,13 @@ ctypedef struct IdList:
     uint32_t n
     uint32_t capacity
 
+ctypedef void (*note_operation)(node_id id) noexcept  # runs no Python, not even the collector
+
 ctypedef struct Arena:
     Node *cursor         # where the next operation goes
-    Node *limit
+    Node *limit          # a push goes on by itself up to here: `end`, or with a note the cursor
+    Node *end            # of the open chunk
+    note_operation note  # told of each operation before it is pushed, while anybody records
     node_id next_id
     node_id deferred     # pinned nodes whose handle is their only owner, linked by Handle.link
     Node **base          # base[id >> CHUNK_SHIFT] + (id & CHUNK_MASK)
@@ -117,7 +121,8 @@ ctypedef struct Arena:
 
 cdef Arena arena
 
-cdef int chunk_open_operations() except -1
+cdef int arena_extend() except -1
+cdef void arena_set_note(note_operation note) noexcept
 cdef int chunk_open_leaves() except -1
 cdef bint chunks_trim() noexcept
 cdef void node_release(node_id id) noexcept
@@ -168,7 +173,7 @@ cdef inline void block_take(uint32_t index) noexcept:
 
 cdef inline bint arena_has_room(Py_ssize_t n) noexcept:
     """Tell whether n operations can be pushed without opening a chunk, hence without failing."""
-    return arena.limit - arena.cursor >= n
+    return arena.end - arena.cursor >= n
 
 
 cdef inline node_id arena_push(int op, node_id a, node_id b, double data) except 0:
@@ -177,7 +182,7 @@ cdef inline node_id arena_push(int op, node_id a, node_id b, double data) except
     The caller also fills the handle slot.
     """
     if unlikely(arena.cursor == arena.limit):
-        chunk_open_operations()
+        arena_extend()
     cdef Node *node = arena.cursor
     cdef node_id id = arena.next_id
     arena.cursor += 1

@@ -135,9 +135,26 @@ cdef int chunk_open_operations() except -1:
         arena.chunks[arena.newest].newer = c
     arena.newest = c
     arena.cursor = arena.base[c]
-    arena.limit = arena.cursor + CHUNK_NODES
+    arena.end = arena.cursor + CHUNK_NODES
+    arena.limit = arena.end if arena.note == NULL else arena.cursor
     arena.next_id = <node_id> (c << CHUNK_SHIFT)
     return 0
+
+
+cdef int arena_extend() except -1:
+    """Let a push go on that has come to the limit: open a chunk, note the operation, or both."""
+    if arena.cursor == arena.end:
+        chunk_open_operations()
+    if arena.note != NULL:
+        arena.note(arena.next_id)
+        arena.limit = arena.cursor + 1
+    return 0
+
+
+cdef void arena_set_note(note_operation note) noexcept:
+    """Have each operation noted from now on, or none with NULL."""
+    arena.note = note
+    arena.limit = arena.end if note == NULL else arena.cursor
 
 
 cdef void chunk_close_operations(uint32_t c) noexcept:
@@ -148,7 +165,7 @@ cdef void chunk_close_operations(uint32_t c) noexcept:
         arena.chunks[chunk.newer].older = chunk.older
     else:  # the open chunk, filled to its last slot
         arena.newest = chunk.older
-        arena.cursor = arena.limit = NULL
+        arena.cursor = arena.limit = arena.end = NULL
     chunk_retire(c)
 
 

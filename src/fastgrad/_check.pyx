@@ -40,7 +40,7 @@ def arena_stats():
             leaves += arena.chunks[c].live
         elif arena.chunks[c].kind == CHUNK_OPERATIONS:
             operations += arena.chunks[c].live
-    operations -= arena.limit - arena.cursor
+    operations -= arena.end - arena.cursor
     return {
         "live_nodes": leaves + operations,
         "live_leaves": leaves,
@@ -139,6 +139,8 @@ cdef list check_chunks():
         if not arena.depth and is_marked(c):
             wrong.append(f"chunk {c} is still marked")
         newer, c = c, arena.chunks[c].older
+    if arena.limit != (arena.end if arena.note == NULL else arena.cursor):
+        wrong.append(f"pushes go {arena.limit - arena.cursor} nodes of {arena.end - arena.cursor} far")
     c, newer = arena.leaves, 0
     while c:
         if c in seen:
@@ -161,7 +163,7 @@ cdef list check_chunks():
         if seen.get(c, CHUNK_LEAVES if full else None) != kind:
             wrong.append(f"chunk {c} of kind {kind} is in list {seen.get(c)}")
         if kind == CHUNK_OPERATIONS or kind == CHUNK_LEAVES:
-            unfilled = arena.limit - arena.cursor if c == arena.newest else 0
+            unfilled = arena.end - arena.cursor if c == arena.newest else 0
             if arena.chunks[c].live != len(live_ids(c)) + unfilled:
                 wrong.append(
                     f"chunk {c}: live is {arena.chunks[c].live}, expected {len(live_ids(c))} + {unfilled}")

@@ -3,6 +3,8 @@
 Layer: above _handle. Cimports _arena, _handle.
 """
 
+from libc.stdint cimport uint32_t
+
 from fastgrad._arena cimport node_id
 from fastgrad._handle cimport Handle
 
@@ -11,4 +13,5 @@ cdef unsigned somewhere_recording  # threads that record; if any, ask is_recorde
 cdef bint is_recorded(node_id id) noexcept
 cdef int recorded_read(node_id id, str what) except -1
 cdef void record_after_fork() noexcept
+cdef uint32_t source_of(node_id id) noexcept
 cpdef int leaf_mark_input(Handle leaf) except -1
