@@ -53,6 +53,7 @@ def test_errors_name_the_row():
     for wrong in (
         replace(row, partials=("1 - b",)),
         replace(row, forward="tanh(y)"),
+        replace(row, partials=("1 + (a > 0)",)),
         replace(row, raises=(("a > 1", "nonsense", ""),)),
         replace(row, domain=()),
     ):

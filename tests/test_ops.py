@@ -21,6 +21,7 @@ import pytest
 from tally import tally
 
 from fastgrad import functional, ops
+from fastgrad._check import second_partials
 from fastgrad.engine import Value
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
@@ -358,6 +359,94 @@ def test_second_partials_follow_from_the_text(row):
             order[second] += 1
             expected = mpmath.diff(lambda a, b: formula(a, b, None), tuple(point), tuple(order))
             assert got == pytest.approx(expected, rel=1e-14, abs=1e-14)
+
+
+# -- second partials: what is compiled of the derivatives of the partials' texts -----------------
+
+# Two terms of the second derivative cancel somewhere: the unit is that of dy/da over a.
+CANCELLING = ("asin", "acos", "hypot", "gelu")
+SECOND = ("aa", "ab", "bb")
+
+
+def second_exact(row):
+    """Return the functions that give the second derivatives of the textbook's formula."""
+    tree = ops_expr.parse(row.formula)
+    names = SECOND if row.arity == 2 else SECOND[:1]
+    trees = [ops_expr.derivative(ops_expr.derivative(tree, n[0]), n[1]) for n in names]
+    return [ops_expr.function(tree, MPMATH, mpmath.mpf) for tree in trees]
+
+
+def check_second(row, points, evaluate=second_partials):
+    """Raise AssertionError unless the second partials are right to 12 digits."""
+    exact = second_exact(row)
+    first = Exact(row)
+    for operands in points:
+        got = evaluate(row.name, *operands)
+        with mpmath.workdps(650):  # the formula of sigmoid loses twice the digits of a
+            values = [mpmath.mpf(x) for x in (*operands, 0.0)[:2]]
+            for name, function, value in zip(SECOND, exact, got, strict=False):
+                true = function(*values, None)
+                unit = abs(true)
+                if row.name in CANCELLING:
+                    partial = first(operands)[1 + "ab".index(name[0])]
+                    unit += abs(partial / operands["ab".index(name[1])])
+                right = value == float(true) or abs(value - true) <= 1e-12 * unit + 1e-300
+                assert right, (
+                    f"d2y/d{name} of {row.name}{tuple(operands)} is {value!r}, not"
+                    f" {mpmath.nstr(true, 20)}"
+                )
+
+
+NATIVE_ROWS = pytest.mark.parametrize("row", ops.native(), ids=[row.name for row in ops.native()])
+
+
+@NATIVE_ROWS
+def test_second_partials_at_random_points(row):
+    check_second(row, sample(row, 200))
+
+
+@NATIVE_ROWS
+def test_the_check_of_second_partials_fails_a_rule_that_is_off(row):
+    points = sample(row, 30)
+    for place in range(len(second_exact(row))):
+
+        def wrong(name, *operands, place=place):
+            found = list(second_partials(name, *operands))
+            found[place] = found[place] * 1.0005 or 0.0005
+            return found
+
+        with pytest.raises(AssertionError, match=f"d2y/d{SECOND[place]} of {row.name}"):
+            check_second(row, points, wrong)
+
+
+@pytest.mark.parametrize("name", [row.name for row in ops.native() if row.arity == 2])
+def test_mixed_partials_agree_in_both_orders(name):
+    row = ops.TABLE[name]
+    trees = [ops_expr.parse(text) for text in row.partials]
+    orders = [ops_expr.derivative(trees[i], "ba"[i], trees[1 - i]) for i in range(2)]
+    functions = [ops_expr.function(tree, MPMATH, mpmath.mpf) for tree in orders]
+    formula = ops_expr.function(row.formula, MPMATH, mpmath.mpf)
+    for operands in sample(row, 100):
+        with mpmath.workdps(650):
+            a, b = map(mpmath.mpf, operands)
+            y = formula(a, b, None)
+            first, second = (function(a, b, y) for function in functions)
+            assert abs(first - second) <= abs(first) * 1e-15, operands
+
+
+def test_second_partials_at_kinks_and_exceptions():
+    assert second_partials("relu", 0.0) == (0.0, 0.0, 0.0)
+    assert second_partials("abs", -2.0) == (0.0, 0.0, 0.0)
+    assert second_partials("pow_number", 0.0, 2.0) == (2.0, 0.0, 0.0)
+    assert second_partials("pow_number", 3.0, 1.0) == (0.0, 0.0, 0.0)
+    assert second_partials("pow", 2.0, 0.0) == (0.0, 0.5, math.log(2.0) ** 2)  # a**b is 1 + b log a
+    assert second_partials("pow", 0.0, 2.0) == (2.0, 0.0, 0.0)
+    assert second_partials("pow", 0.0, 1.5)[0] == math.inf
+    assert second_partials("keep_if", 1.0, 2.0) == (0.0, 0.0, 0.0)
+    with pytest.raises(ZeroDivisionError, match="sqrt"):
+        second_partials("sqrt", 0.0)
+    with pytest.raises(KeyError):
+        second_partials("div", 1.0, 2.0)
 
 
 # -- names ---------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ def check_row(row) -> None:
     try:
         for text, names in texts:
             ops_expr.parse(text, names)
+        ops_c.second_partials(row)
         for _, kind, _ in row.raises:
             if kind not in ops_c.ERRORS:
                 raise ops_expr.ExpressionError(f"{kind!r} is no kind of error")

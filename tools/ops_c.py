@@ -6,10 +6,11 @@ May import: the standard library, ops_expr.
 
 from __future__ import annotations
 
+import ast
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
-from ops_expr import parse, to_c, variables
+from ops_expr import derivative, parse, to_c, variables
 
 NOTE = "Written by tools/gen_ops.py from fastgrad/ops.py: edit that, then run `make ops`."
 STRUCTURAL = ("leaf", "python", "custom", "affine", "hidden")
@@ -19,6 +20,7 @@ _FORWARD = "int op_{}_forward(double a, double b, double *out)"
 _PARTIALS = "int op_{}_partials(double a, double b, double y, double *da, double *db)"
 _VALUE = "double op_{}_value(double a, double b)"
 _PARTIAL = "double op_{}_d{}(double a, double b, double y)"
+_SECOND = "int op_{}_second(double a, double b, double y, double *daa, double *dab, double *dbb)"
 
 
 def header(rows: Sequence) -> str:
@@ -98,12 +100,45 @@ def _kernels(row) -> str:
         lines += [f"    *d{operand} = op_{row.name}_d{operand}(a, b, y);"]
     lines += ["    (void)db;"] if row.arity == 1 else []
     lines += ["    return OP_OK;", "}", ""]
+    lines += _second_kernels(row)
     return "\n".join(_fold(line) for line in lines)
+
+
+def second_partials(row) -> dict[str, ast.expr]:
+    """Return the trees of d2y/da2, d2y/da/db and d2y/db2, of as many operands as the row has.
+
+    The mixed one is the derivative of dy/db, which is the simpler partial where they differ: that
+    of pow in a has a case for b == 0, whose derivative in b is not that of the case.
+    """
+    partials = dict(zip("ab", map(parse, row.partials), strict=False))
+    return {
+        second + first: derivative(partials[first], second, partials[second])
+        for first, second in ("aa", "ba", "bb")
+        if first in partials
+    }
+
+
+def _second_kernels(row) -> list[str]:
+    """Return the functions of the second partials, each alone and all together."""
+    trees = second_partials(row)
+    lines = []
+    for names, tree in trees.items():
+        lines += _function(_PARTIAL.format(row.name, names), tree, "aby")
+    lines += [f"OP_INLINE {_SECOND.format(row.name)} {{"]
+    if row.singular:
+        lines += [f"    if ({to_c(parse(row.singular))}) return OP_ZERO_DIVISION;"]
+    lines += [f"    *d{names} = op_{row.name}_d{names}(a, b, y);" for names in trees]
+    lines += ["    (void)dab, (void)dbb;"] if row.arity == 1 else []
+    return [*lines, "    return OP_OK;", "}", ""]
 
 
 def _formula(signature: str, text: str, names: str) -> list[str]:
     """Return a function that evaluates one text of the table."""
-    tree = parse(text)
+    return _function(signature, parse(text), names)
+
+
+def _function(signature: str, tree: ast.expr, names: str) -> list[str]:
+    """Return a function that evaluates a tree."""
     head = [f"OP_INLINE {signature} {{", *_unused(names, variables(tree))]
     return [*head, f"    return {to_c(tree)};", "}", ""]
 
@@ -136,6 +171,9 @@ def _dispatch(rows: Sequence) -> list[str]:
         "    default: *da = 0.0;",
         "    }",
         "}\n",
+        "/* The second partials, of the branch taken at a kink; returns as op_partials does.",
+        " * Operations of one operand leave *dab and *dbb alone. */",
+        _switch(_SECOND, rows, "second(a, b, y, daa, dab, dbb)", "*daa = 0.0;"),
         "/* What a forward that failed expected: the text of the Python error. */",
         "OP_INLINE const char *op_error_text(int op, int error) {",
         *expected,
@@ -194,6 +232,7 @@ def declarations(rows: Sequence) -> str:
         "",
         f"    {_for_opcode(_FORWARD)}",
         f"    {_for_opcode(_PARTIALS)}",
+        f"    {_for_opcode(_SECOND)}",
         "    const char *op_error_text(int op, int error)",
         "    const char *op_singular_text(int op)",
         "",

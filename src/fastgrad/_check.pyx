@@ -14,7 +14,7 @@ from fastgrad._arena cimport (
 )
 from fastgrad._handle cimport GC_HEADER, HandleLayout, handle_slot
 from fastgrad._ops cimport (
-    OP_AFFINE, OP_COUNT, OP_HIDDEN, OP_LEAF,
+    OP_AFFINE, OP_COUNT, OP_HIDDEN, OP_LEAF, OP_OK, op_forward, op_name, op_second,
 )
 from fastgrad._pool cimport pool_bytes
 from fastgrad._region cimport Region, region_bytes
@@ -28,6 +28,22 @@ def sizes():
         "node_bytes": sizeof(Node) + sizeof(PyObject *),
         "handle_bytes": GC_HEADER + sizeof(HandleLayout),
     }
+
+
+def second_partials(str name, double a, double b=0.0):
+    """Give d2y/da2, d2y/dadb, d2y/db2 of a native row of the table; 0 for operands it lacks."""
+    cdef double y = 0.0
+    cdef double daa = 0.0
+    cdef double dab = 0.0
+    cdef double dbb = 0.0
+    cdef int op
+    for op in range(OP_HIDDEN + 1, <int> OP_COUNT):
+        if op_name[op].decode() == name:
+            op_forward(op, a, b, &y)
+            if op_second(op, a, b, y, &daa, &dab, &dbb) != OP_OK:
+                raise ZeroDivisionError(f"expected finite partials of {name}, got {a!r} and {b!r}")
+            return daa, dab, dbb
+    raise KeyError(name)
 
 
 def arena_stats():

@@ -94,6 +94,34 @@ OP_INLINE int op_add_partials(double a, double b, double y, double *da, double *
     return OP_OK;
 }
 
+OP_INLINE double op_add_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_add_dab(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_add_dbb(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE int op_add_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
+    *daa = op_add_daa(a, b, y);
+    *dab = op_add_dab(a, b, y);
+    *dbb = op_add_dbb(a, b, y);
+    return OP_OK;
+}
+
 OP_INLINE double op_mul_value(double a, double b) {
     return a * b;
 }
@@ -119,6 +147,34 @@ OP_INLINE double op_mul_db(double a, double b, double y) {
 OP_INLINE int op_mul_partials(double a, double b, double y, double *da, double *db) {
     *da = op_mul_da(a, b, y);
     *db = op_mul_db(a, b, y);
+    return OP_OK;
+}
+
+OP_INLINE double op_mul_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_mul_dab(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 1.0;
+}
+
+OP_INLINE double op_mul_dbb(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE int op_mul_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
+    *daa = op_mul_daa(a, b, y);
+    *dab = op_mul_dab(a, b, y);
+    *dbb = op_mul_dbb(a, b, y);
     return OP_OK;
 }
 
@@ -150,6 +206,31 @@ OP_INLINE int op_pow_partials(double a, double b, double y, double *da, double *
     if ((a == 0.0) && (b < 1.0) && (b != 0.0)) return OP_ZERO_DIVISION;
     *da = op_pow_da(a, b, y);
     *db = op_pow_db(a, b, y);
+    return OP_OK;
+}
+
+OP_INLINE double op_pow_daa(double a, double b, double y) {
+    (void)y;
+    return (b == 0.0) ? 0.0 : (((((b - 1.0) + 1.0) == b) || !(fabs(a) < HUGE_VAL)) ? (b * (((b -
+        1.0) != 0.0) ? ((b - 1.0) * pow(a, (b - 1.0) - 1.0)) : 0.0)) : (b * ((((b != 0.0) ? (b *
+        pow(a, b - 1.0)) : 0.0) - (pow(a, b) / a)) / a)));
+}
+
+OP_INLINE double op_pow_dab(double a, double b, double y) {
+    return (a == 0.0) ? 0.0 : ((((b == 0.0) ? 0.0 : (((((b - 1.0) + 1.0) == b) || !(fabs(a) <
+        HUGE_VAL)) ? (b * pow(a, b - 1.0)) : (b * (pow(a, b) / a)))) * log(a)) + (y * (1.0 / a)));
+}
+
+OP_INLINE double op_pow_dbb(double a, double b, double y) {
+    (void)b;
+    return (a == 0.0) ? 0.0 : (((a == 0.0) ? 0.0 : (y * log(a))) * log(a));
+}
+
+OP_INLINE int op_pow_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
+    if ((a == 0.0) && (b < 1.0) && (b != 0.0)) return OP_ZERO_DIVISION;
+    *daa = op_pow_daa(a, b, y);
+    *dab = op_pow_dab(a, b, y);
+    *dbb = op_pow_dbb(a, b, y);
     return OP_OK;
 }
 
@@ -186,6 +267,21 @@ OP_INLINE int op_pow_number_partials(double a, double b, double y, double *da, d
     return OP_OK;
 }
 
+OP_INLINE double op_pow_number_daa(double a, double b, double y) {
+    (void)y;
+    return (b == 0.0) ? 0.0 : ((b == 2.0) ? 2.0 : (((((b - 1.0) + 1.0) == b) || !(fabs(a) <
+        HUGE_VAL)) ? (b * (((b - 1.0) != 0.0) ? ((b - 1.0) * pow(a, (b - 1.0) - 1.0)) : 0.0)) : (b
+        * ((((b != 0.0) ? (b * pow(a, b - 1.0)) : 0.0) - (pow(a, b) / a)) / a))));
+}
+
+OP_INLINE int op_pow_number_second(double a, double b, double y, double *daa, double *dab, double
+        *dbb) {
+    if ((a == 0.0) && (b < 1.0) && (b != 0.0)) return OP_ZERO_DIVISION;
+    *daa = op_pow_number_daa(a, b, y);
+    (void)dab, (void)dbb;
+    return OP_OK;
+}
+
 OP_INLINE double op_relu_value(double a, double b) {
     (void)b;
     return (a < 0.0) ? 0.0 : a;
@@ -216,6 +312,20 @@ OP_INLINE int op_relu_partials(double a, double b, double y, double *da, double 
     return OP_OK;
 }
 
+OP_INLINE double op_relu_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE int op_relu_second(double a, double b, double y, double *daa, double *dab, double *dbb)
+        {
+    *daa = op_relu_daa(a, b, y);
+    (void)dab, (void)dbb;
+    return OP_OK;
+}
+
 OP_INLINE double op_leaky_relu_value(double a, double b) {
     return (a < 0.0) ? (b * a) : a;
 }
@@ -241,6 +351,20 @@ OP_INLINE double op_leaky_relu_db(double a, double b, double y) {
 OP_INLINE int op_leaky_relu_partials(double a, double b, double y, double *da, double *db) {
     *da = op_leaky_relu_da(a, b, y);
     (void)db;
+    return OP_OK;
+}
+
+OP_INLINE double op_leaky_relu_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE int op_leaky_relu_second(double a, double b, double y, double *daa, double *dab, double
+        *dbb) {
+    *daa = op_leaky_relu_daa(a, b, y);
+    (void)dab, (void)dbb;
     return OP_OK;
 }
 
@@ -274,6 +398,19 @@ OP_INLINE int op_abs_partials(double a, double b, double y, double *da, double *
     return OP_OK;
 }
 
+OP_INLINE double op_abs_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE int op_abs_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
+    *daa = op_abs_daa(a, b, y);
+    (void)dab, (void)dbb;
+    return OP_OK;
+}
+
 OP_INLINE double op_min_value(double a, double b) {
     return ((a <= b) || (a != a)) ? a : b;
 }
@@ -300,6 +437,34 @@ OP_INLINE int op_min_partials(double a, double b, double y, double *da, double *
     return OP_OK;
 }
 
+OP_INLINE double op_min_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_min_dab(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_min_dbb(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE int op_min_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
+    *daa = op_min_daa(a, b, y);
+    *dab = op_min_dab(a, b, y);
+    *dbb = op_min_dbb(a, b, y);
+    return OP_OK;
+}
+
 OP_INLINE double op_max_value(double a, double b) {
     return ((a >= b) || (a != a)) ? a : b;
 }
@@ -323,6 +488,34 @@ OP_INLINE double op_max_db(double a, double b, double y) {
 OP_INLINE int op_max_partials(double a, double b, double y, double *da, double *db) {
     *da = op_max_da(a, b, y);
     *db = op_max_db(a, b, y);
+    return OP_OK;
+}
+
+OP_INLINE double op_max_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_max_dab(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_max_dbb(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE int op_max_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
+    *daa = op_max_daa(a, b, y);
+    *dab = op_max_dab(a, b, y);
+    *dbb = op_max_dbb(a, b, y);
     return OP_OK;
 }
 
@@ -356,6 +549,34 @@ OP_INLINE int op_lt_partials(double a, double b, double y, double *da, double *d
     return OP_OK;
 }
 
+OP_INLINE double op_lt_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_lt_dab(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_lt_dbb(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE int op_lt_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
+    *daa = op_lt_daa(a, b, y);
+    *dab = op_lt_dab(a, b, y);
+    *dbb = op_lt_dbb(a, b, y);
+    return OP_OK;
+}
+
 OP_INLINE double op_le_value(double a, double b) {
     return (a <= b) ? 1.0 : 0.0;
 }
@@ -383,6 +604,34 @@ OP_INLINE double op_le_db(double a, double b, double y) {
 OP_INLINE int op_le_partials(double a, double b, double y, double *da, double *db) {
     *da = op_le_da(a, b, y);
     *db = op_le_db(a, b, y);
+    return OP_OK;
+}
+
+OP_INLINE double op_le_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_le_dab(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_le_dbb(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE int op_le_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
+    *daa = op_le_daa(a, b, y);
+    *dab = op_le_dab(a, b, y);
+    *dbb = op_le_dbb(a, b, y);
     return OP_OK;
 }
 
@@ -415,6 +664,35 @@ OP_INLINE int op_keep_if_partials(double a, double b, double y, double *da, doub
     return OP_OK;
 }
 
+OP_INLINE double op_keep_if_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_keep_if_dab(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_keep_if_dbb(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE int op_keep_if_second(double a, double b, double y, double *daa, double *dab, double
+        *dbb) {
+    *daa = op_keep_if_daa(a, b, y);
+    *dab = op_keep_if_dab(a, b, y);
+    *dbb = op_keep_if_dbb(a, b, y);
+    return OP_OK;
+}
+
 OP_INLINE double op_keep_unless_value(double a, double b) {
     return (a != 0.0) ? -0.0 : b;
 }
@@ -441,6 +719,35 @@ OP_INLINE double op_keep_unless_db(double a, double b, double y) {
 OP_INLINE int op_keep_unless_partials(double a, double b, double y, double *da, double *db) {
     *da = op_keep_unless_da(a, b, y);
     *db = op_keep_unless_db(a, b, y);
+    return OP_OK;
+}
+
+OP_INLINE double op_keep_unless_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_keep_unless_dab(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_keep_unless_dbb(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 0.0;
+}
+
+OP_INLINE int op_keep_unless_second(double a, double b, double y, double *daa, double *dab, double
+        *dbb) {
+    *daa = op_keep_unless_daa(a, b, y);
+    *dab = op_keep_unless_dab(a, b, y);
+    *dbb = op_keep_unless_dbb(a, b, y);
     return OP_OK;
 }
 
@@ -475,6 +782,18 @@ OP_INLINE int op_exp_partials(double a, double b, double y, double *da, double *
     return OP_OK;
 }
 
+OP_INLINE double op_exp_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    return y;
+}
+
+OP_INLINE int op_exp_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
+    *daa = op_exp_daa(a, b, y);
+    (void)dab, (void)dbb;
+    return OP_OK;
+}
+
 OP_INLINE double op_expm1_value(double a, double b) {
     (void)b;
     return expm1(a);
@@ -503,6 +822,19 @@ OP_INLINE double op_expm1_db(double a, double b, double y) {
 OP_INLINE int op_expm1_partials(double a, double b, double y, double *da, double *db) {
     *da = op_expm1_da(a, b, y);
     (void)db;
+    return OP_OK;
+}
+
+OP_INLINE double op_expm1_daa(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return exp(a);
+}
+
+OP_INLINE int op_expm1_second(double a, double b, double y, double *daa, double *dab, double *dbb)
+        {
+    *daa = op_expm1_daa(a, b, y);
+    (void)dab, (void)dbb;
     return OP_OK;
 }
 
@@ -537,6 +869,18 @@ OP_INLINE int op_log_partials(double a, double b, double y, double *da, double *
     return OP_OK;
 }
 
+OP_INLINE double op_log_daa(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return (0.0 - (1.0 / a)) / a;
+}
+
+OP_INLINE int op_log_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
+    *daa = op_log_daa(a, b, y);
+    (void)dab, (void)dbb;
+    return OP_OK;
+}
+
 OP_INLINE double op_log1p_value(double a, double b) {
     (void)b;
     return log1p(a);
@@ -568,6 +912,19 @@ OP_INLINE int op_log1p_partials(double a, double b, double y, double *da, double
     return OP_OK;
 }
 
+OP_INLINE double op_log1p_daa(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return (0.0 - (1.0 / (1.0 + a))) / (1.0 + a);
+}
+
+OP_INLINE int op_log1p_second(double a, double b, double y, double *daa, double *dab, double *dbb)
+        {
+    *daa = op_log1p_daa(a, b, y);
+    (void)dab, (void)dbb;
+    return OP_OK;
+}
+
 OP_INLINE double op_square_value(double a, double b) {
     (void)b;
     return a * a;
@@ -595,6 +952,20 @@ OP_INLINE double op_square_db(double a, double b, double y) {
 OP_INLINE int op_square_partials(double a, double b, double y, double *da, double *db) {
     *da = op_square_da(a, b, y);
     (void)db;
+    return OP_OK;
+}
+
+OP_INLINE double op_square_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    (void)y;
+    return 2.0;
+}
+
+OP_INLINE int op_square_second(double a, double b, double y, double *daa, double *dab, double
+        *dbb) {
+    *daa = op_square_daa(a, b, y);
+    (void)dab, (void)dbb;
     return OP_OK;
 }
 
@@ -630,6 +1001,20 @@ OP_INLINE int op_sqrt_partials(double a, double b, double y, double *da, double 
     return OP_OK;
 }
 
+OP_INLINE double op_sqrt_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    return (0.0 - ((0.5 / y) * (0.5 / y))) / y;
+}
+
+OP_INLINE int op_sqrt_second(double a, double b, double y, double *daa, double *dab, double *dbb)
+        {
+    if (y == 0.0) return OP_ZERO_DIVISION;
+    *daa = op_sqrt_daa(a, b, y);
+    (void)dab, (void)dbb;
+    return OP_OK;
+}
+
 OP_INLINE double op_sin_value(double a, double b) {
     (void)b;
     return sin(a);
@@ -658,6 +1043,18 @@ OP_INLINE double op_sin_db(double a, double b, double y) {
 OP_INLINE int op_sin_partials(double a, double b, double y, double *da, double *db) {
     *da = op_sin_da(a, b, y);
     (void)db;
+    return OP_OK;
+}
+
+OP_INLINE double op_sin_daa(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return -sin(a);
+}
+
+OP_INLINE int op_sin_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
+    *daa = op_sin_daa(a, b, y);
+    (void)dab, (void)dbb;
     return OP_OK;
 }
 
@@ -692,6 +1089,18 @@ OP_INLINE int op_cos_partials(double a, double b, double y, double *da, double *
     return OP_OK;
 }
 
+OP_INLINE double op_cos_daa(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return -1.0 * cos(a);
+}
+
+OP_INLINE int op_cos_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
+    *daa = op_cos_daa(a, b, y);
+    (void)dab, (void)dbb;
+    return OP_OK;
+}
+
 OP_INLINE double op_tan_value(double a, double b) {
     (void)b;
     return tan(a);
@@ -720,6 +1129,18 @@ OP_INLINE double op_tan_db(double a, double b, double y) {
 OP_INLINE int op_tan_partials(double a, double b, double y, double *da, double *db) {
     *da = op_tan_da(a, b, y);
     (void)db;
+    return OP_OK;
+}
+
+OP_INLINE double op_tan_daa(double a, double b, double y) {
+    (void)a;
+    (void)b;
+    return ((1.0 + (y * y)) * y) + (y * (1.0 + (y * y)));
+}
+
+OP_INLINE int op_tan_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
+    *daa = op_tan_daa(a, b, y);
+    (void)dab, (void)dbb;
     return OP_OK;
 }
 
@@ -755,6 +1176,21 @@ OP_INLINE int op_asin_partials(double a, double b, double y, double *da, double 
     return OP_OK;
 }
 
+OP_INLINE double op_asin_daa(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return (0.0 - ((1.0 / sqrt((1.0 - a) * (1.0 + a))) * ((0.5 / sqrt((1.0 - a) * (1.0 + a))) *
+        (((0.0 - 1.0) * (1.0 + a)) + (1.0 - a))))) / sqrt((1.0 - a) * (1.0 + a));
+}
+
+OP_INLINE int op_asin_second(double a, double b, double y, double *daa, double *dab, double *dbb)
+        {
+    if (fabs(a) == 1.0) return OP_ZERO_DIVISION;
+    *daa = op_asin_daa(a, b, y);
+    (void)dab, (void)dbb;
+    return OP_OK;
+}
+
 OP_INLINE double op_acos_value(double a, double b) {
     (void)b;
     return acos(a);
@@ -787,6 +1223,21 @@ OP_INLINE int op_acos_partials(double a, double b, double y, double *da, double 
     return OP_OK;
 }
 
+OP_INLINE double op_acos_daa(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return (0.0 - ((-1.0 / sqrt((1.0 - a) * (1.0 + a))) * ((0.5 / sqrt((1.0 - a) * (1.0 + a))) *
+        (((0.0 - 1.0) * (1.0 + a)) + (1.0 - a))))) / sqrt((1.0 - a) * (1.0 + a));
+}
+
+OP_INLINE int op_acos_second(double a, double b, double y, double *daa, double *dab, double *dbb)
+        {
+    if (fabs(a) == 1.0) return OP_ZERO_DIVISION;
+    *daa = op_acos_daa(a, b, y);
+    (void)dab, (void)dbb;
+    return OP_OK;
+}
+
 OP_INLINE double op_atan_value(double a, double b) {
     (void)b;
     return atan(a);
@@ -814,6 +1265,20 @@ OP_INLINE double op_atan_db(double a, double b, double y) {
 OP_INLINE int op_atan_partials(double a, double b, double y, double *da, double *db) {
     *da = op_atan_da(a, b, y);
     (void)db;
+    return OP_OK;
+}
+
+OP_INLINE double op_atan_daa(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return (fabs(a) < 1000000000.0) ? ((0.0 - ((1.0 / (1.0 + (a * a))) * (a + a))) / (1.0 + (a *
+        a))) : ((((0.0 - (1.0 / a)) / a) - ((1.0 / a) / a)) / a);
+}
+
+OP_INLINE int op_atan_second(double a, double b, double y, double *daa, double *dab, double *dbb)
+        {
+    *daa = op_atan_daa(a, b, y);
+    (void)dab, (void)dbb;
     return OP_OK;
 }
 
@@ -855,6 +1320,67 @@ OP_INLINE int op_atan2_partials(double a, double b, double y, double *da, double
     return OP_OK;
 }
 
+OP_INLINE double op_atan2_daa(double a, double b, double y) {
+    (void)y;
+    return ((((a * a) + (b * b)) > 1e-280) && (((a * a) + (b * b)) < 1e+300)) ? ((0.0 - ((b / ((a
+        * a) + (b * b))) * (a + a))) / ((a * a) + (b * b))) : (((fabs(a) + fabs(b)) > 1.0) ?
+        (((0.0 - (((b * 2.409919865102884e-181) / (((a * 2.409919865102884e-181) * (a *
+        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
+        * ((2.409919865102884e-181 * (a * 2.409919865102884e-181)) + ((a * 2.409919865102884e-181)
+        * 2.409919865102884e-181)))) / (((a * 2.409919865102884e-181) * (a *
+        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
+        * 2.409919865102884e-181) : (((0.0 - (((b * 4.149515568880993e+180) / (((a *
+        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
+        (b * 4.149515568880993e+180)))) * ((4.149515568880993e+180 * (a * 4.149515568880993e+180))
+        + ((a * 4.149515568880993e+180) * 4.149515568880993e+180)))) / (((a *
+        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
+        (b * 4.149515568880993e+180)))) * 4.149515568880993e+180));
+}
+
+OP_INLINE double op_atan2_dab(double a, double b, double y) {
+    (void)y;
+    return ((((a * a) + (b * b)) > 1e-280) && (((a * a) + (b * b)) < 1e+300)) ? ((-1.0 - ((-a /
+        ((a * a) + (b * b))) * (a + a))) / ((a * a) + (b * b))) : (((fabs(a) + fabs(b)) > 1.0) ?
+        ((((-1.0 * 2.409919865102884e-181) - (((-a * 2.409919865102884e-181) / (((a *
+        2.409919865102884e-181) * (a * 2.409919865102884e-181)) + ((b * 2.409919865102884e-181) *
+        (b * 2.409919865102884e-181)))) * ((2.409919865102884e-181 * (a * 2.409919865102884e-181))
+        + ((a * 2.409919865102884e-181) * 2.409919865102884e-181)))) / (((a *
+        2.409919865102884e-181) * (a * 2.409919865102884e-181)) + ((b * 2.409919865102884e-181) *
+        (b * 2.409919865102884e-181)))) * 2.409919865102884e-181) : ((((-1.0 *
+        4.149515568880993e+180) - (((-a * 4.149515568880993e+180) / (((a * 4.149515568880993e+180)
+        * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) * (b *
+        4.149515568880993e+180)))) * ((4.149515568880993e+180 * (a * 4.149515568880993e+180)) +
+        ((a * 4.149515568880993e+180) * 4.149515568880993e+180)))) / (((a *
+        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
+        (b * 4.149515568880993e+180)))) * 4.149515568880993e+180));
+}
+
+OP_INLINE double op_atan2_dbb(double a, double b, double y) {
+    (void)y;
+    return ((((a * a) + (b * b)) > 1e-280) && (((a * a) + (b * b)) < 1e+300)) ? ((0.0 - ((-a / ((a
+        * a) + (b * b))) * (b + b))) / ((a * a) + (b * b))) : (((fabs(a) + fabs(b)) > 1.0) ?
+        (((0.0 - (((-a * 2.409919865102884e-181) / (((a * 2.409919865102884e-181) * (a *
+        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
+        * ((2.409919865102884e-181 * (b * 2.409919865102884e-181)) + ((b * 2.409919865102884e-181)
+        * 2.409919865102884e-181)))) / (((a * 2.409919865102884e-181) * (a *
+        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
+        * 2.409919865102884e-181) : (((0.0 - (((-a * 4.149515568880993e+180) / (((a *
+        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
+        (b * 4.149515568880993e+180)))) * ((4.149515568880993e+180 * (b * 4.149515568880993e+180))
+        + ((b * 4.149515568880993e+180) * 4.149515568880993e+180)))) / (((a *
+        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
+        (b * 4.149515568880993e+180)))) * 4.149515568880993e+180));
+}
+
+OP_INLINE int op_atan2_second(double a, double b, double y, double *daa, double *dab, double *dbb)
+        {
+    if ((a == 0.0) && (b == 0.0)) return OP_ZERO_DIVISION;
+    *daa = op_atan2_daa(a, b, y);
+    *dab = op_atan2_dab(a, b, y);
+    *dbb = op_atan2_dbb(a, b, y);
+    return OP_OK;
+}
+
 OP_INLINE double op_hypot_value(double a, double b) {
     return hypot(a, b);
 }
@@ -882,6 +1408,67 @@ OP_INLINE double op_hypot_db(double a, double b, double y) {
 OP_INLINE int op_hypot_partials(double a, double b, double y, double *da, double *db) {
     *da = op_hypot_da(a, b, y);
     *db = op_hypot_db(a, b, y);
+    return OP_OK;
+}
+
+OP_INLINE double op_hypot_daa(double a, double b, double y) {
+    return ((y > 1e-290) && (y < 1e+300)) ? ((1.0 - ((a / y) * (((y > 1e-290) && (y < 1e+300)) ?
+        (a / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((a * 2.409919865102884e-181) / hypot(a *
+        2.409919865102884e-181, b * 2.409919865102884e-181)) : ((a * 4.149515568880993e+180) /
+        hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180))))))) / y) : ((y == 0.0) ?
+        0.0 : ((y > 1.0) ? ((2.409919865102884e-181 - (((a * 2.409919865102884e-181) / hypot(a *
+        2.409919865102884e-181, b * 2.409919865102884e-181)) * (((hypot(a *
+        2.409919865102884e-181, b * 2.409919865102884e-181) > 0.0) ? ((a * 2.409919865102884e-181)
+        / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181)) : 0.0) *
+        2.409919865102884e-181))) / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181))
+        : ((4.149515568880993e+180 - (((a * 4.149515568880993e+180) / hypot(a *
+        4.149515568880993e+180, b * 4.149515568880993e+180)) * (((hypot(a *
+        4.149515568880993e+180, b * 4.149515568880993e+180) > 0.0) ? ((a * 4.149515568880993e+180)
+        / hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180)) : 0.0) *
+        4.149515568880993e+180))) / hypot(a * 4.149515568880993e+180, b *
+        4.149515568880993e+180))));
+}
+
+OP_INLINE double op_hypot_dab(double a, double b, double y) {
+    return ((y > 1e-290) && (y < 1e+300)) ? ((0.0 - ((b / y) * (((y > 1e-290) && (y < 1e+300)) ?
+        (a / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((a * 2.409919865102884e-181) / hypot(a *
+        2.409919865102884e-181, b * 2.409919865102884e-181)) : ((a * 4.149515568880993e+180) /
+        hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180))))))) / y) : ((y == 0.0) ?
+        0.0 : ((y > 1.0) ? ((0.0 - (((b * 2.409919865102884e-181) / hypot(a *
+        2.409919865102884e-181, b * 2.409919865102884e-181)) * (((hypot(a *
+        2.409919865102884e-181, b * 2.409919865102884e-181) > 0.0) ? ((a * 2.409919865102884e-181)
+        / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181)) : 0.0) *
+        2.409919865102884e-181))) / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181))
+        : ((0.0 - (((b * 4.149515568880993e+180) / hypot(a * 4.149515568880993e+180, b *
+        4.149515568880993e+180)) * (((hypot(a * 4.149515568880993e+180, b *
+        4.149515568880993e+180) > 0.0) ? ((a * 4.149515568880993e+180) / hypot(a *
+        4.149515568880993e+180, b * 4.149515568880993e+180)) : 0.0) * 4.149515568880993e+180))) /
+        hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180))));
+}
+
+OP_INLINE double op_hypot_dbb(double a, double b, double y) {
+    return ((y > 1e-290) && (y < 1e+300)) ? ((1.0 - ((b / y) * (((y > 1e-290) && (y < 1e+300)) ?
+        (b / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((b * 2.409919865102884e-181) / hypot(a *
+        2.409919865102884e-181, b * 2.409919865102884e-181)) : ((b * 4.149515568880993e+180) /
+        hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180))))))) / y) : ((y == 0.0) ?
+        0.0 : ((y > 1.0) ? ((2.409919865102884e-181 - (((b * 2.409919865102884e-181) / hypot(a *
+        2.409919865102884e-181, b * 2.409919865102884e-181)) * (((hypot(a *
+        2.409919865102884e-181, b * 2.409919865102884e-181) > 0.0) ? ((b * 2.409919865102884e-181)
+        / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181)) : 0.0) *
+        2.409919865102884e-181))) / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181))
+        : ((4.149515568880993e+180 - (((b * 4.149515568880993e+180) / hypot(a *
+        4.149515568880993e+180, b * 4.149515568880993e+180)) * (((hypot(a *
+        4.149515568880993e+180, b * 4.149515568880993e+180) > 0.0) ? ((b * 4.149515568880993e+180)
+        / hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180)) : 0.0) *
+        4.149515568880993e+180))) / hypot(a * 4.149515568880993e+180, b *
+        4.149515568880993e+180))));
+}
+
+OP_INLINE int op_hypot_second(double a, double b, double y, double *daa, double *dab, double *dbb)
+        {
+    *daa = op_hypot_daa(a, b, y);
+    *dab = op_hypot_dab(a, b, y);
+    *dbb = op_hypot_dbb(a, b, y);
     return OP_OK;
 }
 
@@ -916,6 +1503,19 @@ OP_INLINE int op_sinh_partials(double a, double b, double y, double *da, double 
     return OP_OK;
 }
 
+OP_INLINE double op_sinh_daa(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return sinh(a);
+}
+
+OP_INLINE int op_sinh_second(double a, double b, double y, double *daa, double *dab, double *dbb)
+        {
+    *daa = op_sinh_daa(a, b, y);
+    (void)dab, (void)dbb;
+    return OP_OK;
+}
+
 OP_INLINE double op_cosh_value(double a, double b) {
     (void)b;
     return cosh(a);
@@ -944,6 +1544,19 @@ OP_INLINE double op_cosh_db(double a, double b, double y) {
 OP_INLINE int op_cosh_partials(double a, double b, double y, double *da, double *db) {
     *da = op_cosh_da(a, b, y);
     (void)db;
+    return OP_OK;
+}
+
+OP_INLINE double op_cosh_daa(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return cosh(a);
+}
+
+OP_INLINE int op_cosh_second(double a, double b, double y, double *daa, double *dab, double *dbb)
+        {
+    *daa = op_cosh_daa(a, b, y);
+    (void)dab, (void)dbb;
     return OP_OK;
 }
 
@@ -977,6 +1590,23 @@ OP_INLINE int op_tanh_partials(double a, double b, double y, double *da, double 
     return OP_OK;
 }
 
+OP_INLINE double op_tanh_daa(double a, double b, double y) {
+    (void)b;
+    return (fabs(y) < 0.5) ? (0.0 - ((((fabs(y) < 0.5) ? (1.0 - (y * y)) : ((fabs(a) < 300.0) ?
+        (2.0 / (1.0 + cosh(2.0 * a))) : (4.0 * exp(-2.0 * fabs(a))))) * y) + (y * ((fabs(y) < 0.5)
+        ? (1.0 - (y * y)) : ((fabs(a) < 300.0) ? (2.0 / (1.0 + cosh(2.0 * a))) : (4.0 * exp(-2.0 *
+        fabs(a)))))))) : ((fabs(a) < 300.0) ? ((0.0 - ((2.0 / (1.0 + cosh(2.0 * a))) * (sinh(2.0 *
+        a) * 2.0))) / (1.0 + cosh(2.0 * a))) : (4.0 * (exp(-2.0 * fabs(a)) * (-2.0 * ((a > 0.0) ?
+        1.0 : ((a < 0.0) ? -1.0 : 0.0))))));
+}
+
+OP_INLINE int op_tanh_second(double a, double b, double y, double *daa, double *dab, double *dbb)
+        {
+    *daa = op_tanh_daa(a, b, y);
+    (void)dab, (void)dbb;
+    return OP_OK;
+}
+
 OP_INLINE double op_sigmoid_value(double a, double b) {
     (void)b;
     return (a > -700.0) ? (1.0 / (1.0 + exp(-a))) : exp(a);
@@ -1004,6 +1634,20 @@ OP_INLINE double op_sigmoid_db(double a, double b, double y) {
 OP_INLINE int op_sigmoid_partials(double a, double b, double y, double *da, double *db) {
     *da = op_sigmoid_da(a, b, y);
     (void)db;
+    return OP_OK;
+}
+
+OP_INLINE double op_sigmoid_daa(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return (fabs(a) < 700.0) ? ((0.0 - ((0.5 / (1.0 + cosh(a))) * sinh(a))) / (1.0 + cosh(a))) :
+        (exp(-fabs(a)) * (-1.0 * ((a > 0.0) ? 1.0 : ((a < 0.0) ? -1.0 : 0.0))));
+}
+
+OP_INLINE int op_sigmoid_second(double a, double b, double y, double *daa, double *dab, double
+        *dbb) {
+    *daa = op_sigmoid_daa(a, b, y);
+    (void)dab, (void)dbb;
     return OP_OK;
 }
 
@@ -1037,6 +1681,20 @@ OP_INLINE int op_softplus_partials(double a, double b, double y, double *da, dou
     return OP_OK;
 }
 
+OP_INLINE double op_softplus_daa(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return (a > -700.0) ? ((0.0 - ((1.0 / (1.0 + exp(-a))) * (exp(-a) * -1.0))) / (1.0 + exp(-a)))
+        : exp(a);
+}
+
+OP_INLINE int op_softplus_second(double a, double b, double y, double *daa, double *dab, double
+        *dbb) {
+    *daa = op_softplus_daa(a, b, y);
+    (void)dab, (void)dbb;
+    return OP_OK;
+}
+
 OP_INLINE double op_erf_value(double a, double b) {
     (void)b;
     return erf(a);
@@ -1065,6 +1723,20 @@ OP_INLINE double op_erf_db(double a, double b, double y) {
 OP_INLINE int op_erf_partials(double a, double b, double y, double *da, double *db) {
     *da = op_erf_da(a, b, y);
     (void)db;
+    return OP_OK;
+}
+
+OP_INLINE double op_erf_daa(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return (fabs(a) < 28.0) ? (((exp(-(a * a)) * (-1.0 * (a + a))) * (1.1283791670955126 -
+        (1.1283791670955126 * fma(a, a, -(a * a))))) + (exp(-(a * a)) * (0.0 - (1.1283791670955126
+        * ((a + a) + (-1.0 * (a + a))))))) : ((a == a) ? 0.0 : 1.0);
+}
+
+OP_INLINE int op_erf_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
+    *daa = op_erf_daa(a, b, y);
+    (void)dab, (void)dbb;
     return OP_OK;
 }
 
@@ -1100,6 +1772,27 @@ OP_INLINE double op_gelu_db(double a, double b, double y) {
 OP_INLINE int op_gelu_partials(double a, double b, double y, double *da, double *db) {
     *da = op_gelu_da(a, b, y);
     (void)db;
+    return OP_OK;
+}
+
+OP_INLINE double op_gelu_daa(double a, double b, double y) {
+    (void)b;
+    (void)y;
+    return (a > 9.0) ? 0.0 : ((a < -40.0) ? 0.0 : (((0.5 * ((-1.1283791670955126 *
+        exp(-((-0.7071067811865476 * a) * (-0.7071067811865476 * a)))) * -0.7071067811865476)) -
+        (((0.5641895835477563 * (exp((-0.5 * a) * a) * ((-0.5 * a) + (-0.5 * a)))) *
+        (fma(-0.7071067811865476, a, 0.7071067811865476 * a) + (4.833646656726457e-17 * a))) +
+        ((0.5641895835477563 * exp((-0.5 * a) * a)) * ((-0.7071067811865476 + 0.7071067811865476)
+        + 4.833646656726457e-17)))) + (((exp((-0.5 * a) * a) + (a * (exp((-0.5 * a) * a) * ((-0.5
+        * a) + (-0.5 * a))))) * (0.3989422804014327 - (0.3989422804014327 * fma(0.5 * a, a, -((0.5
+        * a) * a))))) + ((a * exp((-0.5 * a) * a)) * (0.0 - (0.3989422804014327 * (((a * 0.5) +
+        (0.5 * a)) + (-1.0 * ((0.5 * a) + (0.5 * a))))))))));
+}
+
+OP_INLINE int op_gelu_second(double a, double b, double y, double *daa, double *dab, double *dbb)
+        {
+    *daa = op_gelu_daa(a, b, y);
+    (void)dab, (void)dbb;
     return OP_OK;
 }
 
@@ -1224,6 +1917,48 @@ OP_INLINE void op_slopes(int op, double a, double b, double y, double *da, doubl
     case OP_ERF: *da = op_erf_da(a, b, y); break;
     case OP_GELU: *da = op_gelu_da(a, b, y); break;
     default: *da = 0.0;
+    }
+}
+
+/* The second partials, of the branch taken at a kink; returns as op_partials does.
+ * Operations of one operand leave *dab and *dbb alone. */
+OP_INLINE int op_second(int op, double a, double b, double y, double *daa, double *dab, double *dbb) {
+    switch (op) {
+    case OP_ADD: return op_add_second(a, b, y, daa, dab, dbb);
+    case OP_MUL: return op_mul_second(a, b, y, daa, dab, dbb);
+    case OP_POW: return op_pow_second(a, b, y, daa, dab, dbb);
+    case OP_POW_NUMBER: return op_pow_number_second(a, b, y, daa, dab, dbb);
+    case OP_RELU: return op_relu_second(a, b, y, daa, dab, dbb);
+    case OP_LEAKY_RELU: return op_leaky_relu_second(a, b, y, daa, dab, dbb);
+    case OP_ABS: return op_abs_second(a, b, y, daa, dab, dbb);
+    case OP_MIN: return op_min_second(a, b, y, daa, dab, dbb);
+    case OP_MAX: return op_max_second(a, b, y, daa, dab, dbb);
+    case OP_LT: return op_lt_second(a, b, y, daa, dab, dbb);
+    case OP_LE: return op_le_second(a, b, y, daa, dab, dbb);
+    case OP_KEEP_IF: return op_keep_if_second(a, b, y, daa, dab, dbb);
+    case OP_KEEP_UNLESS: return op_keep_unless_second(a, b, y, daa, dab, dbb);
+    case OP_EXP: return op_exp_second(a, b, y, daa, dab, dbb);
+    case OP_EXPM1: return op_expm1_second(a, b, y, daa, dab, dbb);
+    case OP_LOG: return op_log_second(a, b, y, daa, dab, dbb);
+    case OP_LOG1P: return op_log1p_second(a, b, y, daa, dab, dbb);
+    case OP_SQUARE: return op_square_second(a, b, y, daa, dab, dbb);
+    case OP_SQRT: return op_sqrt_second(a, b, y, daa, dab, dbb);
+    case OP_SIN: return op_sin_second(a, b, y, daa, dab, dbb);
+    case OP_COS: return op_cos_second(a, b, y, daa, dab, dbb);
+    case OP_TAN: return op_tan_second(a, b, y, daa, dab, dbb);
+    case OP_ASIN: return op_asin_second(a, b, y, daa, dab, dbb);
+    case OP_ACOS: return op_acos_second(a, b, y, daa, dab, dbb);
+    case OP_ATAN: return op_atan_second(a, b, y, daa, dab, dbb);
+    case OP_ATAN2: return op_atan2_second(a, b, y, daa, dab, dbb);
+    case OP_HYPOT: return op_hypot_second(a, b, y, daa, dab, dbb);
+    case OP_SINH: return op_sinh_second(a, b, y, daa, dab, dbb);
+    case OP_COSH: return op_cosh_second(a, b, y, daa, dab, dbb);
+    case OP_TANH: return op_tanh_second(a, b, y, daa, dab, dbb);
+    case OP_SIGMOID: return op_sigmoid_second(a, b, y, daa, dab, dbb);
+    case OP_SOFTPLUS: return op_softplus_second(a, b, y, daa, dab, dbb);
+    case OP_ERF: return op_erf_second(a, b, y, daa, dab, dbb);
+    case OP_GELU: return op_gelu_second(a, b, y, daa, dab, dbb);
+    default: *daa = 0.0; return OP_OK;
     }
 }
 
