@@ -286,7 +286,7 @@ def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
     if extents is not None:
         return Shape(extents, start, name), copy(x)
     if isinstance(x, dict):
-        parts = [_argument(part, f"{name}[{key!r}]", inputs) for key, part in x.items()]
+        parts = [_argument(x[key], f"{name}[{key!r}]", inputs) for key in x]
         spec = (dict, list(x), [part for part, _ in parts], name)
         return spec, dict(zip(x, (argument for _, argument in parts), strict=True))
     if isinstance(x, list | tuple):
@@ -305,7 +305,7 @@ def _result(result: Any, name: str, outputs: list[Value]) -> Any:
         outputs.append(result)
         return Shape((), start, name)
     if isinstance(result, dict) and result:
-        parts = [_result(part, f"{name}[{key!r}]", outputs) for key, part in result.items()]
+        parts = [_result(result[key], f"{name}[{key!r}]", outputs) for key in result]
         return dict, list(result), parts, name
     if hasattr(result, "tolist"):
         result = result.tolist()

@@ -409,11 +409,7 @@ cdef class TapeCore:
 
     cdef int adopt(self, list arguments, object result) except -1:
         """Fill in what follows from the program, the parameters and the shapes."""
-        self.nodes = <Node **> PyMem_RawCalloc(self.program.n_parameters + 1, sizeof(Node *))
-        if self.nodes == NULL:
-            raise MemoryError()
         self.captured = tuple(self.parameters)
-        self.nodes_find()
         self.arguments, self.result = arguments, result
         self.shapes = []
         for spec in arguments:
@@ -423,7 +419,10 @@ cdef class TapeCore:
             self.plain = self.plain and is_number(spec)
         self.frames, self.plans = [], {}
         self.kernels = chosen
-        return 0
+        self.nodes = <Node **> PyMem_RawCalloc(self.program.n_parameters + 1, sizeof(Node *))
+        if self.nodes == NULL:  # last: a tape without is refused by frame_take
+            raise MemoryError()
+        return self.nodes_find()
 
     def __dealloc__(self):
         program_free(&self.program)
