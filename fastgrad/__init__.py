@@ -25,6 +25,7 @@ _LAZY = {  # name: module that has it
     "fit": "training",
     "record": "tape",
     "install_as_micrograd": "alias",
+    "load_tape": "tape",
     "take": "operations",
     "where": "functional",
     "__version__": "_engine",

@@ -1,6 +1,6 @@
 """Tapes: record a function of Values once, replay it natively, one sample or many.
 
-Layer: above engine.  May import: _engine, _record, _tape, errors; the standard library.
+Layer: above engine.  May import: _engine, _record, _tape, tape_file, errors; the standard library.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from fastgrad.engine import Value
 from fastgrad.errors import FastgradTypeError, FastgradWarning, TapeError, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import os
+    from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["SIMD", "Tape", "record"]
+__all__ = ["SIMD", "Tape", "load_tape", "record"]
 
 _SHOWN = 40  # operations that print(tape) lists
 
@@ -48,6 +49,7 @@ class Tape(TapeCore):
     def __init__(self, *core: Any) -> None:
         super().__init__(*core[:4])
         self.name, self.names = core[4], core[5]
+        self.places: list[tuple[str, int, str]] = []  # file, line, function; operations number them
 
     @property
     def inputs(self) -> list[tuple[str, tuple[int, ...]]]:
@@ -80,6 +82,34 @@ class Tape(TapeCore):
             "layers": plan["layers"],
             "block": plan["block"],
         }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the tape to a file, which `load_tape` reads.
+
+        Parameters
+        ----------
+        path : str or path
+            It is replaced when the whole file has been written.
+
+        Raises
+        ------
+        FastgradTypeError
+            If dicts among the arguments or the result have keys that are not text, 64-bit integers,
+            bool or None.
+        FastgradValueError
+            If arguments or the result have more than 64 levels of nesting.
+        OSError
+            If the file cannot be written.
+
+        Notes
+        -----
+        The file holds operations, constants and the parameters' data, no gradient and no code. The
+        same tape gives the same bytes. Its container is safetensors; docs/tape-format.md
+        documents it.
+        """
+        from fastgrad import tape_file
+
+        tape_file.save(self, path)
 
     def __repr__(self) -> str:
         _, parameters, _, operations, recorded, _ = self._sizes()
@@ -184,6 +214,54 @@ def record(function: Callable[..., Any], *example: Any, strict: bool = False) ->
     tape = Tape(inputs, outputs, [spec for spec, _ in pairs], returned, name, names)
     del pairs, inputs
     _compare(tape, example, data)
+    return tape
+
+
+def load_tape(
+    path: str | os.PathLike[str], parameters: Sequence[Value] | None = None
+) -> Tape:
+    """Read a tape that `Tape.save` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+    parameters : sequence of Value, optional
+        Values to become the tape's parameters, in the order of ``tape.parameters`` when it was
+        saved. Their data are set from the file, once all of it has been checked. New Values unless
+        given.
+
+    Returns
+    -------
+    Tape
+
+    Raises
+    ------
+    FileFormatError
+        If the file is no tape, damaged, or of another version; the message names the part.
+    OSError
+        If it cannot be read.
+    ShapeError
+        If there are more or fewer parameters than in the file; FastgradTypeError if one is no
+        Value, or the result of an operation.
+
+    Notes
+    -----
+    Nothing in a file is ever executed, and no more memory is used than a fixed multiple of its size,
+    so a file may come from anywhere.
+
+    Examples
+    --------
+    >>> import fastgrad as fg
+    >>> w = fg.Value(3.0)
+    >>> fg.record(lambda x: x * w, 1.0).save("triple.tape")  # doctest: +SKIP
+    >>> tape = fg.load_tape("triple.tape")  # doctest: +SKIP
+    >>> tape(2.0), tape.parameters  # doctest: +SKIP
+    (6.0, [Value(data=3.0, grad=0.0)])
+    """
+    from fastgrad import tape_file
+
+    tape = Tape.__new__(Tape)
+    tape.name, tape.names, tape.places = tape_file.load(tape, path, parameters)
     return tape
 
 
