@@ -19,7 +19,7 @@ PACKAGE, NATIVE = ROOT / "fastgrad", ROOT / "src" / "fastgrad"
 
 # A module may use modules of the rows above its own, and those of its own row that stand before it.
 ROWS = """
-    errors ops
+    errors ops container
     _ops _region _pool _arena _fused _sweep
     _handle _check _record _engine _graph _value engine
     _optim optim
