@@ -11,6 +11,7 @@ __all__ = [
     "arena_stats",
     "custom",
     "install_as_micrograd",
+    "load_tape",
     "nn",
     "no_grad",
     "optim",

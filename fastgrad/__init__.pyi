@@ -10,6 +10,7 @@ from fastgrad.functional import where as where
 from fastgrad.nn import MLP as MLP
 from fastgrad.operations import custom as custom
 from fastgrad.operations import take as take
+from fastgrad.tape import load_tape as load_tape
 
 __all__ = [
     "MLP",
@@ -17,6 +18,7 @@ __all__ = [
     "arena_stats",
     "custom",
     "install_as_micrograd",
+    "load_tape",
     "nn",
     "no_grad",
     "optim",

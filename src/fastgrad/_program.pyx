@@ -106,7 +106,7 @@ def export(TapeCore tape not None):
             place[p.ops[i].op] = <uint16_t> len(codes)
             codes.append(p.ops[i].op)
         to_operations[i] = place[p.ops[i].op]
-        to_a[i], to_b[i], to_sources[i] = p.ops[i].a, p.ops[i].b, p.ops[i].source
+        to_a[i], to_b[i], to_sources[i] = p.ops[i].a, p.ops[i].b, p.sources[i]
     for i in range(p.n_parameters):
         to_parameters[i] = tape.nodes[i].data
     mark_inputs(p, <uint8_t *> PyBytes_AS_STRING(inputs))
@@ -222,7 +222,7 @@ cdef tuple copy_operations(Program *p, dict arrays, list codes, uint32_t places)
             continue
         if sources[i] > places:
             return f"one of {places} places, or 0", f"{sources[i]}", f"sources[{i}]"
-        p.ops[i].source = sources[i]
+        p.sources[i] = sources[i]
     return None
 
 
@@ -246,7 +246,8 @@ def restore(TapeCore tape not None, dict arrays not None, list codes not None, u
     p.n_recorded = recorded
     p.n_ops = <uint32_t> (len(arrays["operations"]) // 2)
     p.ops = <TapeOp *> PyMem_RawCalloc(p.n_ops + 1, sizeof(TapeOp))
-    if p.ops == NULL:
+    p.sources = <uint32_t *> PyMem_RawCalloc(p.n_ops + 1, sizeof(uint32_t))
+    if p.ops == NULL or p.sources == NULL:
         raise MemoryError()
     p.n_inputs = <uint32_t> len(arrays["inputs"])
     p.n_parameters = <uint32_t> (len(arrays["parameters"]) // 8)
