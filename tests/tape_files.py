@@ -3,6 +3,7 @@
 Layer: tests.  May import: fastgrad, the standard library.
 """
 
+import copy
 import json
 import random
 import struct
@@ -243,9 +244,11 @@ def edit(rng, content, _):
         container, key = rng.choice(found)
         what = rng.randrange(5)
         if what == 0 and isinstance(container, dict):
-            container[rng.choice(("new", "sources", "shape", "list"))] = rng.choice(ODD)
+            container[rng.choice(("new", "sources", "shape", "list"))] = copy.deepcopy(
+                rng.choice(ODD)
+            )
         elif what == 0:
-            container.insert(key, rng.choice(ODD))
+            container.insert(key, copy.deepcopy(rng.choice(ODD)))
         elif what == 1:
             del container[key]
         elif what == 2:
@@ -254,7 +257,7 @@ def edit(rng, content, _):
         elif what == 3 and type(container[key]) is int:
             container[key] += rng.choice((-8, -4, -1, 1, 4, 8))
         else:
-            container[key] = rng.choice(ODD)
+            container[key] = copy.deepcopy(rng.choice(ODD))
     try:
         return joined(header, described, data)
     except (KeyError, TypeError, UnicodeEncodeError, AttributeError):
