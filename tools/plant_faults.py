@@ -238,6 +238,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.list or options.check:
         return 0
 
+    # A shell's background job ignores Ctrl-C; tests that send it to their children must not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, hard))  # of all that is started from here
     started = time.monotonic()
