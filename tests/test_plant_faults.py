@@ -101,6 +101,7 @@ PASSED = "tests/test_a.py::test_one PASSED      [ 50%]\n"
             f"{PASSED}tests/test_a.py::test_b[64 KiB] ",
             "hang in tests/test_a.py::test_b[64 KiB]",
         ),
+        (2, f"{PASSED}!!!!! KeyboardInterrupt !!!!!\n", "interrupt in tests/test_a.py::test_one"),
         (-6, "", "SIGABRT in the start"),
         (4, "ImportError while loading conftest '/tests/conftest.py'.\n", "import fastgrad"),
     ],

@@ -152,6 +152,8 @@ def verdict(status: int | None, output: str) -> str | None:
     failed = re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output, re.MULTILINE)
     if failed:
         return failed[0]
+    if status == 2 and "KeyboardInterrupt" in output:  # from a test: it has a session of its own
+        return f"interrupt in {last}"
     if status == 4 and "while loading conftest" in output:
         return "import fastgrad"
     raise RuntimeError(f"pytest ended with {status}:\n{output[-4000:]}")
