@@ -108,11 +108,16 @@ refleaks-found: $(VENV)/.tools $(NATIVE) $(PURE)
 	FASTGRAD_BUILD=debug $(PY) setup.py -q build --build-lib build/lib-pydebug
 	env -u PYTHONWARNINGS PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-pydebug:$(CURDIR)/tests" FASTGRAD_EXPECT=debug $(PYTEST) -q -p refleaks
 
-cov: $(VENV)/.extra-test build/lib-coverage/.built  ## line coverage of Python (coverage) and native code (gcov)
-	find build/coverage -name '*.gcda' -delete; rm -f .coverage*
+# Narrow ids reach the lines that speak of overflow.
+NARROW_TESTS := tests/test_overflow.py tests/test_check.py
+
+cov: $(VENV)/.extra-test build/lib-coverage/.built build/lib-coverage-id8/.built  ## coverage: 100 % of Python's branches, 98 % of native lines
+	find build/coverage build/coverage-id8 -name '*.gcda' -delete; rm -f .coverage*
 	$(call variant,coverage) $(PY) -m coverage run -m pytest -q
+	$(call variant,coverage-id8) $(PYTEST) -q $(NARROW_TESTS)
+	find . -maxdepth 1 -name '.coverage.*' -empty -delete  # of children that were killed
 	$(PY) -m coverage combine -q && $(PY) -m coverage report
-	$(PY) tools/native_coverage.py build/coverage
+	$(PY) tools/native_coverage.py 98 build/coverage build/coverage-id8
 
 # ---- speed: benchmarks/ says how; PEERS is the environment of the libraries that fastgrad is timed beside
 

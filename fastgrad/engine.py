@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Value", "arena_stats", "build_info", "no_grad"]
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch (not on Windows)
     os.register_at_fork(after_in_child=after_fork)
 
 
@@ -71,13 +71,6 @@ def arena_stats() -> dict[str, int]:
     from fastgrad._check import arena_stats
 
     return arena_stats()
-
-
-def _arena_check() -> list[str]:
-    """Say which invariants of the arena do not hold: none if all is well. For tests; it is slow."""
-    from fastgrad._check import arena_check
-
-    return arena_check()
 
 
 def build_info() -> dict[str, Any]:

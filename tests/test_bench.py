@@ -5,11 +5,13 @@ Oracles: the plain Python class of fastgrad/bench; micrograd; central difference
 looks at how long anything took.
 """
 
+import io
 import json
 import math
 import random
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -189,6 +191,179 @@ def test_what_a_library_cannot_do_is_a_gap():
     rows = table._workload("lecture", [FASTGRAD, workloads.Library("bare", plain.Value),
                                        peers.REFERENCE], 0.1, False)  # fmt: skip
     assert rows[1]["why"] == "it has no MLP"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("moons", "it has no MLP"), ("control", "no engine takes part")]
+)
+def test_what_no_library_can_do(name, why):
+    with pytest.raises(cases.Unsupported, match=why):
+        cases.eager_case(workloads.Library("bare", plain.Value), name)
+
+
+def test_a_library_that_fails_is_a_gap_and_ours_is_an_error(monkeypatch):
+    class Failing(plain.Value):
+        __slots__ = ()
+
+        def __mul__(self, other):
+            raise RuntimeError("not today")
+
+    failing = workloads.Library("failing", Failing)
+    rows = table._workload("expression", [failing, peers.REFERENCE], 1e-3, False)
+    assert rows[0]["why"] == "RuntimeError: not today"
+    monkeypatch.setattr(table, "FASTGRAD", failing)
+    with pytest.raises(RuntimeError, match="not today"):
+        table._workload("expression", [failing, peers.REFERENCE], 1e-3, False)
+
+
+@pytest.mark.parametrize(
+    ("budget", "turns"), [(1e9, table._ROUNDS), (1e-12, 1)], ids=["plenty", "too little"]
+)
+def test_rounds_end_with_the_budget_or_after_nine(monkeypatch, budget, turns):
+    """Each library has one turn anyway."""
+    monkeypatch.setattr(table, "perf_counter", lambda: 0.0)  # as if no time went by
+    monkeypatch.setattr(measure, "_ROUND", 1e-6)
+    rows = table._workload("expression", [FASTGRAD, peers.REFERENCE], budget, False)
+    assert [row["rounds"] for row in rows] == [table._TURN * turns] * 2
+
+
+def test_what_is_going_on_is_shown_on_a_terminal(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    table._workload("expression", [peers.REFERENCE], 1e-3, True)
+    title = WORKLOADS["expression"].title
+    assert sys.stderr.getvalue() == f"\r\033[K{title}: {peers.REFERENCE.name}\r\033[K"
+
+
+def test_what_fastgrad_cannot_do_here_is_said_below_the_table(monkeypatch, capsys):
+    def moons():
+        raise ImportError("needs something else")
+
+    monkeypatch.setattr(cases, "moons", moons)
+    monkeypatch.setattr(table, "installed", lambda: [peers.REFERENCE])
+    table.run_bench(["moons"], 1e-3)
+    title = WORKLOADS["moons"].title
+    *_, line, reason = capsys.readouterr().out.splitlines()
+    assert line.split("   ")[0] == title
+    assert line.split()[-2:] == ["-", "-"]
+    assert reason == f"{title}: needs something else"
+
+
+@pytest.mark.wide
+def test_gpt_is_trained_by_name(monkeypatch):
+    monkeypatch.setattr(cases, "NAMES", ("al",))
+    ours, theirs = (gradients(library, "gpt") for library in (FASTGRAD, peers.REFERENCE))
+    assert len(ours) == 4192
+    assert measure.difference(ours, theirs) <= 1e-12
+
+
+# -- other libraries ------------------------------------------------------------------------------
+
+
+def test_fastgrad_in_disguise_is_no_micrograd(monkeypatch):
+    monkeypatch.setattr(peers, "_micrograd_copy", lambda: (fastgrad.Value, nn.MLP))
+    with pytest.raises(ImportError, match="import micrograd gives another library"):
+        peers.micrograd()
+    assert peers.REFERENCE in peers.installed()
+
+
+def test_micrograd_keeps_methods_that_it_has(monkeypatch):
+    class Value:
+        __module__ = "micrograd.engine"
+
+        def tanh(self):
+            return "its own"
+
+    monkeypatch.setattr(peers, "_micrograd_copy", lambda: (Value, None))
+    monkeypatch.setattr(peers, "_version", lambda name: "")
+    library = peers.micrograd()
+    assert (library.name, library.Value.tanh(None)) == ("micrograd", "its own")
+    assert hasattr(Value, "exp")
+
+
+def test_a_library_without_metadata_has_no_version():
+    assert peers._version("no distribution has such a name") == ""
+    assert peers._version("pytest")
+
+
+def test_torch_scalars(monkeypatch):
+    threads = []
+    torch = SimpleNamespace(
+        set_num_threads=threads.append, float64="f8", __version__="2.x",
+        tensor=lambda x, dtype, requires_grad: (x, dtype, requires_grad),
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    library = peers.torch_scalars()
+    assert (library.name, library.Value(2), library.MLP, threads) == (
+        "PyTorch 2.x, scalars", (2.0, "f8", True), None, [1],
+    )  # fmt: skip
+
+
+# -- the clock and the memory ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "runs"), [(3.0, 1), (0.5, 2)])
+def test_what_is_slow_is_warmed_up_once(monkeypatch, seconds, runs):
+    now, calls = [0.0], []
+
+    def work():
+        now[0] += seconds
+        calls.append(1)
+
+    monkeypatch.setattr(measure, "perf_counter", lambda: now[0])
+    clock = measure.Clock(Case(work, lambda: [1.0]), Workload("x", "x", 1, "ms"))
+    clock.warm()
+    assert (len(calls), clock.first, clock.repeats) == (runs, seconds, 1)
+
+
+@pytest.fixture
+def files(monkeypatch):
+    """Stand in for files that a system may have: a name that is missing cannot be opened."""
+    found = {}
+
+    def open_(name, mode="r", encoding=None):
+        if name not in found:
+            raise FileNotFoundError(name)
+        return found[name]
+
+    monkeypatch.setattr(measure, "open", open_, raising=False)
+    return found
+
+
+def test_memory_is_what_the_system_says(files):
+    for read, kilobytes in ((measure.memory_resident, 12), (measure.memory_peak, 20)):
+        files["/proc/self/status"] = io.StringIO("Name:\tx\nVmHWM:\t  20 kB\nVmRSS:\t  12 kB\n")
+        assert read() == kilobytes * 1024
+    files["/proc/self/status"] = io.StringIO("Name:\tx\n")
+    assert measure.memory_resident() == 0
+
+
+def test_the_peak_is_forgotten(files):
+    class Kept(io.StringIO):
+        def close(self):
+            self.text = self.getvalue()
+
+    file = files["/proc/self/clear_refs"] = Kept()
+    measure.memory_reset()
+    assert file.text == "5"
+    del files["/proc/self/clear_refs"]
+    measure.memory_reset()  # nothing to do elsewhere
+
+
+def test_memory_where_there_is_no_proc(files, monkeypatch):
+    resource = SimpleNamespace(
+        RUSAGE_SELF=0, getrusage=lambda who: SimpleNamespace(ru_maxrss=7 if who == 0 else 1)
+    )
+    monkeypatch.setitem(sys.modules, "resource", resource)
+    assert measure.memory_resident() == 0
+    for platform, peak in (("linux", 7 * 1024), ("darwin", 7)):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert measure.memory_peak() == peak
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert measure.memory_peak() == 0
 
 
 @repository

@@ -287,3 +287,9 @@ def test_both_ways_agree(n):
         y.backward()
         grads.append((y.data, results(xs)))
     assert grads[0] == grads[1]
+
+
+def test_texts_are_no_operands():
+    pair = custom("pair")(lambda a, b: a + b).partials(lambda a, b, y: (1.0, 1.0))
+    with pytest.raises(TypeError, match="expected a Value or a number, got str '2'"):
+        pair(Value(1.0), "2")  # which float() would take

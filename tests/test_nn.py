@@ -473,3 +473,27 @@ def test_a_copy_has_the_operands_of_its_original(look):
     del y, z
     w.backward()
     assert all(v.grad for v in nodes(w))
+
+
+# -- the inside of a neuron's sum ----------------------------------------------------------------
+
+
+def test_grad_of_a_sum_may_be_set_after_a_sweep():
+    def program(library, V):
+        x = V(0.5)
+        y = library.Neuron(2, nonlin=False)([x, -1.25])
+        y.backward()
+        y.grad = 5.0
+        return picture(y), grads([x])
+
+    agree(program)
+
+
+def test_grads_inside_a_sum_are_set_to_zero():
+    x = Value(0.5)
+    product, other = (p for p in nn.Neuron(2, nonlin=False)([x, x])._prev)
+    for v in (product, other):
+        (v * 2).backward()
+        assert {n.grad == 0.0 for n in nodes(v)} == {False}
+        v.zero_grad(graph=True)
+        assert {n.grad for n in nodes(v)} == {0.0}

@@ -112,6 +112,19 @@ each_failure(lambda: None, act)
     "handles": """
 each_failure(lambda: None, lambda s: [a * b for _ in repeat(None, MANY)])
 """,
+    "operands": """
+pair = a, b
+each_failure(lambda: None, lambda s: [Value(1.0, pair) for _ in repeat(None, 200)])
+""",
+    "a table that grows": """
+def chain(n):
+    y = a
+    for _ in repeat(None, n):
+        y = y * b
+    return y
+chain(14 * 4096)  # warm chunks, so that room in the table is what is asked for first
+each_failure(lambda: None, lambda s: chain(16 * 4096))
+""",
     "composites": """
 def act(s):
     return [(1 - a) / b, a / 3, 2 / (a - b), -a, a**2, 2**a, a**b, c * 2, c / a, c**2, -c,
@@ -456,7 +469,8 @@ each_failure(prepare, lambda y: (y.zero_grad(graph=True), setattr(y, "grad", 2.0
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_allocation_may_fail(name, tmp_path):
     script = FAILING + f"MANY = {MANY}\n" + SCENARIOS[name]
-    process = python("-X", "faulthandler", "-c", script, cwd=tmp_path)
+    flags = ("-S", "-X", "faulthandler")  # -S: `make cov` traces no child that it would crash
+    process = python("-c", script, cwd=tmp_path, flags=flags)
     assert process.returncode == 0, process.stderr
     failures = int(process.stdout)
     tally("out of memory: allocations that failed, the arena checked after each", failures)

@@ -13,7 +13,7 @@ import gc
 import pytest
 from programs import python
 
-from fastgrad import Value, _check, arena_stats
+from fastgrad import Value, _check, arena_stats, custom
 from fastgrad.engine import build_info
 from fastgrad.nn import Layer, Neuron
 
@@ -151,6 +151,59 @@ def test_composites_fail_at_any_slot_of_the_last_chunk():
     assert usable()
 
 
+def pair(a, b):
+    return a + b
+
+
+PAIR = custom("pair")(pair).partials(lambda a, b, y: (1.0, 1.0))
+ONE_LEAF = {  # operations that make a leaf, of x, a neuron, and the sum and the output of another
+    "1 - x": lambda x, n, y: 1 - x,
+    "x - y": lambda x, n, y: x - y,
+    "1 / x": lambda x, n, y: 1 / x,
+    "x / 3": lambda x, n, y: x / 3,
+    "x ** 2": lambda x, n, y: x**2,
+    "leaky_relu": lambda x, n, y: x.leaky_relu(),
+    "activation": lambda x, n, y: n([x]),
+    "number": lambda x, n, y: n([1.0]),
+    "custom": lambda x, n, y: PAIR(x, 2.0),
+    "look inside": lambda x, n, y: y._prev,
+    "deepcopy": lambda x, n, y: copy.deepcopy(y),
+}
+NO_LEAF = {
+    "x + x": lambda x, n, y: x + x,
+    "relu": lambda x, n, y: x.relu(),
+    "custom node": lambda x, n, y: Value(1.0, (x,)),
+    "custom of Values": lambda x, n, y: PAIR(x, x),
+}
+
+
+KINDS = [("leaves", name) for name in ONE_LEAF]
+KINDS += [("operations", name) for name in [*ONE_LEAF, *NO_LEAF]]
+
+
+@pytest.mark.parametrize(("full", "name"), KINDS)
+def test_room_for_one_kind_only(full, name):
+    """There is a slot for an operation and none for its leaf, or the other way round."""
+    x = Value(2.0)
+    neuron = Neuron(1, activation="leaky_relu")
+    y = Neuron(1, nonlin=False)([3.0])
+    neuron([x])
+    spare = [Value(0.0) for _ in range(4 * INFO["chunk_nodes"])]
+    free = room()
+    anchor = x * x
+    while room() == free:
+        anchor = anchor * x  # until it has opened a chunk, all but empty
+    made = until_overflow((lambda: Value(0.0)) if full == "leaves" else (lambda: x + x))
+    if full == "operations":
+        del spare[::2]  # not all: an empty chunk would do for operations too
+    nodes = arena_stats()["live_nodes"]
+    with pytest.raises(OverflowError):
+        {**ONE_LEAF, **NO_LEAF}[name](x, neuron, y)
+    assert arena_stats()["live_nodes"] == nodes, "what failed holds nothing"
+    made.clear()
+    assert usable()
+
+
 def test_neurons_run_out():
     neuron, layer = Neuron(3), Layer(2, 2)
     x = Value(1.0)
@@ -257,6 +310,18 @@ def test_custom_operations_run_out(tmp_path):
     process = python("-c", CUSTOM, IDS + 20, cwd=tmp_path)
     assert process.stderr == ""
     assert IDS - 2 <= int(process.stdout) <= IDS
+
+
+def test_a_neuron_too_wide_to_look_into():
+    n = IDS // 2
+    neuron = Neuron(1, nonlin=False)
+    neuron.w = [neuron.w[0]] * n
+    x = Value(1.0)
+    y = neuron([x] * n)
+    with pytest.raises(OverflowError, match=f"at most {n - 1} inputs, got {n}"):
+        y._prev  # noqa: B018
+    y.backward()
+    assert x.grad == pytest.approx(n * neuron.w[0].data)
 
 
 def test_too_many_operands():

@@ -527,3 +527,42 @@ def test_a_collection_in_the_middle_of_a_sweep():
         slope *= 0.5 * expected
         expected = expected**2 * 0.25
     assert x.grad == pytest.approx(slope)
+
+
+# -- functions that are missing, held by others, or drop each other ------------------------------
+
+
+def test_an_operation_whose_function_was_never_set_ends_the_sweep():
+    a = Value(2.0)
+    y = Value(3.0, (a,)) * 4  # nobody holds the node between
+    y.backward()
+    assert (y.grad, a.grad) == (1.0, 0.0)
+
+
+def test_a_function_whose_attributes_somebody_else_holds_is_kept():
+    a = Value(2.0)
+    v = square(a)
+    attributes = v.__dict__
+    y = v * 1
+    watched = weakref.ref(v)
+    del v
+    y.backward()
+    assert a.grad == 4.0
+    del y
+    assert "_backward" in attributes
+    del attributes
+    gc.collect()
+    assert watched() is None
+
+
+def test_functions_of_leaves_may_drop_others():
+    ran = []
+    others = [Value(0.0), Value(0.0)]
+    for v in others:
+        v._backward = lambda: ran.append("other")
+    a = Value(1.0)
+    a._backward = lambda: (ran.append("a"), others.clear())
+    (a * 2).backward()
+    assert (ran, others, a.grad) == (["a"], [], 2.0)
+    (a * 2).backward()
+    assert ran == ["a", "a"]

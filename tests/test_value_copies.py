@@ -156,6 +156,19 @@ def test_copies_of_any_node_keep_its_function(copied, kind):
     assert called == [1]
 
 
+def test_copies_of_steps():
+    """A step belongs to its Value: to the copy, where that is copied too."""
+    a = Value(3.0)
+    y = a * a
+    y.grad = 1.0
+    z, step = copy.deepcopy((y, y._backward))
+    step()
+    (b,) = z._prev
+    assert (a.grad, b.grad) == (0.0, 6.0)
+    copy.copy(y._backward)()
+    assert (a.grad, b.grad) == (6.0, 6.0)
+
+
 @pytest.mark.wide
 def test_deepcopy_of_a_deep_graph():
     x = Value(1.0)

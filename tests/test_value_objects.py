@@ -506,6 +506,28 @@ def test_a_finalizer_is_called_for_every_value_in_the_same_memory(patched):
     assert dead == [float(i) for i in range(20)]
 
 
+def test_a_finalizer_may_keep_the_value(patched):
+    kept = []
+    patched(__del__=lambda self: kept.append(self))
+    v = Value(3.0)
+    place = id(v)
+    del v
+    assert (id(kept[0]), kept[0].data) == (place, 3.0)
+    y = kept[0] * 2
+    y.backward()
+    assert kept[0].grad == 2.0
+
+
+def test_a_value_in_use_cannot_become_an_operation():
+    a, v = Value(1.0), Value.__new__(Value)
+    y = v + 1
+    with pytest.raises(TypeError, match="expected a new Value, got one that a graph uses already"):
+        v.__init__(3.0, (a,))
+    v.__init__(3.0)
+    y.backward()
+    assert (v.data, v.grad) == (3.0, 1.0)
+
+
 def test_data_can_be_watched(patched):
     written = []
     descriptor = Value.data

@@ -1,6 +1,7 @@
-"""Print which lines of src/fastgrad ran, after the tests have run on the coverage build.
+"""Print which lines of src/fastgrad ran, after the tests have run on coverage builds.
 
-Usage: native_coverage.py BUILD, the folder that holds the .gcda files.
+Usage: native_coverage.py MINIMUM BUILD ..., the folders that hold the .gcda files. Exits with 1 if
+fewer than MINIMUM percent of all lines have run, in whichever build.
 Layer: tools.  May import: the standard library; runs gcov.
 
 gcov counts lines of C. Cython writes above each statement's C, in a comment, the line that it came
@@ -16,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ORIGIN = re.compile(r' */\* "(fastgrad/[\w/]+\.p(?:yx|xd))":(\d+)$')
+ORIGIN = re.compile(r' */\* "(fastgrad/[\w/]+\.p(?:yx|xd|xi))":(\d+)$')
 
 
 def origins(path):
@@ -35,16 +36,16 @@ def origins(path):
     return found
 
 
-def line_counts(build):
+def line_counts(builds):
     """Return {path under src: Counter {line number: times run}}."""
     counts = defaultdict(Counter)
-    for notes in build.rglob("*.gcda"):
+    for notes in [path for build in builds for path in build.rglob("*.gcda")]:
         command = ["gcov", "--json-format", "--stdout", notes]
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
         for report in map(json.loads, done.stdout.splitlines()):
             for file in report["files"]:
-                if not file["file"].startswith(("build/", "src/")) or "generated" in file["file"]:
-                    continue  # Python's headers, and C made from the table
+                if not file["file"].startswith(("build/", "src/")):
+                    continue  # Python's headers
                 origin = origins(file["file"])
                 for line in file["lines"]:
                     if line["line_number"] in origin:
@@ -60,18 +61,24 @@ def ranges(numbers):
     return " ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in ends)
 
 
-def main(build):
-    counts = line_counts(build)
+def main(minimum, builds):
+    counts = line_counts(builds)
     if not counts:
-        sys.exit(
-            f"native_coverage: expected .gcda files under {build}, got none: run the tests first"
-        )
-    print(f"{'native source':32} {'lines':>6} {'missed':>6} {'cover':>6}  missing")
+        sys.exit(f"native_coverage: expected .gcda files under {builds}: run the tests first")
+    print(f"{'native source':32} {'lines':>6} {'missed':>6} {'cover':>7}  missing")
+    total = total_missed = 0
     for name, lines in sorted(counts.items()):
         missed = [number for number, count in lines.items() if not count]
-        cover = 1 - len(missed) / len(lines)
-        print(f"{name:32} {len(lines):6} {len(missed):6} {cover:6.0%}  {ranges(missed)}")
+        total, total_missed = total + len(lines), total_missed + len(missed)
+        print(row(name, len(lines), len(missed)), ranges(missed))
+    print(row("TOTAL", total, total_missed))
+    if 100 * (total - total_missed) < minimum * total:
+        sys.exit(f"native_coverage: expected {minimum} % of the lines to run")
+
+
+def row(name, lines, missed):
+    return f"{name:32} {lines:6} {missed:6} {1 - missed / lines:7.1%} "
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(float(sys.argv[1]), [Path(build) for build in sys.argv[2:]])

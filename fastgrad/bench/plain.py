@@ -50,9 +50,6 @@ class Value:
     def __sub__(self, other: Any) -> Any:
         return self + -other
 
-    def __rsub__(self, other: Any) -> Any:
-        return -self + other
-
     def __truediv__(self, other: Any) -> Any:
         return self * other**-1
 
