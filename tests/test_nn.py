@@ -491,9 +491,11 @@ def test_grad_of_a_sum_may_be_set_after_a_sweep():
 
 def test_grads_inside_a_sum_are_set_to_zero():
     x = Value(0.5)
-    product, other = (p for p in nn.Neuron(2, nonlin=False)([x, x])._prev)
+    y = nn.Neuron(2, nonlin=False)([x, x])
+    product, other = y._prev  # hidden nodes of y as long as it lives
     for v in (product, other):
         (v * 2).backward()
         assert {n.grad == 0.0 for n in nodes(v)} == {False}
         v.zero_grad(graph=True)
         assert {n.grad for n in nodes(v)} == {0.0}
+    assert y.grad == 0.0

@@ -26,24 +26,28 @@ pytestmark = pytest.mark.wide
 needs_timers = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers")
 OFFSETS = 20
 FARTHEST = 65_536 + build_info()["chunk_nodes"]  # nodes that a loop visits before it looks
-HANG = 60.0  # seconds after which a test would rather fail than wait
+HANG = 60.0  # seconds of this process, however busy the machine: rather fail than wait
 
 
 @pytest.fixture
 def interrupt():
-    """Return a function that sends one KeyboardInterrupt after some seconds."""
+    """Return a function that sends one KeyboardInterrupt after some seconds.
+
+    On a busy machine that can be at once: call it where the exception is expected.
+    """
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
 
 
-def repeat(action):
-    """Do something again and again until an exception ends it; give the number of times."""
+def repeat(action, interrupt, seconds):
+    """Do something again and again until it is interrupted; give the number of times."""
     times = 0
-    deadline = time.monotonic() + HANG
+    deadline = time.process_time() + HANG
     try:
-        while time.monotonic() < deadline:
+        interrupt(seconds)
+        while time.process_time() < deadline:
             action()
             times += 1
     except KeyboardInterrupt:
@@ -63,8 +67,7 @@ def test_backward_stops_half_way(interrupt):
     stopped = []
     for i in range(OFFSETS):
         root.zero_grad(graph=True)
-        interrupt(whole * (i + 0.5) / OFFSETS + 1e-4)
-        if repeat(root.backward) == 0:
+        if repeat(root.backward, interrupt, whole * (i + 0.5) / OFFSETS + 1e-4) == 0:
             stopped.append(x.grad)
         root.zero_grad(graph=True)
         root.backward()
@@ -108,8 +111,7 @@ def test_building_stops_anywhere(interrupt):
     x = Value(1.0)
     before = arena_stats()["live_nodes"]
     for i in range(OFFSETS):
-        interrupt(1e-4 + 2e-4 * i)
-        repeat(lambda: chain(1000, x))
+        repeat(lambda: chain(1000, x), interrupt, 1e-4 + 2e-4 * i)
         assert arena_stats()["live_nodes"] == before
         assert _check.arena_check() == []
     y = chain(10, x)
@@ -126,8 +128,8 @@ def test_custom_functions_are_interrupted(interrupt):
     def step():
         entered.append(True)
         interrupt(0.01)
-        deadline = time.monotonic() + HANG
-        while time.monotonic() < deadline:
+        deadline = time.process_time() + HANG
+        while time.process_time() < deadline:
             pass
 
     y._backward = step
@@ -155,11 +157,11 @@ def test_a_handler_may_use_the_arena_in_the_middle_of_a_sweep(interrupt):
         seen.append(x.grad)
 
     signal.signal(signal.SIGALRM, handler)
-    deadline = time.monotonic() + HANG
-    while len(seen) < OFFSETS and time.monotonic() < deadline:
+    deadline = time.process_time() + HANG
+    while len(seen) < OFFSETS and time.process_time() < deadline:
         interrupt(2e-4 + 2e-4 * len(seen))
         calls = len(seen)
-        while len(seen) == calls and time.monotonic() < deadline:
+        while len(seen) == calls and time.process_time() < deadline:
             graphs[0].zero_grad(graph=True)
             graphs[0].backward()
     assert len(seen) == OFFSETS
@@ -179,8 +181,7 @@ def test_copying_stops_anywhere(interrupt):
     copy.deepcopy(y)
     whole = time.perf_counter() - started
     for i in range(OFFSETS):
-        interrupt(whole * (i + 0.5) / OFFSETS)
-        repeat(lambda: copy.deepcopy(y))
+        repeat(lambda: copy.deepcopy(y), interrupt, whole * (i + 0.5) / OFFSETS)
         assert settled() == before
         assert _check.arena_check() == []
     y.backward()
@@ -214,10 +215,13 @@ def test_backward_stops_within_65536_nodes(above):
     button = Value(y.data, (y,))
     button._backward = CTRL_C
     root = chain(above, button + x)
-    interrupted_after = above + 1
-    with pytest.raises(KeyboardInterrupt):
-        list(map(operator.call, (root.backward,)))
-    assert interrupted_after <= x.grad <= interrupted_after + FARTHEST
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            root.backward()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert above < x.grad <= above + 1 + FARTHEST
 
 
 def test_zero_grad_stops_within_65536_nodes():

@@ -560,6 +560,7 @@ def test_functions_of_leaves_may_drop_others():
     others = [Value(0.0), Value(0.0)]
     for v in others:
         v._backward = lambda: ran.append("other")
+    del v
     a = Value(1.0)
     a._backward = lambda: (ran.append("a"), others.clear())
     (a * 2).backward()

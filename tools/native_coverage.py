@@ -17,14 +17,14 @@ from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ORIGIN = re.compile(r' */\* "(fastgrad/[\w/]+\.p(?:yx|xd|xi))":(\d+)$')
+ORIGIN = re.compile(r' */\* "(?:src/)?(fastgrad/[\w/]+\.p(?:yx|xd|xi))":(\d+)$')
 
 
 def origins(path):
-    """Return {line of C: (source, line)}: generated C is mapped back, hand-written C is itself."""
+    """Return {line of C: (source, line)}: Cython's C is mapped back, other C is itself."""
     text = (ROOT / path).read_text("utf-8").splitlines()
-    if not path.startswith("build/"):
-        return {number: (path.removeprefix("src/"), number) for number in range(1, len(text) + 1)}
+    if not (path.startswith("build/") and path.endswith(".c")):
+        return {n: (path.partition("src/")[2], n) for n in range(1, len(text) + 1)}
     found, origin = {}, None
     for number, line in enumerate(text, start=1):
         if match := ORIGIN.match(line):
