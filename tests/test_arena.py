@@ -12,7 +12,6 @@ import weakref
 
 import pytest
 from graphs import live, settled
-from programs import python
 
 from fastgrad import Value, _check, arena_stats
 from fastgrad.engine import build_info

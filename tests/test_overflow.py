@@ -277,7 +277,7 @@ def test_kept_blocks_run_out():
         return neuron
 
     neurons = until_overflow(make)
-    assert FEW // 2 < len(neurons) < IDS
+    assert IDS // 2 < len(neurons) < IDS
     assert _check.arena_check() == [] or not CHECKED
     neurons[0]([x]).backward()
     assert (w.grad, b.grad, x.grad) == (3.0, 1.0, 2.0)
