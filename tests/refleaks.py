@@ -10,15 +10,16 @@ import gc
 import itertools
 import sys
 import time
+import types
 from array import array
 
 import pytest
 
 from fastgrad import arena_stats, operations
 
-WARM, ROUNDS = 2, 4
-LONG = 5.0  # seconds
-HARMLESS = {"sound_arena", "no_collector", "baseline", "request", "monkeypatch", "capsys"}
+WARM, ROUNDS = 2, 3
+LONG = 1.0  # seconds
+HARMLESS = {"sound_arena", "no_collector", "baseline", "request", "capsys"}
 repeated, once, defined = [], {}, []
 
 
@@ -61,6 +62,17 @@ def pytest_collection_finish(session):
     gc.freeze()  # thousands of collections need not look at what the suite has loaded
 
 
+def uses_numpy(thing):
+    """Look for NumPy in a function, and in what a test is given."""
+    if isinstance(thing, list | tuple | set | dict):
+        return any(map(uses_numpy, thing))
+    if isinstance(thing, types.FunctionType | types.MethodType):
+        return uses_numpy(thing.__code__)
+    if isinstance(thing, types.CodeType):
+        return not {"np", "numpy"}.isdisjoint(thing.co_names) or uses_numpy(thing.co_consts)
+    return type(thing).__module__.startswith("numpy")
+
+
 def why_once(item):
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     fixtures = set(item.fixturenames) - set(parameters) - HARMLESS
@@ -68,8 +80,7 @@ def why_once(item):
         return "random"
     if fixtures:
         return f"uses {min(fixtures)}"
-    modules = {type(value).__module__ for value in parameters.values()}
-    if "np" in item.obj.__code__.co_names or "numpy" in modules:
+    if uses_numpy([item.obj, *parameters.values()]):
         return "NumPy is no debug build: it counts no references"
     return None
 
