@@ -106,7 +106,7 @@ refleaks:  ## tests repeated by a debug interpreter: no reference is left behind
 refleaks-found: $(VENV)/.tools $(NATIVE) $(PURE)
 	$(PY) -m pip install -q $$($(call requirements,["project"]["optional-dependencies"]["test"]))
 	FASTGRAD_BUILD=debug $(PY) setup.py -q build --build-lib build/lib-pydebug
-	env -u PYTHONWARNINGS PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-pydebug:$(CURDIR)/tests" FASTGRAD_EXPECT=debug $(PYTEST) -q -p refleaks
+	env -u PYTHONWARNINGS PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-pydebug:$(CURDIR)/tests" FASTGRAD_EXPECT=debug $(PYTEST) -q -p refleaks -m "not slow and not nightly and not wide"
 
 # Narrow ids reach the lines that speak of overflow.
 NARROW_TESTS := tests/test_overflow.py tests/test_check.py

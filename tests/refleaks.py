@@ -19,7 +19,7 @@ from fastgrad import arena_stats, operations
 
 WARM, ROUNDS = 2, 3
 LONG = 1.0  # seconds
-HARMLESS = {"sound_arena", "no_collector", "baseline", "request", "capsys"}
+HARMLESS = {"sound_arena", "no_collector", "baseline", "capsys", "seeded", "sound", "switch_often"}
 repeated, once, defined = [], {}, []
 
 
@@ -66,8 +66,11 @@ def uses_numpy(thing):
     """Look for NumPy in a function, and in what a test is given."""
     if isinstance(thing, list | tuple | set | dict):
         return any(map(uses_numpy, thing))
-    if isinstance(thing, types.FunctionType | types.MethodType):
-        return uses_numpy(thing.__code__)
+    if isinstance(thing, str):
+        return thing.startswith("np.")  # a program's name
+    if isinstance(thing, types.FunctionType):
+        inner = [cell.cell_contents for cell in thing.__closure__ or ()]
+        return uses_numpy(thing.__code__) or any(map(uses_numpy, inner))
     if isinstance(thing, types.CodeType):
         return not {"np", "numpy"}.isdisjoint(thing.co_names) or uses_numpy(thing.co_consts)
     return type(thing).__module__.startswith("numpy")
@@ -80,7 +83,7 @@ def why_once(item):
         return "random"
     if fixtures:
         return f"uses {min(fixtures)}"
-    if uses_numpy([item.obj, *parameters.values()]):
+    if uses_numpy([item.function, *parameters.values()]):
         return "NumPy is no debug build: it counts no references"
     return None
 
