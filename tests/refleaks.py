@@ -26,6 +26,8 @@ repeated, once, defined = [], {}, []
 def drift(action):
     """Return how many references, and how many nodes, each of some rounds has left behind."""
     references, nodes = array("q", [0] * (WARM + ROUNDS)), array("q", [0] * (WARM + ROUNDS))
+    gc.collect()
+    gc.freeze()  # what the suite has loaded need not be looked at in each round
     for i in range(WARM + ROUNDS):  # arrays hold no objects: the count is of the action's alone
         action()
         while gc.collect():
@@ -55,11 +57,6 @@ def pytest_sessionstart(session):
     operations.register_custom = register
     if is_flat(drift(plant)[0]):
         pytest.exit("refleaks: a planted leak was not seen", returncode=4)
-
-
-def pytest_collection_finish(session):
-    gc.collect()
-    gc.freeze()  # thousands of collections need not look at what the suite has loaded
 
 
 def uses_numpy(thing):
