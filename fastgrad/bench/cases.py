@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from .gpt import GPT, NAMES, Adam, gpt_step
 from .workloads import (
     LEARNING_RATE,
+    accumulated_step,
+    batch_points,
     chain,
     dag,
     dag_leaves,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from .workloads import Library
 
-__all__ = ["CONTROL", "WORKLOADS", "Case", "Unsupported", "Workload", "control_case", "eager_case"]
+__all__ = ["BATCH", "CONTROL", "SIZES", "WORKLOADS", "Case", "Unsupported", "Workload", "control_case", "eager_case"]
 
 
 class Unsupported(Exception):  # no fault of anybody: a table has gaps
@@ -64,19 +66,22 @@ class Workload:
 
 
 CONTROL = Workload("control", "a Python loop on floats, no engine", 100_000, "ns")
-_SIZES = {"1e4": 10_000, "1e5": 100_000, "1e6": 1_000_000}
+BATCH = 10_000  # points of a large batch
+SIZES = {"1e4": 10_000, "1e5": 100_000, "1e6": 1_000_000}
 WORKLOADS = {
     w.name: w
     for w in (
         CONTROL,
         Workload("expression", "W1 README expression, 39 nodes", 100, "us", 39),
+        Workload("expression-batch", "W1 on 10,000 points, a point", BATCH, "ns"),
         *(Workload(f"chain-{n}", f"W2 chain, {n} operations", k, "ns", k)
-          for n, k in _SIZES.items()),
+          for n, k in SIZES.items()),
         *(Workload(f"dag-{n}", f"W2 random graph, {n} operations", k, "ns", k)
-          for n, k in _SIZES.items()),
+          for n, k in SIZES.items()),
         *(Workload(f"dense-{n}", f"W2 dense layers, {n} operations", k, "ns", k)
-          for n, k in _SIZES.items()),
+          for n, k in SIZES.items()),
         Workload("moons", "W3 moons demo, a training step", 1, "ms", 65_818),
+        Workload("moons-batch", "W3 on 10,000 points, a training step", 1, "ms"),
         Workload("lecture", "W4 lecture's network, 20 steps", 1, "ms"),
         Workload("lecture-loops", "W4 with the lecture's own classes, 20 steps", 1, "ms"),
         Workload("gpt", "W5 GPT on scalars, a training step", len(NAMES), "ms"),
@@ -96,11 +101,18 @@ class Case:
         After exactly one run from the start, gives the numbers to compare with the reference.
     backward : callable, optional
         The second half, where the two are timed apart.
+    apart : callable, optional
+        The first half by itself, where `forward` does both and cannot be cut in two: it is run and
+        timed before each run, and the second half is what a run takes longer.
+    times : int
+        How often `forward` does what the workload calls a run.
     """
 
     forward: Callable[[], Any]
     gradients: Callable[[], list[float]]
     backward: Callable[[Any], Any] | None = None
+    apart: Callable[[], Any] | None = None
+    times: int = 1
 
 
 def control_case() -> Case:
@@ -118,7 +130,7 @@ def eager_case(library: Library, workload: str) -> Case:
     """
     kind, _, size = workload.partition("-")
     if kind in _LONG:
-        return _LONG[kind](library.Value, _SIZES[size])
+        return _LONG[kind](library.Value, SIZES[size])
     if workload not in _STEPS:
         raise Unsupported("no engine takes part")
     return _STEPS[workload](library)
@@ -170,6 +182,23 @@ def _expression(library: Library) -> Case:
     return Case(forward, lambda: [float(v.grad) for v in leaves])
 
 
+def _expression_batch(library: Library) -> Case:
+    """Return a case with one small graph for each point."""
+    Value = library.Value
+    points = batch_points(BATCH)
+    found: list[float] = []
+
+    def forward() -> None:
+        found.clear()
+        for x, y in points:
+            a, b = Value(x), Value(y)
+            expression(a, b).backward()
+            found.append(float(a.grad))
+            found.append(float(b.grad))
+
+    return Case(forward, lambda: found[::2] + found[1::2])
+
+
 def _moons(library: Library) -> Case:
     if library.MLP is None:
         raise Unsupported("it has no MLP")
@@ -177,6 +206,17 @@ def _moons(library: Library) -> Case:
     model = library.MLP(2, [16, 16, 1])
     return Case(
         lambda: training_step(library, model, X, y, LEARNING_RATE),
+        lambda: [float(p.grad) for p in model.parameters()],
+    )
+
+
+def _moons_batch(library: Library) -> Case:
+    if library.MLP is None:
+        raise Unsupported("it has no MLP")
+    X, y = moons(BATCH)
+    model = library.MLP(2, [16, 16, 1])
+    return Case(
+        lambda: accumulated_step(library, model, X, y, LEARNING_RATE),
         lambda: [float(p.grad) for p in model.parameters()],
     )
 
@@ -215,7 +255,9 @@ def _gpt(library: Library) -> Case:
 _LONG = {"chain": _chain, "dag": _dag, "dense": _dense}
 _STEPS = {
     "expression": _expression,
+    "expression-batch": _expression_batch,
     "moons": _moons,
+    "moons-batch": _moons_batch,
     "lecture": _lecture,
     "lecture-loops": _lecture_loops,
     "gpt": _gpt,

@@ -6,7 +6,11 @@ Layer: command line.  May import: the standard library.
 from __future__ import annotations
 
 import random
-from typing import Any
+from operator import getitem
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["GPT", "HEADS", "NAMES", "SHAPES", "Adam", "gpt_step", "start", "tokens"]
 
@@ -47,8 +51,12 @@ def _linear(x: list[Any], w: list[list[Any]]) -> list[Any]:
     return [sum(wi * xi for wi, xi in zip(row, x, strict=True)) for row in w]
 
 
-def _softmax(logits: list[Any]) -> list[Any]:
-    largest = max(val.data for val in logits)
+def _largest(logits: list[Any]) -> Any:
+    return max(val.data for val in logits)
+
+
+def _softmax(logits: list[Any], largest_of: Callable[[list[Any]], Any]) -> list[Any]:
+    largest = largest_of(logits)
     exps = [(val - largest).exp() for val in logits]
     total = sum(exps)
     return [e / total for e in exps]
@@ -67,9 +75,19 @@ class GPT:
     ----------
     Value : class
         An engine's scalar with + * / ** - and relu, exp, log.
+    take : callable
+        Chooses an entry of a table; where tokens are numbers of an engine, they need the engine's.
+    largest : callable
+        What is taken off scores before exp, which changes nothing but keeps them from overflow.
     """
 
-    def __init__(self, Value: Any) -> None:
+    def __init__(
+        self,
+        Value: Any,
+        take: Callable[[Any, Any], Any] = getitem,
+        largest: Callable[[list[Any]], Any] = _largest,
+    ) -> None:
+        self.take, self.largest = take, largest
         self.w = {
             name: [[Value(number) for number in row] for row in rows]
             for name, rows in start().items()
@@ -79,10 +97,10 @@ class GPT:
         """Return all 4,192 parameters."""
         return [p for matrix in self.w.values() for row in matrix for p in row]
 
-    def logits(self, token: int, position: int, keys: list[Any], values: list[Any]) -> list[Any]:
+    def logits(self, token: Any, position: int, keys: list[Any], values: list[Any]) -> list[Any]:
         """Return the scores of the next token; keys and values gain this position's."""
         w = self.w
-        x = [t + p for t, p in zip(w["token"][token], w["position"][position], strict=True)]
+        x = [t + p for t, p in zip(self.take(w["token"], token), w["position"][position], strict=True)]
         x = _rmsnorm(x)
 
         before = x
@@ -96,7 +114,7 @@ class GPT:
             k_h = [k[h : h + HEAD] for k in keys]
             v_h = [v[h : h + HEAD] for v in values]
             weights = _softmax(
-                [sum(q_h[j] * k[j] for j in range(HEAD)) / HEAD**0.5 for k in k_h]
+                [sum(q_h[j] * k[j] for j in range(HEAD)) / HEAD**0.5 for k in k_h], self.largest
             )
             attended += [
                 sum(weights[t] * v_h[t][j] for t in range(len(v_h))) for j in range(HEAD)
@@ -110,13 +128,18 @@ class GPT:
 
     def loss(self, name: str) -> Any:
         """Return the mean cross-entropy of a name's tokens."""
-        line = tokens(name)
+        line = tokens(name)[: BLOCK + 1]
+        return self.cross_entropy(line[:-1], line[1:])
+
+    def cross_entropy(self, given: list[Any], wanted: list[Any]) -> Any:
+        """Return the mean cross-entropy of what follows each token."""
         keys: list[Any] = []
         values: list[Any] = []
         losses = []
-        for position in range(min(BLOCK, len(line) - 1)):
-            probabilities = _softmax(self.logits(line[position], position, keys, values))
-            losses.append(-probabilities[line[position + 1]].log())
+        for position, (token, following) in enumerate(zip(given, wanted, strict=True)):
+            scores = self.logits(token, position, keys, values)
+            probabilities = _softmax(scores, self.largest)
+            losses.append(-self.take(probabilities, following).log())
         return (1 / len(losses)) * sum(losses)
 
 

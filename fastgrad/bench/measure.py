@@ -5,19 +5,22 @@ Layer: command line.  May import: its neighbours, the standard library.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import sys
+from array import array
 from statistics import median, quantiles
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .cases import Case, Workload
 
 __all__ = [
-    "SAME", "Clock", "difference", "memory_peak", "memory_reset", "memory_resident", "summary",
+    "SAME", "Clock", "difference", "digest", "memory_peak", "memory_reset", "memory_resident",
+    "summary",
 ]  # fmt: skip
 
 SAME = 1e-9  # gradients that differ by more belong to another program: its time means nothing
@@ -31,6 +34,11 @@ def difference(ours: Sequence[float], reference: Sequence[float]) -> float:
     size = max((abs(x) for x in reference), default=0.0) or 1.0
     differences = [abs(a - b) / size for a, b in zip(ours, reference, strict=True)]
     return max(differences, default=0.0) if all(map(math.isfinite, differences)) else math.inf
+
+
+def digest(numbers: Sequence[float]) -> str:
+    """Return a short name of these very bits."""
+    return hashlib.sha256(array("d", numbers).tobytes()).hexdigest()[:16]
 
 
 class Clock:
@@ -78,16 +86,14 @@ class Clock:
         for _ in range(self.repeats):
             for name, seconds in self._run().items():
                 parts[name] = parts.get(name, 0.0) + seconds
-        units = self.repeats * self.workload.per
+        units = self.repeats * self.workload.per * self.case.times
         self.rounds.append({name: seconds / units for name, seconds in parts.items()})
         return self.rounds[-1]
 
     def _run(self) -> dict[str, float]:
         forward, backward = self.case.forward, self.case.backward
         if backward is None:
-            start = perf_counter()
-            forward()
-            return {"total": perf_counter() - start}
+            return _halves(self.case.apart, forward) if self.case.apart else {"total": _time(forward)}
         start = perf_counter()
         root = forward()
         built = perf_counter()
@@ -101,6 +107,17 @@ class Clock:
             "backward": swept - built,
             "free": end - swept,
         }
+
+
+def _time(run: Callable[[], Any]) -> float:
+    start = perf_counter()
+    run()
+    return perf_counter() - start
+
+
+def _halves(first: Callable[[], Any], both: Callable[[], Any]) -> dict[str, float]:
+    half, whole = _time(first), _time(both)
+    return {"total": whole, "forward": half, "backward": whole - half}
 
 
 def summary(rounds: Sequence[dict[str, float]]) -> dict[str, Any]:

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 __all__ = [
-    "LEARNING_RATE", "LECTURE_RATE", "LECTURE_XS", "LECTURE_YS", "Library", "chain", "dag",
-    "dag_leaves", "dag_program", "dense", "dense_weights", "expression", "lecture_mlp",
-    "lecture_start", "lecture_step", "moons", "total_loss", "training_step",
+    "ALPHA", "LEARNING_RATE", "LECTURE_RATE", "LECTURE_XS", "LECTURE_YS", "Library",
+    "accumulated_step", "batch_points", "chain", "dag", "dag_leaves", "dag_program", "dense",
+    "dense_weights", "expression", "lecture_mlp", "lecture_start", "lecture_step", "moons",
+    "sample_loss", "total_loss", "training_step",
 ]  # fmt: skip
 
 
@@ -49,6 +50,12 @@ def expression(a: Any, b: Any, relu: Callable[[Any], Any] | None = None) -> Any:
     g = f / 2.0
     g += 10.0 / f
     return g
+
+
+def batch_points(count: int) -> list[tuple[float, float]]:
+    """Return as many pairs (a, b) near the README's, where the expression has no pole."""
+    rng = random.Random(11)
+    return [(rng.uniform(-4.5, -3.5), rng.uniform(1.5, 2.5)) for _ in range(count)]
 
 
 # -- W2: long graphs of + and *
@@ -135,16 +142,17 @@ def dense(xs: list[Any], layers: Sequence[Sequence[Sequence[Any]]]) -> Any:
 # -- W3: micrograd's demo.ipynb
 
 LEARNING_RATE = 0.1  # of the timed steps; the notebook's falls from 1 to 0.1
+ALPHA = 1e-4  # weight of the squared parameters
 
 
-def moons() -> tuple[Any, Any]:
-    """Return the notebook's 100 points and labels, and leave `random` seeded as it does."""
+def moons(points: int = 100) -> tuple[Any, Any]:
+    """Return the notebook's points and labels, and leave `random` seeded as it does."""
     import numpy as np
     from sklearn.datasets import make_moons
 
     np.random.seed(1337)  # noqa: NPY002  # the notebook's generator, for the notebook's points
     random.seed(1337)
-    X, y = make_moons(n_samples=100, noise=0.1)
+    X, y = make_moons(n_samples=points, noise=0.1)
     return X, y * 2 - 1  # make y be -1 or 1
 
 
@@ -199,6 +207,22 @@ def training_step(
     for p in model.parameters():
         p.data -= learning_rate * p.grad
     return loss.data, accuracy
+
+
+def sample_loss(model: Any, x: Sequence[Any], y: Any) -> Any:
+    """Return one point's part of the loss: the mean over the points is the notebook's."""
+    return (1 + -y * model(x)).relu() + ALPHA * sum(p * p for p in model.parameters())
+
+
+def accumulated_step(library: Library, model: Any, X: Any, y: Any, learning_rate: float) -> None:
+    """Take the same step with a graph for each point: grads add up, and memory stays small."""
+    model.zero_grad()
+    for xrow, yi in zip(X.tolist(), y.tolist(), strict=True):
+        score = model(list(map(library.Value, xrow)))
+        ((1 + -yi * score).relu() * (1.0 / len(X))).backward()
+    (ALPHA * sum(p * p for p in model.parameters())).backward()
+    for p in model.parameters():
+        p.data -= learning_rate * p.grad
 
 
 # -- W4: the network of Karpathy's first lecture
