@@ -6,7 +6,7 @@ draw; `flat` puts gradients into the order of their parameters().
 
 import numpy as np
 
-from benchmarks.workloads import gpt, moons, plain, workloads
+from benchmarks.workloads import cases, gpt, moons, plain, workloads
 
 LEARNING_RATE, LECTURE_RATE = workloads.LEARNING_RATE, workloads.LECTURE_RATE
 NAMES, HEADS, SHAPES = gpt.NAMES, gpt.HEADS, gpt.SHAPES
@@ -23,9 +23,22 @@ def _weights(net):
     ]
 
 
-def moons_arrays():
-    """Return points (100, 2), labels (100,), weights."""
-    X, y = moons()  # leaves `random` as the notebook has it
+def network(workload):
+    """Return ((points, targets, weights), loss, learning rate) of W3 or W4."""
+    if workload == "lecture":
+        return lecture_arrays(), lecture_loss, LECTURE_RATE
+    points = cases.BATCH if workload == "moons-batch" else 100
+    return moons_arrays(points), moons_loss, LEARNING_RATE
+
+
+def batch_arrays():
+    """Return the points (a, b) of W1's batch, each of shape (10000,)."""
+    return np.array(workloads.batch_points(cases.BATCH)).T.copy()
+
+
+def moons_arrays(points=100):
+    """Return points (n, 2), labels (n,), weights."""
+    X, y = moons(points)  # leaves `random` as the notebook has it
     return X, y.astype(np.float64), _weights(plain.MLP(2, [16, 16, 1]))
 
 

@@ -15,8 +15,14 @@ from benchmarks.musts import judge
 from benchmarks.rounds import ONE_THREAD, Runner, measure_workload
 from benchmarks.workloads import ROOT, WORKLOADS
 
-OURS = ("fastgrad", "python_floats", "plain")
-PEERS = ("micrograd", "torch_scalar", "torch_batched", "jax", "xad", "casadi", "autograd")
+OURS = (
+    "fastgrad", "fastgrad_tape", "fastgrad_fit", "fastgrad_threads", "fastgrad_recording",
+    "python_floats", "plain",
+)  # fmt: skip
+PEERS = (
+    "micrograd", "torch_scalar", "torch_batched", "torch_compiled", "jax", "jax_scan", "xad",
+    "casadi", "casadi_c", "autograd",
+)  # fmt: skip
 TIMED = tuple(name for name in WORKLOADS if name != "control")
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 

@@ -18,7 +18,7 @@ if "shared_bench" not in sys.modules:
     sys.modules["shared_bench"] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(sys.modules["shared_bench"])
 
-from shared_bench import cases, gpt, measure, peers, plain, workloads  # noqa: E402
+from shared_bench import cases, gpt, measure, peers, plain, recorded, workloads  # noqa: E402
 from shared_bench.cases import WORKLOADS, Case, Unsupported, eager_case  # noqa: E402
 from shared_bench.workloads import (  # noqa: E402
     Library,
@@ -33,5 +33,5 @@ from shared_bench.workloads import (  # noqa: E402
 __all__ = [
     "ROOT", "WORKLOADS", "Case", "Library", "Unsupported", "cases", "chain", "dag", "dag_leaves",
     "dag_program", "eager_case", "expression", "gpt", "measure", "moons", "peers", "plain",
-    "workloads",
+    "recorded", "workloads",
 ]  # fmt: skip

@@ -31,8 +31,10 @@ def build(workload):
             return chain(*p, per)
 
         return _scalars(autograd, loop, (1.0, 0.999999, 1e-6), 1)
-    if workload in {"moons", "lecture"}:
-        return _network(autograd, np, workload)
+    if workload in {"moons", "moons-batch"}:
+        return _network(autograd, np, workload, 1)
+    if workload.startswith("lecture"):
+        return _network(autograd, np, "lecture", 20)
     raise Unsupported("minutes a round, or not written for it")
 
 
@@ -47,12 +49,10 @@ def _scalars(autograd, function, data, repeats):
     return Case(forward, lambda: [float(x) for x in found[1]])
 
 
-def _network(autograd, np, name):
+def _network(autograd, np, name, steps):
     from benchmarks import arrays
 
-    X, y, weights = getattr(arrays, f"{name}_arrays")()
-    loss_of = getattr(arrays, f"{name}_loss")
-    rate, steps = (arrays.LECTURE_RATE, 20) if name == "lecture" else (arrays.LEARNING_RATE, 1)
+    (X, y, weights), loss_of, rate = arrays.network(name)
     gradient = autograd.grad(lambda w: loss_of(np, w, X, y))
     state = [weights, None]
 

@@ -37,8 +37,10 @@ def build(workload):
     if kind == "dag":
         program = dag_program(size)
         return _scalars(ca, dag_leaves(), lambda leaves: dag(leaves, program), 1)
-    if workload in {"moons", "lecture"}:
-        return _network(ca, workload)
+    if workload == "moons":
+        return _training(ca, *network(ca, "moons"), 1)
+    if kind == "lecture":
+        return _training(ca, *network(ca, "lecture"), 20)
     raise Unsupported("not written for it")
 
 
@@ -56,12 +58,13 @@ def _scalars(ca, data, build, repeats):
     return Case(forward, lambda: [float(x) for x in found[1].full().ravel()])
 
 
-def _network(ca, name):
+def network(ca, name):
+    """Return the function (loss, gradient) of all parameters, their start, the learning rate."""
     import numpy as np
 
     from benchmarks import arrays
 
-    X, y, weights = getattr(arrays, f"{name}_arrays")()
+    (X, y, weights), _, rate = arrays.network(name)
     start = np.array(arrays.flat(weights))
     p = ca.SX.sym("p", len(start))
     h, k = ca.DM(X.T), 0
@@ -75,13 +78,14 @@ def _network(ca, name):
         elif i < len(weights) - 1:
             h = ca.fmax(h, 0)
     if name == "lecture":
-        rate, steps = arrays.LECTURE_RATE, 20
         loss = ca.sumsqr(h - ca.DM(y).T)
     else:
-        rate, steps = arrays.LEARNING_RATE, 1
         losses = ca.fmax(1 - ca.DM(y).T * h, 0)
         loss = ca.sum2(losses) / X.shape[0] + 1e-4 * ca.sumsqr(p)
-    call = ca.Function("f", [p], [loss, ca.gradient(loss, p)])
+    return ca.Function("f", [p], [loss, ca.gradient(loss, p)]), start, rate
+
+
+def _training(ca, call, start, rate, steps):
     state = [ca.DM(start), None]
 
     def forward():

@@ -16,17 +16,25 @@ def version():
     return importlib.metadata.version("jax")
 
 
-def build(workload):
+def settle():
+    """Import jax for one core and float64."""
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     os.environ["JAX_PLATFORMS"] = "cpu"
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    return jax
+
+
+def build(workload):
+    jax = settle()
     if workload == "expression":
         return _expression(jax)
-    if workload == "moons":
-        return _moons(jax)
-    if workload == "lecture":
+    if workload == "expression-batch":
+        return _expression_batch(jax)
+    if workload in {"moons", "moons-batch"}:
+        return _moons(jax, workload)
+    if workload.startswith("lecture"):
         return _lecture(jax)
     if workload == "gpt":
         return _gpt(jax)
@@ -50,6 +58,24 @@ def _expression(jax):
     return Case(forward, lambda: [float(x) for x in found[1]])
 
 
+def _expression_batch(jax):
+    import jax.numpy as jnp
+
+    from benchmarks import arrays
+
+    def total(points):
+        values = expression(*points, lambda x: jnp.maximum(x, 0.0))
+        return values.sum()
+
+    call = jax.jit(jax.value_and_grad(total))
+    points, found = jnp.asarray(arrays.batch_arrays()), []
+
+    def forward():
+        found[:] = jax.block_until_ready(call(points))
+
+    return Case(forward, lambda: found[1].ravel().tolist())
+
+
 def _chain(jax, operations):
     def loop(x, a, b):
         return jax.lax.scan(lambda x, _: (x * a + b, None), x, None, length=operations // 2)[0]
@@ -63,13 +89,13 @@ def _chain(jax, operations):
     return Case(forward, lambda: [float(x) for x in found[1]])
 
 
-def _moons(jax):
+def _moons(jax, workload):
     import jax.numpy as jnp
     from jax.flatten_util import ravel_pytree
 
     from benchmarks import arrays
 
-    X, y, weights = arrays.moons_arrays()
+    (X, y, weights), _, _ = arrays.network(workload)
     start, tree = ravel_pytree(weights)
     gradient = jax.value_and_grad(lambda w: arrays.moons_loss(jnp, tree(w), X, y))
 

@@ -3,7 +3,9 @@
 Layer: benchmarks.  May import: torch, arrays, workloads.
 """
 
-from benchmarks.workloads import Case, Unsupported
+import functools
+
+from benchmarks.workloads import Case, Unsupported, expression
 
 label = "PyTorch, batched"
 
@@ -14,33 +16,53 @@ def version():
     return torch.__version__
 
 
+def settle(torch):
+    """One thread, float64."""
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+
+
 def build(workload):
     import torch
 
-    torch.set_num_threads(1)
-    torch.set_default_dtype(torch.float64)
+    settle(torch)
     if workload == "gpt":
         return _gpt(torch)
-    if workload == "moons":
-        return _network(torch, "moons", 1)
-    if workload == "lecture":
-        return _network(torch, "lecture", 20)
+    if workload == "expression-batch":
+        return _expression(torch)
+    if workload.startswith("moons"):
+        return network(torch, workload, 1)
+    if workload.startswith("lecture"):
+        return network(torch, "lecture", 20)
     raise Unsupported("nothing to batch")
 
 
-def _network(torch, name, steps):
+def _expression(torch):
     from benchmarks import arrays
 
-    X, y, weights = getattr(arrays, f"{name}_arrays")()
-    loss_of = getattr(arrays, f"{name}_loss")
-    rate = arrays.LEARNING_RATE if name == "moons" else arrays.LECTURE_RATE
+    points = [torch.tensor(x, requires_grad=True) for x in arrays.batch_arrays()]
+
+    def forward():
+        for p in points:
+            p.grad = None
+        expression(*points).sum().backward()
+
+    return Case(forward, lambda: [x for p in points for x in p.grad.tolist()])
+
+
+def network(torch, workload, steps, prepare=lambda loss: loss):
+    """Return W3 or W4; `prepare` may compile its loss."""
+    from benchmarks import arrays
+
+    (X, y, weights), loss_of, rate = arrays.network(workload)
+    loss_of = prepare(functools.partial(loss_of, torch))
     X, y = torch.tensor(X), torch.tensor(y)
     weights = [[torch.tensor(p, requires_grad=True) for p in pair] for pair in weights]
     parameters = [p for pair in weights for p in pair]
 
     def forward():
         for _ in range(steps):
-            loss = loss_of(torch, weights, X, y)
+            loss = loss_of(weights, X, y)
             for p in parameters:
                 p.grad = None
             loss.backward()
