@@ -58,7 +58,9 @@ class Child:
             return json.loads(line)
         self.process.kill()
         last = self.process.stderr.read().strip().splitlines()[-1:]
-        return {"failed": last[0] if ready and last else f"no answer in {PATIENCE} s"}
+        if not ready:
+            return {"failed": f"no answer in {PATIENCE} s"}
+        return {"failed": last[0] if last else f"it ended with status {self.process.wait()}"}
 
     def ask(self, word):
         try:

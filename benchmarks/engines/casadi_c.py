@@ -31,7 +31,8 @@ def build(workload):
         function, start, rate, times = *interpreted.network(ca, "lecture"), 20
     else:
         raise Unsupported("too long to compile, or not written for it")
-    buffers, call = _compiled(ca, function).buffer()
+    function = _compiled(ca, function)
+    buffers, call = function.buffer()
     x, value, gradient = start.copy(), np.zeros(1), np.zeros(len(start))
     buffers.set_arg(0, memoryview(x))
     buffers.set_res(0, memoryview(value))
@@ -43,6 +44,7 @@ def build(workload):
             if rate:
                 np.subtract(x, rate * gradient, out=x)
 
+    forward.kept = function, buffers  # `call` does not keep them, and crashes without
     return Case(forward, gradient.tolist)
 
 
