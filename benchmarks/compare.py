@@ -23,6 +23,7 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
     parser.add_argument("base", help="git revision to compare with")
     parser.add_argument("--workloads", nargs="+", default=DEFAULT)
+    parser.add_argument("--engine", default="fastgrad", help="or fastgrad_tape, fastgrad_fit, ...")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--budget", type=float, default=10, metavar="S")
     parser.add_argument("--json", metavar="FILE")
@@ -31,8 +32,8 @@ def main():
     tree, revision = build(options.base)
     runners = [
         Runner("plain", rounds=0),  # for its gradients
-        Runner("fastgrad", tree=tree, name="base"),
-        Runner("fastgrad", name="here"),
+        Runner(options.engine, tree=tree, name="base"),
+        Runner(options.engine, name="here"),
     ]
     print(f"{'':28}{revision:>14}{'this tree':>14}{'ratio':>9}{'spread':>9}")
     rows = []

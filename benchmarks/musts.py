@@ -1,4 +1,4 @@
-"""What fastgrad has promised (E1 to E7, import, wheel) against what was measured.
+"""What fastgrad has promised (E1 to E7, T1 to T8, import, wheel) against what was measured.
 
 Layer: benchmarks.  May import: rounds, workloads.  Ratios come from rounds that took turns.
 """
@@ -10,32 +10,45 @@ import sys
 from statistics import median
 from time import perf_counter
 
-from benchmarks.workloads import ROOT
+from benchmarks.workloads import ROOT, WORKLOADS
 
 # What an operation of the control loop costs on the machine that the promises were made on, in ns.
 CONTROL = 11.5
 LONG = ("1e4", "1e5", "1e6")
+NO_PEERS = {"python_floats", "control"}
 
 
 def judge(rows):
-    """Return a list of {id, what, unit, must, measured, scaled, met, beside}.
+    """Return a list of {id, what, unit, must, least, measured, scaled, met, beside}.
 
-    `scaled` is what a time would be where the control loop takes CONTROL; `beside` are ratios to
-    other engines, theirs over ours.  `met` judges the ratio, the size, or the scaled time.
+    `least` says that `must` is a lower bound.  `scaled` is what a time would be where the control
+    loop takes CONTROL; `beside` are ratios to other engines, theirs over ours.  `met` judges the
+    ratio, the size, or the scaled time.
     """
     found = {(row["workload"], row["engine"]): row for row in rows if "seconds" in row}
-    if not any(engine == "fastgrad" for _, engine in found):
-        return []
-    return [*_eager(found), *_memory(), *_import(), *_wheel()]
+    judged = list(_tapes(found))
+    if any(engine == "fastgrad" for _, engine in found):
+        judged = [*_eager(found), *judged, *_memory(), *_import(), *_wheel()]
+    return judged
 
 
-def _must(id_, what, unit, must, measured, speed=None, beside=None):
+def _must(id_, what, unit, must, measured, speed=None, beside=None, least=False):
     scaled = measured * speed if speed else None
     judged = scaled if speed else measured
     return {
-        "id": id_, "what": what, "unit": unit, "must": must, "measured": measured,
-        "scaled": scaled, "met": judged <= must, "beside": beside or {},
+        "id": id_, "what": what, "unit": unit, "must": must, "least": least, "measured": measured,
+        "scaled": scaled, "met": judged >= must if least else judged <= must,
+        "beside": beside or {},
     }  # fmt: skip
+
+
+def _beside(found, workload, seconds):
+    """Return how many times as long each other library takes for a workload."""
+    return {
+        engine: row["seconds"] / seconds
+        for (name, engine), row in found.items()
+        if name == workload and engine not in NO_PEERS and not engine.startswith("fastgrad")
+    }
 
 
 def _eager(found):
@@ -58,13 +71,55 @@ def _eager(found):
     ):
         row = found.get((workload, "fastgrad"))
         if row:
-            beside = {
-                other["engine"]: other["seconds"] / row["seconds"]
-                for (name, engine), other in found.items()
-                if name == workload and engine not in {"fastgrad", "python_floats", "control"}
-            }
+            beside = _beside(found, workload, row["seconds"])
             speed = _speed(found, workload)
             yield _must(id_, what, unit, limit, row["seconds"] * scale, speed, beside)
+
+
+def _tapes(found):
+    for id_, workload, engine, unit, scale, limit, what in (
+        ("T1", "moons", "fastgrad_tape", "us", 1e6, 11, "W3 recorded, a step driven from Python"),
+        ("T2", "moons", "fastgrad_fit", "us", 1e6, 8, "W3 recorded, a step of fit"),
+        ("T3", "lecture", "fastgrad_fit", "ms", 1e3, 0.06, "W4 recorded, 20 steps of fit"),
+        ("T3", "lecture-loops", "fastgrad_fit", "ms", 1e3, 0.06, "W4, the lecture's loops, same"),
+        ("T4", "gpt", "fastgrad_tape", "us", 1e6, 60, "W5 recorded, a step with native Adam"),
+        ("T6", "expression", "fastgrad_tape", "us", 1e6, 0.6, "W1 recorded, a call"),
+        ("T6", "expression-batch", "fastgrad_tape", "ns", 1e9, 15, "W1 recorded, a point of 1e4"),
+    ):
+        if row := found.get((workload, engine)):
+            beside = _beside(found, workload, row["seconds"])
+            speed = _speed(found, workload)
+            yield _must(id_, what, unit, limit, row["seconds"] * scale, speed, beside)
+    for kind, limits in (("chain", (2.5, 3)), ("dag", (3.5, 6))):
+        workload = f"{kind}-1e6"
+        if row := found.get((workload, "fastgrad_tape")):
+            for part, limit in zip(("forward", "backward"), limits, strict=True):
+                what = f"{kind} of 1e6 replayed, {part}, an operation"
+                ns = row["parts"][part] * 1e9
+                yield _must("T5", what, "ns", limit, ns, _speed(found, workload))
+    yield from _threads(*(found.get(("moons-batch", f"fastgrad_{e}")) for e in ("tape", "threads")))
+    for kind in ("chain", "dag"):
+        yield from _recording(found, f"{kind}-1e6")
+
+
+def _threads(one, two):
+    if one and two:
+        what = "W3 on 10,000 points, two threads: times one thread's speed"
+        yield _must("T8", what, "x", 1.8, one["seconds"] / two["seconds"], least=True)
+        other = int(one["gradient_digest"] != two["gradient_digest"])
+        yield _must("T8", "the same with other bits (0: no)", "", 0, other)
+
+
+def _recording(found, workload):
+    eager, row = (found.get((workload, e)) for e in ("fastgrad", "fastgrad_recording"))
+    if not eager or not row:
+        return
+    speed = _speed(found, workload)
+    built = eager["parts"]["forward"] + eager["parts"]["free"]
+    what = f"recording {workload}, an operation, on top of building it"
+    yield _must("record", what, "ns", 150, (row["seconds"] - built) * 1e9, speed)
+    whole = row["seconds"] * WORKLOADS[workload].size
+    yield _must("record", f"recording {workload}, all of it", "s", 1, whole, speed)
 
 
 def _speed(found, workload):

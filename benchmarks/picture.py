@@ -46,7 +46,7 @@ def bars(rows, workload):
     for i, row in enumerate(rows):
         y = TOP + i * (BAR + GAP)
         end = x(row["seconds"])
-        colour = "#d62728" if row["engine"] == "fastgrad" else "#8aa5c0"
+        colour = "#d62728" if row["engine"].startswith("fastgrad") else "#8aa5c0"
         parts.append(
             f'<text x="{LEFT - 8}" y="{y + 15}" text-anchor="end">{escape(row["label"])}</text>'
             f'<rect x="{LEFT}" y="{y}" width="{end - LEFT:.1f}" height="{BAR}" fill="{colour}"/>'

@@ -16,7 +16,10 @@ MARKERS = re.compile(r"(<!-- bench -->\n).*?(<!-- /bench -->)", re.DOTALL)
 SCALE = {"ns": 1e9, "us": 1e6, "ms": 1e3}
 # What the README shows: few rows, few columns.
 README_ROWS = ("expression", "chain-1e6", "moons", "lecture-loops", "gpt")
-README_ENGINES = ("fastgrad", "micrograd", "plain", "torch_scalar", "torch_batched", "jax")
+README_ENGINES = (
+    "fastgrad", "fastgrad_tape", "fastgrad_fit", "micrograd", "plain", "torch_batched", "jax",
+    "jax_scan",
+)  # fmt: skip
 
 
 def main():
@@ -43,10 +46,10 @@ def main():
 
 
 def figure(row, part=None):
-    """Format a time, in its workload's unit, with three digits; its reason where there is none."""
-    if "seconds" not in row:
+    """Format a time, in its workload's unit, with three digits; nothing where there is none."""
+    seconds = row.get("parts", {}).get(part) if part else row.get("seconds")
+    if seconds is None:
         return ""
-    seconds = row["parts"][part] if part else row["seconds"]
     unit = WORKLOADS[row["workload"]].unit
     return f"{number(seconds * SCALE[unit])} {unit.replace('us', 'µs')}"
 
@@ -109,11 +112,14 @@ def page(result):
 Written by `python -m benchmarks.report` from `benchmarks/results/latest.json`; do not edit.
 Repeat with `make bench`, or `make bench-peers` with the other libraries.
 
-{meta["machine"]}, {meta["system"]}, {meta["python"]}, one thread, {meta["date"]}. Each library runs
-in a process of its own; their rounds take turns; a figure is the median round, of one operation
-(W2) or one step. A library's gradients must equal the reference's to 1e-9 of their size, or it has
-no figure. Compiling, and CasADi's and JAX's building of a graph, are not timed. PyTorch, batched,
-and JAX run W3 to W5 as arrays, all samples at once: the same mathematics, another program.
+{meta["machine"]}, {meta["system"]}, {meta["python"]}, one thread unless a column says two,
+{meta["date"]}. Each library runs in a process of its own; their rounds take turns; a figure is the
+median round, of one operation (W2), one point (batches of W1) or one step. A library's gradients
+must equal the reference's to 1e-9 of their size, or it has no figure. What is done once is not
+timed: compiling, CasADi's and JAX's building of a graph, recording a tape (which has a column of
+its own: the function recorded anew each time). PyTorch, batched and compiled, and JAX run W3 to W5
+as arrays, all samples at once: the same mathematics, another program. The loop around the steps is
+Python's, but for fit and scan (1,000 steps a call for W3, 20 for W4) and JAX's 20 steps of W4.
 
 ![One training step of the moons demo](benchmarks.svg)
 
@@ -126,7 +132,8 @@ The control, an operation of a Python loop on floats, took {_range(control)} mea
 ## Long graphs: building, backward, freeing, memory
 
 An operation's share. What a library frees while it builds is in the first column; bytes are the
-growth of the process at its peak, all Python objects included.
+growth of the process at its peak, all Python objects included. A tape's forward is a call of it,
+its backward what value_and_grad takes longer than a call.
 
 {table(
     ["workload", "library", *parts, "bytes a node"],
@@ -140,7 +147,8 @@ one operation of the control loop costs on both ("scaled").
 
 {table(
     ["", "what", "promised", "measured", "scaled", "kept", "beside: theirs over ours"],
-    [[m["id"], m["what"], f"<= {m['must']:g} {m['unit']}", f"{number(m['measured'])} {m['unit']}",
+    [[m["id"], m["what"], f"{'>=' if m['least'] else '<='} {m['must']:g} {m['unit']}",
+      f"{number(m['measured'])} {m['unit']}",
       f"{number(m['scaled'])}" if m["scaled"] else "", "yes" if m["met"] else "**no**",
       ", ".join(f"{e} {number(x)}" for e, x in m["beside"].items())]
      for m in result.get("musts", [])],

@@ -104,7 +104,7 @@ class Child:
         long = size and "-" in self.workload  # one graph of a known size
         return row | {
             "gradient_error": error,
-            "gradient_digest": measure.digest(facts["gradients"]),
+            "gradient_digest": facts["gradients"] and measure.digest(facts["gradients"]),
             "peak_bytes": self.ask("end").get("peak", 0),
             "bytes_per_node": facts["growth"] / size if long else None,
         }

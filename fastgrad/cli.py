@@ -53,15 +53,17 @@ interpreter of their own, which imports what is installed.
 
 _DEMO = """\
 Train micrograd's own demo, MLP(2, [16, 16, 1]) on two moons, with the notebook's code and seeds;
-time the same code on PyPI's micrograd, in alternation; draw the decision boundary.
+record one point's loss as a tape and train the same network again, from Python and in one call of
+fit; time the same code on PyPI's micrograd, in alternation; draw the decision boundary.
 Needs the extra: pip install 'fastgrad[demo]'
 """
 
 
 _BENCH = """\
 Time micrograd's README expression, long graphs, the moons demo, the first lecture's network and a
-GPT on scalars: fastgrad, and in turn with it a plain Python class, micrograd and PyTorch, where
-they are installed. Takes about two minutes. The moons need scikit-learn ('fastgrad[demo]').
+GPT on scalars: fastgrad, eagerly and on tapes, and in turn with it a plain Python class, micrograd
+and PyTorch, where they are installed. Takes about two minutes. The moons need scikit-learn
+('fastgrad[demo]').
 """
 
 
@@ -183,6 +185,12 @@ def _parser() -> argparse.ArgumentParser:
         help="timed steps of micrograd (default: 3)",
     )
     demo.add_argument(
+        "--recorded",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="train a second time on a tape (default: yes)",
+    )
+    demo.add_argument(
         "--no-micrograd", action="store_true", help="skip the comparison, which takes seconds"
     )
 
@@ -251,6 +259,7 @@ def _demo(options: argparse.Namespace) -> int:
         output=options.output,
         spacing=options.spacing,
         rounds=0 if options.no_micrograd else options.rounds,
+        recorded=options.recorded,
     )
     return 0
 

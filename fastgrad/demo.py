@@ -1,9 +1,10 @@
-"""micrograd's two-moons demo: train it, time it beside micrograd, draw what it learnt.
+"""micrograd's two-moons demo: train it, again on a tape, beside micrograd; draw what it learnt.
 
 Layer: command line.  May import: the public API, and the extras of `fastgrad[demo]`.
 
 The training code is that of micrograd's demo.ipynb, and takes `Value` and `MLP` as parameters: both
-libraries run the same function, so the factor compares nothing but the libraries.
+libraries run the same function, so the factor compares nothing but the libraries.  The tape is of
+one point's loss, whose mean over the points is the notebook's.
 """
 
 from __future__ import annotations
@@ -17,17 +18,23 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import fastgrad
-from fastgrad import engine, nn
-from fastgrad.bench.workloads import Library, total_loss, training_step
+from fastgrad import engine, nn, optim
+from fastgrad.bench.workloads import Library, sample_loss, total_loss, training_step
 from fastgrad.errors import FastgradValueError, MissingExtraError, explain
+from fastgrad.tape import record
+from fastgrad.training import fit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.figure import Figure
 
 __all__ = ["Library", "run_demo", "total_loss", "training_step"]
 
 # Steps of fastgrad for one of micrograd's in a round: enough for a median, too few to notice.
 _STEPS_PER_ROUND = 10
+_TAPE_STEPS_PER_ROUND = 100
+_TRAININGS = 5  # on the tape: one takes a millisecond, and the median should not be chance
 _SAME = 1e-9  # gradients that differ by more belong to different programs: no factor is quoted
 
 FASTGRAD = Library("fastgrad", engine.Value, nn.MLP)
@@ -39,6 +46,7 @@ def run_demo(
     output: str = "moons.png",
     spacing: float = 0.02,
     rounds: int = 3,
+    recorded: bool = True,
 ) -> None:
     """Train, time, compare and draw; print what happens.
 
@@ -54,6 +62,8 @@ def run_demo(
         Distance of the picture's grid points; the notebook's is 0.25.
     rounds : int
         Timed steps of micrograd; 0 leaves it out.
+    recorded : bool
+        Train a second time on a tape, and time that too.
 
     Raises
     ------
@@ -85,27 +95,99 @@ def run_demo(
     print(f"fastgrad {fastgrad.__version__}: {len(X)} points of two moons, seed {seed}")
     print(f"MLP(2, [16, 16, 1]): {len(model.parameters())} parameters")
 
-    step_ms = _train(model, X, y, steps, tqdm)
-    print(f"one step: {step_ms:.3f} ms, the median of {steps}")
+    losses, eager = _train(model, X, y, steps, tqdm)
+    print(f"one step: {eager * 1e3:.3f} ms, the median of {steps}")
+    taped = None
+    if recorded:
+        taped = _Recorded(X, y, seed)
+        taped.train(losses, eager)
     if rounds:
-        _compare(X, y, seed, rounds, tqdm)
+        _compare(X, y, seed, rounds, tqdm, taped)
     _draw(figure, model, X, y, spacing)
     figure.savefig(output)
     print(f"decision boundary: {output}")
 
 
-def _train(model: Any, X: Any, y: Any, steps: int, tqdm: Any) -> float:
-    """Run the notebook's loop; return the median step in milliseconds."""
-    times = []
+def _rate(k: int) -> float:
+    """Return the notebook's learning rate at step k."""
+    return 1.0 - 0.9 * min(k, 100) / 100
+
+
+def _train(model: Any, X: Any, y: Any, steps: int, tqdm: Any) -> tuple[list[float], float]:
+    """Run the notebook's loop; return the losses, and the median step in seconds."""
+    times, losses = [], []
     with tqdm(range(steps), desc="training", unit="step", disable=None) as progress:
         for k in progress:
             start = perf_counter()
-            loss, accuracy = training_step(FASTGRAD, model, X, y, 1.0 - 0.9 * min(k, 100) / 100)
+            loss, accuracy = training_step(FASTGRAD, model, X, y, _rate(k))
             times.append(perf_counter() - start)
+            losses.append(float(loss))
             progress.set_postfix_str(f"loss {loss:.4f}, accuracy {accuracy:.0%}", refresh=False)
             if k == 0 or k == steps - 1:
                 progress.write(f"step {k}: loss {float(loss)!r}, accuracy {accuracy:.0%}")
-    return median(times) * 1e3
+    return losses, median(times)
+
+
+class _Recorded:
+    """The same network and points, on a tape; `step` is one of the loop's, driven from Python."""
+
+    def __init__(self, X: Any, y: Any, seed: int) -> None:
+        start = perf_counter()
+        self.model = _model(FASTGRAD, seed)
+        self.tape = record(lambda x, y: sample_loss(self.model, x, y), [0.0, 0.0], 1.0)
+        self.seconds = perf_counter() - start
+        self.optimizer = optim.SGD(self.model.parameters(), lr=1.0)
+        self.data = X, y.astype(float)
+
+    def step(self) -> float:
+        """Take a step, and return the loss before it."""
+        self.optimizer.zero_grad()
+        loss: float = self.tape.backward(*self.data)
+        self.optimizer.step()
+        return loss
+
+    def train(self, expected: list[float], eager: float) -> None:
+        """Train as often as the eager loop did, by steps and by one call of fit; print both."""
+        rates = [_rate(k) for k in range(len(expected))]
+        start = [p.data for p in self.model.parameters()]
+        stats = self.tape.stats()
+        print(
+            f"recorded in {self.seconds * 1e3:.1f} ms: {stats['operations']} operations, for the "
+            f"{stats['recorded']} of a point's loss"
+        )
+        for what, run in (("on the tape, from Python", self._loop), ("of fit", self._fit)):
+            times = []
+            for _ in range(_TRAININGS):
+                for p, number in zip(self.model.parameters(), start, strict=True):
+                    p.data = number
+                begin = perf_counter()
+                losses = run(rates)
+                times.append((perf_counter() - begin) / len(rates))
+            seconds = median(times)
+            pairs = zip(losses, expected, strict=True)
+            difference = max(abs(ours - theirs) for ours, theirs in pairs)
+            print(
+                f"one step {what}: {seconds * 1e3:.4f} ms, {eager / seconds:,.0f} times as fast; "
+                f"losses differ by {difference:.0e} at most"
+            )
+
+    def _loop(self, rates: list[float]) -> list[float]:
+        losses = []
+        for rate in rates:
+            self.optimizer.lr = rate
+            losses.append(self.step())
+        return losses
+
+    def _fit(self, rates: list[float]) -> list[float]:
+        return fit(
+            self.tape, *self.data, optimizer=self.optimizer, steps=len(rates), schedule=rates
+        )
+
+
+def _model(library: Library, seed: int) -> Any:
+    """Return the network as it starts after `make_moons`, which leaves `random` alone."""
+    random.seed(seed)
+    return library.MLP(2, [16, 16, 1])
 
 
 def _micrograd() -> Library | None:
@@ -124,16 +206,17 @@ def _micrograd() -> Library | None:
     return Library(f"micrograd {version}", Value, MLP)
 
 
-def _compare(X: Any, y: Any, seed: int, rounds: int, tqdm: Any) -> None:
-    """Time the same step on both, alternately, and print the factor, if the gradients agree."""
+def _compare(
+    X: Any, y: Any, seed: int, rounds: int, tqdm: Any, taped: _Recorded | None = None
+) -> None:
+    """Time the same step on both, alternately, and print the factors, if the gradients agree."""
     other = _micrograd()
     if other is None:
         print("no comparison: micrograd is not installed (pip install micrograd)")
         return
     models = {}
     for library in (FASTGRAD, other):
-        random.seed(seed)
-        models[library] = library.MLP(2, [16, 16, 1])
+        models[library] = _model(library, seed)
         training_step(library, models[library], X, y, 1.0)
     pairs = zip(*(models[library].parameters() for library in models), strict=True)
     difference = max(abs(ours.grad - theirs.grad) for ours, theirs in pairs)
@@ -141,18 +224,29 @@ def _compare(X: Any, y: Any, seed: int, rounds: int, tqdm: Any) -> None:
         print(f"no comparison: gradients of fastgrad and {other.name} differ by {difference:.0e}")
         return
 
-    times: dict[Library, list[float]] = {FASTGRAD: [], other: []}
+    def eagerly(library: Library) -> Callable[[], Any]:
+        return lambda: training_step(library, models[library], X, y, 0.1)
+
+    turns: list[tuple[str, Callable[[], Any], int]] = [
+        ("fastgrad", eagerly(FASTGRAD), _STEPS_PER_ROUND),
+        (other.name, eagerly(other), 1),
+    ]
+    if taped is not None:
+        taped.optimizer.lr = 0.1
+        turns.insert(1, ("fastgrad, tape", taped.step, _TAPE_STEPS_PER_ROUND))
+    times: dict[str, list[float]] = {name: [] for name, _, _ in turns}
     for _ in tqdm(range(rounds), desc=f"timing {other.name}", unit="step", disable=None):
-        for library, repeats in ((FASTGRAD, _STEPS_PER_ROUND), (other, 1)):
+        for name, step, repeats in turns:
             for _ in range(repeats):
                 start = perf_counter()
-                training_step(library, models[library], X, y, 0.1)
-                times[library].append(perf_counter() - start)
-    ours, theirs = median(times[FASTGRAD]) * 1e3, median(times[other]) * 1e3
-    print(f"the same code, in alternation, gc on; gradients agree to {difference:.0e}:")
-    factor = f"fastgrad is {theirs / ours:,.0f} times as fast"
-    print(f"    fastgrad         {ours:10.3f} ms a step")
-    print(f"    {other.name:<16} {theirs:10.3f} ms a step: {factor}")
+                step()
+                times[name].append(perf_counter() - start)
+    print(f"the same training, in alternation, gc on; gradients agree to {difference:.0e}:")
+    theirs = median(times[other.name])
+    for name, taken in times.items():
+        ours = median(taken)
+        factor = "" if name == other.name else f": {theirs / ours:,.0f} times as fast"
+        print(f"    {name:<16} {ours * 1e3:12.4f} ms a step{factor}")
 
 
 def _check_output(output: str, suffixes: list[str]) -> None:

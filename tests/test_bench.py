@@ -17,8 +17,8 @@ import pytest
 
 import fastgrad
 from fastgrad import cli, nn
-from fastgrad.bench import cases, gpt, measure, peers, plain, table, workloads
-from fastgrad.bench.cases import WORKLOADS, Case, Workload
+from fastgrad.bench import cases, gpt, measure, peers, plain, recorded, table, workloads
+from fastgrad.bench.cases import WORKLOADS, Case, Unsupported, Workload
 
 ROOT = Path(__file__).resolve().parent.parent
 FASTGRAD = workloads.Library("fastgrad", fastgrad.Value, nn.MLP)
@@ -30,7 +30,10 @@ repository = pytest.mark.skipif(
 
 
 def gradients(library, name):
-    case = cases.eager_case(library, name)
+    return gradients_of(cases.eager_case(library, name))
+
+
+def gradients_of(case):
     root = case.forward()
     if case.backward:
         case.backward(root)
@@ -51,6 +54,51 @@ def test_moons_are_the_reference_s():
     pytest.importorskip("sklearn")
     reference = gradients(peers.REFERENCE, "moons")
     assert measure.difference(gradients(FASTGRAD, "moons"), reference) <= 1e-12
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("name", [*SMALL, "dag-1e4", "dense-1e4", "moons", "expression-batch"])
+def test_tapes_have_the_reference_s_gradients(name):
+    if name == "moons":
+        pytest.importorskip("sklearn")
+    if name == "expression-batch":
+        pytest.importorskip("numpy")
+    reference = gradients(peers.REFERENCE, name)
+    ran = 0
+    for make in (recorded.tape_case, recorded.fit_case, recorded.recording_case):
+        try:
+            case = make(fastgrad, name)
+        except Unsupported:
+            continue
+        assert measure.difference(gradients_of(case), reference) <= 1e-12
+        ran += 1
+    assert ran == (1 if name.startswith("expression") else 2)
+
+
+@pytest.mark.wide
+@pytest.mark.slow
+def test_gpt_on_tapes_takes_the_reference_s_steps():
+    case = recorded.tape_case(fastgrad, "gpt")
+    assert measure.difference(gradients_of(case), gradients(FASTGRAD, "gpt")) <= 1e-12
+
+
+@pytest.mark.wide
+def test_a_large_batch_has_the_gradient_of_its_points(monkeypatch):
+    """By one or two threads: the same bits."""
+    pytest.importorskip("sklearn")
+    for module in (cases, recorded):
+        monkeypatch.setattr(module, "BATCH", 400)
+    reference = gradients(peers.REFERENCE, "moons-batch")
+    one, two = (gradients_of(recorded.tape_case(fastgrad, "moons-batch", n)) for n in (1, 2))
+    assert measure.difference(one, reference) <= 1e-12
+    assert measure.digest(one) == measure.digest(two) != measure.digest(reference[::-1])
+    assert measure.difference(gradients(FASTGRAD, "moons-batch"), reference) <= 1e-12
+
+
+def test_what_tapes_cannot_do_is_a_gap():
+    for make in (recorded.tape_case, recorded.fit_case, recorded.recording_case):
+        with pytest.raises(Unsupported):
+            make(fastgrad, "control")
 
 
 @pytest.mark.parametrize("name", ["expression", "lecture-loops"])
@@ -139,6 +187,14 @@ def test_clock_and_summary():
     parts = clock.round()
     assert calls == ["f", "b"] * 2
     assert parts["total"] == pytest.approx(sum(parts[k] for k in ("forward", "backward", "free")))
+    halves = Case(lambda: calls.append("both"), list, apart=lambda: calls.append("half"), times=7)
+    clock = measure.Clock(halves, Workload("x", "x", 10, "ns"))
+    clock.warm()
+    clock.repeats = 1
+    calls.clear()
+    parts = clock.round()
+    assert calls == ["half", "both"]
+    assert parts["total"] == pytest.approx(parts["forward"] + parts["backward"])
     rounds = [{"total": t, "forward": t / 2} for t in (1.0, 2.0, 3.0, 4.0, 100.0)]
     facts = measure.summary(rounds)
     assert (facts["seconds"], facts["parts"], facts["best"]) == (3.0, {"forward": 1.5}, 1.0)
@@ -153,6 +209,7 @@ def test_command_prints_a_table(capsys):
     assert "a Python loop on floats, no engine: " in out
     assert "W1 README expression" in out
     assert " x" in out
+    assert [name in out.splitlines()[4] for name in ("fastgrad 0", " tape ", " fit ")] == [True] * 3
 
 
 def test_command_prints_json(capsys):
@@ -163,6 +220,9 @@ def test_command_prints_json(capsys):
     assert ours["library"].startswith("fastgrad ")
     assert ours["gradient_error"] <= 1e-12
     assert ours["seconds"] > 0
+    rows = {row["library"]: row for row in facts["rows"]}
+    assert rows["tape"]["seconds"] > 0
+    assert rows["fit"]["why"] == "no loop over one tape"
 
 
 def test_command_refuses_unknown_workloads(capsys):
@@ -429,6 +489,48 @@ class TestRepository:
         assert "&lt;mg&gt;" in (tmp_path / "docs" / "benchmarks.svg").read_text("utf-8")
         (tmp_path / "README.md").write_text("no markers\n")
         assert report.main() == 2
+
+    def test_tapes_are_judged(self):
+        from benchmarks import musts
+
+        def row(workload, engine, seconds, digest="a", **parts):
+            return {"workload": workload, "engine": engine, "seconds": seconds, "parts": parts,
+                    "gradient_digest": digest}  # fmt: skip
+
+        rows = [
+            row("moons", "fastgrad_tape", 20e-6),
+            row("moons", "fastgrad_fit", 7e-6),
+            row("moons", "jax_scan", 14e-6),
+            row("moons", "control", 23e-9),  # half the speed of the machine of the promises
+            row("lecture-loops", "fastgrad_fit", 61e-6),
+            row("dag-1e6", "fastgrad_tape", 8e-9, forward=3e-9, backward=7e-9),
+            row("moons-batch", "fastgrad_tape", 2.0),
+            row("moons-batch", "fastgrad_threads", 1.0),
+        ]
+        judged = musts.judge(rows)
+        assert [(m["id"], m["met"]) for m in judged] == [
+            ("T1", True), ("T2", True), ("T3", False), ("T5", True), ("T5", False),
+            ("T8", True), ("T8", True),
+        ]  # fmt: skip
+        assert judged[0]["scaled"] == pytest.approx(10)
+        assert judged[1]["beside"] == {"jax_scan": pytest.approx(2.0)}
+        rows[-1] |= {"seconds": 1.2, "gradient_digest": "b"}
+        assert [m["met"] for m in musts.judge(rows) if m["id"] == "T8"] == [False, False]
+
+        eager = row("chain-1e6", "fastgrad", 30e-9, forward=22e-9, backward=4e-9, free=4e-9)
+        for ns, met in ((175, [True, True]), (180, [False, True]), (1100, [False, False])):
+            recording = row("chain-1e6", "fastgrad_recording", ns * 1e-9)
+            found = {("chain-1e6", r["engine"]): r for r in (eager, recording)}
+            assert [m["met"] for m in musts._recording(found, "chain-1e6")] == met
+
+    def test_a_child_that_dies_has_failed(self):
+        from benchmarks import rounds
+
+        child = rounds.Child(rounds.Runner("python_floats"), "control")
+        child.process.kill()
+        child.round()
+        child.close()
+        assert child.why == "failed: it ended with status -9"
 
     def test_instructions_are_judged(self, capsys):
         from benchmarks.instructions import judge

@@ -2,11 +2,13 @@
 
 Layer: tests.  May import: fastgrad, pytest, and what `fastgrad[demo]` installs.
 
-Oracle: the loss that micrograd's demo.ipynb prints at step 0, and micrograd's own steps.
+Oracle: the loss that micrograd's demo.ipynb prints at step 0, and micrograd's own steps; for the
+tape, the eager steps.
 """
 
 import importlib.metadata
 import random
+import re
 import subprocess
 import sys
 
@@ -65,9 +67,14 @@ def test_trains_compares_and_draws(tmp_path, capsys, micrograd):
     out = capsys.readouterr().out
     assert f"step 0: loss {STEP_0!r}, accuracy 50%" in out
     assert "step 2: loss " in out
+    assert len(re.findall("times as fast; losses differ by .*e-1. at most", out)) == 2
     assert "337 parameters" in out
     assert f"micrograd {importlib.metadata.version('micrograd')}" in out
-    assert "times as fast" in out
+    lines = re.findall(r"^    (.*?) +[\d.]+ ms a step(.*)$", out, re.MULTILINE)
+    assert [name for name, _ in lines] == [
+        "fastgrad", "fastgrad, tape", f"micrograd {importlib.metadata.version('micrograd')}",
+    ]  # fmt: skip
+    assert [rest.endswith(" times as fast") for _, rest in lines] == [True, True, False]
     data = picture.read_bytes()
     assert data.startswith(PNG)
     assert len(data) > 10_000
@@ -75,10 +82,29 @@ def test_trains_compares_and_draws(tmp_path, capsys, micrograd):
 
 
 @pytest.mark.wide
+def test_the_tape_repeats_the_eager_training(moons, capsys):
+    random.seed(1337)
+    model = FASTGRAD.MLP(2, [16, 16, 1])
+    losses = [training_step(FASTGRAD, model, *moons, demo._rate(k))[0] for k in range(4)]
+    taped = demo._Recorded(*moons, 1337)
+    taped.train(losses, 1.0)
+    loop, fit = re.findall(r"losses differ by (\S+) at most", capsys.readouterr().out)
+    assert float(loop) < 1e-12
+    assert float(fit) < 1e-12
+    for p, eager in zip(taped.model.parameters(), model.parameters(), strict=True):
+        assert p.data == pytest.approx(eager.data, rel=1e-9, abs=1e-12)
+    taped.train([loss + 0.5 for loss in losses], 1.0)
+    loop, fit = re.findall(r"losses differ by (\S+) at most", capsys.readouterr().out)
+    assert min(float(loop), float(fit)) > 0.4
+
+
+@pytest.mark.wide
 def test_without_micrograd_nothing_is_compared(tmp_path, capsys):
-    assert cli.main([*QUICK, "--no-micrograd", "--output", str(tmp_path / "moons.svg")]) == 0
+    picture = str(tmp_path / "moons.svg")
+    assert cli.main([*QUICK, "--no-micrograd", "--no-recorded", "--output", picture]) == 0
     assert "comparison" not in (out := capsys.readouterr().out)
     assert "times as fast" not in out
+    assert "recorded" not in out
     assert "<svg" in (tmp_path / "moons.svg").read_text("utf-8")
 
 

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
     from .workloads import Library
 
-__all__ = ["BATCH", "CONTROL", "SIZES", "WORKLOADS", "Case", "Unsupported", "Workload", "control_case", "eager_case"]
+__all__ = [
+    "BATCH", "CONTROL", "SIZES", "WORKLOADS", "Case", "Unsupported", "Workload", "control_case",
+    "eager_case",
+]  # fmt: skip
 
 
 class Unsupported(Exception):  # no fault of anybody: a table has gaps

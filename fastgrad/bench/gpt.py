@@ -100,7 +100,8 @@ class GPT:
     def logits(self, token: Any, position: int, keys: list[Any], values: list[Any]) -> list[Any]:
         """Return the scores of the next token; keys and values gain this position's."""
         w = self.w
-        x = [t + p for t, p in zip(self.take(w["token"], token), w["position"][position], strict=True)]
+        row = self.take(w["token"], token)
+        x = [t + p for t, p in zip(row, w["position"][position], strict=True)]
         x = _rmsnorm(x)
 
         before = x

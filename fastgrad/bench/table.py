@@ -9,6 +9,7 @@ import gc
 import json
 import platform
 import sys
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from fastgrad import engine, nn
 from .cases import CONTROL, WORKLOADS, Unsupported, control_case, eager_case
 from .measure import SAME, Clock, difference, summary
 from .peers import DEEP, REFERENCE, installed
+from .recorded import fit_case, tape_case
 from .workloads import Library
 
 if TYPE_CHECKING:
@@ -26,9 +28,14 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT", "run_bench"]
 
 FASTGRAD = Library(f"fastgrad {fastgrad.__version__}", engine.Value, nn.MLP)
+OURS = (
+    FASTGRAD,
+    Library("tape", case=partial(tape_case, fastgrad)),
+    Library("fit", case=partial(fit_case, fastgrad)),
+)
 DEFAULT = (
-    CONTROL.name, "expression", "chain-1e5", "dag-1e5", "dense-1e5", "moons", "lecture",
-    "lecture-loops", "gpt",
+    CONTROL.name, "expression", "expression-batch", "chain-1e5", "dag-1e5", "dense-1e5", "moons",
+    "lecture", "lecture-loops", "gpt",
 )  # fmt: skip
 _ROUNDS = 9  # turns, at most
 _TURN = 3  # rounds in a turn of a quick library: the first finds the caches cold
@@ -53,9 +60,10 @@ def run_bench(
     -----
     All libraries run in this process; their rounds take turns. The cyclic collector runs between
     rounds, and stays on within them, as people have it. A library whose gradients differ from the
-    reference's by more than 1e-9 of their size has no figure.
+    reference's by more than 1e-9 of their size has no figure. "tape" replays what was recorded once
+    (value_and_grad, or zero_grad, backward and step, called from Python); "fit" is the loop native.
     """
-    libraries = [FASTGRAD, *installed()]
+    libraries = [*OURS, *installed()]
     rows = []
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(DEEP)
@@ -97,13 +105,14 @@ def _workload(
         if show and sys.stderr.isatty():
             print(f"\r\033[K{workload.title}: {library.name}", end="", file=sys.stderr, flush=True)
         try:
-            clock = Clock(eager_case(library, name), workload)
+            case = library.case(name) if library.case else eager_case(library, name)
+            clock = Clock(case, workload)
             gradients = clock.warm()
         except (ImportError, Unsupported) as error:
             row["why"] = str(error)
             continue
         except Exception as error:  # a peer's failure is a gap in the table, ours is an error
-            if library is FASTGRAD:
+            if library in OURS:
                 raise
             row["why"] = f"{type(error).__name__}: {error}"
             continue
@@ -154,7 +163,8 @@ def _print(facts: dict[str, Any], workloads: Sequence[str], libraries: list[str]
             cell = _time(row)
             if row is not ours and "seconds" in row and "seconds" in ours:
                 factor = row["seconds"] / ours["seconds"]
-                cell += f" {factor:>7,.0f} x" if factor >= 10 else f" {factor:>7.2f} x"
+                digits = ",.0f" if factor >= 10 else ".2f" if factor >= 1 else ".2g"
+                cell += f" {format(factor, digits):>7} x"
             line.append(cell)
         lines.append(line)
     widths = [max(len(line[k]) for line in lines) for k in range(len(libraries) + 1)]

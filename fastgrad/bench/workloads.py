@@ -24,11 +24,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Library:
-    """What a program needs of micrograd, or of its replacement."""
+    """What a program needs of micrograd, or of its replacement.
+
+    `case` gives a workload by its name, where it is no program in micrograd's style.
+    """
 
     name: str
-    Value: Any
+    Value: Any = None
     MLP: Any = None
+    case: Callable[[str], Any] | None = None
 
 
 # -- W1: the expression of micrograd's README
