@@ -99,7 +99,7 @@ class Optimizer:
         zero_grad(self._updaters)
 
     def updaters(self) -> list[Updater]:
-        """Return the native rules, one for each group, as they stand now; `fastgrad.fit` runs them."""
+        """Return the native rules of the groups as they stand now; `fastgrad.fit` runs them."""
         adopt(self._updaters, self.param_groups)
         return self._updaters
 

@@ -225,6 +225,7 @@ def load_tape(
     Parameters
     ----------
     path : str or path
+        What `Tape.save` wrote.
     parameters : sequence of Value, optional
         Values to become the tape's parameters, in the order of ``tape.parameters`` when it was
         saved. Their data are set from the file, once all of it has been checked. New Values unless
@@ -246,8 +247,8 @@ def load_tape(
 
     Notes
     -----
-    Nothing in a file is ever executed, and no more memory is used than a fixed multiple of its size,
-    so a file may come from anywhere.
+    Nothing in a file is ever executed, and no more memory is used than a fixed multiple of its
+    size, so a file may come from anywhere.
 
     Examples
     --------

@@ -96,7 +96,9 @@ def fit(
         loop.close()
 
 
-def _expect(tape: Tape, optimizer: Optimizer, steps: int, batch_size: int | None, reduce: str) -> None:
+def _expect(
+    tape: Tape, optimizer: Optimizer, steps: int, batch_size: int | None, reduce: str
+) -> None:
     if not isinstance(tape, Tape):
         got = f"{type(tape).__name__} {tape!r:.80}"
         raise FastgradTypeError(explain("a tape", got, "fit", "make one with fastgrad.record"))

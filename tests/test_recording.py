@@ -18,8 +18,9 @@ import pytest
 
 import fastgrad
 from fastgrad import functional
+from fastgrad._check import arena_check
 from fastgrad._record import leaf_mark_input, record_enter, record_exit
-from fastgrad.engine import Value, _arena_check, arena_stats, no_grad
+from fastgrad.engine import Value, arena_stats, no_grad
 from fastgrad.nn import Neuron
 
 
@@ -202,7 +203,7 @@ def test_a_hook_may_raise():
     sys.last_value = None
     assert x.data == 2.0
     assert arena_stats()["live_nodes"] == before
-    assert _arena_check() == []
+    assert arena_check() == []
 
 
 def test_a_warning_names_the_line_that_read():

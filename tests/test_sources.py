@@ -16,8 +16,9 @@ import pytest
 
 import fastgrad
 from fastgrad import functional
+from fastgrad._check import arena_check
 from fastgrad._record import record_enter, record_exit, source_of_value, sources
-from fastgrad.engine import Value, _arena_check, arena_stats
+from fastgrad.engine import Value, arena_stats
 from fastgrad.nn import MLP
 
 UNKNOWN = ("", 0, "")
@@ -80,7 +81,7 @@ def test_the_line_of_an_operation(name):
         for operand in y._prev:
             assert source_of_value(operand) in (expected, UNKNOWN)  # leaves have no place
         assert source_of_value(a) == UNKNOWN
-        assert _arena_check() == []
+        assert arena_check() == []
     assert source_of_value(y) == UNKNOWN
 
 
@@ -154,7 +155,7 @@ def test_many_operations_and_many_places():
             v = next((p for p in v._prev if p._op), x)
         assert places == [("many", line, "f") for line in range(lines + 1, 1, -1)] * 12
         assert len(sources()) == lines + 1
-        assert _arena_check() == []
+        assert arena_check() == []
         assert arena_stats()["live_nodes"] > before
     assert y.data == 12.0 * lines
 
@@ -210,12 +211,12 @@ def test_notes_last_until_the_last_recording_ends():
             pass
         assert source_of_value(y) == expected
     assert source_of_value(y) == expected  # the other thread still records
-    assert _arena_check() == []
+    assert arena_check() == []
     go.set()
     thread.join()
     assert source_of_value(y) == UNKNOWN
     assert sources() == [UNKNOWN]
-    assert _arena_check() == []
+    assert arena_check() == []
 
 
 def test_code_lives_as_long_as_its_notes():
@@ -247,7 +248,7 @@ def test_recordings_come_and_go_within_a_chunk():
             assert source_of_value(y)[0] == __file__
         y = y - x
         assert source_of_value(y) == UNKNOWN
-        assert _arena_check() == []
+        assert arena_check() == []
     y.backward()
     assert x.grad != 0.0
 
@@ -280,4 +281,4 @@ def test_no_collection_within_an_operation():
         gc.set_threshold(*thresholds)
     assert y.data == 200.0
     assert made
-    assert _arena_check() == []
+    assert arena_check() == []

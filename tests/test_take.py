@@ -12,8 +12,9 @@ import pytest
 
 import fastgrad
 from fastgrad import take
+from fastgrad._check import arena_check
 from fastgrad._record import record_enter, record_exit
-from fastgrad.engine import Value, _arena_check, arena_stats, no_grad
+from fastgrad.engine import Value, arena_stats, no_grad
 from fastgrad.errors import FastgradIndexError, FastgradTypeError, FastgradValueError, ShapeError
 
 
@@ -102,7 +103,7 @@ def test_an_index_that_has_changed_counts_in_backward():
     index.data = 2
     with pytest.raises(FastgradIndexError, match="expected an index of 0 to 1, got 2"):
         y.backward()
-    assert _arena_check() == []
+    assert arena_check() == []
 
 
 def test_tables_that_are_none_are_refused():

@@ -66,11 +66,12 @@ def _arrays(rows: Sequence) -> list[str]:
     def quoted(text: str) -> str:
         return f'"{text}"'
 
-    each = _break(" ".join(f"X({row.name},{row.opcode},{row.arity})" for row in rows), 84, "    ", "    ")
+    calls = " ".join(f"X({row.name},{row.opcode},{row.arity})" for row in rows)
+    each = _break(calls, 84, "    ", "    ").replace("\n", " \\\n").replace(",", ", ")
     return [
         f"enum opcode {{\n{_wrap([*codes, 'OP_COUNT'])}}};\n",
-        "/* The rows of the table (name, opcode, operands), for code that has something for each. */",
-        "#define OP_EACH(X) \\\n" + each.replace("\n", " \\\n").replace(",", ", ") + "\n",
+        "/* The rows of the table (name, opcode, operands), for whoever needs each of them. */",
+        f"#define OP_EACH(X) \\\n{each}\n",
         array("Operands that are shown.", "const unsigned char op_operands",
               zeros + [row.arity for row in rows], str),
         array("1: b is a hidden leaf that holds the parameter.",

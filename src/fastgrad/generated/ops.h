@@ -24,7 +24,7 @@ enum opcode {
     OP_ERF, OP_GELU, OP_COUNT
 };
 
-/* The rows of the table (name, opcode, operands), for code that has something for each. */
+/* The rows of the table (name, opcode, operands), for whoever needs each of them. */
 #define OP_EACH(X) \
     X(add, OP_ADD, 2) X(mul, OP_MUL, 2) X(pow, OP_POW, 2) X(pow_number, OP_POW_NUMBER, 1) \
     X(relu, OP_RELU, 1) X(leaky_relu, OP_LEAKY_RELU, 1) X(abs, OP_ABS, 1) X(min, OP_MIN, 2) \
