@@ -65,7 +65,7 @@ def table_tape():
             "all": results,
             "one": (chosen, fg.take(w, x["i"])),
             7: [[w[4] * x["a"], w[3]]],
-            None: {},
+            None: {True: w[2]},
         }
 
     return quietly(program, {"a": 0.25, "b": 0.5, "i": 1.0})

@@ -47,7 +47,6 @@ TAPES = {
     "model": model_tape,
     "structured": structured_tape,
     "table": table_tape,
-    "nothing": lambda: fg.record(lambda x: {}, 1.0),
     "input": lambda: fg.record(lambda x, y: x, 1.0, [2.0]),
     "constant": lambda: fg.record(lambda x: Value(math.nan), [1.0]),
 }
