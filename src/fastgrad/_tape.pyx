@@ -32,6 +32,7 @@ cdef extern from "Python.h":
     void PyTuple_SET_ITEM(tuple o, Py_ssize_t i, object item)
     bint PyFloat_CheckExact(object o)
     double PyFloat_AS_DOUBLE(object o)
+    int check_signals "PyErr_CheckSignals"() noexcept  # here -1 is an answer, its error stays set
     void *PyTuple_GET_ITEM(tuple o, Py_ssize_t i)
 
 cdef enum:
@@ -40,7 +41,7 @@ cdef enum:
 
 
 cdef int poll_signals() noexcept with gil:
-    return PyErr_CheckSignals()
+    return check_signals()
 
 
 cdef int fail(int result) except -1:
