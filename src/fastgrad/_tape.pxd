@@ -30,7 +30,8 @@ cdef extern from "tape.h" nogil:
         uint32_t *outputs
     uint32_t program_leaves(const Program *p)
     uint32_t program_slots(const Program *p)
-    int program_build(Recording *recording, uint32_t n_inputs, Program *program)
+    ctypedef int (*tape_poll)() noexcept nogil
+    int program_build(Recording *recording, uint32_t n_inputs, tape_poll poll, Program *program)
     void program_free(Program *program)
     size_t program_bytes(const Program *program)
 
@@ -38,7 +39,6 @@ cdef extern from "tape.h" nogil:
         const Program *program
         const uint32_t *which
         uint32_t n
-    ctypedef int (*tape_poll)() noexcept nogil
     int steps_forward(const Steps *steps, double *values, tape_poll poll)
     int steps_reverse(const Steps *steps, const double *values, double *adjoints, tape_poll poll)
     int steps_tangent(const Steps *steps, const double *values, double *tangents, tape_poll poll)

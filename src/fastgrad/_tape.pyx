@@ -399,7 +399,7 @@ cdef class TapeCore:
             raise TypeError("expected a new tape, got one that is recorded already")
         n = <uint32_t> len(inputs)
         with nogil:
-            built = program_build(&recorded.raw, n, &self.program)
+            built = program_build(&recorded.raw, n, poll_signals, &self.program)
         if built != TAPE_OK:
             fail(built)
         self.parameters = [None] * self.program.n_parameters

@@ -6,6 +6,7 @@
 #include <Python.h>
 
 #include <stdatomic.h>
+#include <time.h>
 #if !defined(_WIN32)
 #include <pthread.h>
 #endif
@@ -16,7 +17,8 @@ enum {
     GROUPS_MOST = 32,
     ACCUMULATORS_MOST = 1 << 22,
     THREADS_MOST = 64,
-    POLL_INTERVAL = 1 << 21 /* results between looks at pending signals: some 10 ms */
+    LOOK_INTERVAL = 1 << 17, /* results between looks at the clock and at other threads */
+    POLL_INTERVAL = 20       /* milliseconds between looks at pending signals, which need the GIL */
 };
 
 typedef struct {
@@ -33,7 +35,32 @@ typedef struct { /* one thread's memory */
     Job *job;
     double *values, *adjoints; /* rows */
     double *spare;             /* three rows */
+    int is_caller;             /* the thread that came from Python: it looks at signals */
+    size_t worked;             /* results since it last looked at the clock */
+    int64_t polled;            /* when it last looked at signals */
 } Worker;
+
+static int64_t milliseconds(void) {
+    struct timespec now;
+    timespec_get(&now, TIME_UTC);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Counts work; true if it is to be left, since a signal has come or another thread has stopped. */
+static int is_over(Worker *w, size_t work) {
+    Job *job = w->job;
+    w->worked += work;
+    if (w->worked < LOOK_INTERVAL) return 0;
+    w->worked = 0;
+    const int64_t now = milliseconds();
+    if (w->is_caller && job->run->poll && (now < w->polled || now >= w->polled + POLL_INTERVAL)) {
+        w->polled = now;
+        if (job->run->poll()) atomic_store(&job->stop, TAPE_STOPPED); /* over what others have stored */
+    }
+    return atomic_load(&job->stop) != TAPE_OK;
+}
+
+static size_t work_of(const BatchStep *step, size_t wide) { return (1 + (size_t)step->k / 4) * step->m * wide; }
 
 /* ---- one block ---- */
 
@@ -105,13 +132,14 @@ static int take_forward(const Worker *w, const BatchStep *step, size_t count, si
     return result;
 }
 
-static int forward(const Worker *w, size_t count, size_t wide) {
+static int forward(Worker *w, size_t count, size_t wide) {
     const Plan *plan = w->job->run->plan;
     const size_t stride = w->job->stride;
     int result = TAPE_OK;
     for (uint32_t i = 0; i < plan->n_steps; i++) {
         const BatchStep *step = &plan->steps[i];
         const double *ports = w->job->port_values + step->port;
+        if (is_over(w, work_of(step, wide))) return TAPE_STOPPED;
         switch (step->kind) {
         case BATCH_MAP: map_forward(w, step, wide); break;
         case BATCH_LAYER:
@@ -187,7 +215,7 @@ static void take_reverse(const Worker *w, const BatchStep *step, double *acc, si
     }
 }
 
-static void reverse(const Worker *w, double *acc, size_t count, size_t wide) {
+static int reverse(Worker *w, double *acc, size_t count, size_t wide) {
     const Plan *plan = w->job->run->plan;
     const Kernels *kernels = w->job->run->kernels;
     const size_t stride = w->job->stride;
@@ -197,6 +225,7 @@ static void reverse(const Worker *w, double *acc, size_t count, size_t wide) {
         const size_t weights = (size_t)step->m * step->k;
         const uint32_t *x = plan->lists + step->list;
         const double *g = w->adjoints + step->y * stride;
+        if (is_over(w, 2 * work_of(step, wide))) return TAPE_STOPPED;
         switch (step->kind) {
         case BATCH_MAP: map_reverse(w, step, acc, count, wide); break;
         case BATCH_LAYER:
@@ -209,20 +238,22 @@ static void reverse(const Worker *w, double *acc, size_t count, size_t wide) {
         default: take_reverse(w, step, acc, count, wide);
         }
     }
+    return TAPE_OK;
 }
 
 static void copy_out(double *to, ptrdiff_t stride, const double *row, size_t count) {
     for (size_t s = 0; s < count; s++) to[(ptrdiff_t)s * stride] = row[s];
 }
 
-static int run_block(const Worker *w, size_t group, size_t begin, size_t count) {
+static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
     const BatchRun *run = w->job->run;
     const Plan *plan = run->plan;
     const Program *program = plan->program;
     const size_t stride = w->job->stride, wide = (count + LANES - 1) / LANES * LANES;
     const uint32_t first = plan->row_of[program->outputs[0]];
     load_inputs(w, begin, count, wide);
-    int result = forward(w, count, wide);
+    const int result = forward(w, count, wide);
+    if (result == TAPE_STOPPED) return result;
     for (uint32_t o = 0; run->outputs && o < program->n_outputs; o++) {
         const uint32_t row = plan->row_of[program->outputs[o]];
         if (!run->outputs[o]) continue;
@@ -237,7 +268,7 @@ static int run_block(const Worker *w, size_t group, size_t begin, size_t count) 
     memset(w->adjoints, 0, plan->n_rows * stride * sizeof(double));
     if (first != NO_SLOT) { /* else the inputs' gradients are those zeros */
         fill(w->adjoints + first * stride, count, run->seed);
-        reverse(w, w->job->accumulators + group * plan->n_ports, count, wide);
+        if (reverse(w, w->job->accumulators + group * plan->n_ports, count, wide) != TAPE_OK) return TAPE_STOPPED;
     }
     uint32_t row = 0;
     for (uint32_t i = 0; run->input_grads && i < program->n_inputs; i++) {
@@ -252,11 +283,9 @@ static int run_block(const Worker *w, size_t group, size_t begin, size_t count) 
 
 /* ---- groups, threads ---- */
 
-static void run_groups(const Worker *w, int is_caller) {
+static void run_groups(Worker *w) {
     Job *job = w->job;
     const size_t block = job->run->plan->block;
-    const size_t interval = 1 + POLL_INTERVAL / ((size_t)job->run->plan->n_rows * block + 1);
-    size_t until = interval;
     for (;;) {
         const size_t group = atomic_fetch_add(&job->next_group, 1);
         if (group >= job->n_groups) return;
@@ -265,19 +294,18 @@ static void run_groups(const Worker *w, int is_caller) {
             const size_t begin = b * block, left = job->run->n - begin;
             if (atomic_load(&job->stop) != TAPE_OK) return;
             const int result = run_block(w, group, begin, left < block ? left : block);
-            if (result != TAPE_OK) atomic_store(&job->stop, result);
-            if (!is_caller || !job->run->poll || --until) continue;
-            until = interval;
-            if (job->run->poll()) atomic_store(&job->stop, TAPE_STOPPED);
+            int none = TAPE_OK; /* a stop is stored already, and is not to be lost: its error is set */
+            if (result != TAPE_OK) atomic_compare_exchange_strong(&job->stop, &none, result);
+            if (is_over(w, block)) return; /* there may be no step at all */
         }
     }
 }
 
 #if defined(_WIN32)
-static void run_threads(Worker *workers, int n) { (void)n; run_groups(workers, 1); }
+static void run_threads(Worker *workers, int n) { (void)n; run_groups(workers); }
 #else
 static void *thread_main(void *worker) {
-    run_groups(worker, 0);
+    run_groups(worker);
     return NULL;
 }
 
@@ -285,7 +313,7 @@ static void run_threads(Worker *workers, int n) {
     pthread_t threads[THREADS_MOST];
     int started = 1;
     while (started < n && !pthread_create(&threads[started], NULL, thread_main, &workers[started])) started++;
-    run_groups(workers, 1);
+    run_groups(workers);
     for (int i = 1; i < started; i++) pthread_join(threads[i], NULL);
 }
 #endif
@@ -304,6 +332,7 @@ int batch_run(BatchRun *run) {
     const Plan *plan = run->plan;
     Job job = {.run = run};
     Worker workers[THREADS_MOST];
+    const int64_t began = milliseconds();
     const size_t rows = plan->n_rows, lanes_used = run->n < plan->block ? run->n : plan->block;
     job.n_blocks = (run->n + plan->block - 1) / plan->block;
     job.n_groups = job.n_blocks < GROUPS_MOST ? job.n_blocks : GROUPS_MOST;
@@ -327,6 +356,9 @@ int batch_run(BatchRun *run) {
     double *at = (double *)(((uintptr_t)run->workspace->memory + 63) & ~(uintptr_t)63);
     for (int t = 0; t < threads; t++, at += per_thread) {
         workers[t].job = &job;
+        workers[t].is_caller = t == 0;
+        workers[t].worked = 0;
+        workers[t].polled = began;
         workers[t].values = at;
         workers[t].adjoints = at + rows * job.stride;
         workers[t].spare = at + 2 * rows * job.stride;
@@ -339,7 +371,7 @@ int batch_run(BatchRun *run) {
     memset(job.accumulators, 0, sums * sizeof(double));
 
     if (threads > 1) run_threads(workers, threads);
-    else run_groups(workers, 1);
+    else run_groups(workers);
     const int result = atomic_load(&job.stop);
     if (result != TAPE_OK) return result;
     add_groups(&job);

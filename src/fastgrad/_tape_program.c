@@ -6,6 +6,8 @@
 
 #include "tape.h"
 
+enum { POLL_INTERVAL = 1 << 18 }; /* operations between looks at pending signals: some 20 ms */
+
 static void *take_memory(size_t n, size_t size) { return PyMem_RawCalloc(n ? n : 1, size); }
 
 void program_free(Program *program) {
@@ -113,14 +115,16 @@ static uint32_t n_listed(const TapeOp *op) { /* terms of a structural operation 
     return op->op == OP_AFFINE ? 1 + 2 * op->b : op->op == OP_CUSTOM ? 1 + op->b : 0;
 }
 
-static void fold_all(Build *b) {
+static int fold_all(Build *b, tape_poll poll) {
     for (uint32_t i = 0; i < b->in->n_ops; i++) {
+        if (i % POLL_INTERVAL == POLL_INTERVAL - 1 && poll()) return TAPE_STOPPED;
         TapeOp op = b->in->ops[i];
         uint32_t n = n_listed(&op);
         for (uint32_t t = 0; t < n; t++) b->in->terms[op.a + t] = renamed(b, b->in->terms[op.a + t]);
         const uint32_t source = b->in->sources[i];
         b->stands_for[i] = n ? push(b, op, source) : fold(b, op, source);
     }
+    return TAPE_OK;
 }
 
 /* ---- which operations the outputs need ---- */
@@ -271,7 +275,7 @@ static void place_all(const Build *b, Program *out) {
             out->constants[b->leaf_slot[i]] = b->leaf_value[i];
 }
 
-static int build_all(Build *b, Program *out) {
+static int build_all(Build *b, tape_poll poll, Program *out) {
     Recording *in = b->in;
     /* Each constant gets a second leaf, its only one from then on; an operation folded, one. */
     size_t leaves = 2 * (size_t)in->n_leaves + in->n_ops;
@@ -299,7 +303,7 @@ static int build_all(Build *b, Program *out) {
         if (in->leaf_kind[i] == LEAF_INPUT) b->leaf_slot[i] = in->leaf_slot[i];
     b->n_leaves = in->n_leaves;
 
-    fold_all(b);
+    if (fold_all(b, poll) != TAPE_OK) return TAPE_STOPPED;
     for (uint32_t i = 0; i < in->n_outputs; i++) in->outputs[i] = renamed(b, in->outputs[i]);
     count_uses(b, in->outputs, in->n_outputs);
     find_chains(b);
@@ -325,12 +329,12 @@ static int build_all(Build *b, Program *out) {
     return TAPE_OK;
 }
 
-int program_build(Recording *recording, uint32_t n_inputs, Program *program) {
+int program_build(Recording *recording, uint32_t n_inputs, tape_poll poll, Program *program) {
     Build b = {0};
     b.in = recording;
     memset(program, 0, sizeof *program);
     program->n_inputs = n_inputs;
-    int result = build_all(&b, program);
+    int result = build_all(&b, poll, program);
     if (result != TAPE_OK) program_free(program);
     PyMem_RawFree(b.stands_for);
     PyMem_RawFree(b.ops);

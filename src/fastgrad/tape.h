@@ -61,7 +61,9 @@ typedef struct {
 
 #define NO_SLOT 0xffffffffu
 
-int program_build(Recording *recording, uint32_t n_inputs, Program *program);
+typedef int (*tape_poll)(void); /* nonzero: stop, a signal has come */
+
+int program_build(Recording *recording, uint32_t n_inputs, tape_poll poll, Program *program);
 void program_free(Program *program);
 size_t program_bytes(const Program *program);
 
@@ -73,8 +75,6 @@ typedef struct {
     const uint32_t *which; /* NULL: all */
     uint32_t n;
 } Steps;
-
-typedef int (*tape_poll)(void); /* nonzero: stop, a signal has come */
 
 int steps_forward(const Steps *steps, double *values, tape_poll poll);
 int steps_reverse(const Steps *steps, const double *values, double *adjoints, tape_poll poll);
