@@ -63,7 +63,7 @@ cdef extern from "tape.h" nogil:
         uint32_t n_rows
         uint32_t n_layers
         uint32_t block
-    int plan_build(const Program *program, const uint8_t *batched, Plan *plan)
+    int plan_build(const Program *program, const uint8_t *batched, tape_poll poll, Plan *plan)
     void plan_free(Plan *plan)
     size_t plan_bytes(const Plan *plan)
 

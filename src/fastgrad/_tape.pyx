@@ -487,7 +487,7 @@ cdef class TapeCore:
                 self.plans.clear()
             found = Plans.__new__(Plans)
             with nogil:
-                built = plan_build(&self.program, frame.batched, &found.plan)
+                built = plan_build(&self.program, frame.batched, poll_signals, &found.plan)
             if built != TAPE_OK:
                 fail(built)
             self.plans[mask] = found

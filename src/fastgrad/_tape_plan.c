@@ -6,6 +6,7 @@
 
 #include "tape.h"
 
+enum { POLL_INTERVAL = 1 << 18 }; /* operations between looks at pending signals */
 enum { BLOCK_BYTES = 384 << 10, BLOCK_MOST = 256 }; /* values and adjoints of a block stay in L2 */
 
 void plan_free(Plan *plan) {
@@ -27,6 +28,7 @@ size_t plan_bytes(const Plan *p) {
 typedef struct {
     Plan *plan;
     const Program *program;
+    tape_poll poll;
     uint32_t *layer_of; /* per operation: 1 + first member of its layer, 0 none */
     uint32_t *next;     /* member of the same layer, 0 at the end */
     uint32_t *last;     /* of a first member: the last one so far */
@@ -214,6 +216,7 @@ static int emit_all(Planner *p) {
     const Program *program = p->program;
     const uint32_t leaves = program_leaves(program);
     for (uint32_t i = 0; i < program->n_ops; i++) {
+        if (i % POLL_INTERVAL == POLL_INTERVAL - 1 && p->poll()) return TAPE_STOPPED;
         if (p->plan->row_of[leaves + i] == NO_SLOT) continue;
         if (p->layer_of[i]) {
             if (p->layer_of[i] == 1 + i) TRY(emit_layer(p, i));
@@ -266,8 +269,8 @@ static int build(Planner *p, const uint8_t *batched) {
     return result;
 }
 
-int plan_build(const Program *program, const uint8_t *batched, Plan *plan) {
-    Planner p = {.plan = plan, .program = program};
+int plan_build(const Program *program, const uint8_t *batched, tape_poll poll, Plan *plan) {
+    Planner p = {.plan = plan, .program = program, .poll = poll};
     memset(plan, 0, sizeof *plan);
     plan->program = program;
     int result = build(&p, batched);

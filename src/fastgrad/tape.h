@@ -140,7 +140,7 @@ typedef struct {
     uint32_t block;         /* samples that are worked on at a time */
 } Plan;
 
-int plan_build(const Program *program, const uint8_t *batched, Plan *plan);
+int plan_build(const Program *program, const uint8_t *batched, tape_poll poll, Plan *plan);
 void plan_free(Plan *plan);
 size_t plan_bytes(const Plan *plan);
 
