@@ -20,6 +20,7 @@ from fastgrad.demo import FASTGRAD, Library, total_loss, training_step
 for extra in ("numpy", "matplotlib", "sklearn", "tqdm"):
     pytest.importorskip(extra, reason="needs fastgrad[demo]")
 
+pytestmark = pytest.mark.wide  # the notebook's model alone has 337 parameters
 STEP_0 = 0.8958441028683222
 PNG = b"\x89PNG\r\n\x1a\n"
 QUICK = ["demo", "--steps", "3", "--spacing", "1"]
