@@ -131,11 +131,11 @@ bench: $(BENCH)  ## time this machine; rewrite README's table, docs/benchmarks.m
 bench-peers: $(BENCH) $(PEERS)/.installed  ## the same, beside PyTorch, JAX, XAD, CasADi, autograd
 	$(PY) -m benchmarks.run --json $(RESULTS)
 	$(PY) -m benchmarks.report $(RESULTS)
-bench-compare: $(BENCH)  ## this tree against BASE=<git revision>, in alternation
-	$(PY) -m benchmarks.compare $(or $(BASE),HEAD)
+bench-compare: $(BENCH)  ## this tree against BASE=<git revision>, in alternation; ENGINE=fastgrad_tape: tapes
+	$(PY) -m benchmarks.compare $(or $(BASE),HEAD) --engine $(or $(ENGINE),fastgrad)
 bench-micro: $(BENCH)  ## each operation, sweep, call by itself: pytest-benchmark
 	$(PYTEST) -o addopts= benchmarks/test_micro.py --benchmark-columns=median,iqr,rounds
-instructions: $(BENCH)  ## instruction counts of four programs against the stored ones (valgrind)
+instructions: $(BENCH)  ## instruction counts of five programs against the stored ones (valgrind)
 	$(PY) -m benchmarks.instructions
 instructions-update: $(BENCH)
 	$(PY) -m benchmarks.instructions --update

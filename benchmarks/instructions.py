@@ -1,4 +1,4 @@
-"""Instructions that four fixed programs take: a gate without noise, for `make instructions`.
+"""Instructions that five fixed programs take: a gate without noise, for `make instructions`.
 
 Layer: benchmarks.  May import: fastgrad in the programs, workloads.  Each program runs under
 valgrind twice, with few and with many repetitions: the difference has no start-up in it.  Figures
@@ -56,6 +56,22 @@ model = gpt.GPT(Value)
 optimizer = gpt.Adam(model.parameters())
 for _ in repeat:
     gpt.gpt_step(model, optimizer, "a")
+""",
+    "tape": """
+import random
+import fastgrad
+random.seed(1)
+X = [[random.uniform(-1, 1), random.uniform(-1, 1)] for _ in range(100)]
+y = [1.0 if a > b else -1.0 for a, b in X]
+model = MLP(2, [16, 16, 1])
+tape = fastgrad.record(lambda x, y: workloads.sample_loss(model, x, y), X[0], y[0])
+optimizer = fastgrad.optim.SGD(model.parameters(), lr=0.1)
+for _ in repeat:
+    optimizer.zero_grad()
+    tape.backward(X, y)
+    optimizer.step()
+    for a, b in zip(X, y):
+        tape.value_and_grad(a, b, wrt="inputs")
 """,
 }
 
@@ -116,7 +132,8 @@ def count(program, repetitions):
              sys.executable, "-c", START + program, str(repetitions)],
             capture_output=True, text=True, cwd=folder, check=False,
             env={"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT),
-                 "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+                 "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1",
+                 "FASTGRAD_SIMD": "baseline"},  # valgrind knows no AVX-512
         )  # fmt: skip
         text = (Path(folder) / "out").read_text("utf-8") if process.returncode == 0 else ""
     found = re.search(r"^(?:totals|summary): (\d+)", text, re.MULTILINE)

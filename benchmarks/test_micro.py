@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from benchmarks.workloads import Case, Library, eager_case, gpt
+import fastgrad
+from benchmarks.workloads import Case, Library, eager_case, gpt, recorded, workloads
 from fastgrad import Value, functional, ops, optim
 from fastgrad.nn import MLP, Layer, Neuron
 
@@ -161,3 +162,76 @@ def test_optimizer_step(benchmark, rule, make):
 def test_gpt_name(benchmark):
     model = gpt.GPT(Value)
     benchmark(lambda: model.loss(gpt.NAMES[0]).backward())
+
+
+# -- tapes
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_record(benchmark, shape):
+    """Recording 10,000 operations, building them included: test_build is that alone."""
+    benchmark.extra_info["operations"] = 10_000
+    benchmark(recorded.recording_case(fastgrad, shape).forward)
+
+
+@pytest.mark.parametrize("part", ["forward", "both"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_replay(benchmark, shape, part):
+    """One sample, alone and with its gradient."""
+    case = recorded.tape_case(fastgrad, shape)
+    benchmark.extra_info["operations"] = 10_000
+    benchmark(case.apart if part == "forward" else case.forward)
+
+
+@pytest.fixture
+def moons():
+    """Return a tape of the demo's loss, an optimizer, and points."""
+    numpy = pytest.importorskip("numpy")
+    random.seed(1)
+    model = MLP(2, [16, 16, 1])
+    tape = fastgrad.record(lambda x, y: workloads.sample_loss(model, x, y), [0.0, 0.0], 1.0)
+    rng = numpy.random.default_rng(1)
+
+    def points(n):
+        X = rng.uniform(-1, 1, (n, 2))
+        return X, numpy.where(X[:, 0] > X[:, 1], 1.0, -1.0)
+
+    return tape, optim.SGD(model.parameters(), lr=1e-3), points
+
+
+@pytest.mark.parametrize("n", [1, 100, 10_000])
+@pytest.mark.parametrize("method", ["__call__", "backward", "value_and_grad"])
+def test_batch(benchmark, moons, method, n):
+    """A batch through MLP(2, [16, 16, 1]): its losses, or their mean and its gradient."""
+    tape, _, points = moons
+    benchmark(getattr(tape, method), *points(n))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads(benchmark, moons, threads):
+    tape, _, points = moons
+    X, y = points(10_000)
+    benchmark(lambda: tape.backward(X, y, threads=threads))
+
+
+def test_samples_one_by_one(benchmark, moons):
+    """reduce=None: a gradient for each sample."""
+    tape, _, points = moons
+    X, y = points(1_000)
+    benchmark(lambda: tape.value_and_grad(X, y, reduce=None))
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 32}, {"schedule": [1e-3] * 1_000}],
+                         ids=["full", "batches of 32", "schedule"])  # fmt: skip
+def test_fit(benchmark, moons, options):
+    """1,000 steps on 100 points."""
+    tape, optimizer, points = moons
+    X, y = points(100)
+    benchmark.extra_info["steps"] = 1_000
+    benchmark(lambda: fastgrad.fit(tape, X, y, optimizer=optimizer, steps=1_000, **options))
+
+
+@pytest.mark.parametrize("workload", ["expression", "expression-batch", "lecture", "gpt"])
+def test_tape(benchmark, workload):
+    """Whole workloads on tapes: a hundred calls, a batch of 10,000, 20 steps, 5 steps."""
+    benchmark(recorded.tape_case(fastgrad, workload).forward)
