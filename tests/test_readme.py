@@ -24,8 +24,9 @@ def blocks():
     return FENCE.findall(README.read_text("utf-8"))
 
 
-def test_the_twenty_lines_print_their_answer(blocks, tmp_path):
-    (at,) = [i for i, (_, text) in enumerate(blocks) if "MLP(3, [4, 4, 1]" in text]
+@pytest.mark.parametrize("line", ["MLP(3, [4, 4, 1]", "record(loss, "])
+def test_the_longer_programs_print_their_answer(blocks, tmp_path, line):
+    (at,) = [i for i, (_, text) in enumerate(blocks) if line in text]
     process = python("-c", blocks[at][1], cwd=tmp_path)
     assert (process.returncode, process.stderr) == (0, "")
     assert process.stdout == blocks[at + 1][1]
@@ -42,7 +43,10 @@ def test_every_program_runs(blocks, tmp_path):
         assert (process.returncode, process.stderr) == (0, ""), program
 
 
-@pytest.mark.parametrize("name", ["engine", "nn", "operations", "errors", "functional", "optim"])
+MODULES = ("engine", "nn", "operations", "errors", "functional", "optim", "tape", "training")
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings(name):
     module = import_module(f"fastgrad.{name}")
     failed, _ = doctest.testmod(module)
