@@ -147,7 +147,7 @@ one operation of the control loop costs on both ("scaled").
 
 {table(
     ["", "what", "promised", "measured", "scaled", "kept", "beside: theirs over ours"],
-    [[m["id"], m["what"], f"{'>=' if m['least'] else '<='} {m['must']:g} {m['unit']}",
+    [[m["id"], m["what"], f"{'>=' if m.get('least') else '<='} {m['must']:g} {m['unit']}",
       f"{number(m['measured'])} {m['unit']}",
       f"{number(m['scaled'])}" if m["scaled"] else "", "yes" if m["met"] else "**no**",
       ", ".join(f"{e} {number(x)}" for e, x in m["beside"].items())]

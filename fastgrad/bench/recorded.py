@@ -6,7 +6,7 @@ Layer: command line.  May import: its neighbours.  fastgrad is handed in, as `fg
 from __future__ import annotations
 
 import random
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 from .cases import BATCH, SIZES, WORKLOADS, Case, Unsupported
@@ -58,10 +58,14 @@ def tape_case(fg: Any, workload: str, threads: int = 1) -> Case:
     steps = 20 if kind == "lecture" else 1
     tape, optimizer, parameters, data, over = _network(fg, workload)
 
+    backward = partial(tape.backward, *data, reduce=over, threads=threads)
+    if (over, threads) == ("mean", 1):  # as one would write it
+        backward = partial(tape.backward, *data)
+
     def forward() -> None:
         for _ in range(steps):
             optimizer.zero_grad()
-            tape.backward(*data, reduce=over, threads=threads)
+            backward()
             optimizer.step()
 
     return Case(forward, lambda: [p.grad for p in parameters])
