@@ -7,14 +7,17 @@ from fastgrad.engine import Value, arena_stats, no_grad
 
 __all__ = [
     "MLP",
+    "Tape",
     "Value",
     "arena_stats",
     "custom",
+    "fit",
     "install_as_micrograd",
     "load_tape",
     "nn",
     "no_grad",
     "optim",
+    "record",
     "take",
     "where",
 ]

@@ -10,18 +10,24 @@ from fastgrad.functional import where as where
 from fastgrad.nn import MLP as MLP
 from fastgrad.operations import custom as custom
 from fastgrad.operations import take as take
+from fastgrad.tape import Tape as Tape
 from fastgrad.tape import load_tape as load_tape
+from fastgrad.tape import record as record
+from fastgrad.training import fit as fit
 
 __all__ = [
     "MLP",
+    "Tape",
     "Value",
     "arena_stats",
     "custom",
+    "fit",
     "install_as_micrograd",
     "load_tape",
     "nn",
     "no_grad",
     "optim",
+    "record",
     "take",
     "where",
 ]

@@ -8,21 +8,61 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastgrad._engine import numbers_of
-from fastgrad._record import leaf_mark_input, record_enter, record_exit
+from fastgrad._record import leaf_mark_input, record_enter, record_exit, sources
 from fastgrad._tape import SIMD, Shape, TapeCore
 from fastgrad.engine import Value
-from fastgrad.errors import FastgradTypeError, FastgradWarning, TapeError, explain
+from fastgrad.errors import (
+    FastgradTypeError,
+    FastgradWarning,
+    NonFiniteError,
+    TapeError,
+    explain,
+)
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["SIMD", "Tape", "load_tape", "record"]
+__all__ = ["SIMD", "NonFinite", "Tape", "load_tape", "record"]
 
 _SHOWN = 40  # operations that print(tape) lists
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """An operation whose result is nan or inf: see `Tape.check`.
+
+    Attributes
+    ----------
+    sample : int or None
+        Which one of a batch; None if no argument had a batch axis.
+    operation : str
+        Its name in the table of operations, "dot" or "take".
+    operands : tuple of float
+        Their values; of a dot the initial value, then each pair.
+    result : float
+        nan, inf or -inf.
+    place : (file, line, function) or None
+        What made it when the function was recorded, if that is known.
+    """
+
+    sample: int | None
+    operation: str
+    operands: tuple[float, ...]
+    result: float
+    place: tuple[str, int, str] | None
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{x!r}" for x in self.operands[:4])
+        more = ", ..." if len(self.operands) > 4 else ""
+        which = "" if self.sample is None else f" in sample {self.sample}"
+        file, line, function = self.place or ("", 0, "")
+        where = f", recorded at {file}:{line} in {function}" if file else ""
+        return f"{self.operation}({shown}{more}) = {self.result!r}{which}{where}"
 
 
 class Tape(TapeCore):
@@ -110,6 +150,38 @@ class Tape(TapeCore):
         from fastgrad import tape_file
 
         tape_file.save(self, path)
+
+    def check(self, *args: Any) -> NonFinite | None:
+        """Find the first operation that gives nan or inf.
+
+        Parameters
+        ----------
+        *args
+            As for a call.
+
+        Returns
+        -------
+        NonFinite or None
+            The first sample with such an operation, and its first; None if all results are finite.
+
+        Notes
+        -----
+        Cost: a replay of each sample by itself. ``check=True`` of a call, `backward` and
+        `value_and_grad` does this first, and raises NonFiniteError.
+        """
+        found = self._first_nonfinite(args)
+        if found is None:
+            return None
+        sample, i, operands, result = found
+        name, _, source = self._operation(i)
+        place = self.places[source - 1] if source else None
+        return NonFinite(None if sample < 0 else sample, name, tuple(operands), result, place)
+
+    def _expect_finite(self, args: tuple[Any, ...]) -> None:
+        """Raise NonFiniteError where an operation gives nan or inf; native code calls this."""
+        found = self.check(*args)
+        if found is not None:
+            raise NonFiniteError(explain("finite results", str(found), f"tape of {self.name}"))
 
     def __repr__(self) -> str:
         _, parameters, _, operations, recorded, _ = self._sizes()
@@ -202,16 +274,17 @@ def record(function: Callable[..., Any], *example: Any, strict: bool = False) ->
     for leaf in inputs:
         leaf_mark_input(leaf)
     record_enter(_freezing(strict))
+    name = getattr(function, "__name__", type(function).__name__)
+    outputs: list[Value] = []
     try:
         result = function(*(argument for _, argument in pairs))
+        returned = _result(result, "result", outputs)
+        del result
+        tape = Tape(inputs, outputs, [spec for spec, _ in pairs], returned, name, names)
+        tape.places = sources()[1:]
     finally:
         record_exit()
-    outputs: list[Value] = []
-    returned = _result(result, "result", outputs)
     data = numbers_of(tuple(outputs))
-    del result
-    name = getattr(function, "__name__", type(function).__name__)
-    tape = Tape(inputs, outputs, [spec for spec, _ in pairs], returned, name, names)
     del pairs, inputs
     _compare(tape, example, data)
     return tape

@@ -18,6 +18,7 @@ from fastgrad._arena cimport (
 )
 from fastgrad._engine cimport custom_operations, take_index
 from fastgrad._handle cimport Handle
+from fastgrad._record cimport source_of
 from fastgrad._ops cimport OP_AFFINE, OP_ADD, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_PYTHON
 
 cdef extern from "Python.h":
@@ -180,7 +181,7 @@ cdef int emit_expanded(Walk *walk, Recording *raw, node_id id, uint32_t source) 
 
 cdef int emit_node(Walk *walk, Recording *raw, node_id id) except -1:
     cdef Node *node = node_at(id)
-    cdef uint32_t source = 0
+    cdef uint32_t source = source_of(id)
     cdef uint32_t start = raw.n_terms
     cdef Block *xs
     cdef Block *ws
@@ -248,8 +249,8 @@ cdef int take_memory(Recorded recorded, Walk *walk, Py_ssize_t n_outputs) except
     raw.leaf_slot = <uint32_t *> PyMem_RawCalloc(walk.n_leaves + 1, sizeof(uint32_t))
     raw.terms = <uint32_t *> PyMem_RawCalloc(walk.n_terms + 1, sizeof(uint32_t))
     raw.outputs = <uint32_t *> PyMem_RawCalloc(n_outputs + 1, sizeof(uint32_t))
-    if (raw.ops == NULL or raw.sources == NULL or raw.leaf_kind == NULL or raw.leaf_value == NULL or raw.leaf_slot == NULL
-            or raw.terms == NULL or raw.outputs == NULL):
+    if (raw.ops == NULL or raw.sources == NULL or raw.leaf_kind == NULL or raw.leaf_value == NULL
+            or raw.leaf_slot == NULL or raw.terms == NULL or raw.outputs == NULL):
         raise MemoryError()
     return 0
 

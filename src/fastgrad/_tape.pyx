@@ -546,7 +546,8 @@ cdef class TapeCore:
         return 0
 
     cdef int prepare(
-            self, Frame frame, BatchRun *run, Steps *uniform, bint reverse, bint inputs, int threads) except -1:
+            self, Frame frame, BatchRun *run, Steps *uniform, bint reverse, bint inputs,
+            int threads) except -1:
         """Describe a run over a bound frame; frame.pointers say where its results or gradients go."""
         cdef Plans plans = self.plan_for(frame)
         memset(run, 0, sizeof(run[0]))
@@ -589,8 +590,10 @@ cdef class TapeCore:
             fail(result)
         return run.total
 
-    def __call__(self, *args, threads=1):
+    def __call__(self, *args, threads=1, bint check=False):
         """Return the result for one sample, or for each sample of a batch."""
+        if check:
+            self._expect_finite(args)
         cdef Frame frame = self.frame_take()
         cdef Shape shape
         cdef list outs = []
@@ -638,8 +641,10 @@ cdef class TapeCore:
                 "record a function that reduces them to one loss"))
         return 0
 
-    def backward(self, *args, str reduce="mean", threads=1):
+    def backward(self, *args, str reduce="mean", threads=1, bint check=False):
         """Run forward and backward; add the gradient into the parameters' grad; return the loss."""
+        if check:
+            self._expect_finite(args)
         cdef Frame frame = self.frame_take()
         cdef double value
         cdef uint32_t i
@@ -666,8 +671,10 @@ cdef class TapeCore:
         cdef double scale = 1.0 / <double> frame.n if mean else 1.0
         return self.run_batch(frame, scale, True, inputs, threads) * scale
 
-    def value_and_grad(self, *args, reduce="mean", str wrt="parameters", threads=1):
+    def value_and_grad(self, *args, reduce="mean", str wrt="parameters", threads=1, bint check=False):
         """Return the value and its gradient in the parameters or in the inputs; touches no grad."""
+        if check:
+            self._expect_finite(args)
         cdef Frame frame = self.frame_take()
         cdef bint inputs = wrt == "inputs"
         cdef double value
@@ -764,12 +771,14 @@ cdef class TapeCore:
             made.append(rebuild(spec, parts))
         return out_give(values), tuple(made)
 
-    def first_nonfinite(self, *args):
-        """Find the first operation and sample whose result is nan or inf, though its operands are not."""
+    def _first_nonfinite(self, tuple args):
+        """Find the first sample and operation whose result is nan or inf: (sample, operation, values of
+        its operands, result), sample -1 if no argument has a batch axis; None if all are finite."""
         cdef Frame frame = self.frame_take()
         cdef Py_ssize_t s, e
         cdef uint32_t i
         cdef uint32_t leaves = program_leaves(&self.program)
+        cdef list operands = []
         try:
             self.frame_bind(frame, args)
             for s in range(max(frame.n, 1)):
@@ -779,8 +788,11 @@ cdef class TapeCore:
                 self.run_single(frame, False)
                 PyErr_CheckSignals()
                 for i in range(self.program.n_ops):
-                    if not isfinite(frame.values[leaves + i]):
-                        return s, i
+                    if isfinite(frame.values[leaves + i]):
+                        continue
+                    for slot in self._operation(i)[1]:
+                        operands.append(frame.values[<uint32_t> slot])
+                    return s if frame.n >= 0 else -1, i, operands, frame.values[leaves + i]
             return None
         finally:
             self.frame_give(frame)
