@@ -86,7 +86,7 @@ def fit(
     >>> round(w.data, 6), losses[0], losses[-1] < 1e-9
     (3.0, 22.5, True)
     """
-    _expect(tape, optimizer, steps, batch_size, reduce)
+    _expect(tape, optimizer, reduce, steps=steps, batch_size=batch_size, threads=threads)
     updaters = optimizer.updaters()
     loop = Loop(tape, args, updaters, steps, batch_size, seed, reduce == "mean", threads)
     try:
@@ -96,9 +96,7 @@ def fit(
         loop.close()
 
 
-def _expect(
-    tape: Tape, optimizer: Optimizer, steps: int, batch_size: int | None, reduce: str
-) -> None:
+def _expect(tape: Tape, optimizer: Optimizer, reduce: str, **counts: int | None) -> None:
     if not isinstance(tape, Tape):
         got = f"{type(tape).__name__} {tape!r:.80}"
         raise FastgradTypeError(explain("a tape", got, "fit", "make one with fastgrad.record"))
@@ -107,7 +105,8 @@ def _expect(
         raise FastgradTypeError(explain("an optimizer of fastgrad.optim", got, "optimizer of fit"))
     if reduce not in ("mean", "sum"):
         raise FastgradValueError(explain('"mean" or "sum"', repr(reduce), "reduce of fit"))
-    for name, number, least in (("steps", steps, 0), ("batch_size", batch_size, 1)):
+    for name, number in counts.items():
+        least = 0 if name == "steps" else 1
         if number is not None and (not hasattr(type(number), "__index__") or number < least):
             expected = f"an integer of at least {least}"
             raise FastgradValueError(explain(expected, repr(number), f"{name} of fit"))
