@@ -280,7 +280,7 @@ static int build_all(Build *b, tape_poll poll, Program *out) {
     /* Each constant gets a second leaf, its only one from then on; an operation folded, one. */
     size_t leaves = 2 * (size_t)in->n_leaves + in->n_ops;
     size_t table = 16, terms = 0;
-    while (table < in->n_leaves + 2 * (size_t)in->n_ops) table *= 2; /* never more than half full */
+    while (table <= in->n_leaves + 2 * (size_t)in->n_ops) table *= 2; /* never full */
     if (leaves >= RECORD_LEAF || table > RECORD_LEAF) return TAPE_TOO_LARGE;
     b->mask = (uint32_t)(table - 1);
     b->stands_for = take_memory(in->n_ops, sizeof *b->stands_for);
