@@ -273,7 +273,7 @@ def _decoded(described: Any, name: str, start: int, least: int = 0, depth: int =
         if not _is_key(key) or key in keys:
             raise FaultError(f"different keys: {KEYS}", show(key), where)
         keys[key] = None
-        child, start = _decoded(inner, f"{short}[{key!r:.80}]", start, least, depth + 1)
+        child, start = _decoded(inner, f"{short}[{key!r}]", start, least, depth + 1)
         children.append(child)
     if kind == "dict":
         return (dict, list(keys), children, short), start

@@ -17,7 +17,7 @@ import tracemalloc
 import hypothesis
 import pytest
 from dags import CODES
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from tally import tally
 from tape_files import (
     bits,
@@ -108,6 +108,7 @@ def test_a_tape_comes_back(kind, file):
 
 @pytest.mark.wide
 @settings(max_examples=200)
+@example([5910236, 5910236, 5910236, 160, 5910236])  # more constants than operations
 @given(CODES)
 def test_random_programs_come_back(tmp_path_factory, codes):
     file = tmp_path_factory.getbasetemp() / "random.tape"
@@ -534,6 +535,13 @@ def test_tensors_that_overlap_or_leave_gaps(contents, file):
     for shift, match in ((-4, "expected [0-9]*, where the tensor before ends"), (4, "before ends")):
         header["a"]["data_offsets"] = [begin + shift, end + shift]
         refused(joined(header, described, data), file, match)
+    header["a"]["data_offsets"] = [begin, end]
+    gap = json.loads(json.dumps(header))
+    for entry in (entry for name, entry in gap.items() if name != "__metadata__"):
+        entry["data_offsets"] = [n + 4 * (n >= begin and n > 0) for n in entry["data_offsets"]]
+    gap["parameters"]["data_offsets"][1] = begin
+    content = joined(gap, described, data[:begin] + b"gap!" + data[begin:])
+    refused(content, file, rf"expected {begin}, where the tensor before ends, got {begin + 4} ")
     header["a"]["data_offsets"] = header["b"]["data_offsets"]
     refused(
         joined(header, described, data), file, "where the tensor before ends, got [0-9]* .data_off"

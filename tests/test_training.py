@@ -296,7 +296,7 @@ WRONG = {
     "batch size": ([[1.0]], {"batch_size": 0}, FastgradValueError, "at least 1, got 0"),
     "threads": ([[1.0]], {"threads": 0}, FastgradValueError, "threads of fit"),
     "reduce": ([1.0], {"reduce": "max"}, FastgradValueError, '"mean" or "sum"'),
-    "rates": ([1.0], {"steps": 3, "schedule": [0.1]}, FastgradValueError, "3 learning rates, got 1"),
+    "rates": ([1.0], {"steps": 3, "schedule": [0.1]}, FastgradValueError, "3 learning rates"),
     "shape": ([[[1.0]]], {}, ShapeError, "x"),
     "arguments": ([], {}, TypeError, "as recorded"),
     "no optimizer": ([1.0], {"optimizer": 3}, FastgradTypeError, "optimizer of fastgrad.optim"),
