@@ -11,6 +11,7 @@ import copy
 import gc
 
 import pytest
+from graphs import settled
 from programs import python
 
 from fastgrad import Value, _check, arena_stats, custom
@@ -25,12 +26,10 @@ CHECKED = IDS <= 1 << 8  # looking at each node is quick
 
 @pytest.fixture(autouse=True)
 def sound():
-    gc.collect()
-    before = arena_stats()["live_nodes"]
+    before = settled()  # what earlier tests have left may take several collections
     yield
-    gc.collect()
+    assert settled() <= before
     assert _check.arena_check() == []
-    assert arena_stats()["live_nodes"] <= before
 
 
 def room():
