@@ -111,7 +111,7 @@ refleaks-found: $(VENV)/.tools $(NATIVE) $(PURE)
 # Narrow ids reach the lines that speak of overflow.
 NARROW_TESTS := tests/test_overflow.py tests/test_check.py
 
-cov: $(VENV)/.extra-test build/lib-coverage/.built build/lib-coverage-id8/.built  ## coverage: 100 % of Python's branches, 98 % of native lines
+cov: $(VENV)/.extra-test $(VENV)/.extra-demo build/lib-coverage/.built build/lib-coverage-id8/.built  ## coverage: 100 % of Python's branches, 98 % of native lines
 	find build/coverage build/coverage-id8 -name '*.gcda' -delete; rm -f .coverage*
 	$(call variant,coverage) $(PY) -m coverage run -m pytest -q
 	$(call variant,coverage-id8) $(PYTEST) -q $(NARROW_TESTS)
