@@ -10,7 +10,8 @@ import pickle
 import random
 
 import pytest
-from reference import agree, both, count, grads, nodes, picture
+from graphs import everything
+from reference import agree, both, count, grads, picture
 
 from fastgrad import nn, no_grad
 from fastgrad.engine import Value, arena_stats, build_info
@@ -458,7 +459,7 @@ def test_deepcopies_of_graphs_have_the_same_inside(inputs, look):
     y = look(first) + second * first
     z = copy.deepcopy(y)
     for _ in range(3):
-        assert not nodes(y) & nodes(z)
+        assert not everything(y) & everything(z)
         assert (picture(z), count(z)) == (picture(y), count(y))
         y.backward()
         z.backward()
@@ -472,7 +473,7 @@ def test_a_copy_has_the_operands_of_its_original(look):
     w = z * 1
     del y, z
     w.backward()
-    assert all(v.grad for v in nodes(w))
+    assert all(v.grad for v in everything(w))
 
 
 # -- the inside of a neuron's sum ----------------------------------------------------------------
@@ -495,7 +496,7 @@ def test_grads_inside_a_sum_are_set_to_zero():
     product, other = y._prev  # hidden nodes of y as long as it lives
     for v in (product, other):
         (v * 2).backward()
-        assert {n.grad == 0.0 for n in nodes(v)} == {False}
+        assert {n.grad == 0.0 for n in everything(v)} == {False}
         v.zero_grad(graph=True)
-        assert {n.grad for n in nodes(v)} == {0.0}
+        assert {n.grad for n in everything(v)} == {0.0}
     assert y.grad == 0.0
