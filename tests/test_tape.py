@@ -23,7 +23,7 @@ from fastgrad import Value, functional, nn
 from fastgrad.engine import arena_stats
 from fastgrad.errors import FastgradWarning, ShapeError, TapeError
 
-pytestmark = pytest.mark.usefixtures("sound_arena")
+pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
 
 
 class Pair(NamedTuple):

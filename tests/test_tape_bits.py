@@ -17,6 +17,8 @@ from fastgrad import Value, nn
 from fastgrad.tape import SIMD
 
 np = pytest.importorskip("numpy")
+
+pytestmark = pytest.mark.wide
 # Of the order in which sums are made, too: another block or another kernel gives another.
 STORED = 91_427, "c3f548f9f9f5e4f53cb6e791bcdd16f8775016dd1827e361edf84e88ffe2ac84"
 LEVELS = ("baseline", "avx2", "avx512")
@@ -126,7 +128,6 @@ def digest(path, monkeypatch, level, threads, libm=True):
     return HASHES[key]
 
 
-@pytest.mark.wide
 @pytest.mark.parametrize("level", LEVELS[1:])
 def test_every_simd_level_gives_the_same_bits(level, tmp_path, monkeypatch):
     expected = digest(tmp_path, monkeypatch, "baseline", 1)
@@ -134,7 +135,6 @@ def test_every_simd_level_gives_the_same_bits(level, tmp_path, monkeypatch):
     assert digest(tmp_path, monkeypatch, level, 1) == expected
 
 
-@pytest.mark.wide
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("threads", THREADS[1:])
 def test_any_number_of_threads_gives_the_same_bits(threads, level, tmp_path, monkeypatch):
@@ -142,7 +142,6 @@ def test_any_number_of_threads_gives_the_same_bits(threads, level, tmp_path, mon
     assert digest(tmp_path, monkeypatch, level, threads) == expected
 
 
-@pytest.mark.wide
 def test_gradients_have_the_stored_bits(tmp_path, monkeypatch):
     """Leave out what mathematical libraries compute, each in its way."""
     assert digest(tmp_path, monkeypatch, "baseline", 2, libm=False) == STORED

@@ -14,7 +14,7 @@ import fastgrad as fg
 from fastgrad import Value
 from fastgrad.errors import FastgradTypeError, FastgradValueError, ShapeError, TapeError
 
-pytestmark = pytest.mark.usefixtures("sound_arena")
+pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
 
 
 @pytest.fixture

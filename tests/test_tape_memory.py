@@ -21,6 +21,8 @@ from fastgrad import Value, nn
 
 np = pytest.importorskip("numpy")
 
+pytestmark = pytest.mark.wide
+
 TAPES = """
 import array
 import fastgrad as fg
@@ -187,7 +189,6 @@ each_failure(lambda: None, lambda s: (repr(tape), str(other), tape.stats(), tape
 }
 
 
-@pytest.mark.wide
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_allocation_may_fail(name, tmp_path):
     pytest.importorskip("_testcapi", reason="only CPython's own test module makes allocations fail")
@@ -238,7 +239,6 @@ def round():
 }
 
 
-@pytest.mark.wide
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm")
 @pytest.mark.skipif(
     not INFO["variant"].startswith(("release", "quick", "debug")), reason="instruments take memory"

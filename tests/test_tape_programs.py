@@ -20,7 +20,7 @@ from tally import tally
 import fastgrad as fg
 from fastgrad import Value, functional
 
-pytestmark = pytest.mark.usefixtures("sound_arena")
+pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
 PROGRAMS = {"nightly": 5_000, "few": 5}.get(os.environ.get("HYPOTHESIS_PROFILE", ""), 200)
 SIZES = (*range(1, 41), 100, 255, 256, 257, 258, 1000)
 

@@ -18,6 +18,7 @@ from test_threads import switch_often, together  # noqa: F401
 import fastgrad as fg
 from fastgrad import Value, _check, nn
 
+pytestmark = pytest.mark.wide
 HANG = 60.0  # seconds after which a test would rather fail than wait
 interrupting = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
 
@@ -205,7 +206,6 @@ def test_a_batch_stops_half_way(interrupt, way, threads):
 
 
 @interrupting
-@pytest.mark.wide
 def test_an_interrupt_comes_before_a_batch_ends(interrupt):
     """A batch that would take minutes is left at once, and has added to no grad."""
     w = Value(0.5)
@@ -330,7 +330,6 @@ def dag(n):
     return fg.record(function, 0.5), weights, function
 
 
-@pytest.mark.wide
 @pytest.mark.parametrize("n", [100_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_a_long_chain(n):
     tape = chain(n)
@@ -346,7 +345,6 @@ def test_a_long_chain(n):
     assert tape.value_and_grad([0.5] * 9)[1] == pytest.approx([slope], rel=1e-9)
 
 
-@pytest.mark.wide
 @pytest.mark.parametrize("n", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_a_large_dag(n):
     tape, weights, function = dag(n)
