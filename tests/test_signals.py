@@ -93,8 +93,7 @@ def test_zero_grad_stops_half_way(interrupt):
     stopped = []
     for i in range(OFFSETS):
         oldest.grad = 5.0
-        interrupt(whole * (i + 0.5) / OFFSETS + 1e-4)
-        if repeat(zero) == 0:
+        if repeat(zero, interrupt, whole * (i + 0.5) / OFFSETS + 1e-4) == 0:
             stopped.append(oldest.grad)
         zero()
         assert oldest.grad == 0.0, "no mark is left, nothing is lost"
