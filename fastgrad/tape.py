@@ -273,9 +273,9 @@ def record(function: Callable[..., Any], *example: Any, strict: bool = False) ->
     pairs = [_argument(x, name, inputs) for x, name in zip(example, names, strict=True)]
     for leaf in inputs:
         leaf_mark_input(leaf)
-    record_enter(_freezing(strict))
     name = getattr(function, "__name__", type(function).__name__)
     outputs: list[Value] = []
+    record_enter(_freezing(strict))
     try:
         result = function(*(argument for _, argument in pairs))
         returned = _result(result, "result", outputs)

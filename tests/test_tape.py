@@ -626,7 +626,7 @@ def test_weak_references_and_attributes(linear):
 
 def test_an_empty_tape_is_refused(linear):
     empty = fg.Tape.__new__(fg.Tape)
-    for call in (empty, empty.backward, empty.value_and_grad, empty.first_nonfinite):
+    for call in (empty, empty.backward, empty.value_and_grad, empty.check):
         with pytest.raises(TypeError, match="expected a recorded tape, got an empty one"):
             call()
     with pytest.raises(TypeError):

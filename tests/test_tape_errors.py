@@ -77,7 +77,7 @@ def strange():
 def test_wrong_arguments(name, strange):
     arguments, error, message = WRONG[name]
     (w,) = strange.parameters
-    for call in (strange, strange.backward, strange.value_and_grad, strange.first_nonfinite):
+    for call in (strange, strange.backward, strange.value_and_grad, strange.check):
         with pytest.raises(error, match=message):
             call(*arguments)
     assert (w.data, w.grad) == (2.0, 0.0)
