@@ -6,9 +6,11 @@ Oracles: the eager engine, for the bits of values, and of gradients where no wor
 sweep over absolute values, for how far sums of the same terms in another order may differ.
 """
 
+import functools
 import itertools
 import math
 import os
+import random
 import warnings
 
 import pytest
@@ -18,7 +20,7 @@ from replays import EPSILON, IEEE, ODD, POWERS, ROWS, Program, bits, close, eage
 from tally import tally
 
 import fastgrad as fg
-from fastgrad import Value, functional
+from fastgrad import Value, functional, nn
 
 pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
 PROGRAMS = {"nightly": 5_000, "few": 5}.get(os.environ.get("HYPOTHESIS_PROFILE", ""), 200)
@@ -189,6 +191,72 @@ def test_powers(k):
     singles, power = [(x,) for x in NUMBERS], float(k)
     compare_alone(lambda x: x**k, singles, lambda x: np.power(x, power))
     compare_alone(lambda x, y: x**y, [(x, power) for x in NUMBERS], np.power)
+
+
+# -- what a plan must not join ---------------------------------------------------------------------
+
+
+def repeated(f):
+    return lambda x, a, b: functools.reduce(lambda y, _: f(y), range(5), a)
+
+
+def from_left(f):
+    return lambda x, a, b: functools.reduce(f, x, a)
+
+
+def from_right(f):
+    return lambda x, a, b: functools.reduce(lambda y, v: f(v, y), x, b)
+
+
+def side_by_side(f):
+    return lambda x, a, b: sum(f(v, u) * (i + 1) for i, (v, u) in enumerate(itertools.pairwise(x)))
+
+
+NEURON, SUM = nn.Neuron(4, nonlin=False), [Value(w) for w in (0.5, -0.25, 2.0, 0.75)]
+TRAPS = {
+    **{f"{f.__name__} of itself": repeated(f) for f in (functional.sin, functional.sigmoid)},
+    **{
+        f"{f.__name__} {form.__name__}": form(f)
+        for f in (functional.hypot, functional.mul, functional.atan2, functional.max)
+        for form in (from_left, from_right, side_by_side)
+    },
+    "one input twice in a neuron": lambda x, a, b: NEURON([a, b, a, a]) * x[0],
+    "one input twice in a sum": lambda x, a, b: sum(
+        (w * v for w, v in zip(SUM, [a, x[0], a, x[0]], strict=True)), x[1]
+    ),
+    "a constant beside": lambda x, a, b: sum(functional.hypot(v, 0.5) for v in x) * a,
+}
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_operations_side_by_side_that_depend_on_each_other(name):
+    """Neighbouring rows are worked on together only where none needs the other's result."""
+    rng, n = random.Random(1), 19
+    X = [[rng.uniform(0.1, 0.9) for _ in range(5)] for _ in range(n)]
+    a, b = ([rng.uniform(0.1, 0.9) for _ in range(n)] for _ in "ab")
+    tape = fg.record(TRAPS[name], X[0], a[0], b[0])
+    assert bits(tape(X, a, b)) == bits(map(tape, X, a, b))
+    _, gradient = tape.value_and_grad(X, a, b, reduce="sum", wrt="inputs")
+    _, each = tape.value_and_grad(X, a, b, reduce=None, wrt="inputs")
+    for got, expected in zip(gradient, each, strict=True):
+        assert np.array(got) == pytest.approx(np.array(expected), rel=1e-12, abs=1e-15)
+    _, total = tape.value_and_grad(X, a, b, reduce="sum")
+    _, each = tape.value_and_grad(X, a, b, reduce=None)
+    assert total == pytest.approx([sum(column) for column in zip(*each, strict=True)], rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 3, 8, 9, 14])
+@pytest.mark.parametrize("neurons", [1, 4, 6])
+def test_an_infinite_slope_after_a_layer(n, neurons):
+    """What stands in the lanes after the last sample adds nothing, though 0 * inf be nan."""
+    layer = [nn.Neuron(2, nonlin=False) for _ in range(neurons)]
+    for neuron in layer:
+        for p, data in zip(neuron.parameters(), (1.0, 1.0, 0.0), strict=True):
+            p.data = data
+    tape = fg.record(lambda x: sum(neuron(x).sqrt() for neuron in layer), [2.0, 2.0])
+    X = [[2.0, 2.0]] * (n - 1) + [[1.0, -1.0]]
+    _, gradient = tape.value_and_grad(X, reduce="sum")
+    assert gradient == [math.inf, -math.inf, math.inf] * neurons
 
 
 # -- a test of the tests ---------------------------------------------------------------------------
