@@ -271,7 +271,7 @@ def test_a_library_that_fails_is_a_gap_and_ours_is_an_error(monkeypatch):
     failing = workloads.Library("failing", Failing)
     rows = table._workload("expression", [failing, peers.REFERENCE], 1e-3, False)
     assert rows[0]["why"] == "RuntimeError: not today"
-    monkeypatch.setattr(table, "FASTGRAD", failing)
+    monkeypatch.setattr(table, "OURS", (failing,))
     with pytest.raises(RuntimeError, match="not today"):
         table._workload("expression", [failing, peers.REFERENCE], 1e-3, False)
 

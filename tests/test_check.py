@@ -30,6 +30,7 @@ def structs():
     text = (SOURCE / "_region.pxd").read_text("utf-8") + (SOURCE / "_arena.pxd").read_text("utf-8")
     types = {
         "double": ctypes.c_double, "size_t": ctypes.c_size_t, "PyObject": ctypes.c_size_t * 2,
+        "note_operation": ctypes.c_void_p,
         "node_id": getattr(ctypes, f"c_uint{INFO['id_bits']}"),
         **{f"uint{n}_t": getattr(ctypes, f"c_uint{n}") for n in (8, 16, 32, 64)},
     }  # fmt: skip
