@@ -115,6 +115,7 @@ cdef class Frame:            # what one call works with; kept for the next
     cdef Shape sized         # the argument that said so
     cdef bint arrays         # give NumPy arrays, since some were given
     cdef list kept           # buffers and copies that columns point into
+    cdef Plans plans         # what it runs: another thread may replace it in the tape's cache
 
 cdef class TapeCore:
     cdef Program program

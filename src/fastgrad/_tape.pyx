@@ -550,6 +550,7 @@ cdef class TapeCore:
             int threads) except -1:
         """Describe a run over a bound frame; frame.pointers say where its results or gradients go."""
         cdef Plans plans = self.plan_for(frame)
+        frame.plans = plans
         memset(run, 0, sizeof(run[0]))
         run.plan, run.kernels, run.workspace = &plans.plan, self.kernels, &frame.workspace
         run.inputs, run.n, run.slots = frame.columns, frame.n, frame.values
