@@ -230,7 +230,7 @@ def test_zero_grad_stops_within_65536_nodes():
         probes.append(chain(1000, probes[-1]))
     probes[-1].backward()
     interrupted(partial(probes[-1].zero_grad, graph=True))
-    assert sum(p.grad == 0.0 for p in probes) <= FARTHEST // 1000 + 1
+    assert sum(p.grad == 0.0 for p in probes) <= FARTHEST // 1000 + 2  # the ends are cut
 
 
 @pytest.mark.parametrize("seen", [False, True], ids=["fused", "expanded"])
