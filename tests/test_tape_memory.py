@@ -243,7 +243,7 @@ def round():
 @pytest.mark.skipif(
     not INFO["variant"].startswith(("release", "quick", "debug")), reason="instruments take memory"
 )
-@pytest.mark.skipif(INFO["chunk_nodes"] < 64, reason="a recording looks at every chunk there ever was")
+@pytest.mark.skipif(INFO["chunk_nodes"] < 64, reason="each recording walks all chunks")
 @pytest.mark.parametrize("loop", LOOPS)
 def test_memory_stays_flat(loop, tmp_path):
     source = f"{PRELUDE}\nimport fastgrad as fg\n{LOOPS[loop]}" + """
