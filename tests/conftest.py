@@ -6,6 +6,7 @@ Layer: tests.  May import: fastgrad, hypothesis, pytest.
 import gc
 import os
 import re
+import signal
 
 import hypothesis
 import pytest
@@ -71,3 +72,26 @@ def sound_arena():
     """Check every invariant of the arena after a test."""
     yield
     assert _check.arena_check() == []
+
+
+@pytest.fixture
+def no_gc_callbacks():
+    """Keep from the collector what it would call, as Hypothesis's clock: that swallows a Ctrl-C."""
+    callbacks = gc.callbacks[:]
+    gc.callbacks.clear()
+    yield
+    gc.callbacks.extend(callbacks)
+
+
+@pytest.fixture
+def interrupt(no_gc_callbacks):
+    """Return a function that sends one KeyboardInterrupt after some seconds.
+
+    On a busy machine that can be at once: call it where the exception is expected.
+    """
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("no interval timers")
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)

@@ -6,7 +6,7 @@ Layer: tests.  May import: fastgrad, the standard library.
 import gc
 
 from fastgrad import Value
-from fastgrad.engine import arena_stats
+from fastgrad.engine import arena_stats, build_info
 
 
 def live():
@@ -18,6 +18,14 @@ def settled():
     while gc.collect():
         pass
     return live()
+
+
+def many(n):
+    """Give a number of nodes, a tenth of it where chunks are tiny.
+
+    That crosses more boundaries still, and what looks at every chunk there ever was stays quick.
+    """
+    return n if build_info()["chunk_nodes"] > 64 else n // 10
 
 
 def everything(v):

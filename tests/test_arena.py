@@ -11,7 +11,7 @@ import random
 import weakref
 
 import pytest
-from graphs import live, settled
+from graphs import live, many, settled
 
 from fastgrad import Value, _check, arena_stats
 from fastgrad.engine import build_info
@@ -287,7 +287,7 @@ def test_leaf_slots_are_reused_in_any_order(baseline):
 def test_a_million_kept_results_hold_only_themselves(baseline):
     x = Value(2.0)
     kept = []
-    for i in range(1_000_000 if INFO["chunk_nodes"] > 64 else 50_000):
+    for i in range(many(1_000_000)):
         y = x * i + 1
         kept.append(y.detach())
     del y

@@ -4,28 +4,15 @@ Layer: tests.  May import: fastgrad, pytest.
 Oracle: closed forms; the arena's own count of what is alive.
 """
 
-import gc
 import threading
 
 import pytest
+from graphs import chain, many, settled
 
 from fastgrad import Value
-from fastgrad.engine import arena_stats
 
 pytestmark = pytest.mark.wide
 SMALL_STACK = 64 * 1024
-
-
-def alive():
-    gc.collect()
-    return arena_stats()["live_nodes"]
-
-
-def chain(x, length):
-    y = x
-    for _ in range(length):
-        y = y + x
-    return y
 
 
 def in_a_thread(function):
@@ -58,46 +45,46 @@ PLACES = pytest.mark.parametrize("place", [here, in_a_thread], ids=["here", "64 
 
 @pytest.mark.parametrize("first", ["root", "leaf"])
 def test_ten_million_nodes(first):
-    before, length = alive(), 10_000_000
+    before, length = settled(), many(10_000_000)
     x = Value(1.0)
-    y = chain(x, length)
-    assert alive() == before + length + 1
+    y = chain(length, x)
+    assert settled() == before + length + 1
     y.backward()
     assert (y.data, x.grad) == (length + 1.0, length + 1.0)
     if first == "root":
         del y
-        assert alive() == before + 1
+        assert settled() == before + 1
         del x
     else:
         del x
-        assert alive() == before + length + 1
+        assert settled() == before + length + 1
         del y
-    assert alive() == before
+    assert settled() == before
 
 
 @pytest.mark.parametrize("oldest_first", [True, False])
 def test_a_million_held_nodes(oldest_first):
-    before, length = alive(), 1_000_000
+    before, length = settled(), many(1_000_000)
     nodes = [Value(1.0)]
     for _ in range(length):
         nodes.append(nodes[-1] + 1)
     nodes[-1].backward()
     assert (nodes[0].grad, nodes[-1].data) == (1.0, length + 1.0)
-    assert alive() == before + 2 * length + 1
+    assert settled() == before + 2 * length + 1
     if oldest_first:
         nodes.reverse()
     while nodes:
         nodes.pop()
-    assert alive() == before
+    assert settled() == before
 
 
 @PLACES
 def test_a_chain(place):
-    before, length = alive(), 1_000_000
+    before, length = settled(), many(1_000_000)
 
     def work():
         x = Value(0.5)
-        y = chain(x, length).relu()
+        y = chain(length, x).relu()
         y.backward()
         assert x.grad == length + 1
         y.zero_grad(graph=True)
@@ -107,12 +94,12 @@ def test_a_chain(place):
         assert y.grad == 1.0
 
     place(work)
-    assert alive() == before
+    assert settled() == before
 
 
 @PLACES
 def test_fan_in(place):
-    before, width = alive(), 1_000_000
+    before, width = settled(), many(1_000_000)
 
     def work():
         xs = [Value(1.0) for _ in range(width)]
@@ -126,12 +113,12 @@ def test_fan_in(place):
         assert wide.grad == 2.0
 
     place(work)
-    assert alive() == before
+    assert settled() == before
 
 
 @PLACES
 def test_fan_out(place):
-    before, width = alive(), 1_000_000
+    before, width = settled(), many(1_000_000)
 
     def work():
         x = Value(0.25)
@@ -143,7 +130,7 @@ def test_fan_out(place):
         assert (total.data, x.grad) == (width / 2, 2.0 * width)
 
     place(work)
-    assert alive() == before
+    assert settled() == before
 
 
 @PLACES
@@ -162,7 +149,7 @@ def test_a_ladder_of_shared_operands(place):
 
 @PLACES
 def test_deep_chains_with_attributes(place):
-    before, length = alive(), 100_000
+    before, length = settled(), 100_000
 
     def work():
         y = Value(1.0)
@@ -173,12 +160,12 @@ def test_deep_chains_with_attributes(place):
         assert y.label == length - 1
 
     place(work)
-    assert alive() == before
+    assert settled() == before
 
 
 @PLACES
 def test_deep_chains_of_custom_nodes(place):
-    before, length = alive(), 20_000
+    before, length = settled(), 20_000
 
     def increment(x):
         out = Value(x.data + 1, (x,), "increment")
@@ -197,12 +184,12 @@ def test_deep_chains_of_custom_nodes(place):
         assert (y.data, x.grad) == (length + 1.0, 1.0)
 
     place(work)
-    assert alive() == before
+    assert settled() == before
 
 
 @PLACES
 def test_deep_networks(place):
-    before = alive()
+    before = settled()
 
     def work():
         from fastgrad.nn import Layer, Neuron
@@ -219,4 +206,4 @@ def test_deep_networks(place):
         assert len(first._prev) == 1
 
     place(work)
-    assert alive() == before
+    assert settled() == before

@@ -8,6 +8,7 @@ Oracles: the operating system's count of resident pages, in a process of its own
 import sys
 
 import pytest
+from graphs import many
 from programs import python
 from tally import tally
 
@@ -22,7 +23,7 @@ pytestmark = [
     ),
     pytest.mark.wide,
 ]
-NODES = 3_000_000 if INFO["chunk_nodes"] > 64 else 300_000
+NODES = many(3_000_000)
 
 PRELUDE = """
 import gc, os, random, sys

@@ -22,23 +22,10 @@ from fastgrad import Value, _check, arena_stats
 from fastgrad.engine import build_info
 from fastgrad.nn import Neuron
 
-pytestmark = pytest.mark.wide
-needs_timers = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers")
+pytestmark = [pytest.mark.wide, pytest.mark.usefixtures("no_gc_callbacks")]
 OFFSETS = 20
 FARTHEST = 65_536 + build_info()["chunk_nodes"]  # nodes that a loop visits before it looks
 HANG = 60.0  # seconds of this process, however busy the machine: rather fail than wait
-
-
-@pytest.fixture
-def interrupt():
-    """Return a function that sends one KeyboardInterrupt after some seconds.
-
-    On a busy machine that can be at once: call it where the exception is expected.
-    """
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
 
 
 def repeat(action, interrupt, seconds):
@@ -55,7 +42,6 @@ def repeat(action, interrupt, seconds):
     pytest.fail("never interrupted")
 
 
-@needs_timers
 def test_backward_stops_half_way(interrupt):
     n = 1_500_000
     x = Value(1.0)
@@ -78,7 +64,6 @@ def test_backward_stops_half_way(interrupt):
     assert _check.arena_check() == []
 
 
-@needs_timers
 def test_zero_grad_stops_half_way(interrupt):
     n = 1_500_000
     x = Value(1.0)
@@ -104,7 +89,6 @@ def test_zero_grad_stops_half_way(interrupt):
     assert _check.arena_check() == []
 
 
-@needs_timers
 def test_building_stops_anywhere(interrupt):
     gc.collect()
     x = Value(1.0)
@@ -118,7 +102,6 @@ def test_building_stops_anywhere(interrupt):
     assert x.grad == 11.0
 
 
-@needs_timers
 def test_custom_functions_are_interrupted(interrupt):
     x = Value(1.0)
     y = Value(2.0, (x,))
@@ -140,7 +123,6 @@ def test_custom_functions_are_interrupted(interrupt):
     assert _check.arena_check() == []
 
 
-@needs_timers
 def test_a_handler_may_use_the_arena_in_the_middle_of_a_sweep(interrupt):
     """Build, sweep and drop from a signal handler, which a long sweep lets run."""
     n = 1_000_000
@@ -171,7 +153,6 @@ def test_a_handler_may_use_the_arena_in_the_middle_of_a_sweep(interrupt):
     assert _check.arena_check() == []
 
 
-@needs_timers
 def test_copying_stops_anywhere(interrupt):
     x = Value(1.0)
     y = chain(20_000, x)
@@ -230,7 +211,8 @@ def test_zero_grad_stops_within_65536_nodes():
         probes.append(chain(1000, probes[-1]))
     probes[-1].backward()
     interrupted(partial(probes[-1].zero_grad, graph=True))
-    assert sum(p.grad == 0.0 for p in probes) <= FARTHEST // 1000 + 2  # the ends are cut
+    cleared = sum(p.grad == 0.0 for p in probes)
+    assert cleared <= FARTHEST // 1000 + 1 + 1  # visited, and an operand of the last one
 
 
 @pytest.mark.parametrize("seen", [False, True], ids=["fused", "expanded"])

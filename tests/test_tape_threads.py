@@ -7,7 +7,6 @@ Oracles: what one thread gets alone, bit for bit; closed forms; `arena_check`.
 
 import gc
 import os
-import signal
 import threading
 import time
 
@@ -20,7 +19,6 @@ from fastgrad import Value, _check, nn
 
 pytestmark = pytest.mark.wide
 HANG = 60.0  # seconds after which a test would rather fail than wait
-interrupting = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
 
 
 def example():
@@ -149,17 +147,6 @@ def test_a_thread_with_a_small_stack():
 # -- Ctrl-C ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def interrupt():
-    """Return a function that sends one KeyboardInterrupt after some seconds."""
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    gc.disable()  # what a callback of the collector raises is lost, and Hypothesis has one
-    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
-    gc.enable()
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
 def stopped(interrupt, seconds, action):
     """Tell whether an interrupt has stopped the action; wait until it has come."""
     deadline = time.monotonic() + HANG
@@ -179,7 +166,6 @@ def duration(action):
     return time.perf_counter() - start
 
 
-@interrupting
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("way", ["values", "backward", "per sample", "inputs"])
 def test_a_batch_stops_half_way(interrupt, way, threads):
@@ -205,7 +191,6 @@ def test_a_batch_stops_half_way(interrupt, way, threads):
     assert way == "backward" or grads == {0.0}
 
 
-@interrupting
 def test_an_interrupt_comes_before_a_batch_ends(interrupt):
     """A batch that would take minutes is left at once, and has added to no grad."""
     w = Value(0.5)
@@ -228,7 +213,6 @@ def long(x, n):
     return x
 
 
-@interrupting
 @pytest.mark.parametrize("way", ["values", "backward", "gradient", "batch"])
 def test_a_long_replay_stops_half_way(interrupt, way):
     n = 200_000

@@ -142,12 +142,15 @@ cdef list check_chunks():
     cdef list wrong = []
     cdef uint32_t c = arena.newest
     cdef uint32_t newer = 0
-    cdef dict seen = {}
+    cdef bytearray listed = bytearray(arena.used)  # 0: in no list; otherwise 1 + its kind
+    cdef char *seen = listed
+    cdef int kind
+    cdef bint full
     cdef size_t unfilled
     while c:
-        if c in seen:
+        if seen[c]:
             return ["the order of chunks is a circle"]
-        seen[c] = CHUNK_OPERATIONS
+        seen[c] = 1 + CHUNK_OPERATIONS
         if arena.chunks[c].newer != newer:
             wrong.append(f"chunk {c}: its newer neighbour is {arena.chunks[c].newer}, expected {newer}")
         if newer and arena.chunks[c].born >= arena.chunks[newer].born:
@@ -159,25 +162,25 @@ cdef list check_chunks():
         wrong.append(f"pushes go {arena.limit - arena.cursor} nodes of {arena.end - arena.cursor} far")
     c, newer = arena.leaves, 0
     while c:
-        if c in seen:
+        if seen[c]:
             wrong.append("the list of leaf chunks is a circle")
             return wrong
-        seen[c] = CHUNK_LEAVES
+        seen[c] = 1 + CHUNK_LEAVES
         if arena.chunks[c].newer != newer:
             wrong.append(f"leaf chunk {c}: its neighbour is {arena.chunks[c].newer}, expected {newer}")
         newer, c = c, arena.chunks[c].older
     for c, kind in ((arena.free, CHUNK_FREE), (arena.vacant, CHUNK_VACANT)):
         while c:
-            if c in seen:
+            if seen[c]:
                 wrong.append(f"chunk {c} is in two lists, or twice in one")
                 return wrong
-            seen[c] = kind
+            seen[c] = 1 + kind
             c = arena.chunks[c].newer
     for c in range(1, arena.used):
         kind = arena.chunks[c].kind
-        full = kind == CHUNK_LEAVES and arena.chunks[c].live == CHUNK_NODES
-        if seen.get(c, CHUNK_LEAVES if full else None) != kind:
-            wrong.append(f"chunk {c} of kind {kind} is in list {seen.get(c)}")
+        full = kind == CHUNK_LEAVES and arena.chunks[c].live == CHUNK_NODES  # then in no list
+        if seen[c] != 1 + kind and not (full and not seen[c]):
+            wrong.append(f"chunk {c} of kind {kind} is in list {seen[c] - 1}")
         if kind == CHUNK_OPERATIONS or kind == CHUNK_LEAVES:
             unfilled = arena.end - arena.cursor if c == arena.newest else 0
             if arena.chunks[c].live != len(live_ids(c)) + unfilled:
@@ -195,6 +198,7 @@ cdef list check_totals():
     cdef size_t bytes = 0
     cdef set regions = set()
     cdef Region *region = arena.memory.roomy
+    cdef Region *latest = NULL  # most chunks follow one of their own region
     while region != NULL:
         regions.add(<size_t> region)
         region = region.older
@@ -202,7 +206,9 @@ cdef list check_totals():
         if arena.chunks[c].kind != CHUNK_VACANT:
             n_chunks += 1
             n_free += arena.chunks[c].kind == CHUNK_FREE
-            regions.add(<size_t> arena.chunks[c].region)
+            if arena.chunks[c].region != latest:
+                latest = arena.chunks[c].region
+                regions.add(<size_t> latest)
     if n_chunks != arena.n_chunks or n_free != arena.n_free:
         wrong.append(
             f"{arena.n_chunks} chunks, {arena.n_free} of them warm, expected {n_chunks}, {n_free}")

@@ -26,7 +26,7 @@ cdef extern from "Python.h":
 
 ctypedef struct Walk:
     uint32_t **place     # per chunk, per slot: 0 not needed; 1 needed; later 1 + number of operation
-    uint32_t n_chunks
+    uint32_t first       # chunk that has places; the next one stands behind its places
     uint32_t pending     # marked operations not met yet
     node_id *leaves
     uint32_t n_leaves
@@ -38,9 +38,11 @@ ctypedef struct Walk:
 cdef inline uint32_t *place_of(Walk *walk, node_id id) except NULL:
     cdef uint32_t c = id >> CHUNK_SHIFT
     if walk.place[c] == NULL:
-        walk.place[c] = <uint32_t *> PyMem_RawCalloc(CHUNK_NODES, sizeof(uint32_t))
+        walk.place[c] = <uint32_t *> PyMem_RawCalloc(CHUNK_NODES + 1, sizeof(uint32_t))
         if walk.place[c] == NULL:
             raise MemoryError()
+        walk.place[c][CHUNK_NODES] = walk.first
+        walk.first = c
     return walk.place[c] + (id & CHUNK_MASK)
 
 
@@ -284,8 +286,7 @@ cdef Recorded record_graph(list inputs, list outputs):
     cdef uint32_t oldest, c
     recorded.parameters = []
     memset(&walk, 0, sizeof(walk))
-    walk.n_chunks = arena.capacity
-    walk.place = <uint32_t **> PyMem_RawCalloc(walk.n_chunks + 1, sizeof(uint32_t *))
+    walk.place = <uint32_t **> PyMem_RawCalloc(arena.capacity, sizeof(uint32_t *))
     if walk.place == NULL:
         raise MemoryError()
     try:
@@ -302,7 +303,9 @@ cdef Recorded record_graph(list inputs, list outputs):
         handle = None
         describe_leaves(recorded, &walk, len(inputs))
     finally:
-        for c in range(walk.n_chunks):
+        while walk.first:
+            c = walk.first
+            walk.first = walk.place[c][CHUNK_NODES]
             PyMem_RawFree(walk.place[c])
         PyMem_RawFree(walk.place)
         PyMem_RawFree(walk.leaves)
