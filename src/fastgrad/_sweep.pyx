@@ -31,6 +31,7 @@ cdef enum:
     REACHED_HIDDEN = 4      # shift from a sweep's bit to "only hidden nodes of it were reached"
     SIGNAL_INTERVAL = 65536  # nodes, or operands of fused ones, between looks at pending signals
     AHEAD = 32               # nodes between fetching operands and using them
+    MANY = 16                # users of an operand that is likely in the cache
 
 ctypedef struct Sweep:
     uint8_t bit          # 1 << depth
@@ -277,6 +278,7 @@ cdef inline int structure_visit(Sweep *sweep, node_id id, Node *node, bint reach
 cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scattered) except -1:
     """Visit the reached operations of a chunk, newest first, from a slot downwards.
 
+    An operand that comes next anyhow needs no mark, and its adjoint stays in a register.
     `scattered`, known at compile time: operands lie far apart, so fetch them ahead and set marks
     without branches, which would be mispredicted and wait for memory. Otherwise a branch is quicker.
     """
@@ -287,10 +289,9 @@ cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scatter
     cdef int64_t pending = sweep.pending
     cdef Node *nodes = base[c]
     cdef Node *node = nodes + slot
-    cdef Node *carried = NULL  # written last: if it comes next, its adjoint need not go through memory
-    cdef double carry = 0.0
+    cdef Node *below
     cdef double one = 1.0
-    cdef double grad
+    cdef double grad, grad_a, grad_b
     cdef double *da
     cdef double *db
     cdef size_t is_mul
@@ -307,62 +308,76 @@ cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scatter
             continue
         node.mark = mark & ~either
         pending -= 1
-        if likely(node.op > OP_HIDDEN):
-            ia, ib = node.a, node.b
-            if scattered and node - nodes >= AHEAD and (node - AHEAD).op > OP_HIDDEN:
-                prefetch(base[(node - AHEAD).a >> CHUNK_SHIFT] + ((node - AHEAD).a & CHUNK_MASK))
-                prefetch(base[(node - AHEAD).b >> CHUNK_SHIFT] + ((node - AHEAD).b & CHUNK_MASK))
-            grad = carry if node == carried else node.grad
-            a = base[ia >> CHUNK_SHIFT] + (ia & CHUNK_MASK)
-            if scattered or not a.mark & bit:
-                pending += not a.mark & either
-                a.mark |= bit
-                marked[(ia >> CHUNK_SHIFT) * DEPTH_LIMIT] = 1
-            b = a
-            if likely(ib != 0):
-                b = base[ib >> CHUNK_SHIFT] + (ib & CHUNK_MASK)
-                if scattered or not b.mark & bit:
-                    pending += not b.mark & either
-                    b.mark |= bit
-                    marked[(ib >> CHUNK_SHIFT) * DEPTH_LIMIT] = 1
-            # b first: where both are one node, the last sum is the one to carry
-            carried = a
-            if scattered and node.op <= OP_MUL:  # as likely one as the other: select, do not branch
-                is_mul = <size_t> 0 - (node.op == OP_MUL)
-                da = <double *> (<size_t> &b.data & is_mul | <size_t> &one & ~is_mul)
-                db = <double *> (<size_t> &a.data & is_mul | <size_t> &one & ~is_mul)
-                b.grad += db[0] * grad
-                a.grad = carry = a.grad + da[0] * grad
-            elif node.op == OP_ADD:
-                b.grad += grad
-                a.grad = carry = a.grad + grad
-            elif node.op == OP_MUL:
-                b.grad += a.data * grad
-                a.grad = carry = a.grad + b.data * grad
-            else:
-                carried = NULL
-                table_step(node, node.op, a, b)
-        else:
-            carried = NULL
+        if unlikely(node.op <= OP_HIDDEN):
             sweep.pending = pending
             id = <node_id> (c << CHUNK_SHIFT | (node - nodes))
             structure_visit(sweep, id, node, mark & bit)
             pending = sweep.pending
             base = arena.base  # a callback may have moved them
             marked = arena.marked + sweep.depth
-        node -= 1
+            node -= 1
+            continue
+        grad = node.grad
+        while True:
+            below = node - 1 if likely(node > nodes) and (node - 1).op > OP_HIDDEN else NULL
+            ia, ib = node.a, node.b
+            if scattered and node - nodes >= AHEAD and (node - AHEAD).op > OP_HIDDEN:
+                prefetch(base[(node - AHEAD).a >> CHUNK_SHIFT] + ((node - AHEAD).a & CHUNK_MASK))
+                prefetch(base[(node - AHEAD).b >> CHUNK_SHIFT] + ((node - AHEAD).b & CHUNK_MASK))
+            a = base[ia >> CHUNK_SHIFT] + (ia & CHUNK_MASK)
+            if a != below and (scattered or not a.mark & bit):
+                pending += not a.mark & either
+                a.mark |= bit
+                marked[(ia >> CHUNK_SHIFT) * DEPTH_LIMIT] = 1
+            b = a
+            if likely(ib != 0):
+                b = base[ib >> CHUNK_SHIFT] + (ib & CHUNK_MASK)
+                if b != below and (scattered or not b.mark & bit):
+                    pending += not b.mark & either
+                    b.mark |= bit
+                    marked[(ib >> CHUNK_SHIFT) * DEPTH_LIMIT] = 1
+            # b first: where both are one node, the last sum is the one to go on with
+            if scattered and node.op <= OP_MUL:  # as likely one as the other: select, do not branch
+                is_mul = <size_t> 0 - (node.op == OP_MUL)
+                da = <double *> (<size_t> &b.data & is_mul | <size_t> &one & ~is_mul)
+                db = <double *> (<size_t> &a.data & is_mul | <size_t> &one & ~is_mul)
+                b.grad = grad_b = b.grad + db[0] * grad
+                a.grad = grad_a = a.grad + da[0] * grad
+            elif node.op == OP_ADD:
+                b.grad = grad_b = b.grad + grad
+                a.grad = grad_a = a.grad + grad
+            elif node.op == OP_MUL:
+                b.grad = grad_b = b.grad + a.data * grad
+                a.grad = grad_a = a.grad + b.data * grad
+            else:
+                table_step(node, node.op, a, b)
+                grad_a, grad_b = a.grad, b.grad
+            node -= 1
+            if a == below:
+                grad = grad_a
+            elif b == below:
+                grad = grad_b
+            else:
+                break
+            mark = node.mark  # another user may have set it
+            pending -= (mark & either) != 0
+            node.mark = mark & ~either
     sweep.pending = pending
     return 0
 
 
 cdef bint is_scattered(uint32_t c) noexcept:
-    """Tell by a few samples whether operands lie in other chunks than their users."""
+    """Tell by a few samples whether operands lie in other chunks than their users.
+
+    One with many users, as inputs of a layer have, stays in the cache wherever it lies.
+    """
     cdef Node *node = arena.base[c]
+    cdef Node *b
     cdef uint32_t far = 0
     for _ in range(SAMPLES):
-        if node.count and node.op > OP_HIDDEN and node.b and node.b >> CHUNK_SHIFT != c and (
-                node_at(node.b).op != OP_LEAF):
-            far += 1
+        if node.count and node.op > OP_HIDDEN and node.b and node.b >> CHUNK_SHIFT != c:
+            b = node_at(node.b)
+            far += b.op != OP_LEAF and b.count < MANY
         node += CHUNK_NODES // SAMPLES
     return far > SAMPLES // 8
 
