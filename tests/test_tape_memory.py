@@ -25,6 +25,7 @@ pytestmark = pytest.mark.wide
 
 TAPES = """
 import array
+import os
 import fastgrad as fg
 from fastgrad import functional as F
 from fastgrad.tape import record
@@ -183,6 +184,22 @@ def after_failure(s):
     answers()
 import fastgrad.errors
 each_failure(fresh, act)
+""",
+    "files": """
+def function(v):
+    return v[0] * a + v[1].tanh() * b
+def prepare():
+    return record(function, [1.0, 2.0])
+def live():
+    return 0  # as with record
+def after_failure(s):
+    assert os.listdir() == ["tape.fg"], "a temporary file is left"
+    again = fg.load_tape("tape.fg")
+    assert again([0.5, -1.0]) == s([0.5, -1.0])
+disguises = MemoryError, RuntimeError  # open() says "can't allocate read lock"
+prepare().save("tape.fg")
+each_failure(prepare, lambda s: s.save("tape.fg"))
+each_failure(prepare, lambda s: fg.load_tape("tape.fg"))
 """,
     "showing": """
 each_failure(lambda: None, lambda s: (repr(tape), str(other), tape.stats(), tape.inputs))
