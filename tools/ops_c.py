@@ -14,12 +14,14 @@ from ops_expr import derivative, parse, to_c, variables
 
 NOTE = "Written by tools/gen_ops.py from fastgrad/ops.py: edit that, then run `make ops`."
 STRUCTURAL = ("leaf", "python", "custom", "affine", "hidden")
+POWER = "pow(a, b - 1.0)"  # in C; whoever has it already gives it to op_<name>_da_given
 ERRORS = {"zero_division": "OP_ZERO_DIVISION", "overflow": "OP_OVERFLOW", "domain": "OP_DOMAIN"}
 
 _FORWARD = "int op_{}_forward(double a, double b, double *out)"
 _PARTIALS = "int op_{}_partials(double a, double b, double y, double *da, double *db)"
 _VALUE = "double op_{}_value(double a, double b)"
 _PARTIAL = "double op_{}_d{}(double a, double b, double y)"
+_GIVEN = "double op_{}_d{}_given(double a, double b, double y, double power)"
 _SECOND = "int op_{}_second(double a, double b, double y, double *daa, double *dab, double *dbb)"
 
 
@@ -66,12 +68,17 @@ def _arrays(rows: Sequence) -> list[str]:
     def quoted(text: str) -> str:
         return f'"{text}"'
 
-    calls = " ".join(f"X({row.name},{row.opcode},{row.arity})" for row in rows)
-    each = _break(calls, 84, "    ", "    ").replace("\n", " \\\n").replace(",", ", ")
+    def each(rows: Iterable) -> str:
+        calls = " ".join(f"X({row.name},{row.opcode},{row.arity})" for row in rows)
+        return _break(calls, 84, "    ", "    ").replace("\n", " \\\n").replace(",", ", ")
+
+    second = [row for row in rows if row.arity == 2 or row.parameter is not None]
     return [
         f"enum opcode {{\n{_wrap([*codes, 'OP_COUNT'])}}};\n",
         "/* The rows of the table (name, opcode, operands), for whoever needs each of them. */",
-        f"#define OP_EACH(X) \\\n{each}\n",
+        f"#define OP_EACH(X) \\\n{each(rows)}\n",
+        "/* Those that have a second operand or a parameter. */",
+        f"#define OP_EACH_BY(X) \\\n{each(second)}\n",
         array("Operands that are shown.", "const unsigned char op_operands",
               zeros + [row.arity for row in rows], str),
         array("1: b is a hidden leaf that holds the parameter.",
@@ -94,6 +101,9 @@ def _kernels(row) -> str:
     partials = [*row.partials, "0"][:2]
     for operand, text in zip("ab", partials, strict=True):
         lines += _formula(_PARTIAL.format(row.name, operand), text, "aby")
+        if row.parameter and POWER in to_c(parse(text)):  # tapes have it for many samples at once
+            given = _formula(_GIVEN.format(row.name, operand), text, "aby")
+            lines += [line.replace(POWER, "power") for line in given]
     lines += [f"OP_INLINE {_PARTIALS.format(row.name)} {{"]
     if row.singular:
         lines += [f"    if ({to_c(parse(row.singular))}) return OP_ZERO_DIVISION;"]

@@ -1,6 +1,8 @@
 /* Batch kernels for AVX-512.
  * Layer: companion of _tape.pyx. May include kernels.h. */
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512vl,prefer-vector-width=512"))), apply_to = function)
 #else
@@ -10,6 +12,8 @@
 #define LEVEL "avx512"
 #define WIDTH 8
 #define COLUMNS 4
+#define FUSED(a, b, c) _mm512_fmadd_pd(a, b, c)
+#define SIGNS(x) _mm512_movepi64_mask((__m512i)(x))
 #include "kernels.h"
 #if defined(__clang__)
 #pragma clang attribute pop

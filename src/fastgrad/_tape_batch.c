@@ -81,23 +81,35 @@ static void load_inputs(const Worker *w, size_t begin, size_t count, size_t wide
     }
 }
 
+static double port_value(const Worker *w, uint32_t port) { return w->job->port_values[port & ~PORT]; }
+
+/* Whether a port is a constant of the program: nobody wants its adjoint. */
+static int is_constant(const Worker *w, uint32_t port) {
+    const Program *program = w->job->run->plan->program;
+    const uint32_t slot = w->job->run->plan->ports[port & ~PORT];
+    return slot >= program->n_inputs + program->n_parameters && slot < program_leaves(program);
+}
+
 static const double *operand_row(const Worker *w, uint32_t operand, double *spare, size_t wide) {
     if (!(operand & PORT)) return w->values + operand * w->job->stride;
-    fill(spare, wide, w->job->port_values[operand & ~PORT]);
+    fill(spare, wide, port_value(w, operand));
     return spare;
 }
 
 static void map_forward(const Worker *w, const BatchStep *step, size_t wide) {
     const size_t stride = w->job->stride;
     double *y = w->values + step->y * stride;
-    void (*kernel)(size_t, const double *, const double *, double *) = w->job->run->kernels->forward[step->op];
+    const Kernels *kernels = w->job->run->kernels;
     if (!((step->a | step->b) & PORT)) {
-        kernel((step->m - 1) * stride + wide, w->values + step->a * stride, w->values + step->b * stride, y);
+        kernels->forward[step->op]((step->m - 1) * stride + wide, w->values + step->a * stride,
+                                   w->values + step->b * stride, y);
         return;
     }
-    for (uint32_t i = 0; i < step->m; i++)
-        kernel(wide, operand_row(w, step->a + i, w->spare, wide),
-               operand_row(w, step->b + i, w->spare + stride, wide), y + i * stride);
+    for (uint32_t i = 0; i < step->m; i++) {
+        const double *a = operand_row(w, step->a + i, w->spare, wide);
+        if (step->b & PORT) kernels->forward_by[step->op](wide, a, port_value(w, step->b + i), y + i * stride);
+        else kernels->forward[step->op](wide, a, w->values + (step->b + i) * stride, y + i * stride);
+    }
 }
 
 static void dot_forward(const Worker *w, const BatchStep *step, size_t wide) {
@@ -108,9 +120,9 @@ static void dot_forward(const Worker *w, const BatchStep *step, size_t wide) {
     memcpy(y, operand_row(w, step->a, w->spare, wide), wide * sizeof *y);
     for (uint32_t i = 0; i < step->k; i++, pair += 2) {
         if (pair[0] & PORT)
-            kernels->scale_add(wide, w->job->port_values[pair[0] & ~PORT], operand_row(w, pair[1], w->spare, wide), y);
+            kernels->scale_add(wide, port_value(w, pair[0]), operand_row(w, pair[1], w->spare, wide), y);
         else if (pair[1] & PORT)
-            kernels->scale_add(wide, w->job->port_values[pair[1] & ~PORT], w->values + pair[0] * stride, y);
+            kernels->scale_add(wide, port_value(w, pair[1]), w->values + pair[0] * stride, y);
         else
             kernels->multiply_add(wide, w->values + pair[0] * stride, w->values + pair[1] * stride, y);
     }
@@ -125,7 +137,7 @@ static int take_forward(const Worker *w, const BatchStep *step, size_t count, si
     for (size_t s = 0; s < wide; s++) {
         const int64_t e = take_entry(index[s], step->k);
         if (e < 0) y[s] = NAN;
-        else if (entries[e] & PORT) y[s] = w->job->port_values[entries[e] & ~PORT];
+        else if (entries[e] & PORT) y[s] = port_value(w, entries[e]);
         else y[s] = w->values[entries[e] * stride + s];
         if (e < 0 && s < count) result = TAPE_BAD_INDEX;
     }
@@ -168,6 +180,11 @@ static void map_reverse(const Worker *w, const BatchStep *step, double *acc, siz
     }
     for (uint32_t i = step->m; i-- > 0;) {
         const uint32_t a = step->a + i, b = step->b + i;
+        if (b & PORT && (!binary || is_constant(w, b))) {
+            kernels->reverse_by[step->op](wide, w->values + a * stride, port_value(w, b), y + i * stride,
+                                          g + i * stride, w->adjoints + a * stride);
+            continue;
+        }
         double *da = w->adjoints + a * stride, *db = w->adjoints + b * stride, *extra = w->spare + 2 * stride;
         const int spared = (a & PORT) || (binary && ((b & PORT) || a == b));
         if (spared) fill(extra, wide, 0.0);
@@ -194,7 +211,7 @@ static void dot_reverse(const Worker *w, const BatchStep *step, double *acc, siz
             if (to & PORT)
                 acc[to & ~PORT] += kernels->dot(count, operand_row(w, by, w->spare, wide), g);
             else if (by & PORT)
-                kernels->scale_add(wide, w->job->port_values[by & ~PORT], g, w->adjoints + to * stride);
+                kernels->scale_add(wide, port_value(w, by), g, w->adjoints + to * stride);
             else
                 kernels->multiply_add(wide, w->values + by * stride, g, w->adjoints + to * stride);
         }

@@ -54,6 +54,8 @@ INLINE void fold_four(double *to, part a, part b, part c, part d) {
 
 /* ---- operations of the table ---- */
 
+#include "powers.h"
+
 #define FORWARD(name, code, arity)                                                              \
     static void name##_forward(size_t n, const double *restrict a, const double *restrict b,    \
                                double *restrict y) {                                            \
@@ -68,8 +70,24 @@ INLINE void fold_four(double *to, part a, part b, part c, part d) {
             if (arity == 2) db[i] += op_##name##_db(a[i], b[i], y[i]) * g[i];                   \
         }                                                                                       \
     }
+/* The same with one b for all samples, which has no adjoint. */
+#define FORWARD_BY(name, code, arity)                                                           \
+    static void name##_forward_by(size_t n, const double *restrict a, double b,                 \
+                                  double *restrict y) {                                         \
+        if (code == OP_POW_NUMBER && powers_forward(n, a, b, y)) return;                        \
+        for (size_t i = 0; i < n; i++) y[i] = op_##name##_value(a[i], b);                       \
+    }
+#define REVERSE_BY(name, code, arity)                                                           \
+    static void name##_reverse_by(size_t n, const double *restrict a, double b,                 \
+                                  const double *restrict y, const double *restrict g,           \
+                                  double *restrict da) {                                        \
+        if (code == OP_POW_NUMBER && powers_reverse(n, a, b, y, g, da)) return;                 \
+        for (size_t i = 0; i < n; i++) da[i] += op_##name##_da(a[i], b, y[i]) * g[i];           \
+    }
 OP_EACH(FORWARD)
 OP_EACH(REVERSE)
+OP_EACH_BY(FORWARD_BY)
+OP_EACH_BY(REVERSE_BY)
 
 /* ---- layers: m sums of the same k products each ---- */
 
@@ -217,11 +235,15 @@ static double dot_lanes(size_t n, const double *a, const double *b) {
 
 #define FORWARD_ENTRY(name, code, arity) [code] = name##_forward,
 #define REVERSE_ENTRY(name, code, arity) [code] = name##_reverse,
+#define FORWARD_BY_ENTRY(name, code, arity) [code] = name##_forward_by,
+#define REVERSE_BY_ENTRY(name, code, arity) [code] = name##_reverse_by,
 
 const Kernels KERNELS = {
     .name = LEVEL,
     .forward = {OP_EACH(FORWARD_ENTRY)},
     .reverse = {OP_EACH(REVERSE_ENTRY)},
+    .forward_by = {OP_EACH_BY(FORWARD_BY_ENTRY)},
+    .reverse_by = {OP_EACH_BY(REVERSE_BY_ENTRY)},
     .layer_forward = layer_forward,
     .layer_inputs = layer_inputs,
     .layer_weights = layer_weights,

@@ -93,6 +93,10 @@ typedef struct {
     void (*forward[OP_COUNT])(size_t n, const double *a, const double *b, double *y);
     void (*reverse[OP_COUNT])(size_t n, const double *a, const double *b, const double *y,
                               const double *g, double *da, double *db);
+    /* of operations that have a b or a parameter: one b for all samples, without an adjoint */
+    void (*forward_by[OP_COUNT])(size_t n, const double *a, double b, double *y);
+    void (*reverse_by[OP_COUNT])(size_t n, const double *a, double b, const double *y, const double *g,
+                                 double *da);
     void (*layer_forward)(const double *w, const double *bias, const double *values,
                           const uint32_t *x, size_t m, size_t k, size_t stride, size_t n, double *y);
     void (*layer_inputs)(const double *w, double *adjoints, const uint32_t *x, size_t m, size_t k,

@@ -36,6 +36,13 @@ enum opcode {
     X(sinh, OP_SINH, 1) X(cosh, OP_COSH, 1) X(tanh, OP_TANH, 1) X(sigmoid, OP_SIGMOID, 1) \
     X(softplus, OP_SOFTPLUS, 1) X(erf, OP_ERF, 1) X(gelu, OP_GELU, 1)
 
+/* Those that have a second operand or a parameter. */
+#define OP_EACH_BY(X) \
+    X(add, OP_ADD, 2) X(mul, OP_MUL, 2) X(pow, OP_POW, 2) X(pow_number, OP_POW_NUMBER, 1) \
+    X(leaky_relu, OP_LEAKY_RELU, 1) X(min, OP_MIN, 2) X(max, OP_MAX, 2) X(lt, OP_LT, 2) \
+    X(le, OP_LE, 2) X(keep_if, OP_KEEP_IF, 2) X(keep_unless, OP_KEEP_UNLESS, 2) \
+    X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2)
+
 /* Operands that are shown. */
 OP_STATIC const unsigned char op_operands[OP_COUNT] = {
     0, 0, 0, 0, 0, 2, 2, 2, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2,
@@ -251,6 +258,12 @@ OP_INLINE double op_pow_number_da(double a, double b, double y) {
     (void)y;
     return (b == 0.0) ? 0.0 : ((b == 2.0) ? (2.0 * a) : (((((b - 1.0) + 1.0) == b) || !(fabs(a) <
         HUGE_VAL)) ? (b * pow(a, b - 1.0)) : (b * (pow(a, b) / a))));
+}
+
+OP_INLINE double op_pow_number_da_given(double a, double b, double y, double power) {
+    (void)y;
+    return (b == 0.0) ? 0.0 : ((b == 2.0) ? (2.0 * a) : (((((b - 1.0) + 1.0) == b) || !(fabs(a) <
+        HUGE_VAL)) ? (b * power) : (b * (pow(a, b) / a))));
 }
 
 OP_INLINE double op_pow_number_db(double a, double b, double y) {
