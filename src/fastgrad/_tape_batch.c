@@ -64,6 +64,19 @@ static size_t work_of(const BatchStep *step, size_t wide) { return (1 + (size_t)
 
 /* ---- one block ---- */
 
+/* Numbers of samples, a stride apart in the caller's memory, into a row, and out of one. */
+static void copy_in(double *row, const double *from, ptrdiff_t stride, size_t count) {
+    if (stride == 1) memcpy(row, from, count * sizeof *row);
+    else
+        for (size_t s = 0; s < count; s++) row[s] = from[(ptrdiff_t)s * stride];
+}
+
+static void copy_out(double *to, ptrdiff_t stride, const double *row, size_t count) {
+    if (stride == 1) memcpy(to, row, count * sizeof *row);
+    else
+        for (size_t s = 0; s < count; s++) to[(ptrdiff_t)s * stride] = row[s];
+}
+
 static void fill(double *to, size_t n, double x) {
     for (size_t i = 0; i < n; i++) to[i] = x;
 }
@@ -74,8 +87,7 @@ static void load_inputs(const Worker *w, size_t begin, size_t count, size_t wide
     for (uint32_t i = 0; i < run->plan->program->n_inputs; i++) {
         if (!run->plan->batched[i]) continue;
         const double *from = run->inputs[i].data + (ptrdiff_t)begin * run->inputs[i].stride;
-        const ptrdiff_t stride = run->inputs[i].stride;
-        for (size_t s = 0; s < count; s++) row[s] = from[(ptrdiff_t)s * stride];
+        copy_in(row, from, run->inputs[i].stride, count);
         fill(row + count, wide - count, row[count - 1]); /* as harmless as the last sample */
         row += w->job->stride;
     }
@@ -256,10 +268,6 @@ static int reverse(Worker *w, double *acc, size_t count, size_t wide) {
         }
     }
     return TAPE_OK;
-}
-
-static void copy_out(double *to, ptrdiff_t stride, const double *row, size_t count) {
-    for (size_t s = 0; s < count; s++) to[(ptrdiff_t)s * stride] = row[s];
 }
 
 static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
