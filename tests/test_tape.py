@@ -5,14 +5,18 @@ Layer: tests.  May import: fastgrad, numpy, pytest, the standard library.
 Oracles: the recorded function itself, run eagerly on Values, and Python's own arithmetic.
 """
 
+import _thread
 import array
 import copy
 import ctypes
 import gc
 import math
+import operator
 import pickle
 import re
+import signal
 import weakref
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -555,6 +559,28 @@ def test_indices_outside_are_refused(index):
         tape.value_and_grad([0, index], 1.0, reduce=None)
     assert [v.grad for v in table] == [0.0] * 3
     assert tape([0, 1, 2], 2.0) == [2.0, 4.0, 6.0]
+
+
+def test_a_refused_index_is_the_one_of_this_call(numpy):
+    tape = fg.record(lambda i: fg.take(values(1.0, 2.0), i) * 1.0, 0.0)
+    for call in (tape, partial(tape.value_and_grad, wrt="inputs")):
+        tape(numpy.array([0.0, 1.0]))  # its frame is used again
+        with pytest.raises(IndexError, match=r"expected an index of 0 to 1, got 7 \(index of take\)"):
+            call(7.0)
+
+
+def test_an_index_that_is_right_when_it_is_looked_for(numpy):
+    """A signal handler puts it right between the replay and the search for what was wrong."""
+    tape = fg.record(lambda i: fg.take(values(1.0, 2.0), i) * 1.0, 0.0)
+    indices = numpy.array([0.0] * 9 + [2.0])
+    before = signal.signal(signal.SIGINT, lambda *_: indices.fill(0.0))
+    try:
+        with pytest.raises(IndexError, match="changed since"):
+            # Both calls are made from C: nothing between them looks at signals.
+            list(map(operator.call, (partial(_thread.interrupt_main), partial(tape, indices))))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert tape(indices).tolist() == [1.0] * 10
 
 
 # -- the object ------------------------------------------------------------------------------------

@@ -494,7 +494,8 @@ cdef class TapeCore:
         return found
 
     cdef int bad_index(self, Frame frame) except -1:
-        """Name the first take that finds no entry."""
+        """Raise for the first take that finds no entry."""
+        from fastgrad.errors import FastgradIndexError, explain
         cdef const TapeOp *op
         cdef double index
         cdef Py_ssize_t s, e
@@ -503,7 +504,7 @@ cdef class TapeCore:
         steps.program, steps.which, steps.n = &self.program, NULL, self.program.n_ops
         for s in range(max(frame.n, 1)):
             for e in range(self.program.n_inputs):
-                if frame.batched[e]:
+                if frame.n >= 0 and frame.batched[e]:  # else that is an earlier call's
                     frame.values[e] = frame.columns[e].data[s * frame.columns[e].stride]
             steps_forward(&steps, frame.values, NULL)
             PyErr_CheckSignals()
@@ -513,12 +514,12 @@ cdef class TapeCore:
                     continue
                 index = frame.values[self.program.terms[op.a]]
                 if take_entry(index, op.b) < 0:
-                    from fastgrad.errors import FastgradIndexError, explain
                     where = f", sample {s}" if frame.n >= 0 else ""
                     got = repr(index).removesuffix(".0")
                     raise FastgradIndexError(explain(
                         f"an index of 0 to {op.b - 1}", got, f"index of take{where}"))
-        return 0
+        raise FastgradIndexError(explain(
+            "indices of entries", "one of none, which has changed since", "index of take"))
 
     cdef int perform_single(self, Frame frame, bint reverse) noexcept nogil:
         """Run all operations on one sample, and back from the first output."""
