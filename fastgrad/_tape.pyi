@@ -2,18 +2,10 @@ from typing import Any
 
 from typing_extensions import disjoint_base
 
+from fastgrad._bind import Shape
 from fastgrad.engine import Value
 
 SIMD: str
-
-@disjoint_base
-class Shape:
-    shape: tuple[int, ...]
-    ndim: int
-    start: int
-    size: int
-    name: str
-    def __init__(self, shape: tuple[int, ...], start: int, name: str) -> None: ...
 
 @disjoint_base
 class TapeCore:

@@ -1,6 +1,7 @@
 """Tapes: record a function of Values once, replay it natively, one sample or many.
 
-Layer: above engine.  May import: _engine, _record, _tape, tape_file, errors; the standard library.
+Layer: above engine.  May import: _bind, _engine, _record, _tape, tape_file, errors; the standard
+library.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fastgrad._bind import Shape
 from fastgrad._engine import numbers_of
 from fastgrad._record import leaf_mark_input, record_enter, record_exit, sources
-from fastgrad._tape import SIMD, Shape, TapeCore
+from fastgrad._tape import SIMD, TapeCore
 from fastgrad.engine import Value
 from fastgrad.errors import (
     FastgradTypeError,

@@ -1,6 +1,6 @@
 """Tape files: a tape as one safetensors file, and back; docs/tape-format.md has the format.
 
-Layer: below tape.  May import: _engine, _program, _tape, container, engine, errors.
+Layer: below tape.  May import: _bind, _engine, _program, _tape, container, engine, errors.
 
 A file is never believed and never run: names, sizes and structure are checked here, every index in
 `_program.restore`. A part that does not fit raises FileFormatError, which names it.
@@ -13,9 +13,9 @@ import math
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from fastgrad._bind import Shape
 from fastgrad._engine import VERSION as FASTGRAD
 from fastgrad._program import VALUES_MOST, bind, export, opcodes, restore, structure
-from fastgrad._tape import Shape
 from fastgrad.container import (
     SIZES,
     FaultError,

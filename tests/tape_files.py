@@ -14,8 +14,8 @@ from dags import step
 
 import fastgrad as fg
 from fastgrad import nn, ops
+from fastgrad._bind import Shape
 from fastgrad._program import structure
-from fastgrad._tape import Shape
 from fastgrad.engine import Value
 
 NUMBERS = (0, 1, 2, 3, 7, 8, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1)

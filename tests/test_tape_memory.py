@@ -88,7 +88,7 @@ each_failure(lambda: None, lambda s: record(function, *example))
 """,
     "build": """
 from fastgrad import engine
-from fastgrad._tape import Shape
+from fastgrad._bind import Shape
 def prepare():
     inputs = [Value(0.5), Value(0.25), Value(1.0)]
     y = cost(inputs[:2], inputs[2])

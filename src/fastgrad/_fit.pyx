@@ -12,10 +12,9 @@ from libc.stdint cimport uint32_t, uint64_t
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 
+from fastgrad._bind cimport InputColumn
 from fastgrad._optim cimport Updater
-from fastgrad._tape cimport (
-    BatchRun, Frame, InputColumn, Steps, TAPE_BAD_INDEX, TAPE_NO_MEMORY, TAPE_OK, TapeCore,
-)
+from fastgrad._tape cimport BatchRun, Frame, Steps, TAPE_OK, TapeCore
 
 cdef enum:
     PAUSE = 1 << 21  # operations times samples between looks at pending signals: some 10 ms
@@ -217,7 +216,7 @@ cdef class Loop:
                         count -= 1
                         work += each
                 if result != TAPE_OK:
-                    self.fail(result)
+                    self.tape.fail(self.frame, result)
                 if not isfinite(loss):
                     self.stopped_at = loss
                     return False
@@ -225,14 +224,6 @@ cdef class Loop:
         finally:
             self.groups.write_back()
         return True
-
-    cdef int fail(self, int result) except -1:
-        """Raise what a native result stands for; the error of a stop is set already."""
-        if result == TAPE_BAD_INDEX:
-            self.tape.bad_index(self.frame)
-        if result == TAPE_NO_MEMORY:
-            raise MemoryError()
-        return -1
 
     def close(self):
         """Give the frame back to the tape."""

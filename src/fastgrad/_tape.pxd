@@ -1,11 +1,12 @@
 """Tape: a recorded program bound to its arguments, its parameters, its plans.
 
-Layer: above _extract. Cimports it; its companions _tape_*.c do the work (tape.h).
+Layer: above _bind, _extract. Cimports them; its companions _tape_*.c do the work (tape.h).
 """
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint8_t
 
 from fastgrad._arena cimport Node
+from fastgrad._bind cimport Bound, InputColumn, Shape
 from fastgrad._extract cimport Recording, TapeOp
 
 cdef extern from "tape.h" nogil:
@@ -67,9 +68,6 @@ cdef extern from "tape.h" nogil:
     void plan_free(Plan *plan)
     size_t plan_bytes(const Plan *plan)
 
-    ctypedef struct InputColumn:
-        const double *data
-        Py_ssize_t stride
     ctypedef struct Workspace:
         double *memory
         size_t size
@@ -92,29 +90,14 @@ cdef extern from "tape.h" nogil:
     int batch_run(BatchRun *run)
 
 
-cdef class Shape:            # of an argument, or of a result: numbers in a rectangle
-    cdef readonly tuple shape
-    cdef readonly Py_ssize_t ndim
-    cdef readonly Py_ssize_t start   # first input, or output
-    cdef readonly Py_ssize_t size
-    cdef readonly str name           # how errors call it
-
 cdef class Plans:            # one plan, as an object
     cdef Plan plan
 
-cdef class Frame:            # what one call works with; kept for the next
-    cdef Program *program
-    cdef double *values      # of all slots
-    cdef double *adjoints
-    cdef InputColumn *columns
-    cdef uint8_t *batched
+cdef class Frame(Bound):     # what one call works with; kept for the next
+    cdef double *adjoints    # of all slots
     cdef double **pointers   # of inputs or outputs
     cdef Py_ssize_t *strides
     cdef Workspace workspace
-    cdef Py_ssize_t n        # samples; -1: no argument has a batch axis
-    cdef Shape sized         # the argument that said so
-    cdef bint arrays         # give NumPy arrays, since some were given
-    cdef list kept           # buffers and copies that columns point into
     cdef Plans plans         # what it runs: another thread may replace it in the tape's cache
 
 cdef class TapeCore:
@@ -124,6 +107,8 @@ cdef class TapeCore:
     cdef Node **nodes        # as of the last nodes_find
     cdef list arguments      # Shapes, or (kind, keys, children)
     cdef list shapes         # the Shapes in them, in order
+    cdef tuple everything    # the structure of a gradient in all arguments
+    cdef list weights        # the Shape of one in the parameters, by itself
     cdef object result       # Shape, or (kind, keys, children)
     cdef bint plain          # numbers in, one Value out: a single sample has a short path
     cdef list frames         # not in use
@@ -140,10 +125,10 @@ cdef class TapeCore:
     cdef int expect_scalar(self) except -1
     cdef Plans plan_for(self, Frame frame)
     cdef int bad_index(self, Frame frame) except -1
+    cdef int fail(self, Frame frame, int result) except -1
     cdef double run_gradient(self, Frame frame, bint mean, bint inputs, int threads) except? -1.0
-    cdef list input_outs(self, Frame frame)
-    cdef object input_grads(self, Frame frame, list outs)
-    cdef object each_sample(self, Frame frame, bint inputs)
+    cdef list gradient_outs(self, Frame frame, list shapes)
+    cdef object each_sample(self, Frame frame, list shapes, object spec)
     cdef int prepare(
         self, Frame frame, BatchRun *run, Steps *uniform, bint reverse, bint inputs, int threads) except -1
     cdef int perform(self, Frame frame, BatchRun *run, const Steps *uniform) noexcept nogil
