@@ -1,6 +1,7 @@
 """Value and what goes with it: the public face of the native engine.
 
-Layer: above the native modules.  May import: _engine, _value, _check; the standard library.
+Layer: above the native modules.  May import: _backward, _engine, _value, _check; the standard
+library.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from fastgrad._backward import after_fork
 from fastgrad._engine import no_grad_enter, no_grad_exit
-from fastgrad._value import Value, after_fork
+from fastgrad._value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""Value: the class itself, its operators, backward steps in Python.
+"""Value: the class itself, its operators.
 
-Layer: above _engine, _sweep, _graph. Cimports them.
+Layer: above _engine, _sweep, _backward, _graph. Cimports them.
 
 Arithmetic on plain Values, floats and ints has a short path here; all else is the engine's.
 """
@@ -9,30 +9,28 @@ from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE, PyObject
 from libc.stdint cimport uint16_t, uint32_t
 
 from fastgrad._arena cimport (
-    BLOCK, Block, CLOSURE, FRESH, NUMBER, Node, SWEPT, arena, arena_has_room, arena_push,
+    BLOCK, CLOSURE, FRESH, NUMBER, Node, SWEPT, arena_has_room, arena_push,
     arena_push_leaf, closures_add, closures_remove, likely, node_id, unlikely,
 )
+from fastgrad._backward cimport Step, step_python, wait_for_turn
 from fastgrad._engine cimport (
-    apply_binary, apply_parameter, apply_slowly, apply_unary, composite, custom_operations,
-    is_quiet, leaf_hidden, negated, operand_keep, operand_take, operands_block, operands_give,
-    power, result_of, somewhere_quiet, take_index, take_position,
+    apply_binary, apply_parameter, apply_slowly, apply_unary, composite, is_quiet, leaf_hidden,
+    negated, operand_keep, operand_take, operands_block, operands_give, power, result_of,
+    somewhere_quiet,
 )
 from fastgrad._fused cimport affine_expand
 from fastgrad._graph cimport node_copy, node_label, node_operands
 from fastgrad._handle cimport (
     Handle, HandleLayout, NOT_A_NUMBER, Py_TYPE, attributes_of, handle_adopt, handle_new, handle_of,
-    handle_pin, handle_set_attribute, handle_slot, handles_after_fork, handles_settle, is_handle,
-    is_value, node_at, number_expect, number_read,
-    type_lookup, type_version, types_patch, value_type,
+    handle_pin, handle_set_attribute, handle_slot, handles_settle, is_handle, is_value, node_at,
+    number_expect, number_read, type_lookup, type_version, types_patch, value_type,
 )
 from fastgrad._ops cimport (
     OP_ABS, OP_ADD, OP_AFFINE, OP_CUSTOM, OP_HIDDEN, OP_LE, OP_LEAF, OP_LT, OP_MUL, OP_OK,
     OP_POW_NUMBER, OP_PYTHON, op_forward,
 )
-from fastgrad._record cimport (
-    is_recorded, record_after_fork, recorded_read, somewhere_recording,
-)
-from fastgrad._sweep cimport sweep_reverse, sweep_step, sweep_zero, sweeps_forget
+from fastgrad._record cimport is_recorded, recorded_read, somewhere_recording
+from fastgrad._sweep cimport sweep_reverse, sweep_zero
 
 cdef extern from "Python.h":
     bint PyFloat_CheckExact(object o)
@@ -40,7 +38,6 @@ cdef extern from "Python.h":
     bint PyLong_CheckExact(object o)
     double PyLong_AsDouble(object o) except? -1.0
     object intern "PyUnicode_InternFromString" (const char *text)
-    unsigned long PyThread_get_thread_ident()
 
 
 # The short path -----------------------------------------------------------------------------------
@@ -142,88 +139,6 @@ cdef inline object pow_of(object a, object b):
     if is_simple(a, b, &k) and op_forward(OP_POW_NUMBER, node_at((<Handle> a).id).data, k, &y) == OP_OK:
         return push_number(OP_POW_NUMBER, a, k, y, NUMBER if PyLong_CheckExact(b) else 0)
     return power(a, b)
-
-
-# Backward -----------------------------------------------------------------------------------------
-
-cdef unsigned long sweeper = 0  # the thread whose sweeps are in flight
-
-
-cdef int step_python(node_id id, int op) except -1:
-    """Run a backward step that is written in Python."""
-    cdef PyObject *o = handle_slot(id)[0]
-    if op == OP_CUSTOM:
-        return step_custom(node_at(id))
-    if o == NULL:  # no handle, no attributes: Value(data, operands) whose function was never set
-        return 0
-    attributes = <object> (<HandleLayout *> o).attributes if (<HandleLayout *> o).attributes != NULL else {}
-    if "_backward" in attributes:
-        attributes["_backward"]()
-    return 0
-
-
-cdef int step_custom(Node *node) except -1:
-    """Ask a custom operation for its partials, and add them times the adjoint into its operands."""
-    cdef Block *block = arena.blocks[node.a]
-    cdef uint32_t n = block.size
-    cdef uint32_t i
-    cdef double partial = 0.0
-    cdef list operands = []
-    if node.b == take_index:  # passes to the chosen operand only: 0 * inf must not reach the others
-        i = <uint32_t> take_position(node_at(block.ids[0]).data, n - 1) + 1
-        node_at(block.ids[i]).grad += node.grad
-        return 0
-    operation = custom_operations[node.b]
-    for i in range(n):
-        operands.append(node_at(block.ids[i]).data)
-    found = operation.partials_at(operands, node.data)
-    for i in range(n):
-        partial = found[i]
-        node_at(block.ids[i]).grad += partial * node.grad
-    return 0
-
-
-cdef int wait_for_turn() except -1:
-    """Wait until no other thread has a sweep in flight, as long as it takes; Ctrl-C works."""
-    global sweeper
-    cdef unsigned long me = PyThread_get_thread_ident()
-    if arena.depth and sweeper != me:
-        from time import sleep
-        while arena.depth:
-            sleep(0.0001)
-    sweeper = me
-    return 0
-
-
-def after_fork():
-    """Clean up in a child after another thread's sweep, which the child does not continue."""
-    if arena.depth and sweeper != PyThread_get_thread_ident():
-        sweeps_forget()
-    handles_after_fork()
-    record_after_fork()
-
-
-cdef class Step:
-    """The backward step of one node: `v._backward()` adds into the operands' grads."""
-
-    cdef Handle handle
-
-    def __cinit__(self, Handle handle not None):
-        self.handle = handle
-
-    def __call__(self):
-        wait_for_turn()
-        try:
-            sweep_step(self.handle.id, step_python)
-        finally:
-            handles_settle()
-
-    def __copy__(self):
-        return self
-
-    def __deepcopy__(self, memo):
-        from copy import deepcopy
-        return Step(deepcopy(self.handle, memo))
 
 
 # Comparisons --------------------------------------------------------------------------------------
