@@ -186,6 +186,16 @@ def test_parameters_outlive_the_file_and_die_with_the_tape(file):
     assert fg.arena_stats()["live_nodes"] == before
 
 
+def test_what_is_saved_of_a_parameter_that_gets_another_node(file):
+    w = Value.__new__(Value)
+    tape = fg.record(lambda x: x * w, 1.0)
+    w.__init__(5.0, (Value(1.0),))
+    clutter = [Value(7.0) for _ in range(50)]  # some of it where the first node was
+    tape.save(file)
+    assert fg.load_tape(file)(2.0) == tape(2.0) == 10.0
+    assert {v.data for v in clutter} == {7.0}
+
+
 def test_parameters_that_do_not_fit_are_refused_and_left_alone(file):
     tape = model_tape()
     tape.save(file)

@@ -107,6 +107,7 @@ def export(TapeCore tape not None):
             codes.append(p.ops[i].op)
         to_operations[i] = place[p.ops[i].op]
         to_a[i], to_b[i], to_sources[i] = p.ops[i].a, p.ops[i].b, p.sources[i]
+    tape.nodes_find()
     for i in range(p.n_parameters):
         to_parameters[i] = tape.nodes[i].data
     mark_inputs(p, <uint8_t *> PyBytes_AS_STRING(inputs))
