@@ -188,15 +188,21 @@ def one_step(name, k, numbers):
     return out.data, [v.grad for v in operands]
 
 
-def ieee(program, sample):
-    """Return the outputs, and the sums of the absolute terms of each gradient, nan if unsure."""
+def ieee_steps(program, sample):
+    """Return all numbers, leaves first, and the partials of each step, None if unsure."""
     numbers = [float(x) for x in (*sample, *(p.data for p in program.parameters))]
-    first = len(numbers)
     partials = []
     for name, k, places in program.steps:
         y, slopes = one_step(name, k, [numbers[p] for p in places])
         numbers.append(y)
         partials.append(slopes)
+    return numbers, partials
+
+
+def ieee(program, sample):
+    """Return the outputs, and the sums of the absolute terms of each gradient, nan if unsure."""
+    numbers, partials = ieee_steps(program, sample)
+    first = len(numbers) - len(partials)
     sizes = [0.0] * len(numbers)
     sizes[program.outputs[0]] = 1.0
     reached = {program.outputs[0]}

@@ -129,6 +129,8 @@ cdef class TapeCore:
     cdef double run_gradient(self, Frame frame, bint mean, bint inputs, int threads) except? -1.0
     cdef list gradient_outs(self, Frame frame, list shapes)
     cdef object each_sample(self, Frame frame, list shapes, object spec)
+    cdef tuple push(self, Frame at, Frame along)
+    cdef int run_tangent(self, Frame at, Frame along) except -1
     cdef int prepare(
         self, Frame frame, BatchRun *run, Steps *uniform, bint reverse, bint inputs, int threads) except -1
     cdef int perform(self, Frame frame, BatchRun *run, const Steps *uniform) noexcept nogil

@@ -288,7 +288,38 @@ cdef class TapeCore:
         return run.total
 
     def __call__(self, *args, threads=1, bint check=False):
-        """Return the result for one sample, or for each sample of a batch."""
+        """Return the result for one sample, or for each sample of a batch.
+
+        Parameters
+        ----------
+        *args
+            In the structure of the example; a batch has one more leading axis, an argument without it
+            is shared.
+        threads : int
+            That share a batch's samples; they change no bit of the result.
+        check : bool
+            Look for nan and inf first, with `check`.
+
+        Returns
+        -------
+        float, list or array
+            In the structure of the function's result, with a leading axis for a batch. NumPy arrays
+            where an argument was one.
+
+        Raises
+        ------
+        ShapeError, FastgradTypeError
+            If the arguments are not of the example's structure.
+        FastgradIndexError
+            If an index of `take` names no entry.
+        NonFiniteError
+            With ``check=True``: the first operation that gives nan or inf.
+
+        Notes
+        -----
+        Cost: some 0.3 microseconds a call, and 2 to 4 nanoseconds an operation; of a batch, a
+        fraction of that for each sample. No graph is built.
+        """
         if check:
             self._expect_finite(args)
         cdef Frame frame = self.frame_take()
@@ -335,7 +366,30 @@ cdef class TapeCore:
         return 0
 
     def backward(self, *args, str reduce="mean", threads=1, bint check=False):
-        """Run forward and backward; add the gradient into the parameters' grad; return the loss."""
+        """Run forward and backward; add the gradient into the parameters' grad; return the loss.
+
+        Parameters
+        ----------
+        *args, threads, check
+            As for a call.
+        reduce : "mean" or "sum"
+            What is made of a batch's losses: what is returned, and what the gradient is of.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        TapeError
+            If the function's result is not one Value; otherwise as for a call. Then no grad has
+            changed.
+
+        Notes
+        -----
+        Like ``loss.backward()`` it adds: call ``optimizer.zero_grad()`` before. The sum over a batch
+        is made in one order, whatever the threads and the processor, so its bits are always the same.
+        """
         if check:
             self._expect_finite(args)
         cdef Frame frame = self.frame_take()
@@ -365,7 +419,34 @@ cdef class TapeCore:
         return self.run_batch(frame, scale, True, inputs, threads) * scale
 
     def value_and_grad(self, *args, reduce="mean", str wrt="parameters", threads=1, bint check=False):
-        """Return the value and its gradient in the parameters or in the inputs; touches no grad."""
+        """Return the value and its gradient in the parameters or in the inputs; touches no grad.
+
+        Parameters
+        ----------
+        *args, threads, check
+            As for a call.
+        reduce : "mean", "sum" or None
+            Of a batch: None gives each sample's value and its own gradient.
+        wrt : "parameters" or "inputs"
+            In the parameters, in the order of ``parameters``; or in the arguments, in their own
+            structure. In a batched argument each sample has its gradient.
+
+        Returns
+        -------
+        (value, gradient)
+            A float and, for n parameters, a list or array of n; of n samples with ``reduce=None``
+            arrays (n,) and (n, parameters).
+
+        Raises
+        ------
+        TapeError, FastgradValueError
+            If the function's result is not one Value; if `reduce` or `wrt` is none of these.
+            Otherwise as for a call.
+
+        Notes
+        -----
+        Cost: 2 to 4 times that of a call. With ``reduce=None`` each sample runs by itself.
+        """
         if check:
             self._expect_finite(args)
         cdef Frame frame = self.frame_take()
@@ -424,6 +505,91 @@ cdef class TapeCore:
             for shape, out in zip(shapes, outs):
                 memcpy(out.data + s * shape.size, frame.adjoints + shape.start, shape.size * sizeof(double))
         return out_give(values), rebuild(spec, outs)
+
+    def jvp(self, tuple args, tuple tangents):
+        """Return the result, and its derivative in a direction: forward mode.
+
+        Parameters
+        ----------
+        args : tuple
+            The arguments, as for a call.
+        tangents : tuple
+            Of the same structure: how fast each number of the arguments changes. The parameters do
+            not change. Either may have a batch axis, or both.
+
+        Returns
+        -------
+        (result, derivative)
+            Both in the structure of the result, with a leading axis for a batch.
+
+        Raises
+        ------
+        ShapeError
+            As for a call, and where the two batches differ in length.
+
+        Notes
+        -----
+        Cost: for each sample two sweeps of the scalar interpreter, whatever the number of inputs and
+        outputs. What does not change contributes nothing, even where a partial is infinite.
+        Griewank and Walther, Evaluating Derivatives (2008), section 3.1.
+
+        Examples
+        --------
+        >>> import fastgrad as fg
+        >>> tape = fg.record(lambda x, y: [x * y, x + y], 0.0, 0.0)
+        >>> tape.jvp((3.0, 5.0), (1.0, 0.0))
+        ([15.0, 8.0], [5.0, 1.0])
+        """
+        cdef Frame at = self.frame_take()
+        cdef Frame along = self.frame_take()
+        try:
+            self.frame_bind(at, args)
+            bind_all(along, self.arguments, tangents)
+            if at.n >= 0 and along.n >= 0 and at.n != along.n:
+                from fastgrad.errors import ShapeError, explain
+                raise ShapeError(explain(f"{at.n} samples, as in the arguments", f"{along.n}", "tangents"))
+            return self.push(at, along)
+        finally:
+            self.frame_give(along)
+            self.frame_give(at)
+
+    cdef tuple push(self, Frame at, Frame along):
+        """Run each sample of two bound frames forwards, arguments and tangents."""
+        cdef Py_ssize_t n = max(at.n, along.n)
+        cdef Py_ssize_t s, e
+        cdef bint arrays = at.arrays or along.arrays
+        cdef list outs = []
+        cdef list slopes = []
+        cdef Shape shape
+        cdef Out out, slope
+        cdef uint32_t slot
+        for shape in shapes_of(self.result):
+            extents = (n,) + shape.shape if n >= 0 else shape.shape
+            outs.append(out_new(extents, arrays and extents))
+            slopes.append(out_new(extents, arrays and extents))
+        for s in range(max(n, 1)):
+            load_sample(at, s)
+            load_sample(along, s)
+            self.run_tangent(at, along)
+            PyErr_CheckSignals()
+            for shape, out, slope in zip(shapes_of(self.result), outs, slopes):
+                for e in range(shape.size):
+                    slot = self.program.outputs[shape.start + e]
+                    out.data[s * shape.size + e] = at.values[slot]
+                    slope.data[s * shape.size + e] = along.adjoints[slot]
+        return rebuild(self.result, outs), rebuild(self.result, slopes)
+
+    cdef int run_tangent(self, Frame at, Frame along) except -1:
+        """Run one sample; the tangents of all slots are left where `along` has adjoints."""
+        cdef Steps steps
+        cdef int result
+        steps.program, steps.which, steps.n = &self.program, NULL, self.program.n_ops
+        self.run_single(at, False)
+        memset(along.adjoints, 0, program_slots(&self.program) * sizeof(double))
+        memcpy(along.adjoints, along.values, self.program.n_inputs * sizeof(double))
+        with nogil:
+            result = steps_tangent(&steps, at.values, along.adjoints, poll_signals)
+        return fail(result) if result != TAPE_OK else 0
 
     def _first_nonfinite(self, tuple args):
         """Find the first sample and operation whose result is nan or inf: (sample, operation, values of

@@ -56,6 +56,9 @@ static void structure_reverse(const TapeOp *op, const uint32_t *terms, const dou
     adj[t[0]] += g;
 }
 
+/* What does not change contributes nothing, even where a partial is infinite. */
+static inline double term(double partial, double tangent) { return tangent != 0.0 ? partial * tangent : 0.0; }
+
 static double structure_tangent(const TapeOp *op, const uint32_t *terms, const double *v, const double *tan) {
     const uint32_t *t = terms + op->a;
     if (op->op == OP_CUSTOM) {
@@ -64,7 +67,7 @@ static double structure_tangent(const TapeOp *op, const uint32_t *terms, const d
     }
     double y = tan[t[0]];
     for (uint32_t i = 0; i < op->b; i++)
-        y += tan[t[1 + 2 * i]] * v[t[2 + 2 * i]] + v[t[1 + 2 * i]] * tan[t[2 + 2 * i]];
+        y += term(v[t[2 + 2 * i]], tan[t[1 + 2 * i]]) + term(v[t[1 + 2 * i]], tan[t[2 + 2 * i]]);
     return y;
 }
 
@@ -143,8 +146,8 @@ static inline void tangent_some(const Program *p, const uint32_t *which, uint32_
         double da = 0.0, db = 0.0, t;
         if (op->op > OP_HIDDEN) {
             op_slopes(op->op, v[op->a], v[op->b], v[leaves + i], &da, &db);
-            t = da * tan[op->a];
-            if (op_operands[op->op] == 2) t += db * tan[op->b];
+            t = term(da, tan[op->a]);
+            if (op_operands[op->op] == 2) t += term(db, tan[op->b]);
         } else {
             t = structure_tangent(op, p->terms, v, tan);
         }
