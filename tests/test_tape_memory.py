@@ -164,6 +164,7 @@ each_failure(fresh, lambda s: s.value_and_grad(rows, index))
 each_failure(fresh, lambda s: s.value_and_grad(batch, index, wrt="inputs"))
 each_failure(fresh, lambda s: s.value_and_grad(batch, 1, reduce=None))
 each_failure(fresh, lambda s: s.value_and_grad(batch, 1, reduce=None, wrt="inputs"))
+each_failure(fresh, lambda s: s.jvp((batch, 1), ([1.0, 0.5], 0.0)))
 """,
     "threads": """
 many = rows * 60
