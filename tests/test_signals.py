@@ -6,7 +6,6 @@ Oracles: a gradient known in closed form, computed again after each interruption
 and how far a loop goes on, counted in nodes: `benchmarks/interrupts.py` says how long that takes.
 """
 
-import _thread
 import copy
 import gc
 import operator
@@ -16,6 +15,7 @@ from functools import partial
 
 import pytest
 from graphs import chain, settled
+from looks import CTRL_C
 from tally import tally
 
 from fastgrad import Value, _check, arena_stats
@@ -169,10 +169,6 @@ def test_copying_stops_anywhere(interrupt):
 
 
 # How far does a loop go on? -----------------------------------------------------------------------
-
-# Ctrl-C, from C: no bytecode runs between this and what C calls next, so only that can notice it.
-CTRL_C = partial(_thread.interrupt_main, signal.SIGINT)
-
 
 def interrupted(action):
     """Press Ctrl-C and do something, which must raise KeyboardInterrupt."""

@@ -114,6 +114,7 @@ ctypedef struct Arena:
     uint64_t clock
     uint64_t sweeps      # begun so far
     uint64_t swept       # live fused nodes flagged SWEPT
+    uint64_t edits       # times that a node became another, or had other operands, while it lived
     size_t block_bytes
     Regions memory       # of chunks
     IdList closures      # leaves flagged CLOSURE

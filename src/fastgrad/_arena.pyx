@@ -261,6 +261,7 @@ cdef node_id hidden_release(uint32_t index, node_id work) noexcept:
     cdef Node *node
     cdef uint32_t i
     cdef uint32_t n = (hidden.size + 1) // 2
+    arena.edits += 1
     for i in range(2 * n - 1):  # all convert before any is dropped: they are each other's operands
         node = node_at(hidden.ids[i])
         node.op = <uint8_t> (OP_PYTHON if node.flags & CLOSURE else node.flags >> 8)

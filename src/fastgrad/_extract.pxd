@@ -31,6 +31,6 @@ cdef extern from "tape.h" nogil:
 
 cdef class Recorded:
     cdef Recording raw
-    cdef list parameters  # (leaf, handle)
+    cdef list parameters  # the handles of the leaves that are
 
 cdef Recorded record_graph(list inputs, list outputs)

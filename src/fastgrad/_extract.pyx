@@ -5,16 +5,22 @@ Layer: above _engine, _graph. Cimports the arena and the handle; tape.h is its p
 Two walks. Backwards from the outputs, as a sweep goes, every node that they need is marked; then, in
 the order of creation, each becomes an operation whose operands name leaves or earlier operations. A
 leaf that somebody still holds when the function has returned is a parameter, any other a constant.
+
+Every so often the walks let signal handlers run. Whatever these do, the outputs keep alive what the
+walk has marked and is about to; only where a node has been edited does all begin anew.
 """
+
+from libc.stdint cimport int64_t, uint64_t
 
 from libc.string cimport memset
 
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport PyObject
 
 from fastgrad._arena cimport (
     Block, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, EXPANDED, Node, PINNED, arena,
-    chunk_filled, handle_slot, node_at, node_id,
+    chunk_filled, handle_slot, node_at, node_id, unlikely,
 )
 from fastgrad._engine cimport custom_operations, take_index
 from fastgrad._handle cimport Handle
@@ -24,15 +30,42 @@ from fastgrad._ops cimport OP_AFFINE, OP_ADD, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject *o)
 
+cdef enum:
+    SIGNAL_INTERVAL = 65536  # slots, operands or leaves between looks at pending signals
+
 ctypedef struct Walk:
     uint32_t **place     # per chunk, per slot: 0 not needed; 1 needed; later 1 + number of operation
+    uint32_t n_chunks    # length of `place`: signal handlers may open chunks beyond
     uint32_t first       # chunk that has places; the next one stands behind its places
     uint32_t pending     # marked operations not met yet
+    uint32_t marked      # operations that are to be emitted
     node_id *leaves
     uint32_t n_leaves
     uint32_t capacity
     uint32_t n_ops
     uint32_t n_terms
+    int64_t interval
+    int64_t budget       # until the next look at signals
+    uint64_t edits       # of the arena, when the walk began
+
+
+class Edited(Exception):
+    """A signal handler has made something else of a node, perhaps one that is marked."""
+
+
+cdef inline int signals_look(Walk *walk, uint32_t done) except -1:
+    """Let signal handlers run every so often; they may do anything, so reload `base` afterwards."""
+    walk.budget -= done
+    if unlikely(walk.budget <= 0):
+        walk.budget = walk.interval
+        PyErr_CheckSignals()
+        if arena.edits != walk.edits:
+            raise Edited()
+    return 0
+
+
+cdef inline bint has_marked(Walk *walk, uint32_t c) noexcept:
+    return c < walk.n_chunks and walk.place[c] != NULL
 
 
 cdef inline uint32_t *place_of(Walk *walk, node_id id) except NULL:
@@ -75,6 +108,7 @@ cdef int need(Walk *walk, node_id id) except -1:
     else:
         place[0] = 1
         walk.pending += 1
+        walk.marked += 1
     return 0
 
 
@@ -98,6 +132,7 @@ cdef int refuse(Node *node) except -1:
 
 
 cdef int need_operands(Walk *walk, Node *node) except -1:
+    """Mark the operands of a node, which may be many: let signal handlers run then."""
     cdef Block *weights
     if node.flags & CLOSURE or node.op == OP_PYTHON:
         refuse(node)
@@ -107,12 +142,14 @@ cdef int need_operands(Walk *walk, Node *node) except -1:
         need_block(walk, arena.blocks[node.a])
         walk.n_terms += arena.blocks[node.a].size
         walk.n_ops += 1
+        signals_look(walk, arena.blocks[node.a].size)
     elif node.op == OP_AFFINE:
         weights = arena.blocks[arena.blocks[node.b].under if node.flags & EXPANDED else node.b]
         need_block(walk, arena.blocks[node.a])
         need_block(walk, weights)
         walk.n_terms += 0 if node.flags & EXPANDED else 2 * weights.size - 1
         walk.n_ops += 2 * weights.size - 2 if node.flags & EXPANDED else 1
+        signals_look(walk, 2 * weights.size)
     else:
         need(walk, node.a)
         if node.b:
@@ -128,13 +165,14 @@ cdef uint32_t walk_back(Walk *walk) except? 0:
     cdef uint32_t slot
     while walk.pending and c:
         oldest = c
-        if walk.place[c] != NULL:
+        if has_marked(walk, c):
             slot = chunk_filled(c)
             while slot and walk.pending:
                 slot -= 1
                 if walk.place[c][slot]:
                     walk.pending -= 1
                     need_operands(walk, arena.base[c] + slot)
+                signals_look(walk, 1)
         c = arena.chunks[c].older
     return oldest
 
@@ -209,16 +247,18 @@ cdef int emit_node(Walk *walk, Recording *raw, node_id id) except -1:
 cdef int walk_forth(Walk *walk, Recording *raw, uint32_t oldest) except -1:
     """Emit the marked operations in the order of creation."""
     cdef uint32_t c = oldest
-    cdef uint32_t slot, filled
-    while c:
-        if walk.place[c] != NULL:
-            filled = chunk_filled(c)
-            for slot in range(filled):
-                if walk.place[c][slot] == 1 and arena.base[c][slot].op != OP_HIDDEN:
-                    emit_node(walk, raw, <node_id> (c << CHUNK_SHIFT | slot))
-                    walk.place[c][slot] = raw.n_ops  # 1 + the number of its (last) operation
-        if c == arena.newest:
-            break
+    cdef uint32_t slot, terms
+    while walk.marked and c:
+        slot = 0
+        while has_marked(walk, c) and slot < CHUNK_NODES:
+            if walk.place[c][slot] == 1 and arena.base[c][slot].op != OP_HIDDEN:
+                terms = raw.n_terms
+                emit_node(walk, raw, <node_id> (c << CHUNK_SHIFT | slot))
+                walk.place[c][slot] = raw.n_ops  # 1 + the number of its (last) operation
+                walk.marked -= 1
+                signals_look(walk, raw.n_terms - terms)
+            signals_look(walk, 1)
+            slot += 1
         c = arena.chunks[c].newer
     return 0
 
@@ -260,46 +300,54 @@ cdef int take_memory(Recorded recorded, Walk *walk, Py_ssize_t n_outputs) except
 cdef int describe_leaves(Recorded recorded, Walk *walk, Py_ssize_t n_inputs) except -1:
     cdef uint32_t i
     cdef node_id id
-    cdef uint32_t *ours = recorded.raw.leaf_slot  # how often a leaf stands in the list of outputs
+    cdef uint32_t *ours = recorded.raw.leaf_slot  # references to a leaf by the outputs' list and tuple
     recorded.raw.n_leaves = walk.n_leaves
     for i in range(recorded.raw.n_outputs):
         if recorded.raw.outputs[i] & RECORD_LEAF:
-            ours[recorded.raw.outputs[i] & ~(<uint32_t> RECORD_LEAF)] += 1
+            ours[recorded.raw.outputs[i] & ~(<uint32_t> RECORD_LEAF)] += 2
     for i in range(walk.n_leaves):
+        signals_look(walk, 1)
+        if arena.edits != walk.edits:  # by a finaliser: objects are made here
+            raise Edited()
         id = walk.leaves[i]
         recorded.raw.leaf_value[i] = node_at(id).data
         if i < n_inputs:
             recorded.raw.leaf_kind[i], recorded.raw.leaf_slot[i] = LEAF_INPUT, i
         elif is_held(id, ours[i]):
             recorded.raw.leaf_kind[i] = LEAF_PARAMETER
-            recorded.parameters.append((i, <object> handle_slot(id)[0]))
+            recorded.parameters.append(<object> handle_slot(id)[0])
         else:
             recorded.raw.leaf_kind[i] = LEAF_CONSTANT
     return 0
 
 
-cdef Recorded record_graph(list inputs, list outputs):
-    """Extract what some nodes need; inputs are leaves, in the order of their slots."""
+cdef Recorded extract(tuple inputs, tuple outputs, int64_t interval):
+    """Walk back and forth once; raises Edited if a signal handler has been in the way."""
     cdef Recorded recorded = Recorded.__new__(Recorded)
     cdef Walk walk
     cdef Handle handle
     cdef uint32_t oldest, c
     recorded.parameters = []
     memset(&walk, 0, sizeof(walk))
-    walk.place = <uint32_t **> PyMem_RawCalloc(arena.capacity, sizeof(uint32_t *))
+    walk.interval, walk.budget, walk.edits = interval, interval, arena.edits
+    walk.n_chunks = arena.capacity
+    walk.place = <uint32_t **> PyMem_RawCalloc(walk.n_chunks, sizeof(uint32_t *))
     if walk.place == NULL:
         raise MemoryError()
     try:
         for handle in inputs:
             need(&walk, handle.id)
+            signals_look(&walk, 1)
         for handle in outputs:
             need(&walk, handle.id)
+            signals_look(&walk, 1)
         oldest = walk_back(&walk)
         take_memory(recorded, &walk, len(outputs))
         walk_forth(&walk, &recorded.raw, oldest)
         for handle in outputs:
             recorded.raw.outputs[recorded.raw.n_outputs] = reference(&walk, handle.id)
             recorded.raw.n_outputs += 1
+            signals_look(&walk, 1)
         handle = None
         describe_leaves(recorded, &walk, len(inputs))
     finally:
@@ -310,3 +358,15 @@ cdef Recorded record_graph(list inputs, list outputs):
         PyMem_RawFree(walk.place)
         PyMem_RawFree(walk.leaves)
     return recorded
+
+
+cdef Recorded record_graph(list inputs, list outputs):
+    """Extract what some nodes need; inputs are leaves, in the order of their slots."""
+    cdef tuple first = tuple(inputs)  # nobody can change these while signal handlers run
+    cdef tuple last = tuple(outputs)
+    cdef int64_t interval = SIGNAL_INTERVAL
+    while True:
+        try:
+            return extract(first, last, interval)
+        except Edited:
+            interval *= 2  # so that it comes to an end, whatever the handlers do

@@ -174,4 +174,5 @@ cdef int affine_expand(node_id id) except -1:
         node.flags &= ~SWEPT
         arena.swept -= 1
     node.flags |= EXPANDED
+    arena.edits += 1
     return 0

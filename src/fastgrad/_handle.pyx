@@ -364,6 +364,7 @@ cdef int handle_adopt(Handle handle, node_id id) except -1:
     cdef node_id before = handle.id
     handle_slot(before)[0] = NULL
     handle.id = id
+    arena.edits += 1
     handle_slot(id)[0] = <PyObject *> handle
     node_drop(before)
     return 0

@@ -11,6 +11,7 @@ from libc.stdint cimport uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawCalloc
 
 from fastgrad._extract cimport TapeOp
@@ -23,6 +24,7 @@ VALUES_MOST = 0x7fffffff  # slots, and operands in lists
 
 cdef enum:
     NO_CODE = 0xffff
+    SIGNAL_INTERVAL = 1 << 18  # operations and terms between looks at pending signals
 
 
 def opcodes():
@@ -32,6 +34,15 @@ def opcodes():
     for op in range(OP_HIDDEN + 1, OP_COUNT):
         codes[op_name[op].decode()] = op
     return codes
+
+
+cdef inline int signals_look(uint64_t *worked, uint64_t done) except -1:
+    """Let signal handlers run every so often."""
+    worked[0] += done
+    if worked[0] >= SIGNAL_INTERVAL:
+        worked[0] = 0
+        PyErr_CheckSignals()
+    return 0
 
 
 # From a tape --------------------------------------------------------------------------------------
@@ -51,23 +62,27 @@ cdef inline uint64_t listed(const TapeOp *op) noexcept nogil:
     return 1 + <uint64_t> op.b * (2 if op.op == OP_AFFINE else 1)
 
 
-cdef void mark_inputs(const Program *p, uint8_t *read) noexcept nogil:
+cdef int mark_inputs(const Program *p, uint8_t *read) except -1:
     """Set 1 for each input that an operation or an output reads."""
+    cdef uint64_t worked = 0
     cdef uint32_t i
     for i in range(p.n_inputs):
         read[i] = 0
     for i in range(p.n_ops):
+        signals_look(&worked, 1)
         if p.ops[i].op > OP_HIDDEN:
             if p.ops[i].a < p.n_inputs:
                 read[p.ops[i].a] = 1
             if p.ops[i].b < p.n_inputs:
                 read[p.ops[i].b] = 1
     for i in range(p.n_terms):
+        signals_look(&worked, 1)
         if p.terms[i] < p.n_inputs:
             read[p.terms[i]] = 1
     for i in range(p.n_outputs):
         if p.outputs[i] < p.n_inputs:
             read[p.outputs[i]] = 1
+    return 0
 
 
 def structure(TapeCore tape not None):
@@ -87,6 +102,7 @@ def export(TapeCore tape not None):
     cdef const Program *p = &tape.program
     cdef uint16_t place[OP_COUNT]
     cdef list codes = []
+    cdef uint64_t worked = 0
     cdef uint32_t i
     cdef bytes operations = room(p.n_ops, 2)
     cdef bytes a = room(p.n_ops, 4)
@@ -102,6 +118,7 @@ def export(TapeCore tape not None):
     for i in range(OP_COUNT):
         place[i] = NO_CODE
     for i in range(p.n_ops):
+        signals_look(&worked, 1)
         if place[p.ops[i].op] == NO_CODE:
             place[p.ops[i].op] = <uint16_t> len(codes)
             codes.append(p.ops[i].op)
@@ -175,10 +192,12 @@ cdef tuple check(const Program *p, const uint8_t *inputs):
     """Give what was expected, what is there, and where; None for a program that is sound."""
     cdef uint32_t i
     cdef uint32_t terms = 0
+    cdef uint64_t worked = 0
     cdef tuple fault
     cdef bytes read
     cdef uint8_t *marks
     for i in range(p.n_ops):
+        signals_look(&worked, 1 + listed(&p.ops[i]))
         if p.ops[i].op <= OP_HIDDEN:
             fault = check_list(p, i, terms)
             terms += <uint32_t> listed(&p.ops[i])
@@ -208,6 +227,7 @@ cdef tuple copy_operations(Program *p, dict arrays, list codes, uint32_t places)
     cdef const uint32_t *b = <const uint32_t *> data_of(arrays["b"])
     cdef const uint32_t *sources = NULL
     cdef uint16_t code[OP_COUNT]
+    cdef uint64_t worked = 0
     cdef uint32_t i
     cdef uint32_t n = 0
     if "sources" in arrays:
@@ -216,6 +236,7 @@ cdef tuple copy_operations(Program *p, dict arrays, list codes, uint32_t places)
         code[n] = one
         n += 1
     for i in range(p.n_ops):
+        signals_look(&worked, 1)
         if operations[i] >= n:
             return f"one of {n} operations", f"number {operations[i]}", f"operations[{i}]"
         p.ops[i].op, p.ops[i].a, p.ops[i].b = code[operations[i]], a[i], b[i]
@@ -244,6 +265,7 @@ def restore(TapeCore tape not None, dict arrays not None, list codes not None, u
         raise TypeError("expected a new tape, got one that has a program already")
     if len(codes) > OP_COUNT:
         raise ValueError("expected different opcodes")
+    arrays = dict(arrays)  # nobody can change this one while signal handlers run
     p.n_recorded = recorded
     p.n_ops = <uint32_t> (len(arrays["operations"]) // 2)
     p.ops = <TapeOp *> PyMem_RawCalloc(p.n_ops + 1, sizeof(TapeOp))

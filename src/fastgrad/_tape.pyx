@@ -18,7 +18,7 @@ from fastgrad._bind cimport (
     Out, Shape, bind_all, bound_prepare, floats, is_number, load_sample, out_from, out_give, out_new,
     rebuild, shapes_of,
 )
-from fastgrad._extract cimport NO_SLOT, Recorded, record_graph
+from fastgrad._extract cimport LEAF_PARAMETER, NO_SLOT, Recorded, record_graph
 from fastgrad._handle cimport HandleLayout
 from fastgrad._ops cimport OP_AFFINE, OP_CUSTOM, OP_HIDDEN, op_has_parameter, op_name, op_operands
 
@@ -32,6 +32,7 @@ cdef extern from "Python.h":
     void *PyTuple_GET_ITEM(tuple o, Py_ssize_t i)
 
 cdef enum:
+    SIGNAL_INTERVAL = 65536  # leaves between looks at pending signals
     SMALL = 2048  # operations of a call that is over before another thread could run
     PLANS_MOST = 64  # kept: sets of batched arguments
 
@@ -90,20 +91,27 @@ cdef class TapeCore:
     """What `fastgrad.tape.Tape` inherits: see there."""
 
     def __init__(self, list inputs, list outputs, list arguments, object result):
+        cdef uint32_t n = <uint32_t> len(inputs)  # now: signal handlers could change the list
         cdef Recorded recorded = record_graph(inputs, outputs)
-        cdef uint32_t n
+        cdef list parameters
+        cdef uint32_t leaf
         cdef int built
         if self.nodes != NULL:
             raise TypeError("expected a new tape, got one that is recorded already")
-        n = <uint32_t> len(inputs)
         with nogil:
             built = program_build(&recorded.raw, n, poll_signals, &self.program)
         if built != TAPE_OK:
             fail(built)
-        self.parameters = [None] * self.program.n_parameters
-        for leaf, value in recorded.parameters:
-            if recorded.raw.leaf_slot[<uint32_t> leaf] != NO_SLOT:
-                self.parameters[recorded.raw.leaf_slot[<uint32_t> leaf]] = value
+        parameters = [None] * self.program.n_parameters
+        values = iter(recorded.parameters)
+        for leaf in range(recorded.raw.n_leaves):
+            if leaf % SIGNAL_INTERVAL == 0:
+                PyErr_CheckSignals()
+            if recorded.raw.leaf_kind[leaf] == LEAF_PARAMETER:
+                value = next(values)
+                if recorded.raw.leaf_slot[leaf] != NO_SLOT:
+                    parameters[recorded.raw.leaf_slot[leaf]] = value
+        self.parameters = parameters
         self.adopt(arguments, result)
 
     cdef int adopt(self, list arguments, object result) except -1:

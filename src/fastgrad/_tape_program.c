@@ -6,7 +6,7 @@
 
 #include "tape.h"
 
-enum { POLL_INTERVAL = 1 << 18 }; /* operations between looks at pending signals: some 20 ms */
+enum { POLL_INTERVAL = 1 << 17 }; /* operations and terms between looks at pending signals: 20 ms */
 
 static void *take_memory(size_t n, size_t size) { return PyMem_RawCalloc(n ? n : 1, size); }
 
@@ -41,7 +41,16 @@ typedef struct {
     uint32_t n_leaves;
     uint32_t *table; /* hash of operations and of constants: 1 + reference, 0 empty */
     uint32_t mask;
+    tape_poll poll;
+    uint32_t worked; /* since the last look at signals */
 } Build;
+
+static int look(Build *b, uint32_t done) {
+    b->worked += done;
+    if (b->worked < POLL_INTERVAL) return TAPE_OK;
+    b->worked = 0;
+    return b->poll() ? TAPE_STOPPED : TAPE_OK;
+}
 
 static uint32_t mix(uint64_t key) {
     key *= 0x9e3779b97f4a7c15u;
@@ -54,6 +63,16 @@ static uint64_t bits_of(double x) {
     return bits;
 }
 
+/* Bit by bit: else the first folds would wait for all of its pages. */
+static int clear_table(Build *b) {
+    const uint32_t block = 1 << 12;
+    for (size_t i = 0; i <= b->mask; i += block) {
+        if (look(b, block)) return TAPE_STOPPED;
+        memset(b->table + i, 0, (i + block <= b->mask ? block : b->mask + 1 - i) * sizeof *b->table);
+    }
+    return TAPE_OK;
+}
+
 static uint32_t constant(Build *b, double value) {
     uint32_t at = mix(bits_of(value)) & b->mask;
     while (b->table[at]) {
@@ -64,6 +83,7 @@ static uint32_t constant(Build *b, double value) {
     }
     b->leaf_kind[b->n_leaves] = LEAF_CONSTANT;
     b->leaf_value[b->n_leaves] = value;
+    b->leaf_slot[b->n_leaves] = NO_SLOT;
     b->table[at] = 1 + (b->n_leaves | RECORD_LEAF);
     return b->n_leaves++ | RECORD_LEAF;
 }
@@ -115,11 +135,23 @@ static uint32_t n_listed(const TapeOp *op) { /* terms of a structural operation 
     return op->op == OP_AFFINE ? 1 + 2 * op->b : op->op == OP_CUSTOM ? 1 + op->b : 0;
 }
 
-static int fold_all(Build *b, tape_poll poll) {
+static int copy_leaves(Build *b) {
+    const Recording *in = b->in;
+    for (uint32_t i = 0; i < in->n_leaves; i++) {
+        if (look(b, 1)) return TAPE_STOPPED;
+        b->leaf_kind[i] = in->leaf_kind[i];
+        b->leaf_value[i] = in->leaf_value[i];
+        b->leaf_slot[i] = in->leaf_kind[i] == LEAF_INPUT ? in->leaf_slot[i] : NO_SLOT;
+    }
+    b->n_leaves = in->n_leaves;
+    return TAPE_OK;
+}
+
+static int fold_all(Build *b) {
     for (uint32_t i = 0; i < b->in->n_ops; i++) {
-        if (i % POLL_INTERVAL == POLL_INTERVAL - 1 && poll()) return TAPE_STOPPED;
         TapeOp op = b->in->ops[i];
         uint32_t n = n_listed(&op);
+        if (look(b, 1 + n)) return TAPE_STOPPED;
         for (uint32_t t = 0; t < n; t++) b->in->terms[op.a + t] = renamed(b, b->in->terms[op.a + t]);
         const uint32_t source = b->in->sources[i];
         b->stands_for[i] = n ? push(b, op, source) : fold(b, op, source);
@@ -133,12 +165,13 @@ static void use(Build *b, uint32_t ref) {
     if (!(ref & RECORD_LEAF)) b->uses[ref]++;
 }
 
-static void count_uses(Build *b, const uint32_t *outputs, uint32_t n) {
+static int count_uses(Build *b, const uint32_t *outputs, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) use(b, outputs[i]);
     for (uint32_t i = b->n_ops; i-- > 0;) {
         const TapeOp *op = &b->ops[i];
-        if (!b->uses[i]) continue;
         uint32_t listed = n_listed(op);
+        if (look(b, 1 + listed)) return TAPE_STOPPED;
+        if (!b->uses[i]) continue;
         for (uint32_t t = 0; t < listed; t++) use(b, b->in->terms[op->a + t]);
         if (listed) continue;
         use(b, op->a);
@@ -146,6 +179,7 @@ static void count_uses(Build *b, const uint32_t *outputs, uint32_t n) {
     }
     for (uint32_t i = 0; i < n; i++) /* an output is seen from outside: it is no part of a sum */
         if (!(outputs[i] & RECORD_LEAF)) b->uses[outputs[i]] += 2;
+    return TAPE_OK;
 }
 
 /* ---- sums of products: s + w*x + ... where nobody else sees the parts ---- */
@@ -154,8 +188,9 @@ static int is_private(const Build *b, uint32_t ref, uint32_t op) {
     return !(ref & RECORD_LEAF) && b->ops[ref].op == op && b->uses[ref] == 1;
 }
 
-static void find_chains(Build *b) {
+static int find_chains(Build *b) {
     for (uint32_t i = 0; i < b->n_ops; i++) {
+        if (look(b, 1)) return TAPE_STOPPED;
         TapeOp *op = &b->ops[i];
         if (!b->uses[i] || op->op != OP_ADD || op->a == op->b) continue;
         if (is_private(b, op->a, OP_MUL) && !is_private(b, op->b, OP_MUL)) {
@@ -168,6 +203,7 @@ static void find_chains(Build *b) {
         b->chain[i] = 1 + (longer ? b->chain[op->a] : 0);
     }
     for (uint32_t i = b->n_ops; i-- > 0;) {
+        if (look(b, 1)) return TAPE_STOPPED;
         if (b->chain[i] < 2) {
             b->chain[i] = 0;
             continue;
@@ -181,16 +217,19 @@ static void find_chains(Build *b) {
             b->chain[at] = 0;
         }
     }
+    return TAPE_OK;
 }
 
 /* ---- the program itself: first with references, then with slots ---- */
 
-static void measure(const Build *b, Program *out, size_t *terms) {
+static int measure(Build *b, Program *out, size_t *terms) {
     for (uint32_t i = 0; i < b->n_ops; i++) {
+        if (look(b, 1)) return TAPE_STOPPED;
         if (!b->uses[i] || b->absorbed[i]) continue;
         *terms += b->chain[i] ? 1 + 2 * (size_t)b->chain[i] : n_listed(&b->ops[i]);
         out->n_ops++;
     }
+    return TAPE_OK;
 }
 
 static uint32_t moved(const uint32_t *place, uint32_t ref) {
@@ -211,9 +250,10 @@ static TapeOp joined(const Build *b, Program *out, const uint32_t *place, uint32
     return op;
 }
 
-static void emit(const Build *b, Program *out, uint32_t *place) {
+static int emit(Build *b, Program *out, uint32_t *place) {
     uint32_t k = 0;
     for (uint32_t i = 0; i < b->n_ops; i++) {
+        if (look(b, 1)) return TAPE_STOPPED;
         if (!b->uses[i] || b->absorbed[i]) continue;
         TapeOp op = b->ops[i];
         uint32_t listed = n_listed(&op);
@@ -228,11 +268,13 @@ static void emit(const Build *b, Program *out, uint32_t *place) {
             op.a = moved(place, op.a);
             op.b = moved(place, op.b);
         }
+        if (look(b, listed)) return TAPE_STOPPED;
         out->n_terms += listed;
         out->ops[k] = op;
         out->sources[k] = b->sources[i];
         place[i] = k++;
     }
+    return TAPE_OK;
 }
 
 static void number_leaf(Build *b, Program *out, uint32_t ref) {
@@ -243,15 +285,17 @@ static void number_leaf(Build *b, Program *out, uint32_t ref) {
 
 /* In the order of their first use; in a sum of products the initial value comes last, as in a
  * neuron's parameters. */
-static void number_leaves(Build *b, Program *out) {
+static int number_leaves(Build *b, Program *out) {
     for (uint32_t i = 0; i < out->n_ops; i++) {
         const TapeOp *op = &out->ops[i];
         uint32_t listed = n_listed(op);
+        if (look(b, 1 + listed)) return TAPE_STOPPED;
         for (uint32_t t = 1; t < listed; t++) number_leaf(b, out, out->terms[op->a + t]);
         number_leaf(b, out, listed ? out->terms[op->a] : op->a);
         if (!listed) number_leaf(b, out, op->b);
     }
     for (uint32_t i = 0; i < out->n_outputs; i++) number_leaf(b, out, out->outputs[i]);
+    return TAPE_OK;
 }
 
 static uint32_t slot_of(const Build *b, const Program *out, uint32_t ref) {
@@ -261,21 +305,28 @@ static uint32_t slot_of(const Build *b, const Program *out, uint32_t ref) {
     return b->leaf_slot[leaf] + out->n_inputs + (b->leaf_kind[leaf] == LEAF_CONSTANT ? out->n_parameters : 0);
 }
 
-static void place_all(const Build *b, Program *out) {
+static int place_all(Build *b, Program *out) {
     for (uint32_t i = 0; i < out->n_ops; i++) {
         TapeOp *op = &out->ops[i];
+        if (look(b, 1)) return TAPE_STOPPED;
         if (n_listed(op)) continue;
         op->a = slot_of(b, out, op->a);
         op->b = slot_of(b, out, op->b);
     }
-    for (uint32_t t = 0; t < out->n_terms; t++) out->terms[t] = slot_of(b, out, out->terms[t]);
+    for (uint32_t t = 0; t < out->n_terms; t++) {
+        if (look(b, 1)) return TAPE_STOPPED;
+        out->terms[t] = slot_of(b, out, out->terms[t]);
+    }
     for (uint32_t i = 0; i < out->n_outputs; i++) out->outputs[i] = slot_of(b, out, out->outputs[i]);
-    for (uint32_t i = 0; i < b->n_leaves; i++)
+    for (uint32_t i = 0; i < b->n_leaves; i++) {
+        if (look(b, 1)) return TAPE_STOPPED;
         if (b->leaf_kind[i] == LEAF_CONSTANT && b->leaf_slot[i] != NO_SLOT)
             out->constants[b->leaf_slot[i]] = b->leaf_value[i];
+    }
+    return TAPE_OK;
 }
 
-static int build_all(Build *b, tape_poll poll, Program *out) {
+static int build_all(Build *b, Program *out) {
     Recording *in = b->in;
     /* Each constant gets a second leaf, its only one from then on; an operation folded, one. */
     size_t leaves = 2 * (size_t)in->n_leaves + in->n_ops;
@@ -292,23 +343,15 @@ static int build_all(Build *b, tape_poll poll, Program *out) {
     b->leaf_kind = take_memory(leaves, 1);
     b->leaf_value = take_memory(leaves, sizeof *b->leaf_value);
     b->leaf_slot = take_memory(leaves, sizeof *b->leaf_slot);
-    b->table = take_memory(table, sizeof *b->table);
+    b->table = PyMem_RawMalloc(table * sizeof *b->table);
     if (!b->stands_for || !b->ops || !b->sources || !b->uses || !b->absorbed || !b->chain || !b->leaf_kind ||
         !b->leaf_value || !b->leaf_slot || !b->table)
         return TAPE_NO_MEMORY;
-    memcpy(b->leaf_kind, in->leaf_kind, in->n_leaves);
-    memcpy(b->leaf_value, in->leaf_value, in->n_leaves * sizeof(double));
-    memset(b->leaf_slot, 0xff, leaves * sizeof *b->leaf_slot);
-    for (uint32_t i = 0; i < in->n_leaves; i++)
-        if (in->leaf_kind[i] == LEAF_INPUT) b->leaf_slot[i] = in->leaf_slot[i];
-    b->n_leaves = in->n_leaves;
-
-    if (fold_all(b, poll) != TAPE_OK) return TAPE_STOPPED;
+    if (clear_table(b) || copy_leaves(b) || fold_all(b)) return TAPE_STOPPED;
     for (uint32_t i = 0; i < in->n_outputs; i++) in->outputs[i] = renamed(b, in->outputs[i]);
-    count_uses(b, in->outputs, in->n_outputs);
-    find_chains(b);
+    if (count_uses(b, in->outputs, in->n_outputs) || find_chains(b)) return TAPE_STOPPED;
 
-    measure(b, out, &terms);
+    if (measure(b, out, &terms)) return TAPE_STOPPED;
     if (terms >= RECORD_LEAF) return TAPE_TOO_LARGE;
     out->n_outputs = in->n_outputs;
     out->n_recorded = in->n_ops;
@@ -318,13 +361,13 @@ static int build_all(Build *b, tape_poll poll, Program *out) {
     out->outputs = take_memory(out->n_outputs, sizeof *out->outputs);
     if (!out->ops || !out->sources || !out->terms || !out->outputs) return TAPE_NO_MEMORY;
     uint32_t *place = b->stands_for; /* no longer needed: where each kept operation went */
-    emit(b, out, place);
+    if (emit(b, out, place)) return TAPE_STOPPED;
     for (uint32_t i = 0; i < in->n_outputs; i++) out->outputs[i] = moved(place, in->outputs[i]);
-    number_leaves(b, out);
+    if (number_leaves(b, out)) return TAPE_STOPPED;
     if (program_slots(out) < out->n_ops || program_slots(out) >= PORT) return TAPE_TOO_LARGE;
     out->constants = take_memory(out->n_constants, sizeof *out->constants);
     if (!out->constants) return TAPE_NO_MEMORY;
-    place_all(b, out);
+    if (place_all(b, out)) return TAPE_STOPPED;
     memcpy(in->leaf_slot, b->leaf_slot, in->n_leaves * sizeof *in->leaf_slot);
     return TAPE_OK;
 }
@@ -332,9 +375,10 @@ static int build_all(Build *b, tape_poll poll, Program *out) {
 int program_build(Recording *recording, uint32_t n_inputs, tape_poll poll, Program *program) {
     Build b = {0};
     b.in = recording;
+    b.poll = poll;
     memset(program, 0, sizeof *program);
     program->n_inputs = n_inputs;
-    int result = build_all(&b, poll, program);
+    int result = build_all(&b, program);
     if (result != TAPE_OK) program_free(program);
     PyMem_RawFree(b.stands_for);
     PyMem_RawFree(b.ops);

@@ -9,7 +9,7 @@ from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE, PyObject
 from libc.stdint cimport uint16_t, uint32_t
 
 from fastgrad._arena cimport (
-    BLOCK, CLOSURE, FRESH, NUMBER, Node, SWEPT, arena_has_room, arena_push,
+    BLOCK, CLOSURE, FRESH, NUMBER, Node, SWEPT, arena, arena_has_room, arena_push,
     arena_push_leaf, closures_add, closures_remove, likely, node_id, unlikely,
 )
 from fastgrad._backward cimport Step, step_python, wait_for_turn
@@ -326,6 +326,7 @@ cdef class Core(Methods):
             node.flags = (node.flags & 0xFF) | node.op << 8
             node.op = OP_PYTHON
         node.flags |= CLOSURE
+        arena.edits += 1
 
     def backward(self):
         """Add the derivative of this node by each node it depends on into that node's grad.
