@@ -96,7 +96,7 @@ def _packed(tape: Any) -> bytes:
         "format": FORMAT,
         "version": VERSION,
         "fastgrad": FASTGRAD,
-        "crc32": _checksum(text, b"".join(arrays.values())),
+        "crc32": _checksum(text, *arrays.values()),
         "tape": text,
     }
     return pack(metadata, arrays, TENSORS)
@@ -140,8 +140,11 @@ def _turned(name: str, data: bytes) -> bytes:
     return little(data, SIZES[TENSORS[name]])
 
 
-def _checksum(text: str, data: bytes | memoryview) -> str:
-    return f"{zlib.crc32(data, zlib.crc32(text.encode())):08x}"
+def _checksum(text: str, *data: bytes | memoryview) -> str:
+    found = zlib.crc32(text.encode())
+    for part in data:
+        found = zlib.crc32(part, found)
+    return f"{found:08x}"
 
 
 # -- load ------------------------------------------------------------------------------------------
