@@ -7,7 +7,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 
 from fastgrad._arena cimport Block, Node, arena, node_at, node_id
-from fastgrad._engine cimport custom_operations, take_index, take_position
+from fastgrad._engine cimport custom_operations, quiet_after_fork, take_index, take_position
 from fastgrad._handle cimport Handle, HandleLayout, handle_slot, handles_after_fork, handles_settle
 from fastgrad._ops cimport OP_CUSTOM
 from fastgrad._record cimport record_after_fork
@@ -71,6 +71,7 @@ def after_fork():
         sweeps_forget()
     handles_after_fork()
     record_after_fork()
+    quiet_after_fork()
 
 
 cdef class Step:

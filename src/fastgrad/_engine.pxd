@@ -13,6 +13,7 @@ cdef list custom_operations  # what OP_CUSTOM nodes index; operations are define
 cdef Py_ssize_t take_index  # the one among them that is `take`; -1 until somebody has used it
 
 cdef bint is_quiet() noexcept
+cdef void quiet_after_fork() noexcept
 cdef node_id operand_take(object o) except? 0
 cdef int operand_keep(object o) except -1
 cdef node_id leaf_hidden(double data) except 0

@@ -34,11 +34,8 @@ cdef extern from "Python.h":
     #else
     #define FASTGRAD_COMPILER "MSVC"
     #endif
-    #if defined(_MSC_VER)
-    static __declspec(thread) unsigned quiet_depth = 0;
-    #else
-    static _Thread_local unsigned quiet_depth = 0;  /* no_grad() blocks that this thread is in */
-    #endif
+    #include "config.h"
+    static FASTGRAD_PER_THREAD unsigned quiet_depth = 0;  /* no_grad() blocks that this thread is in */
     """
     const char *FASTGRAD_VERSION
     const char *FASTGRAD_VARIANT
@@ -81,6 +78,12 @@ def no_grad_exit():
     quiet_depth = quiet_depth - 1
     if quiet_depth == 0:
         somewhere_quiet -= 1
+
+
+cdef void quiet_after_fork() noexcept:
+    """Forget the threads that the child does not have: plain arithmetic asks as long as there are any."""
+    global somewhere_quiet
+    somewhere_quiet = quiet_depth != 0
 
 
 # Operands -----------------------------------------------------------------------------------------

@@ -46,13 +46,9 @@ cdef extern from "Python.h":
     static int code_line(PyObject *code, int instruction) {
         return PyCode_Addr2Line((PyCodeObject *) code, instruction);
     }
-    #if defined(_MSC_VER)
-    #define PER_THREAD __declspec(thread)
-    #else
-    #define PER_THREAD _Thread_local
-    #endif
-    static PER_THREAD unsigned record_depth = 0;   /* recordings that this thread is in */
-    static PER_THREAD PyObject *record_hooks = 0;  /* a list of their hooks, the innermost last */
+    #include "config.h"
+    static FASTGRAD_PER_THREAD unsigned record_depth = 0;   /* recordings that this thread is in */
+    static FASTGRAD_PER_THREAD PyObject *record_hooks = 0;  /* a list of their hooks, the last innermost */
     """
     unsigned record_depth
     PyObject *record_hooks

@@ -35,6 +35,12 @@ enum {
     ID_BITS = FASTGRAD_ID_BITS
 };
 
+#if defined(_MSC_VER) /* a variable of each thread */
+#define FASTGRAD_PER_THREAD __declspec(thread)
+#else
+#define FASTGRAD_PER_THREAD _Thread_local
+#endif
+
 #if defined(__GNUC__)
 #define FASTGRAD_LIKELY(x) __builtin_expect(!!(x), 1)
 #define FASTGRAD_UNLIKELY(x) __builtin_expect(!!(x), 0)
