@@ -46,9 +46,9 @@ def chain(length, x):
     return y
 
 
-def square(x):
-    """Make a custom node the way that micrograd's readers do."""
-    out = Value(x.data**2, (x,), "square")
+def square(x, V=Value):
+    """Make a custom node the way that micrograd's readers do, in either library."""
+    out = V(x.data**2, (x,), "square")
 
     def _backward():
         x.grad += 2 * x.data * out.grad

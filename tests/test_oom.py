@@ -477,6 +477,23 @@ def test_every_allocation_may_fail(name, tmp_path):
     assert failures == 0 if name == "backward" else failures > 0, "a sweep allocates nothing"
 
 
+def needs_limits(test):
+    """Mark a test whose process gives itself less memory."""
+    linux = sys.platform.startswith("linux")
+    for mark in (
+        pytest.mark.wide,
+        pytest.mark.skipif(not linux, reason="needs RLIMIT_AS and /proc"),
+        pytest.mark.skipif(SANITIZED, reason="maps terabytes of its own"),
+    ):
+        test = mark(test)
+    return test
+
+
+def survives(script, *words, cwd):
+    process = python("-c", script, *words, cwd=cwd)
+    assert (process.stdout, process.stderr) == ("survived\n", "")
+
+
 LIMITED = """
 import resource, sys
 from fastgrad import Value, arena_stats
@@ -512,13 +529,10 @@ print("survived")
 """
 
 
-@pytest.mark.wide
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS and /proc")
-@pytest.mark.skipif(SANITIZED, reason="maps terabytes of its own")
+@needs_limits
 @pytest.mark.parametrize("results", ["drop", "keep", "both"])
 def test_a_process_survives_its_memory_limit(tmp_path, results):
-    process = python("-c", LIMITED, results, cwd=tmp_path)
-    assert (process.stdout, process.stderr) == ("survived\n", "")
+    survives(LIMITED, results, cwd=tmp_path)
 
 
 WARM = """
@@ -546,10 +560,7 @@ print("survived")
 """
 
 
-@pytest.mark.wide
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS and /proc")
-@pytest.mark.skipif(SANITIZED, reason="maps terabytes of its own")
+@needs_limits
 @pytest.mark.skipif(build_info()["chunk_nodes"] < 64, reason="tiny chunks stay in the heap")
 def test_dead_nodes_kept_warm_make_room_for_handles(tmp_path):
-    process = python("-c", WARM, cwd=tmp_path)
-    assert (process.stdout, process.stderr) == ("survived\n", "")
+    survives(WARM, cwd=tmp_path)
