@@ -75,6 +75,23 @@ def sound_arena():
 
 
 @pytest.fixture
+def numpy():
+    return pytest.importorskip("numpy")
+
+
+@pytest.fixture
+def linear():
+    """A tape of 3 numbers that tells them apart, and its function of plain numbers."""
+    return fastgrad.record(lambda x: x[0] + 10 * x[1] + 100 * x[2], [0.0, 0.0, 0.0])
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Give a path where a test may write."""
+    return tmp_path / "some.tape"
+
+
+@pytest.fixture
 def no_gc_callbacks():
     """Keep from the collector what it would call, as Hypothesis's clock: that swallows a Ctrl-C."""
     callbacks = gc.callbacks[:]

@@ -5,6 +5,7 @@ Layer: tests.  May import: fastgrad, the standard library.
 
 import copy
 import json
+import math
 import random
 import struct
 import warnings
@@ -90,6 +91,15 @@ def structured_tape():
     return quietly(
         program, {"p": (1.0, 2.0), True: [3.0, 4.0]}, [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
     )
+
+
+TAPES = {
+    "model": model_tape,
+    "structured": structured_tape,
+    "table": table_tape,
+    "input": lambda: fg.record(lambda x, y: x, 1.0, [2.0]),
+    "constant": lambda: fg.record(lambda x: Value(math.nan), [1.0]),
+}
 
 
 # -- what a tape computes --------------------------------------------------------------------------
@@ -276,3 +286,38 @@ def damage(rng, content, other):
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error):
         damaged = flip(rng, content, other)  # what is damaged already may not come apart
     return mended(damaged) if rng.random() < 0.8 else damaged
+
+
+# -- whole files -----------------------------------------------------------------------------------
+
+
+def saved(tape, file):
+    tape.save(file)
+    return file.read_bytes()
+
+
+def loaded(content, file):
+    file.unlink(missing_ok=True)  # ten times as fast as writing over it, on some file systems
+    file.write_bytes(content)
+    return fg.load_tape(file)
+
+
+def number_from(seed):
+    rng = random.Random(seed)
+    return lambda: float(rng.choice((0, 1, 2, 0.5, -0.25, 3.0)))
+
+
+def same(tape, other):
+    """Compare two tapes in everything that they show and compute; indices may be out of range."""
+    assert str(tape) == str(other)
+    assert tape.stats() == other.stats()
+    assert tape.inputs == other.inputs
+    assert bits([p.data for p in tape.parameters]) == bits([p.data for p in other.parameters])
+
+    def outcome(one):
+        try:
+            return bits(computed(one, number_from(1)))
+        except IndexError as error:
+            return str(error)
+
+    assert outcome(tape) == outcome(other)

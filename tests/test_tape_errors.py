@@ -17,17 +17,6 @@ from fastgrad.errors import FastgradTypeError, FastgradValueError, ShapeError, T
 pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
 
 
-@pytest.fixture
-def numpy():
-    return pytest.importorskip("numpy")
-
-
-@pytest.fixture
-def linear():
-    return fg.record(lambda x: x[0] + 10 * x[1] + 100 * x[2], [0.0, 0.0, 0.0])
-
-
-
 class Unfriendly:
     def __float__(self):
         raise ArithmeticError("mine")
