@@ -87,7 +87,7 @@ def test_arrays_of_a_file_are_counted():
 
 @pytest.mark.parametrize("held", [False, True], ids=["numbers", "parameters"])
 def test_stopped_at_any_look(held):
-    n = many(200_000)
+    n = 200_000
     x = y = Value(0.5)
     leaves = [Value(1.0) if held else 1.0 for _ in range(n // 2)]
     for leaf in leaves:
@@ -114,7 +114,7 @@ DISTURBED = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from functools import partial
-from graphs import chain, many
+from graphs import chain
 from looks import at_each_look
 import fastgrad as fg
 from fastgrad import Value, _check
@@ -122,14 +122,14 @@ from fastgrad._bind import Shape
 from fastgrad._tape import TapeCore
 from fastgrad.nn import Neuron
 x = Value(0.5)
-y = chain(many(300_000), x)
+y = chain(300_000, x)
 big, other = Neuron(4096, nonlin=False), Neuron(8, nonlin=False)
 fused, owner = big([y] * 4096), [other([y] * 8)]
 hidden = max(owner[0]._prev, key=lambda v: len(v._prev))
 root = fused * 1e-3 + hidden
 kept, graphs = [], [chain(2000, Value(1.0)) for _ in range(50)]
 actions = {
-    "builds": lambda: kept.__init__([chain(many(300_000), x)]),
+    "builds": lambda: kept.__init__([chain(300_000, x)]),
     "drops": graphs.pop,
     "sweeps": root.backward,
     "records": lambda: kept.append(fg.record(lambda v: v * x, 1.0)),
@@ -162,8 +162,8 @@ def test_a_handler_may_use_the_arena_in_the_middle_of_a_walk(action, tmp_path):
 
 def test_a_handler_that_writes_a_backward_step_is_noticed():
     x = Value(1.0)
-    middle = chain(many(300_000), x)
-    y = chain(many(300_000), middle)
+    middle = chain(300_000, x)
+    y = chain(300_000, middle)
 
     def write(number):
         if number == 3:
@@ -175,7 +175,7 @@ def test_a_handler_that_writes_a_backward_step_is_noticed():
 
 def test_a_handler_that_changes_the_lists_changes_no_tape():
     x = Value(1.0)
-    y = chain(many(300_000), x)
+    y = chain(300_000, x)
     inputs, outputs = [x], [y]
 
     def change(number):
