@@ -97,12 +97,14 @@ def run_demo(
 
     losses, eager = _train(model, X, y, steps, tqdm)
     print(f"one step: {eager * 1e3:.3f} ms, the median of {steps}")
-    taped = None
+    others = []
     if recorded:
         taped = _Recorded(X, y, seed)
         taped.train(losses, eager)
+        taped.optimizer.lr = 0.1
+        others.append(("fastgrad, tape", taped.step, _TAPE_STEPS_PER_ROUND))
     if rounds:
-        _compare(X, y, seed, rounds, tqdm, taped)
+        _compare(X, y, seed, rounds, tqdm, *others)
     _draw(figure, model, X, y, spacing)
     figure.savefig(output)
     print(f"decision boundary: {output}")
@@ -207,7 +209,7 @@ def _micrograd() -> Library | None:
 
 
 def _compare(
-    X: Any, y: Any, seed: int, rounds: int, tqdm: Any, taped: _Recorded | None = None
+    X: Any, y: Any, seed: int, rounds: int, tqdm: Any, *others: tuple[str, Callable[[], Any], int]
 ) -> None:
     """Time the same step on both, alternately, and print the factors, if the gradients agree."""
     other = _micrograd()
@@ -229,11 +231,9 @@ def _compare(
 
     turns: list[tuple[str, Callable[[], Any], int]] = [
         ("fastgrad", eagerly(FASTGRAD), _STEPS_PER_ROUND),
+        *others,
         (other.name, eagerly(other), 1),
     ]
-    if taped is not None:
-        taped.optimizer.lr = 0.1
-        turns.insert(1, ("fastgrad, tape", taped.step, _TAPE_STEPS_PER_ROUND))
     times: dict[str, list[float]] = {name: [] for name, _, _ in turns}
     for _ in tqdm(range(rounds), desc=f"timing {other.name}", unit="step", disable=None):
         for name, step, repeats in turns:

@@ -223,14 +223,12 @@ class Tape(TapeCore):
         return f"{self._constant(slot):g}" if slot < constants else f"v{slot - constants}"
 
     def _input(self, slot: int) -> str:
-        for shape in self._shapes():
-            if shape.start <= slot < shape.start + shape.size:
-                place, indices = slot - shape.start, []
-                for extent in reversed(shape.shape):
-                    place, index = divmod(place, extent)
-                    indices.append(f"[{index}]")
-                return shape.name + "".join(reversed(indices))
-        raise IndexError(slot)
+        shape = next(s for s in self._shapes() if s.start <= slot < s.start + s.size)
+        place, indices = slot - shape.start, []
+        for extent in reversed(shape.shape):
+            place, index = divmod(place, extent)
+            indices.append(f"[{index}]")
+        return shape.name + "".join(reversed(indices))
 
 
 def record(function: Callable[..., Any], *example: Any, strict: bool = False) -> Tape:

@@ -76,7 +76,6 @@ def test_tapes_have_the_reference_s_gradients(name):
 
 
 @pytest.mark.wide
-@pytest.mark.slow
 def test_gpt_on_tapes_takes_the_reference_s_steps():
     case = recorded.tape_case(fastgrad, "gpt")
     assert measure.difference(gradients_of(case), gradients(FASTGRAD, "gpt")) <= 1e-12

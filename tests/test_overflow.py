@@ -127,6 +127,7 @@ def test_composites_fail_at_any_slot_of_the_last_chunk():
     x = Value(2.0)
     neuron = Neuron(1, activation="leaky_relu")
     total = Neuron(2, nonlin=False)([x, x])
+    assert total._prev, "has its hidden nodes: a copy that fails would leave those that it makes"
     operations = [
         lambda x: neuron([x]), lambda x: copy.copy(total),
         lambda x: x - x, lambda x: x - 1, lambda x: 1 - x, lambda x: x / x, lambda x: -x,

@@ -419,6 +419,9 @@ def test_names_of_arguments():
     tape = fg.record(Callable(), 1.0, 2.0, 3.0)
     assert tape.name == "Callable"
     assert [name for name, _ in tape.inputs] == ["a", "argument1", "argument2"]
+    with pytest.warns(FastgradWarning, match="bool"):
+        tape = fg.record(max, 1.0, 2.0)  # whose signature nobody knows
+    assert [name for name, _ in tape.inputs] == ["argument0", "argument1"]
 
 
 def test_tapes_are_neither_pickled_nor_copied(linear):

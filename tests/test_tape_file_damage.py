@@ -33,6 +33,7 @@ from tape_files import (
 )
 
 import fastgrad as fg
+from fastgrad import tape_file
 from fastgrad.engine import build_info
 from fastgrad.errors import FileFormatError
 
@@ -371,6 +372,17 @@ def test_memory_is_in_proportion_to_the_file(contents, file):
         tracemalloc.stop()
         assert peak < 100 * len(content) + 200_000, number
     assert number == 17
+
+
+def test_more_slots_than_can_be_numbered(contents, file, monkeypatch):
+    """The limit is 2**31, and such a file has gigabytes: here it is small."""
+    file.write_bytes(contents["table"])
+    slots = 3 + 5 + 2 + 37  # inputs, parameters, constants, operations
+    monkeypatch.setattr(tape_file, "VALUES_MOST", slots)
+    assert len(fg.load_tape(file)) == 37
+    monkeypatch.setattr(tape_file, "VALUES_MOST", slots - 1)
+    with pytest.raises(FileFormatError, match=f"expected at most {slots - 1} slots, got {slots}"):
+        fg.load_tape(file)
 
 
 # -- damage at random ------------------------------------------------------------------------------

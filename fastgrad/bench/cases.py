@@ -202,11 +202,17 @@ def _expression_batch(library: Library) -> Case:
     return Case(forward, lambda: found[::2] + found[1::2])
 
 
-def _moons(library: Library) -> Case:
+def _network(library: Library) -> Any:
+    """Return a library's MLP, if it has one."""
     if library.MLP is None:
         raise Unsupported("it has no MLP")
+    return library.MLP
+
+
+def _moons(library: Library) -> Case:
+    MLP = _network(library)
     X, y = moons()
-    model = library.MLP(2, [16, 16, 1])
+    model = MLP(2, [16, 16, 1])
     return Case(
         lambda: training_step(library, model, X, y, LEARNING_RATE),
         lambda: [float(p.grad) for p in model.parameters()],
@@ -214,10 +220,9 @@ def _moons(library: Library) -> Case:
 
 
 def _moons_batch(library: Library) -> Case:
-    if library.MLP is None:
-        raise Unsupported("it has no MLP")
+    MLP = _network(library)
     X, y = moons(BATCH)
-    model = library.MLP(2, [16, 16, 1])
+    model = MLP(2, [16, 16, 1])
     return Case(
         lambda: accumulated_step(library, model, X, y, LEARNING_RATE),
         lambda: [float(p.grad) for p in model.parameters()],
@@ -225,10 +230,9 @@ def _moons_batch(library: Library) -> Case:
 
 
 def _lecture(library: Library) -> Case:
-    if library.MLP is None:
-        raise Unsupported("it has no MLP")
+    MLP = _network(library)
     try:
-        model = library.MLP(3, [4, 4, 1], activation="tanh", output_activation="tanh")
+        model = MLP(3, [4, 4, 1], activation="tanh", output_activation="tanh")
     except TypeError:
         raise Unsupported("its MLP knows no tanh") from None
     return _lecture_case(model)
