@@ -297,6 +297,7 @@ def test_what_is_going_on_is_shown_on_a_terminal(monkeypatch):
     assert sys.stderr.getvalue() == f"\r\033[K{title}: {peers.REFERENCE.name}\r\033[K"
 
 
+@pytest.mark.wide
 def test_what_fastgrad_cannot_do_here_is_said_below_the_table(monkeypatch, capsys):
     def moons():
         raise ImportError("needs something else")

@@ -24,6 +24,7 @@ def blocks():
     return FENCE.findall(README.read_text("utf-8"))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("line", ["MLP(3, [4, 4, 1]", "record(loss, "])
 def test_the_longer_programs_print_their_answer(blocks, tmp_path, line):
     (at,) = [i for i, (_, text) in enumerate(blocks) if line in text]
@@ -32,6 +33,7 @@ def test_the_longer_programs_print_their_answer(blocks, tmp_path, line):
     assert process.stdout == blocks[at + 1][1]
 
 
+@pytest.mark.wide
 def test_every_program_runs(blocks, tmp_path):
     programs = [text for language, text in blocks if language == "python"]
     assert len(programs) >= 3

@@ -178,7 +178,7 @@ def tapes():
 ODD = (math.inf, -math.inf, math.nan, 0.0, 1e308, 5e-324)
 
 
-@pytest.mark.parametrize("name", tapes())
+@pytest.mark.parametrize("name", list(tapes()))  # the names alone: tapes hold nodes
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 15, 63, 64, 65, 257, 515])
 def test_an_odd_sample_concerns_nobody_else(n, name):
     """Whatever one sample is, the others keep their bits, and sums are those of all samples."""
