@@ -167,6 +167,7 @@ def tapes():
     model, w = nn.MLP(2, [5, 3, 1]), [Value(0.5), Value(-0.25), Value(2.0)]
     return {
         "map": fg.record(lambda x: (x * w[0] + w[1]).tanh() - x / w[2], 1.0),
+        "parameter first": fg.record(lambda x: w[0] * x.exp(), 1.0),
         "maps in a range": fg.record(lambda x: sum((x * v).sin().exp() for v in w), 1.0),
         "layers": fg.record(lambda x: model([x, 1 - x]), 1.0),
         "products": fg.record(lambda x: w[0] + x * x + w[1] * x + x * w[2] * x, 1.0),
