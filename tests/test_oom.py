@@ -376,6 +376,7 @@ def after_failure(s):
     found["param_groups"] = found["param_groups"][:2]
     assert found in (s[1], s[2]), "loaded by half"
     s[0].step()
+act(prepare())  # so that nothing is to be imported
 each_failure(prepare, act)
 """,
     "recording": """
