@@ -239,7 +239,7 @@ class Optimizer:
     def __repr__(self) -> str:
         lines = []
         for group in self.param_groups:
-            hyper = ", ".join(f"{name}={x!r}" for name, x in group.items() if name != "params")
+            hyper = ", ".join([f"{name}={x!r}" for name, x in group.items() if name != "params"])
             lines.append(f"{type(self).__name__}({len(group['params'])} parameters, {hyper})")
         return "\n".join(lines)
 

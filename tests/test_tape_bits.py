@@ -218,3 +218,16 @@ def test_memory_of_other_calls_changes_nothing():
             assert (one[0], one[1].tolist()) == (two[0], two[1].tolist())
             assert tape(*arguments).tolist() == fresh(*arguments).tolist()
             fresh = fg.record(lambda x, y: (model(x) * y).tanh(), [1.0] * 3, 1.0)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_more_blocks_than_there_are_partial_sums(threads):
+    """Then blocks share one: what each adds to it, for layers and for single steps, must stay."""
+    model, w = nn.MLP(2, [5, 1]), Value(0.75)
+    tape = fg.record(lambda x: model(x) * w + (x[0] * w).sin(), [0.5, -0.5])
+    n = 100 * tape.stats()["block"] + 5
+    X = np.random.default_rng(4).normal(size=(n, 2))
+    value, gradient = tape.value_and_grad(X, reduce="sum", threads=threads)
+    values, rows = tape.value_and_grad(X, reduce=None)
+    assert value == pytest.approx(math.fsum(values), rel=1e-11)
+    assert gradient.tolist() == pytest.approx([math.fsum(c) for c in rows.T], rel=1e-9, abs=1e-9)
