@@ -467,12 +467,18 @@ each_failure(prepare, lambda y: (y.zero_grad(graph=True), setattr(y, "grad", 2.0
 }
 
 
+def skip_what_crashes_python(makes_functions):
+    """Skip what runs Python that makes functions, generators or signatures, its own or ours."""
+    if makes_functions and sys.version_info >= (3, 12):
+        pytest.skip("CPython 3.12 and 3.13 themselves crash where a function gets no memory")
+
+
 @pytest.mark.wide
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_allocation_may_fail(name, tmp_path):
+    skip_what_crashes_python(name == "states of optimisers")  # copy.deepcopy
     script = FAILING + f"MANY = {MANY}\n" + SCENARIOS[name]
-    flags = ("-S", "-X", "faulthandler")  # -S: `make cov` traces no child that it would crash
-    process = python("-c", script, cwd=tmp_path, flags=flags)
+    process = python("-c", script, cwd=tmp_path, flags=("-X", "faulthandler"))
     assert process.returncode == 0, process.stderr
     failures = int(process.stdout)
     tally("out of memory: allocations that failed, the arena checked after each", failures)

@@ -14,7 +14,7 @@ import pytest
 from graphs import settled
 from programs import python
 from test_memory import INFO, PRELUDE
-from test_oom import FAILING
+from test_oom import FAILING, skip_what_crashes_python
 
 import fastgrad as fg
 from fastgrad import Value, nn
@@ -208,15 +208,10 @@ each_failure(lambda: None, lambda s: (repr(tape), str(other), tape.stats(), tape
 }
 
 
-# Through Python that makes functions, generators and signatures.
-PYTHON = {"record", "record structures", "files", "showing"}
-
-
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_allocation_may_fail(name, tmp_path):
     pytest.importorskip("_testcapi", reason="only CPython's own test module makes allocations fail")
-    if name in PYTHON and sys.version_info >= (3, 12):
-        pytest.skip("CPython 3.12 and 3.13 themselves crash where a function gets no memory")
+    skip_what_crashes_python(name in {"record", "record structures", "files", "showing"})
     process = python("-X", "faulthandler", "-c", FAILING + TAPES + SCENARIOS[name], cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert all(int(failures) > 0 for failures in process.stdout.split())
