@@ -110,6 +110,20 @@ def test_nothing_else_changes():
     assert (w.data, w.grad, tape.value_and_grad(1.5)) == (2.0, 5.0, before)
 
 
+def test_what_another_call_left_behind_changes_nothing():
+    w = Value(2.0)
+    tape = fg.record(lambda x: x * w, 3.0)
+
+    class Nested:
+        def __float__(self):
+            tape.value_and_grad(5.0)
+            return 1.5
+
+    assert tape.jvp((1.5,), (1.0,)) == (3.0, 2.0)
+    tape.value_and_grad(Nested())  # two calls at once, in the memory that jvp takes next
+    assert tape.jvp((1.5,), (1.0,)) == (3.0, 2.0)
+
+
 @pytest.mark.parametrize(
     ("args", "tangents", "error", "message"),
     [
