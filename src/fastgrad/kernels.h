@@ -36,22 +36,6 @@ INLINE double folded(const part *x) {
     return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
 }
 
-#if WIDTH == LANES && defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector)
-#define FOLD_FOUR 1
-/* to[0..3] += the folds of four sums, in the order of `folded`. */
-INLINE void fold_four(double *to, part a, part b, part c, part d) {
-    const part ab = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11) +
-                    __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
-    const part cd = __builtin_shufflevector(c, d, 0, 1, 2, 3, 8, 9, 10, 11) +
-                    __builtin_shufflevector(c, d, 4, 5, 6, 7, 12, 13, 14, 15);
-    const part halves = __builtin_shufflevector(ab, cd, 0, 1, 4, 5, 8, 9, 12, 13) +
-                        __builtin_shufflevector(ab, cd, 2, 3, 6, 7, 10, 11, 14, 15);
-    EACH(i, 4) to[i] += halves[2 * i] + halves[2 * i + 1];
-}
-#endif
-#endif
-
 /* ---- operations of the table ---- */
 
 #include "powers.h"
@@ -176,15 +160,7 @@ INLINE void weights_tile(double *dw, const double *values, const uint32_t *x, si
     EACH(r, rows) EACH(j, columns) EACH(p, PARTS) sum[r][j][p] = all(0.0);
     for (; at + LANES <= n; at += LANES) weights_add(sum, values, x, rows, columns, stride, at, g);
     if (at < n) weights_rest(sum, values, x, rows, columns, stride, at, n, g);
-    EACH(r, rows) {
-#if defined(FOLD_FOUR) && COLUMNS == 4
-        if (columns == 4) {
-            fold_four(dw + r * k, sum[r][0][0], sum[r][1][0], sum[r][2][0], sum[r][3][0]);
-            continue;
-        }
-#endif
-        EACH(j, columns) dw[r * k + j] += folded(sum[r][j]);
-    }
+    EACH(r, rows) EACH(j, columns) dw[r * k + j] += folded(sum[r][j]);
 }
 
 static double sum_lanes(size_t n, const double *a) {
