@@ -151,7 +151,12 @@ def step(V, nodes, code):
         inner = operand_of(nodes[-1 - code % min(len(nodes), 8)], code >> 3)
         nodes += [inner, tamed(operand_of(inner, code >> 5) * y)]
     elif op == 13:
-        nodes.append(tamed(sum([x, y, x])))
+        total = sum([x, y, x])
+        for i in range(code % 8):
+            product = tamed(y * nodes[-1 - (code >> 2 * i) % min(len(nodes), 16)])
+            total = tamed(total + product)
+            nodes += [product, total]
+        nodes.append(total)
     elif op == 14:
         nodes.append(V(k))
     else:

@@ -31,6 +31,7 @@ cdef enum:
     REACHED_HIDDEN = 4      # shift from a sweep's bit to "only hidden nodes of it were reached"
     SIGNAL_INTERVAL = 65536  # nodes, or operands of fused ones, between looks at pending signals
     AHEAD = 32               # nodes between fetching operands and using them
+    FURTHER = 64             # nodes between fetching one and visiting it
     MANY = 16                # users of an operand that is likely in the cache
 
 ctypedef struct Sweep:
@@ -275,10 +276,49 @@ cdef inline int structure_visit(Sweep *sweep, node_id id, Node *node, bint reach
     return signals_look(sweep, arena.blocks[node.a].size)
 
 
+cdef inline bint adds_product(Node *node, node_id id, uint8_t either) noexcept:
+    """Tell whether a node sums the two before it, the later one a product, neither reached yet."""
+    return (
+        node.b == id - 1 and node.a == id - 2 and node.op == OP_ADD and (id & CHUNK_MASK) >= 2
+        and (node - 1).op == OP_MUL and (node - 2).op > OP_HIDDEN
+        and not ((node - 1).mark | (node - 2).mark) & either
+    )
+
+
+cdef inline Node *walk_products(
+        Node **base, Node *node, node_id id, uint8_t bit, double *adjoint) noexcept:
+    """Go down a sum of products, `... + w*x`, two nodes at a time; return the node that is next.
+
+    Each comes next anyhow, so none needs a mark. It ends at a product with an operand to be marked.
+    """
+    cdef double grad = adjoint[0]
+    cdef double grad_product
+    cdef Node *product
+    cdef Node *w
+    cdef Node *x
+    while adds_product(node, id, bit | bit << REACHED_HIDDEN):
+        product = node - 1
+        w = base[product.a >> CHUNK_SHIFT] + (product.a & CHUNK_MASK)
+        x = base[product.b >> CHUNK_SHIFT] + (product.b & CHUNK_MASK)
+        if unlikely(not w.mark & x.mark & bit):
+            break
+        prefetch(node - FURTHER)
+        prefetch(w - FURTHER)  # weights lie in the order of their use
+        product.grad = grad_product = product.grad + grad
+        node -= 2
+        id -= 2
+        node.grad = grad = node.grad + grad
+        x.grad += w.data * grad_product
+        w.grad += x.data * grad_product
+    adjoint[0] = grad
+    return node
+
+
 cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scattered) except -1:
     """Visit the reached operations of a chunk, newest first, from a slot downwards.
 
-    An operand that comes next anyhow needs no mark, and its adjoint stays in a register.
+    An operand that comes next anyhow needs no mark, and its adjoint stays in a register; sums of
+    products take a shorter way still.
     `scattered`, known at compile time: operands lie far apart, so fetch them ahead and set marks
     without branches, which would be mispredicted and wait for memory. Otherwise a branch is quicker.
     """
@@ -290,6 +330,8 @@ cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scatter
     cdef Node *nodes = base[c]
     cdef Node *node = nodes + slot
     cdef Node *below
+    cdef Node *rest
+    cdef node_id first = <node_id> (c << CHUNK_SHIFT)
     cdef double one = 1.0
     cdef double grad, grad_a, grad_b
     cdef double *da
@@ -321,21 +363,25 @@ cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scatter
         while True:
             below = node - 1 if likely(node > nodes) and (node - 1).op > OP_HIDDEN else NULL
             ia, ib = node.a, node.b
+            prefetch(node - FURTHER)
             if scattered and node - nodes >= AHEAD and (node - AHEAD).op > OP_HIDDEN:
                 prefetch(base[(node - AHEAD).a >> CHUNK_SHIFT] + ((node - AHEAD).a & CHUNK_MASK))
                 prefetch(base[(node - AHEAD).b >> CHUNK_SHIFT] + ((node - AHEAD).b & CHUNK_MASK))
             a = base[ia >> CHUNK_SHIFT] + (ia & CHUNK_MASK)
+            b = base[ib >> CHUNK_SHIFT] + (ib & CHUNK_MASK) if likely(ib != 0) else a
+            if not scattered and b == below and a == below - 1:
+                rest = walk_products(base, node, first + <node_id> (node - nodes), bit, &grad)
+                if rest != node:
+                    node = rest
+                    continue
             if a != below and (scattered or not a.mark & bit):
                 pending += not a.mark & either
                 a.mark |= bit
                 marked[(ia >> CHUNK_SHIFT) * DEPTH_LIMIT] = 1
-            b = a
-            if likely(ib != 0):
-                b = base[ib >> CHUNK_SHIFT] + (ib & CHUNK_MASK)
-                if b != below and (scattered or not b.mark & bit):
-                    pending += not b.mark & either
-                    b.mark |= bit
-                    marked[(ib >> CHUNK_SHIFT) * DEPTH_LIMIT] = 1
+            if likely(ib != 0) and b != below and (scattered or not b.mark & bit):
+                pending += not b.mark & either
+                b.mark |= bit
+                marked[(ib >> CHUNK_SHIFT) * DEPTH_LIMIT] = 1
             # b first: where both are one node, the last sum is the one to go on with
             if scattered and node.op <= OP_MUL:  # as likely one as the other: select, do not branch
                 is_mul = <size_t> 0 - (node.op == OP_MUL)
