@@ -283,6 +283,72 @@ def test_a_child_uses_its_parent_s_tape(tmp_path):
     assert (process.stdout, process.stderr) == ("done\n", "")
 
 
+HELPERS = """
+import os, sys
+import fastgrad as fg
+from fastgrad import nn
+
+def threads():
+    return len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1
+
+model = nn.MLP(2, [8, 1])
+tape = fg.record(lambda x: model(x), [0.1, 0.2])
+batch = [[0.01 * i, 0.5] for i in range(2000)]
+expected = tape.value_and_grad(batch)
+for _ in range(3):
+    assert tape.value_and_grad(batch, threads=4) == expected
+    assert threads() > 1 or sys.platform != "linux"
+    child = os.fork()
+    assert threads() == 1
+    if child == 0:
+        os._exit(0 if tape.value_and_grad(batch, threads=4) == expected else 7)
+    assert tape.value_and_grad(batch, threads=3) == expected
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+print("done")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_helpers_end_before_a_fork(tmp_path):
+    """Else Python 3.12 warns of the fork, which `python` makes an error."""
+    process = python("-c", HELPERS, cwd=tmp_path)
+    assert (process.stdout, process.stderr) == ("done\n", "")
+
+
+FORK_INSIDE = """
+import os, signal
+import fastgrad as fg
+from fastgrad import Value
+w, children = Value(1.0), []
+def function(x):
+    for _ in range(2000):
+        x = (x + w).tanh()
+    return x
+tape = fg.record(function, 0.1)
+batch = [0.001 * i for i in range(3000)]
+expected = tape.value_and_grad(batch)
+def fork(*_):
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    children.append(os.fork())
+signal.signal(signal.SIGALRM, fork)
+while not children:
+    signal.setitimer(signal.ITIMER_REAL, 0.005)
+    result = tape.value_and_grad(batch, threads=2)
+if children == [0]:
+    os._exit(0 if result == expected == tape.value_and_grad(batch, threads=2) else 7)
+assert result == expected
+assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+print("done")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_in_the_middle_of_a_batch(tmp_path):
+    """The child has no helpers, and does their share again."""
+    process = python("-W", "ignore::DeprecationWarning", "-c", FORK_INSIDE, cwd=tmp_path)
+    assert (process.stdout, process.stderr) == ("done\n", "")
+
+
 # -- size ------------------------------------------------------------------------------------------
 
 

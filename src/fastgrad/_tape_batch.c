@@ -1,5 +1,5 @@
 /* Batch: a plan run over many samples, a block at a time, on one thread or several.
- * Layer: companion of _tape.pyx. May include tape.h, Python.h for PyMem_Raw*, threads.
+ * Layer: companion of _tape.pyx. May include tape.h, Python.h for PyMem_Raw*.
  *
  * The order of every sum over samples is fixed by their number alone: within a block by the kernels,
  * within a group block after block, among groups as a tree. So threads change nothing in the bits. */
@@ -7,38 +7,41 @@
 
 #include <stdatomic.h>
 #include <time.h>
-#if !defined(_WIN32)
-#include <pthread.h>
-#endif
 
 #include "tape.h"
 
 enum {
-    GROUPS_MOST = 32,
+    GROUPS_MOST = 64,
     ACCUMULATORS_MOST = 1 << 22,
-    THREADS_MOST = 64,
+    APART = 128, /* bytes: processors fetch two cache lines at a time */
     LOOK_INTERVAL = 1 << 17, /* results between looks at the clock and at other threads */
     POLL_INTERVAL = 20       /* milliseconds between looks at pending signals, which need the GIL */
 };
 
+typedef struct Worker Worker;
+
 typedef struct {
     BatchRun *run;
+    Worker *workers;
+    int n_workers;
     const double *port_values;
     double *accumulators; /* adjoints of the ports, a row for each group */
     double *totals;       /* of each group */
     size_t n_blocks, n_groups, stride;
-    atomic_size_t next_group;
     atomic_int stop;      /* a tape_result */
 } Job;
 
-typedef struct { /* one thread's memory */
+struct Worker { /* one thread's memory */
     Job *job;
+    atomic_size_t next_group;  /* its own groups, in each call the same: their samples stay in its cache */
+    size_t end_group;
     double *values, *adjoints; /* rows */
     double *spare;             /* three rows */
     int is_caller;             /* the thread that came from Python: it looks at signals */
     size_t worked;             /* results since it last looked at the clock */
     int64_t polled;            /* when it last looked at signals */
-} Worker;
+    char apart[APART];         /* from the next one, which another processor writes to */
+};
 
 static int64_t milliseconds(void) {
     struct timespec now;
@@ -308,40 +311,33 @@ static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
 
 /* ---- groups, threads ---- */
 
-static void run_groups(Worker *w) {
+/* Runs a group; 0 if the run is to be left. */
+static int run_group(Worker *w, size_t group) {
     Job *job = w->job;
-    const size_t block = job->run->plan->block;
-    for (;;) {
-        const size_t group = atomic_fetch_add(&job->next_group, 1);
-        if (group >= job->n_groups) return;
-        const size_t end = (group + 1) * job->n_blocks / job->n_groups;
-        for (size_t b = group * job->n_blocks / job->n_groups; b < end; b++) {
-            const size_t begin = b * block, left = job->run->n - begin;
-            if (atomic_load(&job->stop) != TAPE_OK) return;
-            const int result = run_block(w, group, begin, left < block ? left : block);
-            int none = TAPE_OK; /* a stop is stored already, and is not to be lost: its error is set */
-            if (result != TAPE_OK) atomic_compare_exchange_strong(&job->stop, &none, result);
-            if (is_over(w, block)) return; /* there may be no step at all */
-        }
+    const size_t block = job->run->plan->block, end = (group + 1) * job->n_blocks / job->n_groups;
+
+    for (size_t b = group * job->n_blocks / job->n_groups; b < end; b++) {
+        const size_t begin = b * block, left = job->run->n - begin;
+        if (atomic_load(&job->stop) != TAPE_OK) return 0;
+        const int result = run_block(w, group, begin, left < block ? left : block);
+        int none = TAPE_OK; /* a stop is stored already, and is not to be lost: its error is set */
+        if (result != TAPE_OK) atomic_compare_exchange_strong(&job->stop, &none, result);
+        if (is_over(w, block)) return 0; /* there may be no step at all */
     }
+    return 1;
 }
 
-#if defined(_WIN32)
-static void run_threads(Worker *workers, int n) { (void)n; run_groups(workers); }
-#else
-static void *thread_main(void *worker) {
-    run_groups(worker);
-    return NULL;
+/* Runs the groups of a worker, and then those that are left of its neighbours. */
+static void run_groups(void *worker) {
+    Worker *w = worker;
+    Worker *const workers = w->job->workers, *from = w;
+    const int n = w->job->n_workers;
+    do {
+        for (size_t group; (group = atomic_fetch_add(&from->next_group, 1)) < from->end_group;)
+            if (!run_group(w, group)) return;
+        from = from + 1 == workers + n ? workers : from + 1;
+    } while (from != w);
 }
-
-static void run_threads(Worker *workers, int n) {
-    pthread_t threads[THREADS_MOST];
-    int started = 1;
-    while (started < n && !pthread_create(&threads[started], NULL, thread_main, &workers[started])) started++;
-    run_groups(workers);
-    for (int i = 1; i < started; i++) pthread_join(threads[i], NULL);
-}
-#endif
 
 static void add_groups(Job *job) { /* a tree */
     const uint32_t n = job->run->plan->n_ports;
@@ -355,8 +351,8 @@ static void add_groups(Job *job) { /* a tree */
 
 int batch_run(BatchRun *run) {
     const Plan *plan = run->plan;
-    Job job = {.run = run};
-    Worker workers[THREADS_MOST];
+    Worker workers[CREW_MOST];
+    Job job = {.run = run, .workers = workers};
     const int64_t began = milliseconds();
     const size_t rows = plan->n_rows, lanes_used = run->n < plan->block ? run->n : plan->block;
     job.n_blocks = (run->n + plan->block - 1) / plan->block;
@@ -364,8 +360,9 @@ int batch_run(BatchRun *run) {
     while (job.n_groups > 1 && job.n_groups * (plan->n_ports + 1) > ACCUMULATORS_MOST) job.n_groups /= 2;
     job.stride = (lanes_used + LANES - 1) / LANES * LANES;
     if (job.stride % 64 == 0) job.stride += LANES; /* rows a power of two apart evict each other */
-    int threads = run->threads < 1 ? 1 : run->threads > THREADS_MOST ? THREADS_MOST : run->threads;
+    int threads = run->threads < 1 ? 1 : run->threads > CREW_MOST ? CREW_MOST : run->threads;
     if ((size_t)threads > job.n_groups) threads = (int)job.n_groups;
+    job.n_workers = threads;
 
     const size_t sums = job.n_groups * (plan->n_ports + 1);
     const size_t per_thread = (2 * rows + 3) * job.stride;
@@ -393,10 +390,15 @@ int batch_run(BatchRun *run) {
     job.port_values = port_values;
     job.accumulators = at + plan->n_ports;
     job.totals = job.accumulators + job.n_groups * plan->n_ports;
-    memset(job.accumulators, 0, sums * sizeof(double));
 
-    if (threads > 1) run_threads(workers, threads);
-    else run_groups(workers);
+    do {
+        memset(job.accumulators, 0, sums * sizeof(double));
+        for (size_t t = 0; t < (size_t)threads; t++) {
+            atomic_store(&workers[t].next_group, t * job.n_groups / threads);
+            workers[t].end_group = (t + 1) * job.n_groups / threads;
+        }
+        if (threads == 1) run_groups(workers);
+    } while (threads > 1 && !crew_run(run_groups, workers, sizeof *workers, threads));
     const int result = atomic_load(&job.stop);
     if (result != TAPE_OK) return result;
     add_groups(&job);

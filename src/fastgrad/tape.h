@@ -179,4 +179,13 @@ typedef struct {
 
 int batch_run(BatchRun *run);
 
+/* ---- threads ---- */
+
+enum { CREW_MOST = 64 }; /* threads, the caller's among them */
+
+/* Do work(share) for the first of n shares, each `size` bytes, and for the others as far as there are
+ * threads, so any of them must be able to do it all. What has begun has ended when it returns.
+ * 0: work has forked, and this is the child, where what helpers did is lost. */
+int crew_run(void (*work)(void *), void *shares, size_t size, int n);
+
 #endif
