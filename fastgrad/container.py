@@ -15,7 +15,7 @@ import stat
 import struct
 import sys
 from array import array
-from typing import Any
+from typing import Any, BinaryIO
 
 from fastgrad.errors import FastgradTypeError, FileFormatError, explain
 
@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 HEADER_MOST = 100_000_000  # bytes: that of the safetensors package
+PIECE = 4 << 20  # bytes that are written at once: some milliseconds
 SIZES = {"F64": 8, "U32": 4, "U16": 2, "U8": 1}
 
 
@@ -73,12 +74,12 @@ def write_file(path: str, content: bytes) -> None:
     path = os.path.realpath(path)
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "wb") as file:
-            file.write(content)
+            write_pieces(file, content)
         return
     temporary = os.path.join(os.path.dirname(path), f".fastgrad-{os.urandom(6).hex()}.tmp")
     try:
         with open(temporary, "xb") as file:
-            file.write(content)
+            write_pieces(file, content)
             file.flush()
             os.fsync(file.fileno())
         if os.path.exists(path):
@@ -88,6 +89,12 @@ def write_file(path: str, content: bytes) -> None:
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+
+
+def write_pieces(file: BinaryIO, content: bytes) -> None:
+    """Write piece by piece, so that Ctrl-C need not wait for the disk to take it all."""
+    view = memoryview(content)
+    file.writelines(view[begin : begin + PIECE] for begin in range(0, len(view), PIECE))
 
 
 # -- the layout: length of the header, header, data ------------------------------------------------

@@ -1,7 +1,7 @@
 """Tapes: record a function of Values once, replay it natively, one sample or many.
 
-Layer: above engine.  May import: _bind, _engine, _record, _tape, tape_file, errors; the standard
-library.
+Layer: above engine.  May import: _bind, _engine, _inspect, _record, _tape, tape_file, errors; the
+standard library.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fastgrad import _inspect
 from fastgrad._bind import Shape
 from fastgrad._engine import numbers_of
 from fastgrad._record import leaf_mark_input, record_enter, record_exit, sources
@@ -96,7 +97,7 @@ class Tape(TapeCore):
     @property
     def inputs(self) -> list[tuple[str, tuple[int, ...]]]:
         """Name and shape of each argument, or of each array of numbers in it."""
-        return [(shape.name, shape.shape) for shape in self._shapes()]
+        return [(shape.name, shape.shape) for shape in _inspect.shapes(self)]
 
     def stats(self) -> dict[str, int]:
         """Count what became of the function.
@@ -110,8 +111,8 @@ class Tape(TapeCore):
             has a batch axis ``hoisted`` (operations done once a call), ``steps`` (of a block of
             samples), ``layers``, ``block`` (samples in a block).
         """
-        inputs, parameters, constants, operations, recorded, dots = self._sizes()
-        plan = self._plan(b"\1" * inputs)
+        inputs, parameters, constants, operations, recorded, dots = _inspect.sizes(self)
+        plan = _inspect.plan(self, b"\1" * inputs)
         return {
             "recorded": recorded,
             "operations": operations,
@@ -171,11 +172,11 @@ class Tape(TapeCore):
         Cost: a replay of each sample by itself. ``check=True`` of a call, `backward` and
         `value_and_grad` does this first, and raises NonFiniteError.
         """
-        found = self._first_nonfinite(args)
+        found = _inspect.first_nonfinite(self, args)
         if found is None:
             return None
         sample, i, operands, result = found
-        name, _, source = self._operation(i)
+        name, _, source = _inspect.operation(self, i)
         place = self.places[source - 1] if source else None
         return NonFinite(None if sample < 0 else sample, name, tuple(operands), result, place)
 
@@ -186,7 +187,7 @@ class Tape(TapeCore):
             raise NonFiniteError(explain("finite results", str(found), f"tape of {self.name}"))
 
     def __repr__(self) -> str:
-        _, parameters, _, operations, recorded, _ = self._sizes()
+        _, parameters, _, operations, recorded, _ = _inspect.sizes(self)
         arguments = ", ".join(
             f"{name}{list(shape) if shape else ''}" for name, shape in self.inputs
         )
@@ -201,29 +202,29 @@ class Tape(TapeCore):
         lines += [f"  {self._line(i)}" for i in range(min(count, _SHOWN))]
         if count > _SHOWN:
             lines.append(f"  ... {count - _SHOWN} more")
-        lines.append(f"  return {', '.join(map(self._slot, self._outputs()))}")
+        lines.append(f"  return {', '.join(map(self._slot, _inspect.outputs(self)))}")
         return "\n".join(lines)
 
     def _line(self, i: int) -> str:
-        inputs, parameters, constants, *_ = self._sizes()
-        name, slots, _ = self._operation(i)
+        inputs, parameters, constants, *_ = _inspect.sizes(self)
+        name, slots, _ = _inspect.operation(self, i)
         shown = [self._slot(slot) for slot in slots]
         if name == "dot" and len(shown) > 7:
             shown[7:] = [f"... {len(shown) - 7} more"]
         return f"{self._slot(inputs + parameters + constants + i)} = {name}({', '.join(shown)})"
 
     def _slot(self, slot: int) -> str:
-        inputs, parameters, constants, *_ = self._sizes()
+        inputs, parameters, constants, *_ = _inspect.sizes(self)
         if slot < inputs:
             return self._input(slot)
         slot -= inputs
         if slot < parameters:
             return f"p{slot}"
         slot -= parameters
-        return f"{self._constant(slot):g}" if slot < constants else f"v{slot - constants}"
+        return f"{_inspect.constant(self, slot):g}" if slot < constants else f"v{slot - constants}"
 
     def _input(self, slot: int) -> str:
-        shape = next(s for s in self._shapes() if s.start <= slot < s.start + s.size)
+        shape = next(s for s in _inspect.shapes(self) if s.start <= slot < s.start + s.size)
         place, indices = slot - shape.start, []
         for extent in reversed(shape.shape):
             place, index = divmod(place, extent)

@@ -23,7 +23,7 @@ ROWS = """
     _ops _region _pool _arena _fused _sweep
     _handle _check _record _engine _backward _graph _value engine
     _optim optim
-    _extract _bind _tape _program tape_file tape _fit training
+    _extract _bind _tape _inspect _program tape_file tape _fit training
     _functional functional
     operations
     _nn nn

@@ -134,8 +134,12 @@ def test_unknown_encoding_is_a_syntax_error_that_names_the_file(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_ctrl_c_ends_the_process_by_the_signal(tmp_path):
-    heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # nohup and & have it ignored
-    write(tmp_path / "script.py", f"import os, signal\n{heard}\nos.kill(os.getpid(), signal.SIGINT)\n")
+    script = """\
+    import os, signal
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and & have it ignored
+    os.kill(os.getpid(), signal.SIGINT)
+    """
+    write(tmp_path / "script.py", script)
     process = run("script.py", cwd=tmp_path)
     assert process.returncode == -signal.SIGINT
     assert process.stderr.count("KeyboardInterrupt") == 1

@@ -30,7 +30,7 @@ from tape_files import (
 )
 
 import fastgrad as fg
-from fastgrad import container
+from fastgrad import _inspect, container
 from fastgrad.engine import Value
 from fastgrad.errors import FastgradTypeError, FastgradValueError, FileFormatError, ShapeError
 
@@ -168,7 +168,7 @@ def test_places_are_kept(file):
     content = replaced(joined(header, described, data), "sources", sources, "I")
     tape = loaded(content, file)
     assert tape.places == [("model.py", 12, "loss"), ("é.py", 0, "")]
-    assert [tape._operation(i)[2] for i in range(n)] == sources
+    assert [_inspect.operation(tape, i)[2] for i in range(n)] == sources
     assert numbers(saved(tape, file), "sources") == (sources, "I")
     same(tape, fg.load_tape(file))
     with pytest.raises(

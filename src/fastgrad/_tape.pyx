@@ -7,7 +7,6 @@ the parameters' data, runs, and gives the frame back. One sample runs the whole 
 interpreter; a batch runs a plan made for the set of arguments that have a batch axis.
 """
 
-from libc.math cimport isfinite
 from libc.string cimport memcpy, memset
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -20,7 +19,7 @@ from fastgrad._bind cimport (
 )
 from fastgrad._extract cimport LEAF_PARAMETER, NO_SLOT, Recorded, record_graph
 from fastgrad._handle cimport HandleLayout
-from fastgrad._ops cimport OP_AFFINE, OP_CUSTOM, OP_HIDDEN, op_has_parameter, op_name, op_operands
+from fastgrad._ops cimport OP_CUSTOM
 
 import operator
 import os
@@ -599,80 +598,6 @@ cdef class TapeCore:
         with nogil:
             result = steps_tangent(&steps, at.values, along.adjoints, poll_signals)
         return fail(result) if result != TAPE_OK else 0
-
-    def _first_nonfinite(self, tuple args):
-        """Find the first sample and operation whose result is nan or inf: (sample, operation, values of
-        its operands, result), sample -1 if no argument has a batch axis; None if all are finite."""
-        cdef Frame frame = self.frame_take()
-        cdef Py_ssize_t s
-        cdef uint32_t i
-        cdef uint32_t leaves = program_leaves(&self.program)
-        cdef list operands = []
-        try:
-            self.frame_bind(frame, args)
-            for s in range(max(frame.n, 1)):
-                load_sample(frame, s)
-                self.run_single(frame, False)
-                PyErr_CheckSignals()
-                for i in range(self.program.n_ops):
-                    if isfinite(frame.values[leaves + i]):
-                        continue
-                    for slot in self._operation(i)[1]:
-                        operands.append(frame.values[<uint32_t> slot])
-                    return s if frame.n >= 0 else -1, i, operands, frame.values[leaves + i]
-            return None
-        finally:
-            self.frame_give(frame)
-
-    # What tape.py shows ---------------------------------------------------------------------------
-
-    def _sizes(self):
-        """Give n_inputs, n_parameters, n_constants, n_ops, n_recorded, n_fused."""
-        cdef uint32_t i
-        cdef uint32_t fused = 0
-        cdef Program *p = &self.program
-        for i in range(p.n_ops):
-            fused += p.ops[i].op == OP_AFFINE
-        return p.n_inputs, p.n_parameters, p.n_constants, p.n_ops, p.n_recorded, fused
-
-    def _operation(self, uint32_t i):
-        """Give name, operand slots and source of an operation."""
-        cdef const TapeOp *op = &self.program.ops[i]
-        cdef list slots = []
-        cdef uint32_t t
-        if op.op > OP_HIDDEN:
-            slots.append(op.a)
-            if op_operands[op.op] == 2 or op_has_parameter[op.op]:
-                slots.append(op.b)
-        else:
-            for t in range(1 + op.b * (2 if op.op == OP_AFFINE else 1)):
-                slots.append(self.program.terms[op.a + t])
-        name = "take" if op.op == OP_CUSTOM else "dot" if op.op == OP_AFFINE else op_name[op.op].decode()
-        return name, slots, self.program.sources[i]
-
-    def _constant(self, uint32_t i):
-        return self.program.constants[i]
-
-    def _outputs(self):
-        cdef list slots = []
-        cdef uint32_t o
-        for o in range(self.program.n_outputs):
-            slots.append(self.program.outputs[o])
-        return slots
-
-    def _shapes(self):
-        return self.shapes
-
-    def _plan(self, bytes batched):
-        """Describe the plan for a mask of batched inputs."""
-        cdef Frame frame = self.frame_take()
-        cdef Plans plans
-        memcpy(frame.batched, <const char *> batched, self.program.n_inputs)
-        plans = self.plan_for(frame)
-        self.frame_give(frame)
-        cdef const Plan *p = &plans.plan
-        return {"uniform": p.n_uniform, "steps": p.n_steps, "layers": p.n_layers, "rows": p.n_rows,
-                "ports": p.n_ports, "block": p.block}
 
     @property
     def nbytes(self):
