@@ -244,7 +244,8 @@ def test_nobody_is_told_of_interrupts_in_other_threads():
 
 # -- forks -----------------------------------------------------------------------------------------
 
-FORK = """
+FORKS = {
+    "beside threads at work": """
 import os, sys, threading, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads, from Python 3.12 on
 import fastgrad as fg
@@ -274,16 +275,9 @@ for thread in threads:
     thread.join()
 assert tape.value_and_grad(batch, threads=4) == expected
 print("done")
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_child_uses_its_parent_s_tape(tmp_path):
-    process = python("-c", FORK, cwd=tmp_path)
-    assert (process.stdout, process.stderr) == ("done\n", "")
-
-
-HELPERS = """
+""",
+    # helpers end before a fork: else Python 3.12 warns of it, which `python` makes an error
+    "after batches on threads": """
 import os, sys
 import fastgrad as fg
 from fastgrad import nn
@@ -305,18 +299,11 @@ for _ in range(3):
     assert tape.value_and_grad(batch, threads=3) == expected
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 print("done")
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_helpers_end_before_a_fork(tmp_path):
-    """Else Python 3.12 warns of the fork, which `python` makes an error."""
-    process = python("-c", HELPERS, cwd=tmp_path)
-    assert (process.stdout, process.stderr) == ("done\n", "")
-
-
-FORK_INSIDE = """
-import os, signal
+""",
+    # the child has no helpers, and does their share again
+    "by a signal handler in a batch": """
+import os, signal, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # as above
 import fastgrad as fg
 from fastgrad import Value
 w, children = Value(1.0), []
@@ -339,13 +326,14 @@ if children == [0]:
 assert result == expected
 assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
 print("done")
-"""
+""",
+}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_fork_in_the_middle_of_a_batch(tmp_path):
-    """The child has no helpers, and does their share again."""
-    process = python("-W", "ignore::DeprecationWarning", "-c", FORK_INSIDE, cwd=tmp_path)
+@pytest.mark.parametrize("name", FORKS)
+def test_fork(tmp_path, name):
+    process = python("-c", FORKS[name], cwd=tmp_path)
     assert (process.stdout, process.stderr) == ("done\n", "")
 
 
