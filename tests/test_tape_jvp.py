@@ -10,7 +10,7 @@ import math
 import warnings
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from replays import EPSILON, Program, bits, ieee, ieee_steps, np
 from tally import tally
@@ -22,8 +22,17 @@ from fastgrad.errors import FastgradIndexError, ShapeError
 pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
 
 
+def sizes_along(program, partials, i):
+    """Return the sums of the absolute terms of each tangent; an infinite one times 0 is nan."""
+    sizes = [float(place == i) for place in range(program.n_inputs + len(program.parameters))]
+    for (_, _, places), slopes in zip(program.steps, partials, strict=True):
+        sizes.append(sum(abs(d) * sizes[place] for d, place in zip(slopes, places, strict=True)))
+    return sizes
+
+
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32), st.integers(1, 40))
+@example(81, 26)
 def test_both_modes_agree(seed, length):
     program = Program(seed, length)
     with warnings.catch_warnings():
@@ -38,7 +47,8 @@ def test_both_modes_agree(seed, length):
             direction = tuple(float(j == i) for j in range(program.n_inputs))
             again, slope = tape.jvp(tuple(sample), direction)
             assert bits([again]) == bits([value])
-            if finite and sizes[i] < 1e290:  # an infinite one times 0, forwards, is nan
+            tame = finite and sizes[i] < 1e290
+            if tame and all(size < 1e290 for size in sizes_along(program, partials, i)):
                 bound = (length + 8) * EPSILON * sizes[i] + 1e-320
                 assert abs(slope - gradient[i]) <= bound
                 tally("forward mode: partials against reverse mode")

@@ -207,6 +207,26 @@ def test_an_interrupt_comes_before_a_batch_ends(interrupt):
     assert tape.backward(0.0) == tape(0.0)
 
 
+def test_an_interrupt_comes_while_a_helper_is_awaited(interrupt):
+    """The caller's block is done long before its helper's, for sines of 1e300 take longer."""
+    w = Value(0.5)
+    tape = fg.record(lambda x: w * sum((x + i).sin() for i in range(120_000)), 0.1)
+    block = tape.stats()["block"]
+    quick, slow = [0.5] * block, [1e300] * block
+
+    def action():
+        w.grad = 0.0
+        tape.backward(quick + slow, threads=2)
+
+    alone = duration(lambda: tape.backward(quick))
+    whole = duration(action)
+    heard = []
+    for i in range(8):
+        stopped(interrupt, alone + (whole - alone) * (i + 4) / 16, action)
+        heard.append(w.grad == 0.0)
+    assert any(heard), "each came only when all was over"
+
+
 def long(x, n):
     for _ in range(n):
         x = x.sin()

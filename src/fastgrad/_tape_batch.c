@@ -49,18 +49,23 @@ static int64_t milliseconds(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static void look_at_signals(void *worker) {
+    Worker *w = worker;
+    if (w->job->run->poll && w->job->run->poll())
+        atomic_store(&w->job->stop, TAPE_STOPPED); /* over what others have stored */
+}
+
 /* Counts work; true if it is to be left, since a signal has come or another thread has stopped. */
 static int is_over(Worker *w, size_t work) {
-    Job *job = w->job;
     w->worked += work;
     if (w->worked < LOOK_INTERVAL) return 0;
     w->worked = 0;
     const int64_t now = milliseconds();
-    if (w->is_caller && job->run->poll && (now < w->polled || now >= w->polled + POLL_INTERVAL)) {
+    if (w->is_caller && (now < w->polled || now >= w->polled + POLL_INTERVAL)) {
         w->polled = now;
-        if (job->run->poll()) atomic_store(&job->stop, TAPE_STOPPED); /* over what others have stored */
+        look_at_signals(w);
     }
-    return atomic_load(&job->stop) != TAPE_OK;
+    return atomic_load(&w->job->stop) != TAPE_OK;
 }
 
 static size_t work_of(const BatchStep *step, size_t wide) { return (1 + (size_t)step->k / 4) * step->m * wide; }
@@ -398,7 +403,7 @@ int batch_run(BatchRun *run) {
             workers[t].end_group = (t + 1) * job.n_groups / threads;
         }
         if (threads == 1) run_groups(workers);
-    } while (threads > 1 && !crew_run(run_groups, workers, sizeof *workers, threads));
+    } while (threads > 1 && !crew_run(run_groups, workers, sizeof *workers, threads, look_at_signals));
     const int result = atomic_load(&job.stop);
     if (result != TAPE_OK) return result;
     add_groups(&job);

@@ -16,8 +16,8 @@
 
 #if defined(_WIN32)
 
-int crew_run(void (*work)(void *), void *shares, size_t size, int n) {
-    (void)size, (void)n;
+int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look)(void *)) {
+    (void)size, (void)n, (void)look;
     work(shares);
     return 1;
 }
@@ -27,7 +27,8 @@ int crew_run(void (*work)(void *), void *shares, size_t size, int n) {
 enum {
     HELPERS_MOST = CREW_MOST - 1,
     WATCH_MICROSECONDS = 100, /* sleeping and waking up takes 30 */
-    LOOKS = 64                /* between looks at the clock */
+    LOOKS = 64,               /* between looks at the clock */
+    LOOK_MICROSECONDS = 20000 /* between a waiting caller's looks around */
 };
 
 typedef struct Ticket { /* work on offer: lives with its caller, who waits for active == 0 */
@@ -172,7 +173,28 @@ static void hire(int wanted) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-int crew_run(void (*work)(void *), void *shares, size_t size, int n) {
+static struct timespec next_look(void) {
+    struct timespec at;
+    timespec_get(&at, TIME_UTC);
+    at.tv_nsec += LOOK_MICROSECONDS * 1000;
+    at.tv_sec += at.tv_nsec / 1000000000;
+    at.tv_nsec %= 1000000000;
+    return at;
+}
+
+/* Waits for helpers with the lock held, which it gives up to look around. */
+static void wait_for(Ticket *ticket, unsigned forks, void (*look)(void *)) {
+    struct timespec until = next_look();
+    while (forks == crew.forks && atomic_load(&ticket->active)) {
+        if (!pthread_cond_timedwait(&crew.change, &crew.lock, &until)) continue;
+        pthread_mutex_unlock(&crew.lock);
+        look(ticket->shares);
+        pthread_mutex_lock(&crew.lock);
+        until = next_look();
+    }
+}
+
+int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look)(void *)) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     Ticket ticket = {.work = work, .shares = shares, .size = size, .next = 1, .n = n};
     int wanted = n - 1;
@@ -191,21 +213,20 @@ int crew_run(void (*work)(void *), void *shares, size_t size, int n) {
     work(shares);
 
     pthread_mutex_lock(&crew.lock);
-    if (forks != crew.forks) { /* a signal handler has forked, and this is the child */
+    if (forks == crew.forks) { /* nobody begins from here on */
+        Ticket **link = &crew.tickets;
+        while (*link != &ticket) link = &(*link)->after;
+        *link = ticket.after;
         pthread_mutex_unlock(&crew.lock);
-        return 0;
+        for (unsigned active; (active = atomic_load(&ticket.active)) != 0;)
+            if (!watch(&ticket.active, active)) break;
+        if (!atomic_load(&ticket.active)) return 1;
+        pthread_mutex_lock(&crew.lock);
+        wait_for(&ticket, forks, look);
     }
-    Ticket **link = &crew.tickets;
-    while (*link != &ticket) link = &(*link)->after;
-    *link = ticket.after; /* nobody begins from here on */
+    const int whole = forks == crew.forks; /* else a signal handler has forked, and this is the child */
     pthread_mutex_unlock(&crew.lock);
-    for (unsigned active; (active = atomic_load(&ticket.active)) != 0;)
-        if (!watch(&ticket.active, active)) break;
-    if (!atomic_load(&ticket.active)) return 1;
-    pthread_mutex_lock(&crew.lock);
-    while (atomic_load(&ticket.active)) pthread_cond_wait(&crew.change, &crew.lock);
-    pthread_mutex_unlock(&crew.lock);
-    return 1;
+    return whole;
 }
 
 #endif

@@ -188,16 +188,19 @@ static int is_private(const Build *b, uint32_t ref, uint32_t op) {
     return !(ref & RECORD_LEAF) && b->ops[ref].op == op && b->uses[ref] == 1;
 }
 
+/* For sums and products, which commute, to the bit. */
+static void swap(TapeOp *op) {
+    const uint32_t a = op->a;
+    op->a = op->b;
+    op->b = a;
+}
+
 static int find_chains(Build *b) {
     for (uint32_t i = 0; i < b->n_ops; i++) {
         if (look(b, 1)) return TAPE_STOPPED;
         TapeOp *op = &b->ops[i];
         if (!b->uses[i] || op->op != OP_ADD || op->a == op->b) continue;
-        if (is_private(b, op->a, OP_MUL) && !is_private(b, op->b, OP_MUL)) {
-            uint32_t product = op->a; /* addition commutes, to the bit */
-            op->a = op->b;
-            op->b = product;
-        }
+        if (is_private(b, op->a, OP_MUL) && !is_private(b, op->b, OP_MUL)) swap(op);
         if (!is_private(b, op->b, OP_MUL)) continue;
         int longer = is_private(b, op->a, OP_ADD) && b->chain[op->a];
         b->chain[i] = 1 + (longer ? b->chain[op->a] : 0);
@@ -267,6 +270,7 @@ static int emit(Build *b, Program *out, uint32_t *place) {
         } else {
             op.a = moved(place, op.a);
             op.b = moved(place, op.b);
+            if ((op.op == OP_ADD || op.op == OP_MUL) && k && op.b == k - 1) swap(&op); /* replays carry a */
         }
         if (look(b, listed)) return TAPE_STOPPED;
         out->n_terms += listed;

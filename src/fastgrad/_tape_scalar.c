@@ -17,8 +17,7 @@ enum { AHEAD = 24 }; /* operations between fetching operands and using them */
 #define KEEP_BRANCH ((void)0)
 #endif
 
-/* As likely one as the other in irregular graphs: select, do not branch. Done in vector registers,
- * for the way to integer ones and back would lengthen every chain. */
+/* As likely one as the other in irregular graphs: select, do not branch. */
 typedef double pair __attribute__((vector_size(16)));
 typedef int64_t pair_bits __attribute__((vector_size(16)));
 
@@ -90,7 +89,9 @@ static inline int forward_some(const Program *p, const uint32_t *which, uint32_t
                 KEEP_BRANCH;
                 a = v[op->a];
             }
-            y = select_bits(a * b, a + b, -(int64_t)(op->op == OP_MUL));
+            const int64_t is_mul = -(int64_t)(op->op == OP_MUL);
+            /* a * b + -0 or a * 1 + b: one rounding, and nothing to select once `a` is there */
+            y = a * select_bits(b, 1.0, is_mul) + select_bits(-0.0, b, is_mul);
         } else if (op->op > OP_HIDDEN) {
             op_forward(op->op, v[op->a], v[op->b], &y);
         } else if (structure_forward(op, terms, v, &y) != TAPE_OK) {
