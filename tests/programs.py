@@ -1,6 +1,6 @@
-"""Programs for the tests of `python -m fastgrad run`, and what runs and compares them.
+"""Programs in processes of their own: what runs and compares them, and what some need.
 
-Layer: tests.  May import: fastgrad, the standard library.
+Layer: tests.  May import: fastgrad, pytest, the standard library.
 """
 
 import os
@@ -9,8 +9,12 @@ import sys
 import textwrap
 from pathlib import Path
 
-import fastgrad
+import pytest
 
+import fastgrad
+from fastgrad.engine import build_info
+
+SANITIZED = build_info()["variant"].startswith(("sanitize", "valgrind"))
 ROOT = Path(fastgrad.__file__).resolve().parent.parent
 
 LECTURE = '''
@@ -171,6 +175,18 @@ def python(*words, cwd, stdin="", flags=()):
         cwd=cwd, input=stdin, capture_output=True, text=True, encoding="utf-8",
         env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", "PYTHONSAFEPATH": ""},
     )  # fmt: skip
+
+
+def needs_limits(test):
+    """Mark a test whose process gives itself less memory."""
+    linux = sys.platform.startswith("linux")
+    for mark in (
+        pytest.mark.wide,
+        pytest.mark.skipif(not linux, reason="needs RLIMIT_AS and /proc"),
+        pytest.mark.skipif(SANITIZED, reason="maps terabytes of its own"),
+    ):
+        test = mark(test)
+    return test
 
 
 def run(*words, **how):

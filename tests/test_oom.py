@@ -9,14 +9,13 @@ Each scenario runs in a process of its own: fresh, so that every kind of memory 
 import sys
 
 import pytest
-from programs import python
+from programs import SANITIZED, needs_limits, python
 from tally import tally
 
 from fastgrad.engine import build_info
 
 pytest.importorskip("_testcapi", reason="only CPython's own test module can make allocations fail")
 
-SANITIZED = build_info()["variant"].startswith(("sanitize", "valgrind"))
 MANY = 200 if SANITIZED else 40_000  # a handle is an allocation there, a few bytes of a slab here
 
 FAILING = """
@@ -483,18 +482,6 @@ def test_every_allocation_may_fail(name, tmp_path):
     failures = int(process.stdout)
     tally("out of memory: allocations that failed, the arena checked after each", failures)
     assert failures == 0 if name == "backward" else failures > 0, "a sweep allocates nothing"
-
-
-def needs_limits(test):
-    """Mark a test whose process gives itself less memory."""
-    linux = sys.platform.startswith("linux")
-    for mark in (
-        pytest.mark.wide,
-        pytest.mark.skipif(not linux, reason="needs RLIMIT_AS and /proc"),
-        pytest.mark.skipif(SANITIZED, reason="maps terabytes of its own"),
-    ):
-        test = mark(test)
-    return test
 
 
 def survives(script, *words, cwd):

@@ -13,6 +13,7 @@ import tracemalloc
 
 import hypothesis
 import pytest
+from programs import SANITIZED
 from tally import tally
 from tape_files import (
     TAPES,
@@ -34,13 +35,11 @@ from tape_files import (
 
 import fastgrad as fg
 from fastgrad import tape_file
-from fastgrad.engine import build_info
 from fastgrad.errors import FileFormatError
 
 resource = pytest.importorskip("resource", reason="limits the address space")
 
 DAMAGED = min(20 * hypothesis.settings.default.max_examples, 20_000)
-SANITIZED = build_info()["variant"].startswith(("sanitize", "valgrind"))
 
 pytestmark = pytest.mark.usefixtures("sound_arena")
 

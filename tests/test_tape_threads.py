@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from programs import python
+from programs import needs_limits, python
 from test_threads import switch_often, together  # noqa: F401
 
 import fastgrad as fg
@@ -354,6 +354,29 @@ print("done")
 @pytest.mark.parametrize("name", FORKS)
 def test_fork(tmp_path, name):
     process = python("-c", FORKS[name], cwd=tmp_path)
+    assert (process.stdout, process.stderr) == ("done\n", "")
+
+
+NO_ROOM = """
+import os, re, resource
+import fastgrad as fg
+from fastgrad import nn
+model = nn.MLP(2, [8, 1])
+tape = fg.record(lambda x: model(x), [0.1, 0.2])
+batch = [[0.01 * i, 0.5] for i in range(2000)]
+expected = tape.value_and_grad(batch)
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + (4 << 20)  # less than a thread's stack
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+assert tape.value_and_grad(batch, threads=4) == expected
+assert len(os.listdir("/proc/self/task")) == 1
+print("done")
+"""
+
+
+@needs_limits
+def test_without_room_for_threads_the_caller_does_it_all(tmp_path):
+    process = python("-c", NO_ROOM, cwd=tmp_path)
     assert (process.stdout, process.stderr) == ("done\n", "")
 
 
