@@ -135,7 +135,7 @@ bench-compare: $(BENCH)  ## this tree against BASE=<git revision>, in alternatio
 	$(PY) -m benchmarks.compare $(or $(BASE),HEAD) --engine $(or $(ENGINE),fastgrad)
 bench-micro: $(BENCH)  ## each operation, sweep, call by itself: pytest-benchmark
 	$(PYTEST) -o addopts= benchmarks/test_micro.py --benchmark-columns=median,iqr,rounds
-instructions: $(BENCH)  ## instruction counts of five programs against the stored ones (valgrind)
+instructions: $(BENCH)  ## instruction counts of six programs against the stored ones (valgrind)
 	$(PY) -m benchmarks.instructions
 instructions-update: $(BENCH)
 	$(PY) -m benchmarks.instructions --update

@@ -1,4 +1,4 @@
-"""Instructions that five fixed programs take: a gate without noise, for `make instructions`.
+"""Instructions that six fixed programs take: a gate without noise, for `make instructions`.
 
 Layer: benchmarks.  May import: fastgrad in the programs, workloads.  Each program runs under
 valgrind twice, with few and with many repetitions: the difference has no start-up in it.  Figures
@@ -39,6 +39,14 @@ for _ in repeat:
     "chain": """
 for _ in repeat:
     root = workloads.chain(Value(1.0), Value(0.999999), Value(1e-6), 10_000)
+    root.backward()
+    del root
+""",
+    "dense": """
+layers = [[[Value(w) for w in ws] for ws in layer] for layer in workloads.dense_weights(10_000)]
+xs = [Value(0.5) for _ in layers[0][0]]
+for _ in repeat:
+    root = workloads.dense(xs, layers)
     root.backward()
     del root
 """,
