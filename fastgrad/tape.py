@@ -46,7 +46,8 @@ class NonFinite:
     operation : str
         Its name in the table of operations, "dot" or "take".
     operands : tuple of float
-        Their values; of a dot the initial value, then each pair.
+        Their values, those of a sum or product in either order; of a dot the initial value, then
+        each pair.
     result : float
         nan, inf or -inf.
     place : (file, line, function) or None

@@ -131,6 +131,15 @@ def test_parameters_outlive_the_file_and_die_with_the_tape(file):
     assert fg.arena_stats()["live_nodes"] == before
 
 
+def test_a_file_is_written_piece_by_piece(file, monkeypatch):
+    tape = fg.record(lambda x: x.tanh() * 2.0, 1.0)
+    tape.save(file)
+    whole = file.read_bytes()
+    monkeypatch.setattr(container, "PIECE", 7)
+    tape.save(file)
+    assert file.read_bytes() == whole
+
+
 def test_what_is_saved_of_a_parameter_that_gets_another_node(file):
     w = Value.__new__(Value)
     tape = fg.record(lambda x: x * w, 1.0)

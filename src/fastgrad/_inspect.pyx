@@ -29,9 +29,12 @@ def sizes(TapeCore tape not None):
 
 def operation(TapeCore tape not None, uint32_t i):
     """Give name, operand slots and source of an operation."""
-    cdef const TapeOp *op = &tape.program.ops[i]
+    cdef const TapeOp *op
     cdef list slots = []
     cdef uint32_t t
+    if i >= tape.program.n_ops:
+        raise IndexError(f"expected an operation of {tape.program.n_ops}, got {i}")
+    op = &tape.program.ops[i]
     if op.op > OP_HIDDEN:
         slots.append(op.a)
         if op_operands[op.op] == 2 or op_has_parameter[op.op]:
@@ -44,6 +47,8 @@ def operation(TapeCore tape not None, uint32_t i):
 
 
 def constant(TapeCore tape not None, uint32_t i):
+    if i >= tape.program.n_constants:
+        raise IndexError(f"expected a constant of {tape.program.n_constants}, got {i}")
     return tape.program.constants[i]
 
 
@@ -62,9 +67,12 @@ def shapes(TapeCore tape not None):
 
 def plan(TapeCore tape not None, bytes batched not None):
     """Describe the plan for a mask of batched inputs."""
-    cdef Frame frame = tape.frame_take()
+    cdef Frame frame
     cdef Plans plans
     cdef const Plan *p
+    if len(batched) != <Py_ssize_t> tape.program.n_inputs:
+        raise ValueError(f"expected a mask of {tape.program.n_inputs} inputs, got {len(batched)}")
+    frame = tape.frame_take()
     memcpy(frame.batched, <const char *> batched, tape.program.n_inputs)
     plans = tape.plan_for(frame)
     tape.frame_give(frame)

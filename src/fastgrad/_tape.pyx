@@ -11,6 +11,7 @@ from libc.string cimport memcpy, memset
 
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
+from cpython.pythread cimport PyThread_get_thread_ident
 
 from fastgrad._arena cimport node_at
 from fastgrad._bind cimport (
@@ -23,6 +24,7 @@ from fastgrad._ops cimport OP_CUSTOM
 
 import operator
 import os
+import threading
 
 cdef extern from "Python.h":
     bint PyFloat_CheckExact(object o)
@@ -34,6 +36,19 @@ cdef enum:
     SIGNAL_INTERVAL = 65536  # leaves between looks at pending signals
     SMALL = 2048  # operations of a call that is over before another thread could run
     PLANS_MOST = 64  # kept: sets of batched arguments
+
+
+cdef unsigned long main_thread = threading.main_thread().ident
+
+
+def _after_fork():
+    """Whoever has forked is the child's main thread."""
+    global main_thread
+    main_thread = PyThread_get_thread_ident()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 cdef int poll_signals() noexcept with gil:
@@ -259,7 +274,11 @@ cdef class TapeCore:
         memset(run, 0, sizeof(run[0]))
         run.plan, run.kernels, run.workspace = &plans.plan, self.kernels, &frame.workspace
         run.inputs, run.n, run.slots = frame.columns, frame.n, frame.values
-        run.seed, run.threads, run.poll = 1.0, threads, poll_signals
+        run.seed, run.threads = 1.0, threads
+        # No other thread runs handlers; and a daemon's ends at exit, should it take the GIL: not while
+        # helpers use its stack.
+        if PyThread_get_thread_ident() == main_thread:
+            run.poll = poll_signals
         if reverse:
             run.slot_adjoints = frame.adjoints
             if inputs:

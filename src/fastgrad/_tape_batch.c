@@ -51,6 +51,7 @@ static int64_t milliseconds(void) {
 
 static void look_at_signals(void *worker) {
     Worker *w = worker;
+    if (atomic_load(&w->job->stop) == TAPE_STOPPED) return; /* its error is set: run no handler beside it */
     if (w->job->run->poll && w->job->run->poll())
         atomic_store(&w->job->stop, TAPE_STOPPED); /* over what others have stored */
 }

@@ -5,6 +5,7 @@
  * watches for some for WATCH_MICROSECONDS, as a training loop brings it soon, and then sleeps. A fork
  * first sends the idle ones home: no process inherits threads that are not there. */
 #if !defined(_WIN32)
+#include <fenv.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -36,6 +37,7 @@ typedef struct Ticket { /* work on offer: lives with its caller, who waits for a
     char *shares;
     size_t size;
     int next, n;        /* shares handed out, and all */
+    fenv_t arithmetic;  /* rounding and the like, as the caller has them */
     atomic_uint active; /* helpers that are at it; changed with the lock held */
     struct Ticket *after;
 } Ticket;
@@ -53,9 +55,24 @@ static struct {
     atomic_uint posted; /* what idle helpers watch */
 } crew = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
-    .work = PTHREAD_COND_INITIALIZER,
-    .change = PTHREAD_COND_INITIALIZER,
 };
+
+#if defined(__APPLE__) /* has no other for conditions */
+enum { WAITS_CLOCK = CLOCK_REALTIME };
+#else
+enum { WAITS_CLOCK = CLOCK_MONOTONIC };
+#endif
+
+static void make_conditions(void) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+#if !defined(__APPLE__)
+    pthread_condattr_setclock(&attributes, WAITS_CLOCK);
+#endif
+    pthread_cond_init(&crew.work, &attributes);
+    pthread_cond_init(&crew.change, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
 
 static int idle(void) {
     int n = 0;
@@ -103,8 +120,10 @@ static void *helper_main(void *at) {
         if (ticket) {
             void *share = ticket->shares + ticket->size * (size_t)ticket->next++;
             *state = BUSY;
+            if (crew.leave) pthread_cond_broadcast(&crew.change); /* a fork waits for no whole share */
             atomic_fetch_add(&ticket->active, 1);
             pthread_mutex_unlock(&crew.lock);
+            fesetenv(&ticket->arithmetic);
             ticket->work(share);
             pthread_mutex_lock(&crew.lock);
             *state = IDLE;
@@ -147,22 +166,30 @@ static void after_fork_in_parent(void) { pthread_mutex_unlock(&crew.lock); }
 
 static void after_fork_in_child(void) { /* what was busy is not here */
     crew.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-    crew.work = crew.change = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    make_conditions();
     crew.tickets = NULL;
     crew.leave = 0;
     crew.forks++;
     for (int i = 0; i < HELPERS_MOST; i++) crew.states[i] = AWAY;
 }
 
-static void watch_forks(void) { pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); }
+static int is_ready;
+
+static void get_ready(void) {
+    make_conditions();
+    is_ready = !pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
 
 /* ---- callers ---- */
 
-/* Have as many idle helpers as are wanted, if the system lets us. Signals stay with Python's threads. */
+/* Have as many idle helpers as are wanted, if the system lets us. Signals stay with Python's threads,
+ * but for those that a helper's own fault would raise. */
 static void hire(int wanted) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t others, before;
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&others, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &others, &before);
     wanted -= idle();
     for (int i = 0; i < HELPERS_MOST && wanted > 0; i++) {
         if (crew.states[i] != AWAY) continue;
@@ -175,7 +202,7 @@ static void hire(int wanted) {
 
 static struct timespec next_look(void) {
     struct timespec at;
-    timespec_get(&at, TIME_UTC);
+    clock_gettime(WAITS_CLOCK, &at);
     at.tv_nsec += LOOK_MICROSECONDS * 1000;
     at.tv_sec += at.tv_nsec / 1000000000;
     at.tv_nsec %= 1000000000;
@@ -198,7 +225,12 @@ int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     Ticket ticket = {.work = work, .shares = shares, .size = size, .next = 1, .n = n};
     int wanted = n - 1;
-    pthread_once(&once, watch_forks);
+    pthread_once(&once, get_ready);
+    if (!is_ready) {
+        work(shares);
+        return 1;
+    }
+    fegetenv(&ticket.arithmetic);
     pthread_mutex_lock(&crew.lock);
     const unsigned forks = crew.forks;
     for (const Ticket *other = crew.tickets; other; other = other->after)

@@ -90,7 +90,7 @@ static inline int forward_some(const Program *p, const uint32_t *which, uint32_t
                 a = v[op->a];
             }
             const int64_t is_mul = -(int64_t)(op->op == OP_MUL);
-            /* a * b + -0 or a * 1 + b: one rounding, and nothing to select once `a` is there */
+            /* a * b + -0 or a * 1 + b: one rounding (to nearest), nothing to select once `a` is there */
             y = a * select_bits(b, 1.0, is_mul) + select_bits(-0.0, b, is_mul);
         } else if (op->op > OP_HIDDEN) {
             op_forward(op->op, v[op->a], v[op->b], &y);
