@@ -407,6 +407,11 @@ def test_what_is_shown():
     assert "x[1]" in str(tape)
     assert "rest['k']" in str(tape)
     assert lines[-1] == f"  return v{len(tape) - 1}"
+    v = values(2.0, 3.0, 4.0)
+    neuron = fg.record(lambda x: (v[2] + v[0] * x[0] + v[1] * x[1]).tanh(), [1.0, 2.0])
+    assert str(neuron).splitlines()[1:] == [
+        "  v0 = dot(p2, p0, x[0], p1, x[1])", "  v1 = tanh(v0)", "  return v1"
+    ]  # fmt: skip
     long = fg.record(lambda x: functional.exp(sum((x * i).sin() for i in range(2, 60))), 0.001)
     assert f"... {len(long) - 40} more" in str(long)
 
