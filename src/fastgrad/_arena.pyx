@@ -10,6 +10,8 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 
 cdef extern from "Python.h":
     void Py_INCREF(PyObject *o)
+cdef extern from "config.h" nogil:
+    void prefetch "FASTGRAD_PREFETCH" (void *address)
 
 from fastgrad._ops cimport OP_AFFINE, OP_HIDDEN, OP_LEAF, OP_PYTHON
 from fastgrad._region cimport Region, region_give, region_take
@@ -19,6 +21,7 @@ cdef enum:
     REGION_BYTES = 2 << 20
     FREE_BYTES = 64 << 20  # dead memory kept warm, or as much as is alive at that moment
     SHORT_BYTES = 1 << 20  # the same once memory has run out: others need it as much
+    FURTHER = 256          # nodes between fetching one and freeing it, as most die newest first
 
 cdef size_t CHUNK_BYTES = CHUNK_NODES * (sizeof(Node) + sizeof(PyObject *))
 cdef bint memory_is_short = False
@@ -306,6 +309,7 @@ cdef void release_all(node_id work) noexcept:
         node = node_at(id)
         work = <node_id> node.count
         node.count = 0
+        prefetch(node - FURTHER)
         if node.op > OP_HIDDEN:
             work = operand_drop(node.a, work)
             if node.b:
