@@ -69,7 +69,8 @@ def uses_numpy(thing):
         inner = [cell.cell_contents for cell in thing.__closure__ or ()]
         return uses_numpy(thing.__code__) or any(map(uses_numpy, inner))
     if isinstance(thing, types.CodeType):
-        return not {"np", "numpy"}.isdisjoint(thing.co_names) or uses_numpy(thing.co_consts)
+        names = {*thing.co_names, *thing.co_varnames, *thing.co_cellvars}
+        return not names.isdisjoint({"np", "numpy"}) or uses_numpy(thing.co_consts)
     return type(thing).__module__.startswith("numpy")
 
 

@@ -525,6 +525,7 @@ def test_destructor_may_use_what_waits_for_its_own_end(cls):
         y.backward()
         assert kept.grad == 2.0
         assert x.grad == (kept.data / 3.0 * 2 if cls is Value else 0.0)
+        keep.clear()  # y, its operand, that one's attribute: a circle that no collector sees
 
 
 def test_destructor_may_revive_its_value():

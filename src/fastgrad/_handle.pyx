@@ -237,6 +237,8 @@ cdef void handle_dealloc_slowly(PyObject *o) noexcept:
     cdef Node *node = node_at(id)
     cdef PyObject *attributes
     if type == value_type and (<TypeSlots *> type).tp_finalize != NULL:
+        if not PyObject_GC_IsTracked(o):
+            PyObject_GC_Track(o)  # what a finalizer keeps must be tracked
         if PyObject_CallFinalizerFromDealloc(o) < 0:
             return  # __del__ has stored it somewhere
     if type == value_type and node.count > 1 and (

@@ -78,7 +78,7 @@ def record_enter(hook):
     cdef list hooks
     if record_hooks == NULL:
         hooks = []
-        Py_INCREF(<PyObject *> hooks)  # never given back: one a thread
+        Py_INCREF(<PyObject *> hooks)  # until the thread's last recording ends
         record_hooks = <PyObject *> hooks
     (<list> <object> record_hooks).append(hook)
     record_depth = record_depth + 1
@@ -89,15 +89,20 @@ def record_enter(hook):
 
 def record_exit():
     """End the recording begun last in this thread; the notes of lines end with the last one."""
-    global somewhere_recording, record_depth
+    global somewhere_recording, record_depth, record_hooks
+    cdef PyObject *hooks
     if record_depth == 0:  # a generator was left in another thread
         return
     record_depth = record_depth - 1
-    if record_depth == 0:
-        somewhere_recording -= 1
-        if not somewhere_recording:
-            notes_forget()
-    (<list> <object> record_hooks).pop()
+    if record_depth:
+        (<list> <object> record_hooks).pop()
+        return
+    hooks = record_hooks
+    record_hooks = NULL
+    somewhere_recording -= 1
+    if not somewhere_recording:
+        notes_forget()
+    Py_DECREF(hooks)  # a hook's end may run anything
 
 
 cdef void record_after_fork() noexcept:
