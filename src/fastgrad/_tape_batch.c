@@ -28,6 +28,7 @@ typedef struct {
     double *accumulators; /* adjoints of the ports, a row for each group */
     double *totals;       /* of each group */
     size_t n_blocks, n_groups, stride;
+    atomic_uchar half_there[GROUPS_MOST]; /* of each pair that is to be added, by the later one's number */
     atomic_int stop;      /* a tape_result */
 } Job;
 
@@ -317,11 +318,28 @@ static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
 
 /* ---- groups, threads ---- */
 
+/* Adds up groups as a tree, as far as they are there: whoever brings the later half of a pair adds. */
+static void add_group(Job *job, size_t group) {
+    const uint32_t n = job->run->plan->n_ports;
+    for (size_t step = 1; step < job->n_groups; step *= 2) {
+        const size_t left = group / (2 * step) * (2 * step), right = left + step;
+        if (right >= job->n_groups) continue; /* it has no partner at this step */
+        if (!atomic_exchange(&job->half_there[right], 1)) return;
+        double *to = job->accumulators + left * n, *from = job->accumulators + right * n;
+        for (uint32_t p = 0; p < n; p++) to[p] += from[p];
+        job->totals[left] += job->totals[right];
+        group = left;
+    }
+}
+
 /* Runs a group; 0 if the run is to be left. */
 static int run_group(Worker *w, size_t group) {
     Job *job = w->job;
+    const uint32_t n_ports = job->run->plan->n_ports;
     const size_t block = job->run->plan->block, end = (group + 1) * job->n_blocks / job->n_groups;
 
+    memset(job->accumulators + group * n_ports, 0, n_ports * sizeof(double));
+    job->totals[group] = 0.0;
     for (size_t b = group * job->n_blocks / job->n_groups; b < end; b++) {
         const size_t begin = b * block, left = job->run->n - begin;
         if (atomic_load(&job->stop) != TAPE_OK) return 0;
@@ -330,6 +348,7 @@ static int run_group(Worker *w, size_t group) {
         if (result != TAPE_OK) atomic_compare_exchange_strong(&job->stop, &none, result);
         if (is_over(w, block)) return 0; /* there may be no step at all */
     }
+    add_group(job, group);
     return 1;
 }
 
@@ -343,16 +362,6 @@ static void run_groups(void *worker) {
             if (!run_group(w, group)) return;
         from = from + 1 == workers + n ? workers : from + 1;
     } while (from != w);
-}
-
-static void add_groups(Job *job) { /* a tree */
-    const uint32_t n = job->run->plan->n_ports;
-    for (size_t step = 1; step < job->n_groups; step *= 2)
-        for (size_t g = 0; g + step < job->n_groups; g += 2 * step) {
-            double *to = job->accumulators + g * n, *from = job->accumulators + (g + step) * n;
-            for (uint32_t p = 0; p < n; p++) to[p] += from[p];
-            job->totals[g] += job->totals[g + step];
-        }
 }
 
 int batch_run(BatchRun *run) {
@@ -398,7 +407,7 @@ int batch_run(BatchRun *run) {
     job.totals = job.accumulators + job.n_groups * plan->n_ports;
 
     do {
-        memset(job.accumulators, 0, sums * sizeof(double));
+        for (size_t g = 0; g < job.n_groups; g++) atomic_store(&job.half_there[g], 0);
         for (size_t t = 0; t < (size_t)threads; t++) {
             atomic_store(&workers[t].next_group, t * job.n_groups / threads);
             workers[t].end_group = (t + 1) * job.n_groups / threads;
@@ -407,7 +416,6 @@ int batch_run(BatchRun *run) {
     } while (threads > 1 && !crew_run(run_groups, workers, sizeof *workers, threads, look_at_signals));
     const int result = atomic_load(&job.stop);
     if (result != TAPE_OK) return result;
-    add_groups(&job);
     const uint32_t out = plan->program->outputs[0];
     run->total = plan->row_of[out] == NO_SLOT ? run->slots[out] * (double)run->n : job.totals[0];
     if (!run->slot_adjoints) return TAPE_OK;
