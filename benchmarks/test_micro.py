@@ -3,6 +3,7 @@
 Layer: benchmarks.  May import: fastgrad, pytest-benchmark, workloads.  Ids come from the table.
 """
 
+import copy
 import random
 
 import pytest
@@ -71,13 +72,23 @@ def test_build(benchmark, shape):
     benchmark(eager_case(LIBRARY, shape).forward)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [*SHAPES, "dag-1e6"])
 def test_free(benchmark, shape):
     """Dropping the root of a graph."""
     forward = eager_case(LIBRARY, shape).forward
     kept = []
+    rounds = 10 if shape.endswith("1e6") else 200
+    benchmark.pedantic(kept.clear, setup=lambda: kept.append(forward()), rounds=rounds)
 
-    benchmark.pedantic(kept.clear, setup=lambda: kept.append(forward()), rounds=200)
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_deepcopy(benchmark, shape):
+    """Copying a graph, with the freeing of the copy before."""
+    benchmark(copy.deepcopy, eager_case(LIBRARY, shape).forward())
+
+
+def test_deepcopy_of_a_model(benchmark):
+    benchmark(copy.deepcopy, MLP(16, [64, 64, 1]))
 
 
 def test_sweep_of_fused_neurons(benchmark):

@@ -19,7 +19,8 @@ THREADS = 2
 def main():
     import fastgrad
 
-    one, two = (recorded.tape_case(fastgrad, "moons-batch", threads=n).forward for n in (1, THREADS))
+    cases = (recorded.tape_case(fastgrad, "moons-batch", threads=n) for n in (1, THREADS))
+    one, two = (case.forward for case in cases)
     ratios = []
     for _ in range(PAIRS):
         start = perf_counter()

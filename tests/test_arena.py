@@ -86,6 +86,31 @@ def test_failed_operations_leave_nothing(baseline):
     assert live() == baseline, "a subclass's handle is not kept by an operation that failed"
 
 
+@pytest.mark.wide
+@pytest.mark.parametrize("kept", [0, 300])
+def test_a_graph_all_over_memory_is_freed_but_for_what_is_held(baseline, kept):
+    rng = random.Random(1)
+    x = Value(1.0)
+    columns = [x * (0.5 + i / 6000) for i in range(3000)]
+    for _ in range(10_000):
+        i, j = rng.randrange(3000), rng.randrange(3000)
+        columns[i] = (columns[i] + columns[j] * 0.25).tanh()
+    y = sum(columns)
+    held, expected = columns[:kept], [v.data for v in columns[:kept]]
+    del columns
+    assert arena_check() == []
+    del y
+    assert arena_check() == []
+    assert [v.data for v in held] == expected
+    for v in held:
+        v.backward()
+    assert held == [] or x.grad > 0.0
+    del held, x
+    if kept:
+        del v
+    assert live() == baseline
+
+
 def test_a_leaf_pins_no_operation(baseline):
     kept = []
     for _ in range(50):

@@ -21,7 +21,7 @@ PACKAGE, NATIVE = ROOT / "fastgrad", ROOT / "src" / "fastgrad"
 ROWS = """
     errors ops container
     _ops _region _pool _arena _fused _sweep
-    _handle _check _record _engine _backward _graph _value engine
+    _handle _check _record _engine _backward _graph _copy _value engine
     _optim optim
     _extract _bind _tape _inspect _program tape_file tape _fit training
     _functional functional

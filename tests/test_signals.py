@@ -155,7 +155,7 @@ def test_a_handler_may_use_the_arena_in_the_middle_of_a_sweep(interrupt):
 
 def test_copying_stops_anywhere(interrupt):
     x = Value(1.0)
-    y = chain(20_000, x)
+    y = chain(200_000, x)
     before = settled()
     started = time.perf_counter()
     copy.deepcopy(y)
@@ -165,7 +165,38 @@ def test_copying_stops_anywhere(interrupt):
         assert settled() == before
         assert _check.arena_check() == []
     y.backward()
-    assert x.grad == 20_001.0
+    assert x.grad == 200_001.0
+
+
+def test_a_handler_may_use_a_graph_that_is_being_copied(interrupt):
+    """Build, drop, sweep, look into neurons that have been reached already, or not yet."""
+    x = Value(1.0)
+    neuron = Neuron(3, nonlin=False)
+    parts = [neuron([x, x, 1.0]) for _ in range(OFFSETS)]
+    y = chain(150_000, x)
+    for part in parts:
+        y = chain(5_000, y + part)
+    left, kept = parts.copy(), []
+
+    def handler(number, frame):
+        if left:
+            kept.append((left.pop()._prev, chain(6_000, Value(3.0))))  # new chunks
+            del kept[:-2]
+            y.backward()
+
+    signal.signal(signal.SIGALRM, handler)
+    deadline = time.process_time() + HANG
+    while left and time.process_time() < deadline:
+        interrupt(1e-3 + 2e-4 * len(left))
+        z = copy.deepcopy(y)
+        assert z.data == y.data
+        assert _check.arena_check() == []
+    assert not left
+    before = neuron.b.grad
+    z.zero_grad(graph=True)
+    z.backward()
+    assert neuron.b.grad == before
+    assert _check.arena_check() == []
 
 
 # How far does a loop go on? -----------------------------------------------------------------------
@@ -230,6 +261,26 @@ def test_operands_of_neurons_count(seen):
     assert neuron.w[0].grad == 400.0
     interrupted(partial(root.zero_grad, graph=True))
     assert sum(x.grad == 0.0 for x in own) <= FARTHEST / 512
+
+
+def test_a_handler_may_look_into_a_neuron_that_is_being_copied():
+    neuron = Neuron(3, nonlin=False)
+    part = neuron([Value(2.0), 3.0, 4.0])
+    root = chain(70_000, Value(1.0)) + part  # the neuron is reached first
+    root.backward()
+    hidden = []
+    before = signal.signal(signal.SIGINT, lambda *_: hidden.extend(part._prev))
+    try:
+        found = list(map(operator.call, (CTRL_C, partial(root.__deepcopy__, {}))))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(hidden) == 2
+    assert _check.arena_check() == []
+    (twin,) = (v for v in found[1]._prev if v.data == part.data)
+    assert {(v.data, v.grad) for v in twin._prev} == {(v.data, v.grad) for v in hidden}
+    grads = [p.grad for p in neuron.parameters()]
+    found[1].backward()
+    assert [p.grad for p in neuron.parameters()] == grads
 
 
 def test_deepcopy_looks_before_it_copies():

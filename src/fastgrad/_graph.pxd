@@ -1,11 +1,10 @@
-"""Graph: what a node looks like from Python, and copies of graphs.
+"""Graph: what a node looks like from Python.
 
 Layer: above _engine, _fused. Cimports them.
 """
 
-from fastgrad._arena cimport node_id
-from fastgrad._handle cimport Handle
+from fastgrad._arena cimport Node, node_id
 
+cdef int shown_op(Node *node) noexcept
 cdef list node_operands(node_id id)
 cdef object node_label(node_id id)
-cdef Handle node_copy(Handle handle, object memo)

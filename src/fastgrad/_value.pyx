@@ -19,7 +19,8 @@ from fastgrad._engine cimport (
     somewhere_quiet,
 )
 from fastgrad._fused cimport affine_expand
-from fastgrad._graph cimport node_copy, node_label, node_operands
+from fastgrad._copy cimport graph_copy, node_copy
+from fastgrad._graph cimport node_label, node_operands
 from fastgrad._handle cimport (
     Handle, HandleLayout, NOT_A_NUMBER, Py_TYPE, attributes_of, handle_adopt, handle_new, handle_of,
     handle_pin, handle_set_attribute, handle_slot, handles_settle, is_handle, is_value, node_at,
@@ -449,12 +450,12 @@ cdef class Core(Methods):
     def __copy__(self):
         if unlikely(somewhere_recording) and node_at(self.id).op == OP_LEAF:
             recorded_read(self.id, "copy")
-        return node_copy(self, None)
+        return node_copy(self)
 
     def __deepcopy__(self, memo):
         if unlikely(somewhere_recording):
             recorded_read(self.id, "deepcopy")
-        return node_copy(self, memo)
+        return graph_copy(self, memo)
 
     def __reduce__(self):
         from copyreg import __newobj__
