@@ -16,11 +16,11 @@ from cpython.object cimport PyObject
 from fastgrad._arena cimport (
     BLOCK, BOOL, Block, CHUNK_LEAVES, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, EXPANDED, IdList,
     NUMBER, Node, SWEPT, arena, arena_push, arena_push_leaf, block_describe, block_give, block_new,
-    block_take, hidden_operand, ids_append, unlikely,
+    block_take, ids_append, unlikely,
 )
 from fastgrad._engine cimport operand_keep
 from fastgrad._fused cimport affine_expand
-from fastgrad._graph cimport shown_op
+from fastgrad._graph cimport operands_shown, shown_op
 from fastgrad._handle cimport (
     Handle, HandleLayout, Py_TYPE, attributes_of, handle_new, handle_slot, handles_settle, node_at,
     node_drop, node_id, value_type,
@@ -137,21 +137,6 @@ cdef inline int look(Copies *copies) except -1:
 
 
 # What a graph consists of -------------------------------------------------------------------------
-
-cdef void operands_shown(Node *node, node_id *a, node_id *b) noexcept:
-    """Give the operands of a node that has two at most as it is shown, 0 for none."""
-    cdef Block *hidden
-    cdef uint32_t position
-    a[0], b[0] = node.a, node.b
-    if node.op == OP_HIDDEN:
-        hidden, position = arena.blocks[node.a], node.b
-    elif node.op == OP_AFFINE:
-        hidden = arena.blocks[node.b]
-        position = 2 * ((hidden.size + 1) // 2) - 1
-    else:
-        return
-    a[0], b[0] = hidden_operand(hidden, position, 0), hidden_operand(hidden, position, 1)
-
 
 cdef int place(Copies *copies, node_id id, uint8_t how) except -1:
     """Note what is known of a node, and count it unless it is."""

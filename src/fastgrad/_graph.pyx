@@ -33,26 +33,37 @@ cdef list block_list(Block *block):
     return ids
 
 
+cdef void operands_shown(Node *node, node_id *a, node_id *b) noexcept:
+    """Give the operands of a node that has no block of them: two, an exponent's too, 0 for none.
+
+    A fused node has those that it is shown with; somebody has looked inside.
+    """
+    cdef Block *hidden
+    cdef uint32_t position
+    a[0], b[0] = node.a, node.b
+    if node.op == OP_HIDDEN:
+        hidden, position = arena.blocks[node.a], node.b
+    elif node.op == OP_AFFINE:
+        hidden = arena.blocks[node.b]
+        position = 2 * ((hidden.size + 1) // 2) - 1
+    else:
+        return
+    a[0], b[0] = hidden_operand(hidden, position, 0), hidden_operand(hidden, position, 1)
+
+
 cdef list node_operands(node_id id):
     """Give the ids of a node's operands, making the hidden ones of a fused node."""
     cdef Node *node = node_at(id)
-    cdef Block *block
+    cdef node_id a = 0
+    cdef node_id b = 0
     if node.flags & BLOCK:
         return block_list(arena.blocks[node.a])
     if node.op == OP_AFFINE:
         affine_expand(id)
-        block = arena.blocks[node.b]
-        if block.size == 1:
-            return [hidden_operand(block, 1, 0), block.ids[0]]
-        return [block.ids[block.size - 2], block.ids[block.size - 1]]
-    if node.op == OP_HIDDEN:
-        block = arena.blocks[node.a]
-        return [hidden_operand(block, node.b, 0), hidden_operand(block, node.b, 1)]
-    if not node.a:
+    operands_shown(node, &a, &b)
+    if not a:
         return []
-    if not node.b or op_has_parameter[shown_op(node)]:
-        return [node.a]
-    return [node.a, node.b]
+    return [a] if not b or op_has_parameter[shown_op(node)] else [a, b]
 
 
 cdef object node_label(node_id id):
