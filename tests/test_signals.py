@@ -14,7 +14,7 @@ import time
 from functools import partial
 
 import pytest
-from graphs import chain, settled
+from graphs import chain, everything, settled
 from looks import CTRL_C
 from tally import tally
 
@@ -263,24 +263,54 @@ def test_operands_of_neurons_count(seen):
     assert sum(x.grad == 0.0 for x in own) <= FARTHEST / 512
 
 
-def test_a_handler_may_look_into_a_neuron_that_is_being_copied():
-    neuron = Neuron(3, nonlin=False)
-    part = neuron([Value(2.0), 3.0, 4.0])
-    root = chain(70_000, Value(1.0)) + part  # the neuron is reached first
-    root.backward()
+def copied_while_looked_into(root, part):
+    """Copy a graph; a signal handler looks into a neuron's sum at the first occasion."""
     hidden = []
     before = signal.signal(signal.SIGINT, lambda *_: hidden.extend(part._prev))
     try:
-        found = list(map(operator.call, (CTRL_C, partial(root.__deepcopy__, {}))))
+        _, twin = map(operator.call, (CTRL_C, partial(root.__deepcopy__, {})))
     finally:
         signal.signal(signal.SIGINT, before)
     assert len(hidden) == 2
     assert _check.arena_check() == []
-    (twin,) = (v for v in found[1]._prev if v.data == part.data)
-    assert {(v.data, v.grad) for v in twin._prev} == {(v.data, v.grad) for v in hidden}
+    return twin
+
+
+def assert_independent(twin, root, neuron):
+    assert twin.data == root.data
     grads = [p.grad for p in neuron.parameters()]
-    found[1].backward()
+    twin.zero_grad(graph=True)
+    twin.backward()
     assert [p.grad for p in neuron.parameters()] == grads
+
+
+def test_a_handler_may_look_into_a_neuron_that_a_copy_has_reached():
+    neuron = Neuron(3, nonlin=False)
+    part = neuron([Value(2.0), 3.0, 4.0])
+    root = chain(70_000, Value(1.0)) + part  # the neuron is reached first
+    root.backward()
+    twin = copied_while_looked_into(root, part)
+    (inner,) = (v for v in twin._prev if v.data == part.data)
+    assert {(v.data, v.grad) for v in inner._prev} == {(v.data, v.grad) for v in part._prev}
+    assert not set(everything(inner)) & set(everything(part))
+    assert_independent(twin, root, neuron)
+
+
+def test_a_handler_may_look_into_a_neuron_whose_inputs_a_copy_is_reaching():
+    neuron = Neuron(70_000, nonlin=False)
+    part = neuron([1.0, *[Value(2.0)] * 69_999])
+    assert_independent(copied_while_looked_into(part, part), part, neuron)
+
+
+def test_a_handler_may_look_into_a_neuron_just_before_it_is_copied():
+    """The occasion comes within the copying; which neuron's turn it is then depends on the number."""
+    neuron = Neuron(2, nonlin=False)
+    for before in range(25_500, 25_530):
+        x = Value(1.0)
+        y = chain(before, x)
+        parts = [neuron([x, 2.0]) for _ in range(2)]
+        root = chain(40_000 - before, y + parts[0] + parts[1])
+        assert_independent(copied_while_looked_into(root, parts[1 - before % 2]), root, neuron)
 
 
 def test_deepcopy_looks_before_it_copies():

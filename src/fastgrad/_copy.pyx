@@ -16,7 +16,7 @@ from cpython.object cimport PyObject
 from fastgrad._arena cimport (
     BLOCK, BOOL, Block, CHUNK_LEAVES, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, EXPANDED, IdList,
     NUMBER, Node, SWEPT, arena, arena_push, arena_push_leaf, block_describe, block_give, block_new,
-    block_take, ids_append, unlikely,
+    block_take, hidden_operand, ids_append, unlikely,
 )
 from fastgrad._engine cimport operand_keep
 from fastgrad._fused cimport affine_expand
@@ -164,9 +164,13 @@ cdef int reach(Copies *copies, node_id id) except -1:
 
 cdef int reach_block(Copies *copies, uint32_t index) except -1:
     cdef uint32_t i
-    for i in range(arena.blocks[index].size):
-        look(copies)
-        reach(copies, arena.blocks[index].ids[i])
+    block_take(index)  # a handler may look into a fused node, which gives it other inputs
+    try:
+        for i in range(arena.blocks[index].size):
+            look(copies)
+            reach(copies, arena.blocks[index].ids[i])
+    finally:
+        block_give(index)
     return 0
 
 
@@ -279,6 +283,8 @@ cdef Handle instance_of(Handle original, node_id id):
     cls = type(original)
     try:
         made = cls.__new__(cls)
+        if made is None:
+            raise TypeError(f"expected {cls.__name__}.__new__({cls.__name__}) to make one, got None")
     except BaseException:
         node_drop(id)
         raise
@@ -289,21 +295,33 @@ cdef Handle instance_of(Handle original, node_id id):
     return made
 
 
+cdef Handle memo_get(object memo, Handle original):
+    """Give the copy that a memo has of a Value, or None."""
+    if original is None or id_of(original) not in memo:
+        return None
+    known = memo[id_of(original)]
+    if not isinstance(known, Handle):
+        raise TypeError(
+            f"expected a Value as the memo's copy of a Value, got {type(known).__name__}; "
+            "give deepcopy a memo of copies, or none")
+    return known
+
+
 cdef int make_one(Copies *copies, node_id id, object memo, list handles) except -1:
     """Copy a reached node unless the memo has it, and its handle if it has one."""
-    cdef Page *page
+    cdef Page *page = page_of(copies, id >> CHUNK_SHIFT)
     cdef PyObject *o = handle_slot(id)[0]
     cdef Handle original = <Handle> <object> o if o != NULL else None
+    cdef Handle known = memo_get(memo, original)
     cdef node_id new
-    look(copies)
-    page = page_of(copies, id >> CHUNK_SHIFT)
-    if original is not None and id_of(original) in memo:
-        page.copies[id & CHUNK_MASK] = (<Handle> memo[id_of(original)]).id
-        return 0
-    new = copy_one(copies, id)
+    if known is None:
+        new = copy_one(copies, id)
+    else:
+        new = known.id
+        node_at(new).count += 1
     page.copies[id & CHUNK_MASK] = new
     note(page, id & CHUNK_MASK, MADE)
-    if original is not None:
+    if original is not None and known is None:
         node_at(new).count += 1
         result = instance_of(original, new)
         handles.append((original, result))
@@ -316,6 +334,7 @@ cdef int make_chunk(Copies *copies, uint32_t c, object memo, list handles) excep
     cdef uint32_t i
     cdef uint32_t h
     cdef node_id id
+    cdef node_id x
     cdef Node *node
     cdef Block *hidden
     cdef uint8_t state
@@ -325,13 +344,19 @@ cdef int make_chunk(Copies *copies, uint32_t c, object memo, list handles) excep
         state = copies.pages[c].states[i]
         if not state & PLACED:
             continue
+        look(copies)  # here: a handler may look into the node
         id = <node_id> (c << CHUNK_SHIFT | i)
         node = node_at(id)
         if node.op == OP_AFFINE and node.flags & EXPANDED:
             hidden = arena.blocks[node.b]
-            for h in range(hidden.size):  # a handler may have made them after their fused node was reached
-                if state & REACHED or is_reached(copies, hidden.ids[h]):
-                    make_one(copies, hidden.ids[h], memo, handles)
+            for h in range(hidden.size):
+                look(copies)
+                if not state & REACHED and not is_reached(copies, hidden.ids[h]):
+                    continue
+                x = hidden_operand(hidden, h, 1)
+                if node_at(x).op == OP_LEAF and copy_of(copies, x) == x:
+                    make_one(copies, x, memo, handles)  # made since its fused node was reached
+                make_one(copies, hidden.ids[h], memo, handles)
         if state & REACHED:
             make_one(copies, id, memo, handles)
     return 0
@@ -381,6 +406,9 @@ cdef Handle graph_copy(Handle handle, object memo):
     cdef Handle result
     cdef list handles = []
     cdef Copies copies
+    result = memo_get(memo, handle)
+    if result is not None:
+        return result
     if node_at(handle.id).op == OP_LEAF:
         result = memo[id_of(handle)] = one_copy(handle)
         attributes_copy(handle, result, memo)

@@ -241,6 +241,7 @@ cdef void handle_dealloc_slowly(PyObject *o) noexcept:
             PyObject_GC_Track(o)  # what a finalizer keeps must be tracked
         if PyObject_CallFinalizerFromDealloc(o) < 0:
             return  # __del__ has stored it somewhere
+        id, node = handle.id, node_at(handle.id)  # or has called __init__
     if type == value_type and node.count > 1 and (
             handle.weakrefs != NULL or handle.attributes != NULL and PyDict_Size(handle.attributes)):
         object_revive(o)
