@@ -303,7 +303,7 @@ def test_a_handler_may_look_into_a_neuron_whose_inputs_a_copy_is_reaching():
 
 
 def test_a_handler_may_look_into_a_neuron_just_before_it_is_copied():
-    """The occasion comes within the copying; which neuron's turn it is then depends on the number."""
+    """The occasion comes while nodes are copied; the number says whose turn it is then."""
     neuron = Neuron(2, nonlin=False)
     for before in range(25_500, 25_530):
         x = Value(1.0)

@@ -232,3 +232,16 @@ def test_damaged_pickles_are_refused():
     for cut in range(len(good)):
         with pytest.raises(Exception):  # noqa: B017
             pickle.load(io.BytesIO(good[:cut]))
+
+
+def test_a_memo_has_copies_of_values():
+    a = Value(2.0)
+    y = a * 3
+    twin = Value(5.0)
+    z = copy.deepcopy(y, {id(a): twin})
+    assert z._prev > {twin}
+    memo = {id(y): 3.0}
+    with pytest.raises(TypeError, match="expected a Value as the memo's copy of a Value, got float"):
+        y.__deepcopy__(memo)
+    assert y.__deepcopy__({id(y): twin}) is twin
+    assert a.__deepcopy__({id(a): twin}) is twin

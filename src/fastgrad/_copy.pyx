@@ -283,8 +283,6 @@ cdef Handle instance_of(Handle original, node_id id):
     cls = type(original)
     try:
         made = cls.__new__(cls)
-        if made is None:
-            raise TypeError(f"expected {cls.__name__}.__new__({cls.__name__}) to make one, got None")
     except BaseException:
         node_drop(id)
         raise
