@@ -108,10 +108,9 @@ def _tapes(found):
 
 def _threads(one, two):
     if one and two:
-        process = _python("-m", "benchmarks.threads")
-        if process.returncode == 0:
+        if ratios := _facts("benchmarks.threads"):
             what = "W3 on 10,000 points, two threads: times one thread's speed"
-            yield _must("T8", what, "x", 1.8, json.loads(process.stdout)["median"], least=True)
+            yield _must("T8", what, "x", 1.8, ratios["median"], least=True)
         other = int(one["gradient_digest"] != two["gradient_digest"])
         yield _must("T8", "the same with other bits (0: no)", "", 0, other)
 
@@ -135,9 +134,7 @@ def _speed(found, workload):
 
 
 def _memory():
-    process = _python("-m", "benchmarks.memory")
-    if process.returncode == 0 and process.stdout.strip() != "null":
-        facts = json.loads(process.stdout)
+    if facts := _facts("benchmarks.memory"):
         yield _must("E7", "memory of a node", "B", 40, round(facts["node"]))
         yield _must("E7", "memory of a node with a live handle", "B", 96, round(facts["held"]))
         yield _must("E7", "growth over 30 million nodes made and dropped", "MB", 1, facts["drift"])
@@ -162,6 +159,15 @@ def _wheel():
     wheels = sorted((ROOT / "dist").glob("*.whl"), key=os.path.getmtime)
     if wheels:
         yield _must("wheel", "size of the wheel", "MB", 1, wheels[-1].stat().st_size / 1e6)
+
+
+def _facts(module):
+    """Return the JSON that a module prints as a process of its own; if it fails, say so."""
+    process = _python("-m", module)
+    if process.returncode == 0:
+        return json.loads(process.stdout)
+    print(f"not measured: {module}: {process.stderr.strip()}", file=sys.stderr)
+    return None
 
 
 def _python(*words):

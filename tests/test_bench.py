@@ -490,7 +490,7 @@ class TestRepository:
         (tmp_path / "README.md").write_text("no markers\n")
         assert report.main() == 2
 
-    def test_tapes_are_judged(self, monkeypatch):
+    def test_tapes_are_judged(self, monkeypatch, capsys):
         from benchmarks import musts
 
         faster = 1.9  # on two threads
@@ -523,6 +523,11 @@ class TestRepository:
         rows[-1] |= {"gradient_digest": "b"}
         faster = 1.7
         assert [m["met"] for m in musts.judge(rows) if m["id"] == "T8"] == [False, False]
+
+        failed = SimpleNamespace(returncode=1, stderr="out of luck\n")
+        monkeypatch.setattr(musts, "_python", lambda *words: failed)
+        assert [m["must"] for m in musts.judge(rows) if m["id"] == "T8"] == [0]
+        assert capsys.readouterr().err == "not measured: benchmarks.threads: out of luck\n"
 
         eager = row("chain-1e6", "fastgrad", 30e-9, forward=22e-9, backward=4e-9, free=4e-9)
         for ns, met in ((175, [True, True]), (180, [False, True]), (1100, [False, False])):

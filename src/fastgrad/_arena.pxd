@@ -23,6 +23,7 @@ cdef extern from "config.h" nogil:
     const unsigned int BLOCK_LIMIT
     bint likely "FASTGRAD_LIKELY" (bint condition)
     bint unlikely "FASTGRAD_UNLIKELY" (bint condition)
+    void prefetch "FASTGRAD_PREFETCH" (void *address)  # a function that does nothing else is dropped by gcc
 
 cdef enum:  # Node.flags, low byte; the high byte is the opcode shown by OP_PYTHON and OP_HIDDEN
     PINNED = 1      # the node holds a reference to its own handle

@@ -10,8 +10,6 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 
 cdef extern from "Python.h":
     void Py_INCREF(PyObject *o)
-cdef extern from "config.h" nogil:
-    void prefetch "FASTGRAD_PREFETCH" (void *address)
 
 from fastgrad._ops cimport OP_AFFINE, OP_HIDDEN, OP_LEAF, OP_PYTHON
 from fastgrad._region cimport Region, region_give, region_take

@@ -16,7 +16,7 @@ from cpython.object cimport PyObject
 from fastgrad._arena cimport (
     BLOCK, BOOL, Block, CHUNK_LEAVES, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, EXPANDED, IdList,
     NUMBER, Node, SWEPT, arena, arena_push, arena_push_leaf, block_describe, block_give, block_new,
-    block_take, hidden_operand, ids_append, unlikely,
+    block_take, hidden_operand, ids_append, prefetch, unlikely,
 )
 from fastgrad._engine cimport operand_keep
 from fastgrad._fused cimport affine_expand
@@ -26,9 +26,6 @@ from fastgrad._handle cimport (
     node_drop, node_id, value_type,
 )
 from fastgrad._ops cimport OP_AFFINE, OP_HIDDEN, OP_LEAF, OP_PYTHON
-
-cdef extern from "config.h" nogil:
-    void prefetch "FASTGRAD_PREFETCH" (void *address)
 
 cdef enum:
     SIGNAL_INTERVAL = 65536  # nodes between looks at pending signals

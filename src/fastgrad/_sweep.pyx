@@ -15,7 +15,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from fastgrad._arena cimport (
     BLOCK, Block, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, DEPTH_LIMIT, EXPANDED,
     Node, SWEPT, arena, chunk_filled, hidden_operand, ids_append, likely, node_at, node_drop, node_id,
-    unlikely,
+    prefetch, unlikely,
 )
 from fastgrad._fused cimport affine_expand
 from fastgrad._ops cimport (
@@ -25,7 +25,6 @@ from fastgrad._ops cimport (
 
 cdef extern from "config.h" nogil:
     const uint32_t SAMPLES "CHUNK_SAMPLES"
-    void prefetch "FASTGRAD_PREFETCH" (void *address)
 
 cdef enum:
     REACHED_HIDDEN = 4      # shift from a sweep's bit to "only hidden nodes of it were reached"

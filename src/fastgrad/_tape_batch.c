@@ -14,8 +14,7 @@ enum {
     GROUPS_MOST = 64,
     ACCUMULATORS_MOST = 1 << 22,
     APART = 128, /* bytes: processors fetch two cache lines at a time */
-    LOOK_INTERVAL = 1 << 17, /* results between looks at the clock and at other threads */
-    POLL_INTERVAL = 20       /* milliseconds between looks at pending signals, which need the GIL */
+    LOOK_INTERVAL = 1 << 17 /* results between looks at the clock and at other threads */
 };
 
 typedef struct Worker Worker;
@@ -63,7 +62,7 @@ static int is_over(Worker *w, size_t work) {
     if (w->worked < LOOK_INTERVAL) return 0;
     w->worked = 0;
     const int64_t now = milliseconds();
-    if (w->is_caller && (now < w->polled || now >= w->polled + POLL_INTERVAL)) {
+    if (w->is_caller && (now < w->polled || now >= w->polled + LOOK_MILLISECONDS)) {
         w->polled = now;
         look_at_signals(w);
     }

@@ -28,8 +28,7 @@ int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look
 enum {
     HELPERS_MOST = CREW_MOST - 1,
     WATCH_MICROSECONDS = 100, /* sleeping and waking up takes 30 */
-    LOOKS = 64,               /* between looks at the clock */
-    LOOK_MICROSECONDS = 20000 /* between a waiting caller's looks around */
+    LOOKS = 64                /* between looks at the clock */
 };
 
 typedef struct Ticket { /* work on offer: lives with its caller, who waits for active == 0 */
@@ -203,7 +202,7 @@ static void hire(int wanted) {
 static struct timespec next_look(void) {
     struct timespec at;
     clock_gettime(WAITS_CLOCK, &at);
-    at.tv_nsec += LOOK_MICROSECONDS * 1000;
+    at.tv_nsec += LOOK_MILLISECONDS * 1000000;
     at.tv_sec += at.tv_nsec / 1000000000;
     at.tv_nsec %= 1000000000;
     return at;

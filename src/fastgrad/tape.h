@@ -181,7 +181,10 @@ int batch_run(BatchRun *run);
 
 /* ---- threads ---- */
 
-enum { CREW_MOST = 64 }; /* threads, the caller's among them */
+enum {
+    CREW_MOST = 64,        /* threads, the caller's among them */
+    LOOK_MILLISECONDS = 20 /* between a caller's looks at pending signals, which need the GIL */
+};
 
 /* Do work(share) for the first of n shares, each `size` bytes, on this thread, and for the others as
  * far as there are threads, so any of them must be able to do it all. What has begun has ended when it
