@@ -58,9 +58,9 @@ debug: build/lib-debug/.built  ## compile with assertions and symbols: PYTHONSAF
 annotate: $(VENV)/.tools  ## Cython's annotated HTML, in build/cython-annotate
 	FASTGRAD_BUILD=annotate $(PY) setup.py -q --version
 ops: $(VENV)/.tools  ## regenerate what derives from the table of operations
-	$(PY) tools/gen_ops.py
+	$(PY) tools/ops/generate.py
 ops-check: $(VENV)/.tools  ## fail when `make ops` has been forgotten
-	$(PY) tools/gen_ops.py --check
+	$(PY) tools/ops/generate.py --check
 
 # ---- running
 
@@ -89,10 +89,10 @@ sanitize: $(VENV)/.extra-test build/lib-sanitize/.built  ## the suite under Addr
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 $(PYTEST) --capture=sys
 
 valgrind: $(VENV)/.extra-test build/lib-valgrind/.built  ## what uses memory in the trickiest ways, under memcheck
-	$(call variant,valgrind) $(PY) tools/memcheck.py build/memcheck
+	$(call variant,valgrind) $(PY) tools/checks/memcheck.py build/memcheck
 
-faults: $(VENV)/.extra-test  ## plant each fault of tools/faults.toml in a copy: the suite must catch it
-	$(PY) tools/plant_faults.py
+faults: $(VENV)/.extra-test  ## plant each fault of tools/faults/ in a copy: the suite must catch it
+	$(PY) tools/faults/plant.py
 
 # A debug interpreter counts all references; it has an environment and a build of its own, with assertions.
 # It also shows the warnings that its pip causes: hence PYTHONWARNINGS.
@@ -106,10 +106,10 @@ refleaks:  ## tests repeated by a debug interpreter: no reference is left behind
 refleaks-found: $(VENV)/.tools $(NATIVE) $(PURE)
 	$(PY) -m pip install -q $$($(call requirements,["project"]["optional-dependencies"]["test"]))
 	FASTGRAD_BUILD=debug $(PY) setup.py -q build --build-lib build/lib-pydebug
-	env -u PYTHONWARNINGS PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-pydebug:$(CURDIR)/tests" FASTGRAD_EXPECT=debug $(PYTEST) -q -p refleaks -m "not slow and not nightly and not wide"
+	env -u PYTHONWARNINGS PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-pydebug:$(CURDIR)/tests" FASTGRAD_EXPECT=debug $(PYTEST) -q -p helpers.refleaks -m "not slow and not nightly and not wide"
 
 # Narrow ids reach the lines that speak of overflow.
-NARROW_TESTS := tests/test_overflow.py tests/test_check.py
+NARROW_TESTS := tests/memory/test_overflow.py tests/graph/test_arena_check.py
 
 cov: $(VENV)/.extra-test $(VENV)/.extra-demo build/lib-coverage/.built build/lib-coverage-id8/.built  ## coverage: 100 % of Python's branches, 98 % of native lines
 	find build/coverage build/coverage-id8 -name '*.gcda' -delete; rm -f .coverage*
@@ -117,7 +117,7 @@ cov: $(VENV)/.extra-test $(VENV)/.extra-demo build/lib-coverage/.built build/lib
 	$(call variant,coverage-id8) $(PYTEST) -q $(NARROW_TESTS)
 	find . -maxdepth 1 -name '.coverage.*' -empty -delete  # of children that were killed
 	$(PY) -m coverage combine -q && $(PY) -m coverage report
-	$(PY) tools/native_coverage.py 98 build/coverage build/coverage-id8
+	$(PY) tools/checks/native_coverage.py 98 build/coverage build/coverage-id8
 
 # ---- speed: benchmarks/ says how; PEERS is the environment of the libraries that fastgrad is timed beside
 
@@ -155,17 +155,17 @@ lint: $(VENV)/.extra-lint build  ## ruff, cython-lint, codespell, mypy, stubtest
 	$(VENV)/bin/codespell
 	$(PY) -m mypy
 	$(PY) -m mypy.stubtest fastgrad --mypy-config-file pyproject.toml \
-		--allowlist tools/stubtest_allowlist.txt --ignore-unused-allowlist
+		--allowlist tools/checks/stubtest_allowlist.txt --ignore-unused-allowlist
 
 wheel: $(VENV)/.extra-release  ## a wheel in dist/, checked: contents, symbols, same bytes twice, import in an empty environment
 	rm -rf dist && $(PY) -m build --no-isolation --sdist --wheel --outdir dist >/dev/null
-	$(PY) tools/check_wheel.py dist
+	$(PY) tools/checks/wheel.py dist
 
 sdist-test: $(VENV)/.tools  ## the suite against an installed sdist, the source tree out of sight
-	$(PY) tools/check_sdist.py
+	$(PY) tools/checks/sdist.py
 
 wheel-test: $(VENV)/.tools  ## the suite against a wheel of each CPython on this machine, the source tree out of sight
-	$(PY) tools/check_pythons.py $(PYTHONS)
+	$(PY) tools/checks/pythons.py $(PYTHONS)
 
 ci:  ## everything a change must pass
 	@.ci/run

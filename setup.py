@@ -1,4 +1,4 @@
-"""Compile src/fastgrad/_*.pyx into fastgrad._*; all else about the package is in pyproject.toml.
+"""Compile src/fastgrad/_native; all else about the package is in pyproject.toml.
 
 FASTGRAD_BUILD         release (default), quick, debug, coverage, sanitize, valgrind, annotate
 FASTGRAD_ID_BITS       width of a node id, 8, 16 or 32: a narrow one lets tests reach overflow
@@ -19,7 +19,7 @@ MODE = os.environ.get("FASTGRAD_BUILD") or "release"
 KNOBS = {k: v for k in ("FASTGRAD_ID_BITS", "FASTGRAD_CHUNK_SHIFT") if (v := os.environ.get(k))}
 # Timestamps cannot see a changed switch: each set of switches has a build tree of its own.
 VARIANT = "-".join([MODE, *(k.split("_")[1].lower() + v for k, v in KNOBS.items())])
-SRC, CYTHON_DIR = Path("src", "fastgrad"), Path("build", f"cython-{VARIANT}")
+SRC, CYTHON_DIR = Path("src", "fastgrad", "_native"), Path("build", f"cython-{VARIANT}")
 
 DIRECTIVES = {
     "auto_pickle": False,  # pickling is written by hand; generated __reduce__ shows in the stubs
@@ -43,7 +43,7 @@ CHECKED = "-g3 -UNDEBUG -DFASTGRAD_DEBUG=1"  # Python's own flags hold -DNDEBUG:
 SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 FLAGS = {  # mode: compiler, linker
     "release": ("-O3 -g0 -D_FORTIFY_SOURCE=3 -fstack-protector-strong", "-s -Wl,-z,relro,-z,now"),
-    "quick": ("-O1 -g0", ""),  # for tools/plant_faults.py, which compiles again and again
+    "quick": ("-O1 -g0", ""),  # for tools/faults/plant.py, which compiles again and again
     "annotate": ("-O0", ""),
     "debug": (f"-O0 {CHECKED}", ""),
     "coverage": ("-O0 -g --coverage -fprofile-update=atomic", "--coverage"),
@@ -62,9 +62,16 @@ CONFIG = sysconfig.get_config_vars()
 CONFIG["LDSHARED"] = re.sub(r"\s-Wl,-rpath,\S+", "", CONFIG.get("LDSHARED") or "")
 
 EDITED = Path("setup.py").stat().st_mtime
-SOURCES = {f.stem: [f, *sorted(SRC.glob(f"{f.stem}_*.c"))] for f in sorted(SRC.glob("_*.pyx"))}
-modules = cythonize(  # _tape.pyx and its hand-written companions _tape_*.c make fastgrad._tape
-    [Extension(f"fastgrad.{name}", [str(f) for f in files]) for name, files in SOURCES.items()],
+COMPANIONS = {"tape/tape.pyx": "tape", "train/optim.pyx": "train"}  # the folder of its .c files
+modules = cythonize(
+    [
+        Extension(
+            ".".join(["fastgrad", "_native", *source.relative_to(SRC).with_suffix("").parts]),
+            [str(source), *map(str, sorted((SRC / folder).rglob("*.c") if folder else ()))],
+        )
+        for source in sorted(SRC.rglob("*.pyx"))
+        for folder in [COMPANIONS.get(source.relative_to(SRC).as_posix())]
+    ],
     include_path=["src"],
     build_dir=str(CYTHON_DIR),
     compiler_directives=DIRECTIVES,

@@ -1,7 +1,7 @@
 """W3 to W5 as arrays, for libraries that differentiate those: data, weights, and one GPT for all.
 
-Layer: benchmarks.  May import: NumPy, workloads.  Weights are the ones that the scalar programs
-draw; `flat` puts gradients into the order of their parameters().
+Weights are the ones that the scalar programs draw; `flat` puts gradients into the order of their
+parameters().
 """
 
 import numpy as np

@@ -1,8 +1,7 @@
 """One engine on one workload, in a process of its own; rounds on request, so that they interleave.
 
-Layer: benchmarks.  May import: workloads, and the engine that it is told.
-Lines of JSON.  Out, once: gradients, memory, versions, or why there are none.  In: "round" or
-"end".  Out, after each: seconds a unit, or the peak of memory.
+Lines of JSON. Out, once: gradients, memory, versions, or why there are none. In: "round" or "end".
+Out, after each: seconds a unit, or the peak of memory.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Two builds of fastgrad in turn, this tree and a revision: `python -m benchmarks.compare BASE`.
 
-Layer: benchmarks.  May import: rounds, workloads.  BASE is built in a worktree under build/; both
-run this tree's workloads, so that nothing but the library differs.
+BASE is built in a worktree under build/; both run this tree's workloads, so that nothing but the
+library differs.
 """
 
 import argparse

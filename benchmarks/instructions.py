@@ -1,8 +1,8 @@
 """Instructions that six fixed programs take: a gate without noise, for `make instructions`.
 
-Layer: benchmarks.  May import: fastgrad in the programs, workloads.  Each program runs under
-valgrind twice, with few and with many repetitions: the difference has no start-up in it.  Figures
-hold for one processor family, Python and compiler, so the file has a set for each.
+Each program runs under valgrind twice, with few and with many repetitions: the difference has no
+start-up in it. Figures hold for one processor family, Python and compiler, so the file has a set
+for each.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """The longest time that Ctrl-C waits for native code: `python -m benchmarks.interrupts [NODES]`.
 
-Layer: benchmarks.  May import: fastgrad, the standard library.  Not for Windows: needs setitimer.
+Not for Windows: needs setitimer.
 
 Each loop is interrupted at 20 offsets; the time is that from the timer's end to the exception, with
-all that was begun cleaned up. The promise is 100 ms; tests/test_signals.py counts nodes instead.
+all that was begun cleaned up. The promise is 100 ms; the tests count polls instead.
 Processor time, which a busy machine does not stretch; its timer ticks every 4 ms or so.
 """
 

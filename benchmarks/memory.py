@@ -1,6 +1,6 @@
 """Bytes a node, with and without a live handle, and whether memory stays flat: JSON, or null.
 
-Layer: benchmarks.  May import: fastgrad, workloads.  Run as a process of its own.
+Run as a process of its own.
 """
 
 import json

@@ -1,6 +1,6 @@
 """What fastgrad has promised (E1 to E7, T1 to T8, import, wheel) against what was measured.
 
-Layer: benchmarks.  May import: rounds, workloads.  Ratios come from rounds that took turns.
+Ratios come from rounds that took turns.
 """
 
 import json

@@ -1,7 +1,4 @@
-"""A bar chart as SVG, logarithmic, without any library.
-
-Layer: benchmarks.  May import: workloads.
-"""
+"""A bar chart as SVG, logarithmic, without any library."""
 
 from html import escape
 from math import floor, log10

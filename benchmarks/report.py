@@ -1,6 +1,6 @@
 """Turn a JSON file of run.py into README's table, docs/benchmarks.md and docs/benchmarks.svg.
 
-Layer: benchmarks.  May import: workloads.  `python -m benchmarks.report [FILE] [--check]`
+`python -m benchmarks.report [FILE] [--check]`
 """
 
 import argparse
@@ -106,9 +106,7 @@ def page(result):
     engines = list(dict.fromkeys(row["engine"] for row in rows))
     parts = ("forward", "backward", "free")
     long = [r for r in rows if r.get("parts") and r["engine"] != "plain"]
-    versions = sorted(
-        {f"{r['label']} {_short(r)} ({r['python']})" for r in rows if "seconds" in r}
-    )
+    versions = sorted({f"{r['label']} {_short(r)} ({r['python']})" for r in rows if "seconds" in r})
     return f"""# Benchmarks
 
 Written by `python -m benchmarks.report` from `benchmarks/results/latest.json`; do not edit.
@@ -137,24 +135,42 @@ An operation's share. What a library frees while it builds is in the first colum
 growth of the process at its peak, all Python objects included. A tape's forward is a call of it,
 its backward what value_and_grad takes longer than a call.
 
-{table(
-    ["workload", "library", *parts, "bytes a node"],
-    [[r["workload"], r["label"], *(figure(r, p) for p in parts),
-      f"{r['bytes_per_node']:.0f}" if r.get("bytes_per_node") else ""] for r in long],
-)}
+{
+        table(
+            ["workload", "library", *parts, "bytes a node"],
+            [
+                [
+                    r["workload"],
+                    r["label"],
+                    *(figure(r, p) for p in parts),
+                    f"{r['bytes_per_node']:.0f}" if r.get("bytes_per_node") else "",
+                ]
+                for r in long
+            ],
+        )
+    }
 ## Promises
 
 A time is judged as it would be on the machine that the promises were made on, by the ratio of what
 one operation of the control loop costs on both ("scaled").
 
-{table(
-    ["", "what", "promised", "measured", "scaled", "kept", "beside: theirs over ours"],
-    [[m["id"], m["what"], f"{'>=' if m.get('least') else '<='} {m['must']:g} {m['unit']}",
-      f"{number(m['measured'])} {m['unit']}",
-      f"{number(m['scaled'])}" if m["scaled"] else "", "yes" if m["met"] else "**no**",
-      ", ".join(f"{e} {number(x)}" for e, x in m["beside"].items())]
-     for m in result.get("musts", [])],
-)}
+{
+        table(
+            ["", "what", "promised", "measured", "scaled", "kept", "beside: theirs over ours"],
+            [
+                [
+                    m["id"],
+                    m["what"],
+                    f"{'>=' if m.get('least') else '<='} {m['must']:g} {m['unit']}",
+                    f"{number(m['measured'])} {m['unit']}",
+                    f"{number(m['scaled'])}" if m["scaled"] else "",
+                    "yes" if m["met"] else "**no**",
+                    ", ".join(f"{e} {number(x)}" for e, x in m["beside"].items()),
+                ]
+                for m in result.get("musts", [])
+            ],
+        )
+    }
 ## Who took part
 
 {"".join(f"- {version}{chr(10)}" for version in versions)}

@@ -1,7 +1,4 @@
-"""Children side by side: one process for each engine, rounds in turn, gradients checked first.
-
-Layer: benchmarks.  May import: workloads.
-"""
+"""Children side by side: one process for each engine, rounds in turn, gradients checked first."""
 
 import json
 import os

@@ -1,7 +1,4 @@
-"""Time fastgrad and what else is installed; write JSON: `python -m benchmarks.run --json FILE`.
-
-Layer: benchmarks.  May import: rounds, musts, workloads.
-"""
+"""Time fastgrad and what else is installed; write JSON: `python -m benchmarks.run --json FILE`."""
 
 import argparse
 import datetime as dt

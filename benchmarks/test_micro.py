@@ -1,6 +1,6 @@
 """Times of our own parts, for regressions: `make bench-micro`.
 
-Layer: benchmarks.  May import: fastgrad, pytest-benchmark, workloads.  Ids come from the table.
+Ids come from the table.
 """
 
 import copy

@@ -1,8 +1,7 @@
 """How much faster a batch is on two threads than on one, and the spread of that: JSON.
 
-Layer: benchmarks.  May import: fastgrad, workloads.  Run as a process of its own.
-A call on one thread, a call on two, in turn: a machine that others share changes within
-milliseconds, so each ratio is of neighbours.
+Run as a process of its own. A call on one thread, a call on two, in turn: a machine that others
+share changes within milliseconds, so each ratio is of neighbours.
 """
 
 import json

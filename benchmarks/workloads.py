@@ -1,7 +1,6 @@
-"""The workloads, for benchmarks: this tree's fastgrad/bench, whatever fastgrad is being timed.
+"""The workloads: fastgrad/command/bench of this tree, whatever fastgrad is being timed.
 
-Layer: benchmarks.  May import: fastgrad/bench by its path, as the package `shared_bench`, so that
-no build is needed, and two builds run one code.
+Loaded by its path, as the package `shared_bench`: no build is needed, two builds run one code.
 """
 
 import importlib.util
@@ -9,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_PACKAGE = ROOT / "fastgrad" / "bench"
+_PACKAGE = ROOT / "fastgrad" / "command" / "bench"
 
 if "shared_bench" not in sys.modules:
     _spec = importlib.util.spec_from_file_location(

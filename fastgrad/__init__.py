@@ -1,7 +1,4 @@
-"""fastgrad: micrograd's scalar autograd on a native engine.
-
-Layer: the top of the package.  May import: engine; everything else is loaded when first used.
-"""
+"""fastgrad: micrograd's scalar autograd on a native engine."""
 
 from fastgrad.engine import Value, arena_stats, no_grad
 
@@ -28,11 +25,11 @@ _LAZY = {  # name: module that has it
     "custom": "operations",
     "fit": "training",
     "record": "tape",
-    "install_as_micrograd": "alias",
+    "install_as_micrograd": "command.alias",
     "load_tape": "tape",
     "take": "operations",
     "where": "functional",
-    "__version__": "_engine",
+    "__version__": "_native.graph.engine",
 }
 _SUBMODULES = ("engine", "functional", "nn", "optim")
 

@@ -2,7 +2,7 @@ from fastgrad import engine as engine
 from fastgrad import functional as functional
 from fastgrad import nn as nn
 from fastgrad import optim as optim
-from fastgrad.alias import install_as_micrograd as install_as_micrograd
+from fastgrad.command.alias import install_as_micrograd as install_as_micrograd
 from fastgrad.engine import Value as Value
 from fastgrad.engine import arena_stats as arena_stats
 from fastgrad.engine import no_grad as no_grad

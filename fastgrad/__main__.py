@@ -1,11 +1,8 @@
-"""`python -m fastgrad`.
-
-Layer: command line, the outermost.  May import: cli.
-"""
+"""`python -m fastgrad`."""
 
 import sys
 
-from fastgrad.cli import main
+from fastgrad.command.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,17 +1,13 @@
-"""Value and what goes with it: the public face of the native engine.
-
-Layer: above the native modules.  May import: _backward, _engine, _value, _check; the standard
-library.
-"""
+"""Value and what goes with it: the public face of the native engine."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
 
-from fastgrad._backward import after_fork
-from fastgrad._engine import no_grad_enter, no_grad_exit
-from fastgrad._value import Value
+from fastgrad._native.graph.backward import after_fork
+from fastgrad._native.graph.engine import no_grad_enter, no_grad_exit
+from fastgrad._native.graph.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +66,7 @@ def arena_stats() -> dict[str, int]:
     -----
     Cost: one visit of each chunk, about 1 us per million nodes.
     """
-    from fastgrad._check import arena_stats
+    from fastgrad._native.graph.check import arena_stats
 
     return arena_stats()
 
@@ -85,8 +81,8 @@ def build_info() -> dict[str, Any]:
         ``chunk_nodes``, ``node_bytes`` (a node with its slot for a handle), ``handle_bytes`` (what
         a Value held by Python takes on top).
     """
-    from fastgrad._check import sizes
-    from fastgrad._engine import BUILD_FLAGS, COMPILER, VARIANT, VERSION
+    from fastgrad._native.graph.check import sizes
+    from fastgrad._native.graph.engine import BUILD_FLAGS, COMPILER, VARIANT, VERSION
 
     texts = {"version": VERSION, "variant": VARIANT, "compiler": COMPILER, "flags": BUILD_FLAGS}
     return {**texts, **sizes()}

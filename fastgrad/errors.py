@@ -1,7 +1,5 @@
 """What fastgrad raises on its own account, and the one helper that words it.
 
-Layer: the bottom; everything may import this.  May import: nothing.
-
 Arithmetic raises what Python floats raise (`ZeroDivisionError`, `OverflowError`, `ValueError`).
 A program written for micrograd needs none of the names below: each error is also the builtin that
 such a program would catch.

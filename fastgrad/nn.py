@@ -1,7 +1,4 @@
-"""Networks: micrograd's Module, Neuron, Layer and MLP.
-
-Layer: above engine.  May import: _nn, engine, errors; `random` for the weights.
-"""
+"""Networks: micrograd's Module, Neuron, Layer and MLP."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import random
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from fastgrad._nn import (
+from fastgrad._native.graph.neurons import (
     ACTIVATIONS,
     NeuronCore,
     call_layer,

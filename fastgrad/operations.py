@@ -1,14 +1,11 @@
-"""Operations beyond the table: your own, written in Python, and the choice from a table of Values.
-
-Layer: above engine.  May import: _engine, errors.
-"""
+"""Operations beyond the table: your own, in Python, and the choice from a table of Values."""
 
 from __future__ import annotations
 
 import operator
 from typing import TYPE_CHECKING, Any
 
-from fastgrad._engine import (
+from fastgrad._native.graph.engine import (
     apply_custom,
     apply_take,
     numbers_of,

@@ -1,8 +1,4 @@
-"""The table: what each operation is. Everything else about an operation is generated from its row.
-
-Layer: bottom; `tools/gen_ops.py` reads it, the rest of fastgrad sees what that writes.
-May import: the standard library.
-"""
+"""The table: what each operation is. Everything else about it is generated from its row."""
 
 from __future__ import annotations
 
@@ -20,9 +16,9 @@ DOMAIN = "domain"  # ValueError
 class Op:
     """Describe one operation.
 
-    The texts are written in a small expression grammar (see `tools/ops_expr.py`): operands `a b`,
-    result `y`, numbers, `inf`, `+ - * /`, comparisons, `and or not`, `x if c else z`, and calls of
-    C99's mathematical functions. A parameter, which is a number and no operand, is read as `b`.
+    The texts are written in a small grammar (see `tools/ops/expression.py`): operands `a b`, result
+    `y`, numbers, `inf`, `+ - * /`, comparisons, `and or not`, `x if c else z`, and calls of C99's
+    mathematical functions. A parameter, which is a number and no operand, is read as `b`.
 
     Attributes
     ----------

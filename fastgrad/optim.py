@@ -1,7 +1,5 @@
 """Optimisers: SGD, Adam, AdamW and RMSprop, with PyTorch's names, defaults and arithmetic.
 
-Layer: above engine.  May import: _optim, errors.
-
 An optimiser knows `.data` and `.grad` of its parameters, whatever they are; for plain Values both
 are read and written natively.
 """
@@ -10,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fastgrad._optim import STATE, Updater, adopt, step, zero_grad
+from fastgrad._native.train.optim import STATE, Updater, adopt, step, zero_grad
 from fastgrad.errors import FastgradTypeError, FastgradValueError, explain
 
 if TYPE_CHECKING:

@@ -1,8 +1,4 @@
-"""Tapes: record a function of Values once, replay it natively, one sample or many.
-
-Layer: above engine.  May import: _bind, _engine, _inspect, _record, _tape, tape_file, errors; the
-standard library.
-"""
+"""Tapes: record a function of Values once, replay it natively, one sample or many."""
 
 from __future__ import annotations
 
@@ -12,11 +8,11 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastgrad import _inspect
-from fastgrad._bind import Shape
-from fastgrad._engine import numbers_of
-from fastgrad._record import leaf_mark_input, record_enter, record_exit, sources
-from fastgrad._tape import SIMD, TapeCore
+from fastgrad._native.graph.engine import numbers_of
+from fastgrad._native.graph.recording import leaf_mark_input, record_enter, record_exit, sources
+from fastgrad._native.tape import inspect as _inspect
+from fastgrad._native.tape.bind import Shape
+from fastgrad._native.tape.tape import SIMD, TapeCore
 from fastgrad.engine import Value
 from fastgrad.errors import (
     FastgradTypeError,
@@ -151,7 +147,7 @@ class Tape(TapeCore):
         same tape gives the same bytes. Its container is safetensors; docs/tape-format.md
         documents it.
         """
-        from fastgrad import tape_file
+        from fastgrad.files import tape_file
 
         tape_file.save(self, path)
 
@@ -292,9 +288,7 @@ def record(function: Callable[..., Any], *example: Any, strict: bool = False) ->
     return tape
 
 
-def load_tape(
-    path: str | os.PathLike[str], parameters: Sequence[Value] | None = None
-) -> Tape:
+def load_tape(path: str | os.PathLike[str], parameters: Sequence[Value] | None = None) -> Tape:
     """Read a tape that `Tape.save` wrote.
 
     Parameters
@@ -334,7 +328,7 @@ def load_tape(
     >>> tape(2.0), tape.parameters  # doctest: +SKIP
     (6.0, [Value(data=3.0, grad=0.0)])
     """
-    from fastgrad import tape_file
+    from fastgrad.files import tape_file
 
     tape = Tape.__new__(Tape)
     tape.name, tape.names, tape.places = tape_file.load(tape, path, parameters)
@@ -389,8 +383,11 @@ def _numbers(result: Any) -> Iterator[float]:
 
 def _argument_names(function: Callable[..., Any], count: int) -> list[str]:
     try:
-        names = [p.name for p in inspect.signature(function).parameters.values()
-                 if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        names = [
+            p.name
+            for p in inspect.signature(function).parameters.values()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
     except (TypeError, ValueError):
         names = []
     return [names[i] if i < len(names) else f"argument{i}" for i in range(count)]

@@ -1,13 +1,10 @@
-"""Training as one call: the loop of `tape.backward` and `optimizer.step`, run natively.
-
-Layer: above tape, optim.  May import: _fit, errors; the standard library.
-"""
+"""Training as one call: the loop of `tape.backward` and `optimizer.step`, run natively."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastgrad._fit import Loop
+from fastgrad._native.train.fit import Loop
 from fastgrad.errors import FastgradTypeError, FastgradValueError, NonFiniteError, explain
 from fastgrad.optim import Optimizer
 from fastgrad.tape import Tape

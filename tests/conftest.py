@@ -1,7 +1,4 @@
-"""Set-up shared by all tests: which build is under test, how hard Hypothesis tries.
-
-Layer: tests.  May import: fastgrad, hypothesis, pytest.
-"""
+"""Set-up shared by all tests: which build is under test, how hard Hypothesis tries."""
 
 import gc
 import os
@@ -10,12 +7,14 @@ import signal
 
 import hypothesis
 import pytest
-from tally import TRIED
 
-import fastgrad
-from fastgrad import _check, engine
+pytest.register_assert_rewrite("helpers")  # before they are imported
 
-pytest.register_assert_rewrite("dags", "reference")
+from helpers.tally import TRIED  # noqa: E402
+
+import fastgrad  # noqa: E402
+from fastgrad import engine  # noqa: E402
+from fastgrad._native.graph import check  # noqa: E402
 
 # Such as release, debug, release-id8-chunk2: FASTGRAD_VARIANT as setup.py compiled it in.
 VARIANT = getattr(engine, "build_info", dict)().get("variant", "unknown")
@@ -71,7 +70,7 @@ def no_collector():
 def sound_arena():
     """Check every invariant of the arena after a test."""
     yield
-    assert _check.arena_check() == []
+    assert check.arena_check() == []
 
 
 @pytest.fixture

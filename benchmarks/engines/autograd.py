@@ -1,7 +1,4 @@
-"""HIPS autograd: NumPy traced anew for every run.
-
-Layer: benchmarks.  May import: autograd, arrays, workloads.
-"""
+"""HIPS autograd: NumPy traced anew for every run."""
 
 import importlib.metadata
 
@@ -60,10 +57,7 @@ def _network(autograd, np, name, steps):
         for _ in range(steps):
             state[1] = gradient(state[0])
             state[0] = [
-                (w - rate * dw, b - rate * db)
-                for (w, b), (dw, db) in zip(*state, strict=True)
+                (w - rate * dw, b - rate * db) for (w, b), (dw, db) in zip(*state, strict=True)
             ]
 
     return Case(forward, lambda: arrays.flat(state[1]))
-
-

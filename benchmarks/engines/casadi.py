@@ -1,7 +1,4 @@
-"""CasADi: the graph is built once, as SX, and called for each step.  Building is not timed.
-
-Layer: benchmarks.  May import: casadi, arrays, workloads.
-"""
+"""CasADi: the graph is built once, as SX, and called for each step.  Building is not timed."""
 
 import importlib.metadata
 

@@ -1,7 +1,6 @@
 """CasADi's functions as generated C, called through its buffers.  Compiling is not timed.
 
-Layer: benchmarks.  May import: casadi, the engine casadi, workloads.  W3 is 5 MB of C, a minute or
-two for the compiler.
+W3 is 5 MB of C, a minute or two for the compiler.
 """
 
 import shutil

@@ -1,7 +1,7 @@
 """CppAD: the graph is recorded and optimised once, in C++, and replayed.  Neither is timed.
 
-Layer: benchmarks.  May import: workloads.  It has no package for Python: CPPAD_PREFIX names where
-its CMake has installed it, and a driver is compiled against its headers.
+It has no package for Python: CPPAD_PREFIX names where its CMake has installed it, and a driver is
+compiled against its headers.
 """
 
 import ctypes

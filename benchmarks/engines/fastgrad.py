@@ -1,7 +1,4 @@
-"""fastgrad, run eagerly: micrograd's programs with another import.
-
-Layer: benchmarks.  May import: fastgrad, workloads.
-"""
+"""fastgrad, run eagerly: micrograd's programs with another import."""
 
 from benchmarks.workloads import Library, eager_case
 

@@ -1,6 +1,6 @@
 """fastgrad, recorded: the loop native, one call of fit for all steps.
 
-Layer: benchmarks.  May import: fastgrad, workloads.  Recording is not timed.
+Recording is not timed.
 """
 
 from benchmarks.engines.fastgrad import flags, version

@@ -1,6 +1,6 @@
 """fastgrad, recording: what it takes to record a long graph, building it included.
 
-Layer: benchmarks.  May import: fastgrad, workloads.  Replays of it are not timed.
+Replays of it are not timed.
 """
 
 from benchmarks.engines.fastgrad import flags, version

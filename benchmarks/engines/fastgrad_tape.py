@@ -1,6 +1,6 @@
 """fastgrad, recorded: the loop in Python, one call of the tape for each step.
 
-Layer: benchmarks.  May import: fastgrad, workloads.  Recording is not timed.
+Recording is not timed.
 """
 
 from benchmarks.engines.fastgrad import flags, version

@@ -1,6 +1,6 @@
 """fastgrad, recorded: two threads on a batch.
 
-Layer: benchmarks.  May import: fastgrad, workloads.  Recording is not timed.
+Recording is not timed.
 """
 
 from benchmarks.engines.fastgrad import flags, version

@@ -1,7 +1,5 @@
 """JAX, float64 on one CPU core, compiled: one call for each step.  Compiling is not timed.
 Parameters travel as one vector, which makes the calls several times cheaper than a tree does.
-
-Layer: benchmarks.  May import: jax, arrays, workloads.
 """
 
 import importlib.metadata

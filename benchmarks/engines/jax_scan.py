@@ -1,7 +1,6 @@
 """JAX with the training loop compiled too: 1,000 steps for each call.  Compiling is not timed.
 
-Layer: benchmarks.  May import: jax, the engine jax, arrays, workloads.  W4's 20 steps are such a
-loop in the engine jax already.
+W4's 20 steps are such a loop in the engine jax already.
 """
 
 from benchmarks.engines import jax as per_call

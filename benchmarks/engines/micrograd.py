@@ -1,7 +1,4 @@
-"""PyPI's micrograd, as people run it: garbage collector on.  tanh, exp and log as in the lectures.
-
-Layer: benchmarks.  May import: workloads, which knows how to import it.
-"""
+"""PyPI's micrograd, as people run it, collector on. tanh, exp and log as in the lectures."""
 
 import importlib.metadata
 import sys

@@ -1,7 +1,4 @@
-"""A class Value in plain Python, written for speed: the reference of every gradient.
-
-Layer: benchmarks.  May import: workloads.
-"""
+"""A class Value in plain Python, written for speed: the reference of every gradient."""
 
 import platform
 

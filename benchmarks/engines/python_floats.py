@@ -1,7 +1,4 @@
-"""Python floats: the loops of W1 and W2 without any derivative, which no eager engine can beat.
-
-Layer: benchmarks.  May import: workloads.
-"""
+"""Python floats: the loops of W1 and W2 without any derivative, which no eager engine can beat."""
 
 import platform
 
@@ -9,8 +6,6 @@ from benchmarks.workloads import WORKLOADS, Case, Unsupported, cases, workloads
 
 label = "Python floats, no gradient"
 version = platform.python_version
-
-
 
 
 def build(workload):

@@ -1,7 +1,4 @@
-"""PyTorch with tensors, float64, eager, one thread: the whole batch at once.
-
-Layer: benchmarks.  May import: torch, arrays, workloads.
-"""
+"""PyTorch with tensors, float64, eager, one thread: the whole batch at once."""
 
 import functools
 

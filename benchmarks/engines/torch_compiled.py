@@ -1,7 +1,6 @@
 """PyTorch's tensors under torch.compile, float64, one thread.  Compiling is not timed.
 
-Layer: benchmarks.  May import: torch, torch_batched, workloads.  It compiles with the system's C++
-compiler, for a minute.
+It compiles with the system's C++ compiler, for a minute.
 """
 
 from benchmarks.engines import torch_batched

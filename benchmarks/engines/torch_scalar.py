@@ -1,7 +1,4 @@
-"""PyTorch with one tensor for each scalar, in float64: micrograd's programs written for torch.
-
-Layer: benchmarks.  May import: torch, workloads.
-"""
+"""PyTorch with one tensor for each scalar, in float64: micrograd's programs written for torch."""
 
 import random
 

@@ -1,7 +1,4 @@
-"""XAD's Python bindings: a C++ tape behind Python objects, recorded anew for every run.
-
-Layer: benchmarks.  May import: xad, workloads.
-"""
+"""XAD's Python bindings: a C++ tape behind Python objects, recorded anew for every run."""
 
 import importlib.metadata
 

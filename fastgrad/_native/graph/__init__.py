@@ -1,0 +1,1 @@
+"""The eager engine: Values, sweeps, copies."""

@@ -1,0 +1,1 @@
+"""Regions, pools, the arena of nodes."""

@@ -1,0 +1,30 @@
+from typing import Any
+
+from typing_extensions import disjoint_base
+
+from fastgrad._native.tape.tape import TapeCore
+from fastgrad._native.train.optim import Updater
+
+@disjoint_base
+class Group: ...
+
+@disjoint_base
+class Loop:
+    done: int
+    steps: int
+    stopped_at: float
+    def __init__(
+        self,
+        tape: TapeCore,
+        args: tuple[Any, ...],
+        updaters: list[Updater],
+        steps: int,
+        batch_size: int | None,
+        seed: int,
+        mean: bool,
+        threads: int,
+    ) -> None: ...
+    def advance(self, count: int) -> bool: ...
+    def close(self) -> None: ...
+    def history(self) -> list[float]: ...
+    def last(self) -> float | None: ...

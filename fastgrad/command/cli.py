@@ -1,0 +1,305 @@
+"""The command line: `python -m fastgrad run | demo | bench | info`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import fastgrad
+from fastgrad.errors import FastgradError, ProgramError, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+_OVERVIEW = """\
+fastgrad is micrograd, natively: `from fastgrad.engine import Value`, `from fastgrad.nn import MLP`.
+A program written for micrograd runs as it is, unedited, under `run`.
+"""
+
+_EXAMPLES = """\
+examples:
+  {prog} run train.py --epochs 3                  a program that imports micrograd
+  {prog} run -m exercises.week1                   a module or package
+  {prog} run --replace-class Value microgpt.py    a program that defines the class itself
+  {prog} demo --steps 100 --output moons.png      train, time, compare and draw
+  {prog} bench                                    a table of times, beside what is installed
+  {prog} info --json                              what to put into a bug report
+"""
+
+_RUN = """\
+Run an unedited program with `micrograd`, `micrograd.engine` and `micrograd.nn` resolving to
+fastgrad, whether or not micrograd is installed.  Everything after the script's or module's name
+is the program's own; sys.argv, __name__, sys.path, standard input, tracebacks and the exit status
+are what `python script.py` gives.
+"""
+
+_RUN_NOTES = """\
+--replace-class serves programs that define `class Value` instead of importing it: each top-level
+statement of that name gives way to fastgrad's class.  It says on standard error what it replaced,
+and which methods fastgrad's class lacks.  Repeat it for several classes:
+
+  {prog} run --replace-class Value --replace-class MLP lecture.py
+
+Child processes inherit the effect by fork; multiprocessing's spawn and forkserver start an
+interpreter of their own, which imports what is installed.
+"""
+
+_DEMO = """\
+Train micrograd's own demo, MLP(2, [16, 16, 1]) on two moons, with the notebook's code and seeds;
+record one point's loss as a tape and train the same network again, from Python and in one call of
+fit; time the same code on PyPI's micrograd, in alternation; draw the decision boundary.
+Needs the extra: pip install 'fastgrad[demo]'
+"""
+
+
+_BENCH = """\
+Time micrograd's README expression, long graphs, the moons demo, the first lecture's network and a
+GPT on scalars: fastgrad, eagerly and on tapes, and in turn with it a plain Python class, micrograd
+and PyTorch, where they are installed. Takes about two minutes. The moons need scikit-learn
+('fastgrad[demo]').
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; `sys.argv[1:]` by default.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 1 after an uncaught exception of the program that `run` ran, 2 if a command
+        cannot be carried out as asked.
+
+    Raises
+    ------
+    SystemExit
+        From `--help`, `--version` and wrong options, and the program's own under `run`.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    program: list[str] = []
+    if arguments[:1] == ["run"]:
+        options, program = _split_program(arguments[1:])
+        arguments = ["run", *options]
+    parser = _parser()
+    options_given = parser.parse_args(arguments)
+    if options_given.command is None:
+        parser.print_help()
+        return 0
+    if options_given.command == "run":
+        return _run(program, options_given.replace_class)
+    try:
+        return _COMMANDS[options_given.command](options_given)
+    except FastgradError as error:
+        return _refuse(error)
+
+
+def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Separate the options of `run` from the program's name and arguments.
+
+    argparse would take options that stand after the script for its own.
+    """
+    index = 0
+    while index < len(arguments) and arguments[index].startswith("-"):
+        if arguments[index] == "--":
+            return arguments[:index], arguments[index + 1 :]
+        if arguments[index].startswith("-m"):
+            break
+        index += 2 if arguments[index] == "--replace-class" else 1
+    return arguments[:index], arguments[index:]
+
+
+def _parser() -> argparse.ArgumentParser:
+    by_name = os.path.basename(sys.argv[0]).startswith("fastgrad")
+    prog = "fastgrad" if by_name else "python -m fastgrad"
+    shape: dict[str, Any] = {
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "allow_abbrev": False,  # _split_program knows options by their full names
+    }
+    parser = argparse.ArgumentParser(
+        prog=prog, description=_OVERVIEW, epilog=_EXAMPLES.format(prog=prog), **shape
+    )
+    parser.add_argument("--version", action="version", version=f"fastgrad {fastgrad.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+
+    run = commands.add_parser(
+        "run",
+        help="run an unedited micrograd program on fastgrad",
+        usage=f"{prog} run [--replace-class NAME] SCRIPT [ARGUMENT ...]\n"
+        f"       {prog} run [--replace-class NAME] -m MODULE [ARGUMENT ...]",
+        description=_RUN,
+        epilog=_RUN_NOTES.format(prog=prog),
+        **shape,
+    )
+    run.add_argument(
+        "--replace-class",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="replace the program's own Value, Module, Neuron, Layer or MLP; may be repeated",
+    )
+    run.add_argument(
+        "-m", dest="module", metavar="MODULE", help="run a module or package, as `python -m` does"
+    )
+
+    demo = commands.add_parser(
+        "demo",
+        help="train micrograd's two-moons demo, time it against micrograd, draw the boundary",
+        description=_DEMO,
+        **shape,
+    )
+    demo.add_argument(
+        "--steps", type=_positive, default=100, metavar="N", help="training steps (default: 100)"
+    )
+    demo.add_argument(
+        "--seed", type=int, default=1337, help="of numpy and random (default: 1337, the notebook's)"
+    )
+    demo.add_argument(
+        "--output",
+        default="moons.png",
+        metavar="FILE",
+        help="picture to write (default: moons.png)",
+    )
+    demo.add_argument(
+        "--spacing",
+        type=float,
+        default=0.02,
+        metavar="H",
+        help="grid spacing of the picture (default: 0.02)",
+    )
+    demo.add_argument(
+        "--rounds",
+        type=_positive,
+        default=3,
+        metavar="N",
+        help="timed steps of micrograd (default: 3)",
+    )
+    demo.add_argument(
+        "--recorded",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="train a second time on a tape (default: yes)",
+    )
+    demo.add_argument(
+        "--no-micrograd", action="store_true", help="skip the comparison, which takes seconds"
+    )
+
+    bench = commands.add_parser(
+        "bench",
+        help="time the benchmarks on this machine, beside micrograd and PyTorch if installed",
+        description=_BENCH,
+        **shape,
+    )
+    bench.add_argument(
+        "--seconds", type=_positive, default=100, metavar="N", help="time to take (default: 100)"
+    )
+    bench.add_argument(
+        "--workloads", nargs="+", metavar="NAME", help="such as moons, gpt, chain-1e6"
+    )
+    bench.add_argument("--json", action="store_true", help="print one JSON object")
+
+    info = commands.add_parser(
+        "info",
+        help="show version, build and arena figures",
+        description="Show what a bug report needs: versions, platform, build, what is alive.",
+        **shape,
+    )
+    info.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(explain("a positive whole number", repr(text)))
+    return int(text)
+
+
+def _refuse(error: FastgradError) -> int:
+    print(f"fastgrad: error: {error}", file=sys.stderr)
+    return 2
+
+
+def _run(program: list[str], replace: list[str]) -> int:
+    from fastgrad.command.runner import run_module, run_script
+
+    try:
+        if not program:
+            raise ProgramError(
+                explain("a script, or -m and a module", "neither", "run", "see `run --help`")
+            )
+        name, *rest = program
+        if not name.startswith("-m"):
+            return run_script(name, rest, replace)
+        if name == "-m":
+            if not rest:
+                raise ProgramError(explain("a module's name", "nothing", "after -m"))
+            name, *rest = rest
+            return run_module(name, rest, replace)
+        return run_module(name[2:], rest, replace)
+    except ProgramError as error:  # only from before the program's first statement
+        return _refuse(error)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from fastgrad.command.demo import run_demo
+
+    run_demo(
+        steps=options.steps,
+        seed=options.seed,
+        output=options.output,
+        spacing=options.spacing,
+        rounds=0 if options.no_micrograd else options.rounds,
+        recorded=options.recorded,
+    )
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from fastgrad.command.bench.cases import WORKLOADS
+    from fastgrad.command.bench.table import DEFAULT, run_bench
+
+    for name in options.workloads or ():
+        if name not in WORKLOADS:
+            known = ", ".join(WORKLOADS)
+            raise ProgramError(explain(f"workloads out of {known}", repr(name), "--workloads"))
+    run_bench(options.workloads or DEFAULT, options.seconds, options.json)
+    return 0
+
+
+def _info(options: argparse.Namespace) -> int:
+    import platform
+
+    from fastgrad import engine
+
+    facts: dict[str, Any] = {
+        "fastgrad": fastgrad.__version__,
+        "location": os.path.dirname(fastgrad.__file__),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "platform": platform.platform(),
+        "build": engine.build_info(),
+        "arena": engine.arena_stats(),
+    }
+    if options.json:
+        import json
+
+        print(json.dumps(facts, indent=2, default=str))
+        return 0
+    rows = [(key, value) for key, value in facts.items() if not isinstance(value, dict)]
+    for section, values in facts.items():
+        if isinstance(values, dict):
+            rows += [(f"{section}.{key}", value) for key, value in values.items()]
+    width = max(len(key) for key, _ in rows)
+    for key, value in rows:
+        shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value
+        print(f"{key:<{width}}  {shown}")
+    return 0
+
+
+_COMMANDS = {"demo": _demo, "bench": _bench, "info": _info}

@@ -1,0 +1,322 @@
+"""Tape files: a tape as one safetensors file, and back; docs/tape-format.md has the format.
+
+A file is never believed and never run: names, sizes and structure are checked here, every index in
+`_program.restore`. A part that does not fit raises FileFormatError, which names it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from fastgrad._native.graph.engine import VERSION as FASTGRAD
+from fastgrad._native.tape.bind import Shape
+from fastgrad._native.tape.program import VALUES_MOST, bind, export, opcodes, restore, structure
+from fastgrad.engine import Value
+from fastgrad.errors import (
+    FastgradTypeError,
+    FastgradValueError,
+    FileFormatError,
+    ShapeError,
+    explain,
+)
+from fastgrad.files.container import (
+    SIZES,
+    FaultError,
+    expect_count,
+    expect_keys,
+    expect_list,
+    expect_text,
+    header_and_data,
+    is_text,
+    little,
+    pack,
+    parse_json,
+    path_text,
+    read_file,
+    show,
+    tensors,
+    write_file,
+)
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from fastgrad._native.tape.tape import TapeCore
+
+__all__ = ["load", "save"]
+
+FORMAT, VERSION = "fastgrad.tape", "1"
+KEYS = "text, 64-bit integers, bool, None"
+DEPTH = 64  # of structures, and of arrays: NumPy's limit
+TENSORS = {  # in the order of the file: aligned, and by name, as the safetensors package writes
+    "constants": "F64", "parameters": "F64",
+    "a": "U32", "b": "U32", "outputs": "U32", "sources": "U32", "terms": "U32",
+    "operations": "U16", "inputs": "U8",
+}  # fmt: skip
+OPTIONAL = {"sources"}
+METADATA = {"format", "version", "fastgrad", "crc32", "tape"}
+
+
+# -- save ------------------------------------------------------------------------------------------
+
+
+def save(tape: Any, path: str | os.PathLike[str]) -> None:
+    """Write a tape to a file, which appears complete or not at all: see `Tape.save`."""
+    write_file(path_text(path), _packed(tape))
+
+
+def _packed(tape: Any) -> bytes:
+    """Return the bytes of a tape's file: the same for the same tape."""
+    arrays, codes = export(tape)
+    arguments, result, recorded = structure(tape)
+    names = {code: name for name, code in opcodes().items()}
+    described = {
+        "name": _writable(tape.name),
+        "arguments": [
+            [_writable(name), _encoded(spec)]
+            for name, spec in zip(tape.names, arguments, strict=True)
+        ],
+        "result": _encoded(result),
+        "operations": [names[code] for code in codes],
+        "recorded": recorded,
+    }
+    if tape.places:
+        described["sources"] = [[_writable(f), line, _writable(g)] for f, line, g in tape.places]
+    else:
+        del arrays["sources"]
+    text = json.dumps(described, separators=(",", ":"))
+    arrays = {name: _turned(name, arrays[name]) for name in TENSORS if name in arrays}
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "fastgrad": FASTGRAD,
+        "crc32": _checksum(text, *arrays.values()),
+        "tape": text,
+    }
+    return pack(metadata, arrays, TENSORS)
+
+
+def _encoded(spec: Any, depth: int = 0) -> dict[str, Any]:
+    """Return the structure of an argument or a result in terms of JSON."""
+    if type(spec) is Shape:
+        if spec.ndim > DEPTH or max(spec.shape, default=0) > VALUES_MOST:
+            expected = f"at most {DEPTH} axes of at most {VALUES_MOST}"
+            raise FastgradValueError(explain(expected, f"shape {spec.shape}", f"save, {spec.name}"))
+        return {"shape": [int(extent) for extent in spec.shape]}
+    kind, keys, children, name = spec
+    if depth == DEPTH:
+        expected = f"at most {DEPTH} levels of nesting"
+        raise FastgradValueError(explain(expected, "more", f"save, {name:.80}"))
+    parts = [_encoded(child, depth + 1) for child in children]
+    if kind is not dict:
+        return {kind.__name__: parts}
+    for key in keys:
+        if not _is_key(key):
+            got = f"{type(key).__name__} {key!r:.80}"
+            remedy = "rename the keys"
+            raise FastgradTypeError(explain(f"keys: {KEYS}", got, f"save, {name:.80}", remedy))
+    return {"dict": [[key, part] for key, part in zip(keys, parts, strict=True)]}
+
+
+def _is_key(key: Any) -> bool:
+    if type(key) is str:
+        return is_text(key)
+    return key is None or type(key) is bool or (type(key) is int and -(2**63) <= key < 2**63)
+
+
+def _writable(name: Any) -> str:
+    """Return a name, less what UTF-8 cannot encode: it is only shown."""
+    return str(name).encode("utf-8", "replace").decode("utf-8")
+
+
+def _turned(name: str, data: bytes) -> bytes:
+    """Turn a tensor from the machine's byte order to the file's, or back."""
+    return little(data, SIZES[TENSORS[name]])
+
+
+def _checksum(text: str, *data: bytes | memoryview) -> str:
+    found = zlib.crc32(text.encode())
+    for part in data:
+        found = zlib.crc32(part, found)
+    return f"{found:08x}"
+
+
+# -- load ------------------------------------------------------------------------------------------
+
+
+def load(tape: TapeCore, path: str | os.PathLike[str], parameters: Sequence[Value] | None) -> Any:
+    """Fill an empty tape from a file; return its name, its arguments' names, its places."""
+    name = path_text(path)
+    content = read_file(name)
+    try:
+        return _fill(tape, content, parameters)
+    except FaultError as fault:
+        expected, got, where, *remedy = fault.args
+        raise FileFormatError(explain(expected, got, f"{where} of {name}", *remedy)) from None
+
+
+def _fill(tape: TapeCore, content: bytes, parameters: Sequence[Value] | None) -> Any:
+    """Check everything, in the order in which one part relies on another, then bind."""
+    metadata, arrays = _unpacked(content)
+    described = parse_json(metadata["tape"], "tape")
+    keys = {"name", "arguments", "result", "operations", "recorded"}
+    if "sources" in arrays:
+        keys.add("sources")
+    expect_keys(described, keys, "tape")
+    name = expect_text(described["name"], "name")
+    codes = _codes(described["operations"])
+    recorded = expect_count(described["recorded"], 2**32 - 1, "recorded")
+    names, arguments, n_inputs = _arguments(described["arguments"])
+    result, n_outputs = _decoded(described["result"], "result", 0, least=1)
+    _expect_length(arrays, "inputs", n_inputs, "the arguments have")
+    _expect_length(arrays, "outputs", n_outputs, "the result has")
+    n = _length(arrays, "operations")
+    for other in ("a", "b", "sources"):
+        if other in arrays:
+            _expect_length(arrays, other, n, "operations has")
+    slots = n + sum(_length(arrays, other) for other in ("inputs", "parameters", "constants"))
+    for what, count in (("slots", slots), ("terms", _length(arrays, "terms"))):
+        if count > VALUES_MOST:
+            raise FaultError(f"at most {VALUES_MOST} {what}", f"{count}", "tape")
+    places = _places(described.get("sources", []))
+    fault = restore(tape, arrays, codes, recorded, len(places))
+    if fault is not None:
+        raise FaultError(*fault)
+    bind(tape, _bound(parameters, arrays), arrays["parameters"], arguments, result)
+    return name, names, places
+
+
+def _unpacked(content: bytes) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Take a file apart: the metadata, and the tensors' data in the machine's byte order."""
+    header, data, start = header_and_data(content)
+    metadata = header.pop("__metadata__", None)
+    _expect_format(metadata)
+    expect_keys(metadata, METADATA, "__metadata__")
+    for key, text in metadata.items():
+        expect_text(text, f"__metadata__, {key}")
+    expect_keys(header, TENSORS.keys() - (OPTIONAL - header.keys()), "header")
+    arrays = tensors(header, data, start, TENSORS)
+    found = _checksum(metadata["tape"], data)
+    if metadata["crc32"] != found:
+        expected = f"crc32 {show(metadata['crc32'])}"
+        raise FaultError(expected, f"{found!r}", "data and description")
+    return metadata, {name: _turned(name, array) for name, array in arrays.items()}
+
+
+def _expect_format(metadata: Any) -> None:
+    found = metadata if type(metadata) is dict else {}
+    if found.get("format") != FORMAT:
+        got = show(found["format"]) if "format" in found else "none: a file of something else"
+        raise FaultError(f"format {FORMAT!r}", got, "__metadata__")
+    if found.get("version") != VERSION:
+        got = show(found["version"]) if "version" in found else "none"
+        remedy = f"it was written by fastgrad {show(found.get('fastgrad'))}; this is {FASTGRAD}"
+        raise FaultError(f"version {VERSION!r}", got, "__metadata__", remedy)
+
+
+def _length(arrays: dict[str, bytes], name: str) -> int:
+    return len(arrays[name]) // SIZES[TENSORS[name]]
+
+
+def _expect_length(arrays: dict[str, bytes], name: str, expected: int, why: str) -> None:
+    if _length(arrays, name) != expected:
+        raise FaultError(f"{expected} numbers, as {why}", f"{_length(arrays, name)}", name)
+
+
+def _codes(names: Any) -> list[int]:
+    known, found = opcodes(), {}
+    for i, name in enumerate(expect_list(names, "operations")):
+        if type(name) is not str or name not in known:
+            remedy = "a newer fastgrad may know it"
+            raise FaultError("a known operation", show(name), f"operations[{i}]", remedy)
+        if name in found:
+            raise FaultError("different operations", f"{name!r} twice", f"operations[{i}]")
+        found[name] = known[name]
+    return list(found.values())
+
+
+def _arguments(entries: Any) -> tuple[list[str], list[Any], int]:
+    """Return the arguments' names, their structures, and how many inputs they have."""
+    names, specs, start = [], [], 0
+    for i, entry in enumerate(expect_list(entries, "arguments")):
+        name, described = expect_list(entry, f"arguments[{i}]", 2)
+        names.append(expect_text(name, f"arguments[{i}]"))
+        spec, start = _decoded(described, name, start)
+        specs.append(spec)
+    return names, specs, start
+
+
+def _decoded(described: Any, name: str, start: int, least: int = 0, depth: int = 0) -> Any:
+    """Return a structure, whose numbers start at `start`, and where they end.
+
+    Names are cut short: a long one would otherwise be there again for each of its parts.
+    """
+    short = name[:100]
+    where = f"structure of {short}"
+    if depth > DEPTH:
+        raise FaultError(f"at most {DEPTH} levels of nesting", "more", where)
+    if type(described) is not dict or len(described) != 1:
+        raise FaultError("a shape, list, tuple or dict", show(described), where)
+    ((kind, parts),) = described.items()
+    expect_list(parts, where)
+    if kind == "shape":
+        return _shape(parts, short, start, least)
+    if kind not in ("list", "tuple", "dict"):
+        raise FaultError("a shape, list, tuple or dict", show(kind), where)
+    keys: dict[Any, None] = {}
+    children: list[Any] = []
+    for i, part in enumerate(parts):
+        key, inner = expect_list(part, where, 2) if kind == "dict" else (i, part)
+        if not _is_key(key) or key in keys:
+            raise FaultError(f"different keys: {KEYS}", show(key), where)
+        keys[key] = None
+        child, start = _decoded(inner, f"{short}[{key!r}]", start, least, depth + 1)
+        children.append(child)
+    if kind == "dict":
+        return (dict, list(keys), children, short), start
+    return (list if kind == "list" else tuple, None, children, short), start
+
+
+def _shape(extents: list[Any], name: str, start: int, least: int) -> tuple[Shape, int]:
+    where = f"shape of {name}"
+    if len(extents) > DEPTH:
+        raise FaultError(f"at most {DEPTH} axes", f"{len(extents)}", where)
+    for extent in extents:
+        if expect_count(extent, VALUES_MOST, where) < least:
+            raise FaultError("at least 1", "0", where)
+    end = start + math.prod(extents)
+    if end > VALUES_MOST:
+        raise FaultError(f"at most {VALUES_MOST} numbers", f"{end}", where)
+    return Shape(tuple(extents), start, name), end
+
+
+def _places(entries: Any) -> list[tuple[str, int, str]]:
+    """Return the places in the user's program that operations came from."""
+    places = []
+    for i, entry in enumerate(expect_list(entries, "sources")):
+        file, line, function = expect_list(entry, f"sources[{i}]", 3)
+        for text in (file, function):
+            expect_text(text, f"sources[{i}]")
+        places.append((file, expect_count(line, 2**31 - 1, f"sources[{i}]"), function))
+    return places
+
+
+def _bound(parameters: Sequence[Value] | None, arrays: dict[str, bytes]) -> list[Value]:
+    """Return the Values that become the tape's parameters: those given, or new ones."""
+    n = _length(arrays, "parameters")
+    if parameters is None:
+        return [Value(0.0) for _ in range(n)]
+    where = "parameters of load_tape"
+    found = list(parameters)
+    for value in found:
+        if not isinstance(value, Value) or value._prev:
+            got = f"{type(value).__name__} {value!r:.80}"
+            raise FastgradTypeError(explain("Values that are no results", got, where))
+    if len(found) != n or len(set(map(id, found))) != n:
+        got = f"{len(found)}" + (", some of them twice" if len(found) == n else "")
+        raise ShapeError(explain(f"{n} different Values, as the tape has", got, where))
+    return found

@@ -1,0 +1,94 @@
+"""Backward: steps of a sweep that are written in Python, and whose turn it is to sweep."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport uint32_t
+
+from fastgrad._native.memory.arena cimport Block, Node, arena, node_at, node_id
+from fastgrad._native.graph.engine cimport custom_operations, quiet_after_fork, take_index, take_position
+from fastgrad._native.graph.handle cimport (
+    Handle, HandleLayout, handle_slot, handles_after_fork, handles_settle,
+)
+from fastgrad._native.ops.codes cimport OP_CUSTOM
+from fastgrad._native.graph.recording cimport record_after_fork
+from fastgrad._native.graph.sweep cimport sweep_step, sweeps_forget
+
+cdef extern from "Python.h":
+    unsigned long PyThread_get_thread_ident()
+
+cdef unsigned long sweeper = 0  # the thread whose sweeps are in flight
+
+
+cdef int step_python(node_id id, int op) except -1:
+    """Run a backward step that is written in Python."""
+    cdef PyObject *o = handle_slot(id)[0]
+    if op == OP_CUSTOM:
+        return step_custom(node_at(id))
+    if o == NULL:  # no handle, no attributes: Value(data, operands) whose function was never set
+        return 0
+    attributes = <object> (<HandleLayout *> o).attributes if (<HandleLayout *> o).attributes != NULL else {}
+    if "_backward" in attributes:
+        attributes["_backward"]()
+    return 0
+
+
+cdef int step_custom(Node *node) except -1:
+    """Ask a custom operation for its partials, and add them times the adjoint into its operands."""
+    cdef Block *block = arena.blocks[node.a]
+    cdef uint32_t n = block.size
+    cdef uint32_t i
+    cdef double partial = 0.0
+    cdef list operands = []
+    if node.b == take_index:  # passes to the chosen operand only: 0 * inf must not reach the others
+        i = <uint32_t> take_position(node_at(block.ids[0]).data, n - 1) + 1
+        node_at(block.ids[i]).grad += node.grad
+        return 0
+    operation = custom_operations[node.b]
+    for i in range(n):
+        operands.append(node_at(block.ids[i]).data)
+    found = operation.partials_at(operands, node.data)
+    for i in range(n):
+        partial = found[i]
+        node_at(block.ids[i]).grad += partial * node.grad
+    return 0
+
+
+cdef int wait_for_turn() except -1:
+    """Wait until no other thread has a sweep in flight, as long as it takes; Ctrl-C works."""
+    global sweeper
+    cdef unsigned long me = PyThread_get_thread_ident()
+    if arena.depth and sweeper != me:
+        from time import sleep
+        while arena.depth:
+            sleep(0.0001)
+    sweeper = me
+    return 0
+
+
+def after_fork():
+    """Clean up in a child after another thread's sweep, which the child does not continue."""
+    if arena.depth and sweeper != PyThread_get_thread_ident():
+        sweeps_forget()
+    handles_after_fork()
+    record_after_fork()
+    quiet_after_fork()
+
+
+cdef class Step:
+    """The backward step of one node: `v._backward()` adds into the operands' grads."""
+
+    def __cinit__(self, Handle handle not None):
+        self.handle = handle
+
+    def __call__(self):
+        wait_for_turn()
+        try:
+            sweep_step(self.handle.id, step_python)
+        finally:
+            handles_settle()
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        from copy import deepcopy
+        return Step(deepcopy(self.handle, memo))

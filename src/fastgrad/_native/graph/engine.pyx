@@ -1,0 +1,455 @@
+"""Engine: the operations of Value.
+
+Plain numbers become leaves, subclasses are pinned, no_grad() leaves a result without operands. What
+is computed first and may fail comes before anything is appended.
+"""
+
+from libc.stdint cimport uint32_t
+
+from fastgrad._native.memory.arena cimport (
+    BLOCK, BLOCK_LIMIT, BOOL, Block, NUMBER, arena, arena_push, arena_push_leaf, block_describe,
+    block_give, block_new, unlikely,
+)
+from fastgrad._native.graph.handle cimport (
+    A_BOOL, A_FLOAT, Handle, NOT_A_NUMBER, Node, handle_new, handle_pin, handle_slot,
+    handles_settle, is_handle, is_value, node_at, node_drop, node_id, number_expect, number_read,
+)
+from fastgrad._native.ops.codes cimport (
+    OP_ADD, OP_CUSTOM, OP_DOMAIN, OP_MUL, OP_OK, OP_OVERFLOW, OP_POW, OP_POW_NUMBER,
+    OP_ZERO_DIVISION, op_error_text, op_forward, op_has_parameter, op_name, op_operands, op_symbol,
+)
+from fastgrad._native.graph.recording cimport recorded_read, somewhere_recording
+
+cdef extern from "Python.h":
+    """
+    #ifndef FASTGRAD_VERSION
+    #define FASTGRAD_VERSION "0"
+    #define FASTGRAD_VARIANT "release"
+    #define FASTGRAD_BUILD_FLAGS ""
+    #endif
+    #if defined(__VERSION__)
+    #define FASTGRAD_COMPILER __VERSION__
+    #else
+    #define FASTGRAD_COMPILER "MSVC"
+    #endif
+    #include "config.h"
+    static FASTGRAD_PER_THREAD unsigned quiet_depth = 0;  /* no_grad() blocks that this thread is in */
+    """
+    const char *FASTGRAD_VERSION
+    const char *FASTGRAD_VARIANT
+    const char *FASTGRAD_BUILD_FLAGS
+    const char *FASTGRAD_COMPILER
+    unsigned quiet_depth
+
+VERSION = FASTGRAD_VERSION.decode()
+VARIANT = FASTGRAD_VARIANT.decode()
+BUILD_FLAGS = FASTGRAD_BUILD_FLAGS.decode()
+COMPILER = FASTGRAD_COMPILER.decode()
+
+custom_operations = []
+take_index = -1
+
+
+# Graph or no graph ---------------------------------------------------------------------------------
+
+somewhere_quiet = 0
+
+
+cdef bint is_quiet() noexcept:
+    """Tell whether this thread is in no_grad()."""
+    return quiet_depth != 0
+
+
+def no_grad_enter():
+    """Make no graph in this thread."""
+    global somewhere_quiet, quiet_depth
+    quiet_depth = quiet_depth + 1
+    if quiet_depth == 1:
+        somewhere_quiet += 1
+
+
+def no_grad_exit():
+    """Undo one `no_grad_enter` in this thread."""
+    global somewhere_quiet, quiet_depth
+    if quiet_depth == 0:  # a generator was left in another thread
+        return
+    quiet_depth = quiet_depth - 1
+    if quiet_depth == 0:
+        somewhere_quiet -= 1
+
+
+cdef void quiet_after_fork() noexcept:
+    """Forget the threads that the child does not have: plain arithmetic asks as long as there are any."""
+    global somewhere_quiet
+    somewhere_quiet = quiet_depth != 0
+
+
+# Operands -----------------------------------------------------------------------------------------
+
+cdef node_id operand_take(object o) except? 0:
+    """Count a use of an operand, or make a leaf of a plain number; 0 for anything else."""
+    cdef double data = 0.0
+    if is_handle(o):
+        node_at((<Handle> o).id).count += 1
+        return (<Handle> o).id
+    if number_read(o, &data) == NOT_A_NUMBER:
+        return 0
+    return leaf_hidden(data)
+
+
+cdef int operand_keep(object o) except -1:
+    """Have a node that has become an operand keep its handle if that is of a subclass."""
+    if not is_value(o) and is_handle(o) and node_at((<Handle> o).id).count > 1:
+        handle_pin(<Handle> o)
+    return 0
+
+
+cdef int operand_give(node_id id) except -1:
+    """Give up an operand taken, when the operation failed."""
+    node_drop(id)
+    handles_settle()
+    return 0
+
+
+cdef node_id leaf_hidden(double data) except 0:
+    """Make a leaf without a handle, owned by the caller."""
+    cdef node_id id = arena_push_leaf(data)
+    handle_slot(id)[0] = NULL
+    node_at(id).flags = NUMBER
+    return id
+
+
+cdef node_id push_taken(int op, node_id a, node_id b) except 0:
+    """Append an operation to operands already counted, which are given up if that fails."""
+    cdef double y = 0.0
+    cdef Node *first = node_at(a)
+    cdef double other = node_at(b).data if b else 0.0
+    cdef int error
+    cdef node_id id
+    try:
+        error = op_forward(op, first.data, other, &y)
+        if error != OP_OK:
+            operation_raise(op, error, first.data, other)
+        if unlikely(somewhere_quiet) and is_quiet():
+            if somewhere_recording:
+                recorded_read(a, "no_grad")
+                if b:
+                    recorded_read(b, "no_grad")
+            id = leaf_hidden(y)
+            node_at(id).flags = 0
+            operand_give(a)
+            if b:
+                operand_give(b)
+            return id
+        id = arena_push(op, a, b, y)
+    except BaseException:
+        operand_give(a)
+        if b:
+            operand_give(b)
+        raise
+    handle_slot(id)[0] = NULL
+    return id
+
+
+cdef object result_of(node_id id):
+    """Give the handle of a node just pushed; release what has waited for the operation to end."""
+    cdef object value = handle_new(id)
+    handles_settle()
+    return value
+
+
+cdef int operation_raise(int op, int error, double a, double b) except -1:
+    kinds = {OP_ZERO_DIVISION: ZeroDivisionError, OP_OVERFLOW: OverflowError, OP_DOMAIN: ValueError}
+    got = f"{a!r} and {b!r}" if op_operands[op] == 2 or op_has_parameter[op] else repr(a)
+    raise kinds[error](f"{op_error_text(op, error).decode()}, got {got}")
+
+
+cdef object operand_refuse(object o, const char *symbol):
+    """Raise for the types whose mistake is common; leave others a chance to know Values themselves."""
+    if o is None or isinstance(o, (str, bytes, complex, list, tuple, dict, set)):
+        raise TypeError(
+            f"unsupported operand for {symbol.decode()}: expected a Value or a number, got "
+            f"{type(o).__name__} {o!r:.80}; convert it with float(), one number at a time")
+    return NotImplemented
+
+
+# Operations ---------------------------------------------------------------------------------------
+
+cdef object apply_slowly(object a, object b, int op):
+    cdef node_id ia
+    cdef node_id ib
+    ia = operand_take(a)
+    if not ia:
+        return operand_refuse(a, op_symbol[op])
+    try:
+        ib = operand_take(b)
+    except BaseException:
+        operand_give(ia)
+        raise
+    if not ib:
+        operand_give(ia)
+        return operand_refuse(b, op_symbol[op])
+    ia = push_taken(op, ia, ib)
+    operand_keep(a)
+    operand_keep(b)
+    return result_of(ia)
+
+
+cdef object apply_binary(object a, object b, int op):
+    """Apply an operation of two operands; NotImplemented becomes a TypeError as this is no operator."""
+    result = apply_slowly(a, b, op)
+    if result is NotImplemented:
+        wrong = a if not is_handle(a) else b
+        raise TypeError(
+            f"unsupported operand for {op_symbol[op].decode()}: expected a Value or a number, "
+            f"got {type(wrong).__name__}")
+    return result
+
+
+cdef object apply_unary(Handle a, int op):
+    cdef Node *node = node_at(a.id)
+    cdef double y = 0.0
+    cdef int error
+    cdef node_id id
+    if unlikely(somewhere_quiet or not is_value(a)):
+        id = push_taken(op, operand_take(a), 0)
+        operand_keep(a)
+        return result_of(id)
+    error = op_forward(op, node.data, 0.0, &y)
+    if unlikely(error != OP_OK):
+        operation_raise(op, error, node.data, 0.0)
+    id = arena_push(op, a.id, 0, y)
+    node.count += 1
+    return handle_new(id)
+
+
+cdef object apply_parameter(Handle a, object parameter, int op):
+    cdef double k = 0.0
+    cdef int kind = number_read(parameter, &k)
+    cdef node_id ia
+    cdef node_id ik
+    cdef node_id id
+    if kind == NOT_A_NUMBER:
+        raise TypeError(
+            f"expected a number as the parameter of {op_name[op].decode()}, got {type(parameter).__name__}")
+    ia = operand_take(a)
+    try:
+        ik = leaf_hidden(k)
+    except BaseException:
+        operand_give(ia)
+        raise
+    id = push_taken(op, ia, ik)
+    if kind != A_FLOAT and node_at(id).op == op:
+        node_at(id).flags |= BOOL if kind == A_BOOL else NUMBER
+    operand_keep(a)
+    return result_of(id)
+
+
+cdef node_id negated(node_id taken) except 0:
+    """Append `* -1` to an operand already counted."""
+    cdef node_id minus
+    try:
+        minus = leaf_hidden(-1.0)
+    except BaseException:
+        operand_give(taken)
+        raise
+    return push_taken(OP_MUL, taken, minus)
+
+
+cdef node_id inverted(node_id taken) except 0:
+    """Append `**-1` to an operand already counted."""
+    cdef node_id minus
+    cdef node_id id
+    try:
+        minus = leaf_hidden(-1.0)
+    except BaseException:
+        operand_give(taken)
+        raise
+    id = push_taken(OP_POW_NUMBER, taken, minus)
+    node_at(id).flags |= NUMBER
+    return id
+
+
+cdef object composite(object a, object b, bint division):
+    """Subtract or divide as micrograd does: a + b*-1, a * b**-1, a number folded into its leaf."""
+    cdef const char *symbol = b"/" if division else b"-"
+    cdef double k = 0.0
+    cdef double inverse = 0.0
+    cdef bint left = is_handle(a)
+    cdef object number = b if left else a
+    cdef int kind = NOT_A_NUMBER
+    cdef node_id first = 0
+    cdef node_id second = 0
+    if not (left and is_handle(b)):
+        kind = number_read(number, &k)
+        if kind == NOT_A_NUMBER:
+            return operand_refuse(number, symbol)
+        if left and division:
+            if k == 0.0:
+                raise ZeroDivisionError(
+                    f"expected a divisor other than 0, got "
+                    f"Value(data={node_at((<Handle> a).id).data!r}) / {number!r}")
+            if op_forward(OP_POW_NUMBER, k, -1.0, &inverse) != OP_OK:
+                operation_raise(OP_POW_NUMBER, OP_OVERFLOW, k, -1.0)
+            k = inverse
+        elif left:
+            k = -k if k != 0.0 or kind == A_FLOAT else 0.0
+    # first is the operand shown on the left: the negated or inverted Value if the number was there
+    if left:
+        first = operand_take(a)
+    else:
+        first = inverted(operand_take(b)) if division else negated(operand_take(b))
+    try:
+        if kind != NOT_A_NUMBER:
+            second = leaf_hidden(k)
+        else:
+            second = inverted(operand_take(b)) if division else negated(operand_take(b))
+    except BaseException:
+        operand_give(first)
+        raise
+    first = push_taken(OP_MUL if division else OP_ADD, first, second)
+    operand_keep(a)
+    operand_keep(b)
+    return result_of(first)
+
+
+cdef object power(object a, object b):
+    if not is_handle(a) or is_handle(b):
+        return apply_slowly(a, b, OP_POW)
+    cdef double k = 0.0
+    if number_read(b, &k) == NOT_A_NUMBER:
+        return operand_refuse(b, op_symbol[<int> OP_POW])
+    return apply_parameter(<Handle> a, b, OP_POW_NUMBER)
+
+
+# Functions of numbers or Values -------------------------------------------------------------------
+
+cdef double plain(int op, object a, object b) except? -1.0:
+    """Apply an operation to plain numbers, as the functions of math do."""
+    cdef str where = f"operand of {op_name[op].decode()}"
+    cdef double x = number_expect(a, where)
+    cdef double other = 0.0 if b is None else number_expect(b, where)
+    cdef double y = 0.0
+    cdef int error = op_forward(op, x, other, &y)
+    if error != OP_OK:
+        operation_raise(op, error, x, other)
+    return y
+
+
+cdef object call_unary(object x, int op):
+    return apply_unary(<Handle> x, op) if is_handle(x) else plain(op, x, None)
+
+
+cdef object call_parameter(object x, object parameter, int op):
+    if is_handle(x):
+        return apply_parameter(<Handle> x, parameter, op)
+    number_expect(parameter, f"parameter of {op_name[op].decode()}")
+    return plain(op, x, parameter)
+
+
+cdef object call_binary(object a, object b, int op):
+    if is_handle(a) or is_handle(b):
+        return apply_binary(a, b, op)
+    number_expect(b, f"operand of {op_name[op].decode()}")
+    return plain(op, a, b)
+
+
+def register_custom(operation):
+    """Give an operation the number that its nodes will carry."""
+    custom_operations.append(operation)
+    return len(custom_operations) - 1
+
+
+def numbers_of(tuple operands):
+    """Read the numbers of operands for a recorded operation, which is no reading by the program."""
+    cdef list numbers = []
+    for operand in operands:
+        numbers.append(
+            node_at((<Handle> operand).id).data if is_handle(operand) else float(operand))
+    return numbers
+
+
+def apply_custom(Py_ssize_t registered, tuple operands, object result):
+    """Record a result of a registered operation (`fastgrad.custom`) on its operands."""
+    cdef double y = number_expect(result, f"what {custom_operations[registered]} returned")
+    cdef uint32_t index
+    cdef node_id id
+    if somewhere_quiet and is_quiet():
+        for operand in operands:
+            if somewhere_recording and is_handle(operand):
+                recorded_read((<Handle> operand).id, "no_grad")
+        return handle_new(arena_push_leaf(y))
+    if registered > BLOCK_LIMIT:
+        raise OverflowError(f"expected at most {BLOCK_LIMIT} custom operations")
+    index = operands_block(operands, True)
+    try:
+        id = arena_push(OP_CUSTOM, <node_id> index, <node_id> registered, y)
+    except BaseException:
+        operands_give(index)
+        raise
+    node_at(id).flags = BLOCK
+    handle_slot(id)[0] = NULL
+    return result_of(id)
+
+
+def register_take(operation):
+    """Register the operation whose nodes choose one of their operands: see `apply_take`."""
+    global take_index
+    take_index = register_custom(operation)
+
+
+cdef Py_ssize_t take_position(double index, Py_ssize_t n) except -1:
+    """Read an index that is the data of a Value; raise unless it is a whole number below n."""
+    if 0.0 <= index < n and index == <Py_ssize_t> index:
+        return <Py_ssize_t> index
+    from fastgrad.errors import FastgradIndexError, explain
+    got = repr(index).removesuffix(".0")
+    raise FastgradIndexError(explain(f"an index of 0 to {n - 1}", got, "index of take"))
+
+
+def apply_take(tuple operands):
+    """Record the choice of one of the operands after the first, a Value that says which."""
+    cdef Handle index = operands[0]
+    cdef Py_ssize_t position = take_position(node_at(index.id).data, len(operands) - 1)
+    return apply_custom(take_index, operands, numbers_of(operands[position + 1:position + 2])[0])
+
+
+cdef int operands_give(uint32_t index) except -1:
+    """Give up a block of operands whose user was not made."""
+    block_give(index)
+    handles_settle()
+    return 0
+
+
+cdef uint32_t operands_block(tuple taken, bint numbers) except 0:
+    """Make a block of operands that counts one node as its user, the caller's.
+
+    They are a tuple already: CPython 3.11 and 3.12 leak one where list() of it fails.
+    """
+    cdef uint32_t n = <uint32_t> len(taken)
+    cdef uint32_t index = block_new(n)
+    cdef Block *block = arena.blocks[index]
+    cdef uint32_t i
+    cdef node_id id
+    block.refs = 1
+    block.size = 0
+    try:
+        for i in range(n):
+            if not numbers and not is_handle(taken[i]):
+                raise TypeError(
+                    f"expected Values as operands, got {type(taken[i]).__name__} {taken[i]!r:.80} "
+                    "(second argument of Value); wrap numbers: Value(2.0)")
+            id = operand_take(taken[i])
+            if not id:
+                raise TypeError(
+                    f"expected a Value or a number, got {type(taken[i]).__name__} {taken[i]!r:.80}")
+            block.ids[i] = id
+            block.size = i + 1
+    except BaseException:
+        arena.block_bytes -= (n - block.size) * sizeof(node_id)
+        operands_give(index)
+        raise
+    for operand in taken:
+        operand_keep(operand)
+    block_describe(block)
+    return index

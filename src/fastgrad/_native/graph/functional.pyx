@@ -1,0 +1,42 @@
+"""Operations as functions, of Values and of plain numbers; users find them in fastgrad.functional."""
+
+from fastgrad._native.graph.engine cimport call_binary, call_parameter, call_unary
+from fastgrad._native.graph.handle cimport Handle, is_handle, number_expect
+
+include "../ops/functional.pxi"
+
+
+def where(c, x, y):
+    """Return x where the condition c holds, else y: a choice that a graph can make again.
+
+    Parameters
+    ----------
+    c : Value or number
+        The condition; it holds where it is not 0, hence for nan too.
+    x, y : Value or number
+        What to choose from; both have been computed already.
+
+    Returns
+    -------
+    Value
+        ``keep_if(c, x) + keep_unless(c, y)``, which is the chosen number exactly, signs of zero
+        and nan included. Where c is a plain number it is x or y itself.
+
+    Notes
+    -----
+    backward() passes to the chosen one only: the other gets 0 times the adjoint.
+
+    Examples
+    --------
+    >>> from fastgrad import Value
+    >>> from fastgrad.functional import lt, where
+    >>> a, b = Value(2.0), Value(3.0)
+    >>> y = where(lt(a, b), a * a, b)
+    >>> y.backward()
+    >>> y.data, a.grad, b.grad
+    (4.0, 4.0, 0.0)
+    """
+    if not is_handle(c):
+        return x if number_expect(c, "condition of where") != 0.0 else y
+    kept = call_binary(c, x, OP_KEEP_IF)
+    return call_binary(kept, call_binary(c, y, OP_KEEP_UNLESS), OP_ADD)

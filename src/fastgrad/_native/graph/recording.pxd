@@ -1,0 +1,14 @@
+"""Record: what is different while a function is being recorded."""
+
+from libc.stdint cimport uint32_t
+
+from fastgrad._native.memory.arena cimport node_id
+from fastgrad._native.graph.handle cimport Handle
+
+cdef unsigned somewhere_recording  # threads that record; if any, ask is_recorded()
+
+cdef bint is_recorded(node_id id) noexcept
+cdef int recorded_read(node_id id, str what) except -1
+cdef void record_after_fork() noexcept
+cdef uint32_t source_of(node_id id) noexcept
+cpdef int leaf_mark_input(Handle leaf) except -1

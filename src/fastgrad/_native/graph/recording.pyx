@@ -1,0 +1,334 @@
+"""Record: what is different while a function is being recorded.
+
+A recording is what its thread computes between record_enter and record_exit. It can be replayed on
+other inputs only as far as it has stayed inside the graph, so a recorded Value that is turned into a
+plain number or a decision is reported to the recording's hook, which warns or raises. Recorded are
+the results of operations, and leaves marked as inputs. Other threads notice nothing.
+
+While anybody records, the arena notes of each operation which line of the program made it: the frame
+of Python that runs at that moment, or if it is fastgrad's own, the one that called it. Places are
+kept as code and instruction; only who asks turns them into lines.
+"""
+
+from libc.stdint cimport uint32_t
+from libc.string cimport memset
+
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
+from cpython.object cimport PyObject
+
+from fastgrad._native.memory.arena cimport (
+    CHUNK_LIMIT, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, INPUT, Node, arena_set_note, likely, unlikely,
+)
+from fastgrad._native.graph.handle cimport node_at
+from fastgrad._native.ops.codes cimport OP_LEAF
+
+cdef extern from "Python.h":
+    """
+    #include <frameobject.h>
+    static PyObject *frame_now(void) { return (PyObject *) PyEval_GetFrame(); }
+    static PyObject *frame_caller(PyObject *frame) {
+        return (PyObject *) PyFrame_GetBack((PyFrameObject *) frame);
+    }
+    static PyObject *frame_code(PyObject *frame) {  /* borrowed from the frame */
+        PyObject *code = (PyObject *) PyFrame_GetCode((PyFrameObject *) frame);
+        Py_DECREF(code);
+        return code;
+    }
+    static int frame_instruction(PyObject *frame) {
+        return PyFrame_GetLasti((PyFrameObject *) frame);
+    }
+    static unsigned place_hash(PyObject *code, int instruction) {
+        unsigned mixed = (unsigned) ((size_t) code >> 4) * 0x9E3779B1u;
+        return (mixed + (unsigned) instruction * 0x85EBCA6Bu) >> 7;
+    }
+    static int code_line(PyObject *code, int instruction) {
+        return PyCode_Addr2Line((PyCodeObject *) code, instruction);
+    }
+    #include "config.h"
+    static FASTGRAD_PER_THREAD unsigned record_depth = 0;   /* recordings that this thread is in */
+    static FASTGRAD_PER_THREAD PyObject *record_hooks = 0;  /* a list of their hooks, the last innermost */
+    """
+    unsigned record_depth
+    PyObject *record_hooks
+    PyObject *frame_now()
+    PyObject *frame_caller(PyObject *frame)
+    PyObject *frame_code(PyObject *frame)
+    int frame_instruction(PyObject *frame)
+    unsigned place_hash(PyObject *code, int instruction)
+    int code_line(PyObject *code, int instruction)
+    int PyGC_Disable()
+    int PyGC_Enable()
+    void Py_INCREF(PyObject *o)
+    void Py_DECREF(PyObject *o)
+
+somewhere_recording = 0
+
+
+def record_enter(hook):
+    """Begin a recording in this thread; may be nested.
+
+    `hook(what)` is called wherever a recorded Value is used for something that a replay cannot
+    repeat: "data", "float", "bool" and "format" read it, "data =" sets it, "detach", "copy",
+    "deepcopy", "pickle" and "no_grad" make a leaf of it, "backward" makes plain numbers of its
+    derivatives. What it raises comes out at that place.
+    """
+    global somewhere_recording, record_depth, record_hooks
+    cdef list hooks
+    if record_hooks == NULL:
+        hooks = []
+        Py_INCREF(<PyObject *> hooks)  # until the thread's last recording ends
+        record_hooks = <PyObject *> hooks
+    (<list> <object> record_hooks).append(hook)
+    record_depth = record_depth + 1
+    if record_depth == 1:
+        somewhere_recording += 1
+        arena_set_note(operation_note)
+
+
+def record_exit():
+    """End the recording begun last in this thread; the notes of lines end with the last one."""
+    global somewhere_recording, record_depth, record_hooks
+    cdef PyObject *hooks
+    if record_depth == 0:  # a generator was left in another thread
+        return
+    record_depth = record_depth - 1
+    if record_depth:
+        (<list> <object> record_hooks).pop()
+        return
+    hooks = record_hooks
+    record_hooks = NULL
+    somewhere_recording -= 1
+    if not somewhere_recording:
+        notes_forget()
+    Py_DECREF(hooks)  # a hook's end may run anything
+
+
+cdef void record_after_fork() noexcept:
+    """Forget the recordings of threads that the child does not have."""
+    global somewhere_recording
+    somewhere_recording = record_depth != 0
+    if not somewhere_recording:
+        notes_forget()
+
+
+cdef bint is_recorded(node_id id) noexcept:
+    """Tell whether this thread records, and a node is part of what a replay computes anew."""
+    cdef Node *node = node_at(id)
+    return record_depth != 0 and (node.op != OP_LEAF or node.flags & INPUT != 0)
+
+
+cdef int recorded_read(node_id id, str what) except -1:
+    """Tell the hook when a recorded node is used for something that a replay cannot repeat.
+
+    The caller has seen `somewhere_recording` and owns the node.
+    """
+    cdef list hooks
+    if is_recorded(id):
+        hooks = <list> <object> record_hooks
+        hooks[len(hooks) - 1](what)
+    return 0
+
+
+cpdef int leaf_mark_input(Handle leaf) except -1:
+    """Make a leaf an input of the recording, so that what is read of it is reported."""
+    cdef Node *node = node_at(leaf.id)
+    if node.op != OP_LEAF:
+        raise TypeError("expected a leaf as the input of a recording, got the result of an operation")
+    node.flags |= INPUT
+    return 0
+
+
+# Which line made an operation ---------------------------------------------------------------------
+
+cdef enum:
+    FIRST_SLOTS = 64  # a power of two
+
+ctypedef struct Place:   # an instruction of a program
+    PyObject *code
+    int instruction
+    bint ours            # of fastgrad: who called it counts
+
+cdef str HOME = __file__[:__file__.rindex("_native")]  # the folder of the package
+cdef tuple PROGRAMS = (HOME + "command/demo.", HOME + "command/bench")  # in it, no part of the library
+
+cdef Place *places = NULL    # 0 stands for "unknown"
+cdef uint32_t n_places = 1
+cdef uint32_t *slots = NULL  # a hash table of places; half of it stays empty
+cdef uint32_t n_slots = 0
+cdef Place latest            # the place found last, and its number
+cdef uint32_t latest_number = 0
+cdef uint32_t **noted = NULL  # chunk: the places of its operations, NULL where none is known
+cdef uint32_t n_noted = 0
+
+
+cdef inline uint32_t place_slot(PyObject *code, int instruction) noexcept:
+    """Find the slot of a place: its own, or the empty one where it belongs."""
+    cdef uint32_t mask = n_slots - 1
+    cdef uint32_t i = place_hash(code, instruction) & mask
+    while slots[i] and (
+            places[slots[i]].code != code or places[slots[i]].instruction != instruction):
+        i = (i + 1) & mask
+    return i
+
+
+cdef bint places_grow() noexcept:
+    """Double the table of places; tell whether there was memory for it."""
+    global places, slots, n_slots
+    cdef uint32_t n = 2 * n_slots if n_slots else FIRST_SLOTS
+    cdef void *moved = PyMem_RawRealloc(places, n // 2 * sizeof(Place))
+    cdef uint32_t *old = slots
+    cdef uint32_t i
+    if moved == NULL:
+        return False
+    places = <Place *> moved
+    moved = PyMem_RawCalloc(n, sizeof(uint32_t))
+    if moved == NULL:
+        return False
+    slots, n_slots = <uint32_t *> moved, n
+    for i in range(1, n_places):
+        slots[place_slot(places[i].code, places[i].instruction)] = i
+    PyMem_RawFree(old)
+    return True
+
+
+cdef bint code_is_ours(PyObject *code) except -1:
+    file = (<object> code).co_filename
+    return file.startswith(HOME) and not file.startswith(PROGRAMS)
+
+
+cdef uint32_t place_add(PyObject *code, int instruction) noexcept:
+    """Give a new place the next number, 0 if there is no memory; it keeps its code alive."""
+    global n_places
+    cdef bint ours
+    if n_places >= n_slots // 2 and not places_grow():
+        return 0
+    try:
+        ours = code_is_ours(code)
+    except MemoryError:
+        return 0
+    Py_INCREF(code)
+    places[n_places].code, places[n_places].instruction, places[n_places].ours = code, instruction, ours
+    slots[place_slot(code, instruction)] = n_places
+    n_places += 1
+    return n_places - 1
+
+
+cdef uint32_t place_of(PyObject *frame) noexcept:
+    """Number the place where a frame is; 0 if that is not possible."""
+    global latest, latest_number
+    cdef PyObject *code = frame_code(frame)
+    cdef int instruction = frame_instruction(frame)
+    cdef uint32_t number
+    if likely(code == latest.code and instruction == latest.instruction):
+        return latest_number
+    number = slots[place_slot(code, instruction)] if n_slots else 0
+    if not number:
+        number = place_add(code, instruction)
+    if number:
+        latest, latest_number = places[number], number
+    return number
+
+
+cdef uint32_t place_now() noexcept:
+    """Number the place in the program that runs now; the innermost one if all of it is fastgrad's."""
+    cdef PyObject *frame = frame_now()
+    cdef PyObject *caller
+    cdef uint32_t innermost, number
+    if frame == NULL:
+        return 0
+    innermost = number = place_of(frame)
+    Py_INCREF(frame)
+    while number and unlikely(places[number].ours):
+        caller = frame_caller(frame)
+        Py_DECREF(frame)
+        if caller == NULL:
+            return innermost
+        frame = caller
+        number = place_of(frame)
+    Py_DECREF(frame)
+    return number
+
+
+cdef bint notes_make_room(uint32_t chunk) noexcept:
+    """Make an array for the notes of a chunk; tell whether there was memory for it."""
+    global noted, n_noted
+    cdef uint32_t n = min(max(2 * n_noted, chunk + 1), CHUNK_LIMIT)
+    cdef void *moved
+    if chunk >= n_noted:
+        moved = PyMem_RawRealloc(noted, n * sizeof(uint32_t *))
+        if moved == NULL:
+            return False
+        noted = <uint32_t **> moved
+        memset(noted + n_noted, 0, (n - n_noted) * sizeof(uint32_t *))
+        n_noted = n
+    noted[chunk] = <uint32_t *> PyMem_RawCalloc(CHUNK_NODES, sizeof(uint32_t))
+    return noted[chunk] != NULL
+
+
+cdef void operation_note(node_id id) noexcept:
+    """Note which line of the program makes an operation; unknown in other threads, or for want of memory."""
+    cdef uint32_t chunk = id >> CHUNK_SHIFT
+    cdef uint32_t number = 0
+    cdef int collecting
+    if unlikely(chunk >= n_noted or noted[chunk] == NULL) and not notes_make_room(chunk):
+        return
+    if record_depth:
+        collecting = PyGC_Disable()  # frames become objects here, and a collection would run Python
+        number = place_now()
+        if collecting:
+            PyGC_Enable()
+    noted[chunk][id & CHUNK_MASK] = number
+
+
+cdef uint32_t source_of(node_id id) noexcept:
+    """Give the place that made an operation, an index of `sources()`; 0 if it is unknown.
+
+    It holds until the recording ends.
+    """
+    cdef uint32_t chunk = id >> CHUNK_SHIFT
+    if chunk >= n_noted or noted[chunk] == NULL:
+        return 0
+    return noted[chunk][id & CHUNK_MASK]
+
+
+cdef tuple place_shown(uint32_t number):
+    """Give a place as file, line and function."""
+    if not 0 < number < n_places:
+        return "", 0, ""
+    code = <object> places[number].code
+    line = code_line(places[number].code, places[number].instruction)
+    return code.co_filename, line, code.co_qualname
+
+
+def sources():
+    """List the places noted so far, as file, line and function; the first stands for "unknown"."""
+    cdef list found = []
+    cdef uint32_t i = 0
+    while i < n_places:  # what runs in between may note more
+        found.append(place_shown(i))
+        i += 1
+    return found
+
+
+def source_of_value(Handle value):
+    """Give the place that made a Value, as file, line and function."""
+    return place_shown(source_of(value.id))
+
+
+cdef void notes_forget() noexcept:
+    """Let go of all places, and note no more."""
+    global places, n_places, slots, n_slots, noted, n_noted, latest_number
+    cdef Place *old = places
+    cdef uint32_t n = n_places
+    cdef uint32_t i
+    arena_set_note(NULL)
+    PyMem_RawFree(slots)
+    for i in range(n_noted):
+        PyMem_RawFree(noted[i])
+    PyMem_RawFree(noted)
+    places, slots, noted = NULL, NULL, NULL
+    n_places, n_slots, n_noted, latest_number = 1, 0, 0, 0
+    latest.code = NULL
+    for i in range(1, n):  # last: code that dies may run anything
+        Py_DECREF(old[i].code)
+    PyMem_RawFree(old)

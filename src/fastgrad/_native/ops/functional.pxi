@@ -1,0 +1,452 @@
+# Functions of fastgrad.functional, one per operation.
+# Written by tools/ops/generate.py from fastgrad/ops.py: edit that, then run `make ops`.
+# Included by graph/functional.pyx, which cimports Handle and call_* from the engine.
+
+from fastgrad._native.ops.codes cimport (
+    OP_ABS, OP_ACOS, OP_ADD, OP_ASIN, OP_ATAN, OP_ATAN2, OP_COS, OP_COSH, OP_ERF, OP_EXP, OP_EXPM1,
+    OP_GELU, OP_HYPOT, OP_KEEP_IF, OP_KEEP_UNLESS, OP_LE, OP_LEAKY_RELU, OP_LOG, OP_LOG1P, OP_LT,
+    OP_MAX, OP_MIN, OP_MUL, OP_POW, OP_POW_NUMBER, OP_RELU, OP_SIGMOID, OP_SIN, OP_SINH,
+    OP_SOFTPLUS, OP_SQRT, OP_SQUARE, OP_TAN, OP_TANH
+)
+
+
+def add(a, b):
+    """Add two numbers.
+
+    ``y = a + b``
+    """
+    return call_binary(a, b, OP_ADD)
+
+
+def mul(a, b):
+    """Multiply two numbers.
+
+    ``y = a * b``
+    """
+    return call_binary(a, b, OP_MUL)
+
+
+def pow(a, b):
+    """Raise a to the power b.
+
+    ``y = pow(a, b)``; where b is a plain number it is no operand
+
+    Raises
+    ------
+    ZeroDivisionError
+        expected a != 0 where the exponent is negative; in backward, where a == 0 and b < 1
+        and b != 0
+    ValueError
+        expected a >= 0 where the exponent is no integer
+    OverflowError
+        expected a result that fits a float
+    """
+    if not isinstance(b, Handle):
+        return call_parameter(a, b, OP_POW_NUMBER)
+    return call_binary(a, b, OP_POW)
+
+
+def neg(a):
+    """Negate a number.
+
+    ``y = -a``, recorded as ``mul(a, -1)``
+    """
+    return call_binary(a, -1, OP_MUL)
+
+
+def sub(a, b):
+    """Subtract b from a.
+
+    ``y = a - b``, recorded as ``add(a, mul(b, -1))``
+    """
+    return call_binary(a, call_binary(b, -1, OP_MUL), OP_ADD)
+
+
+def div(a, b):
+    """Divide a by b.
+
+    ``y = a / b``, recorded as ``mul(a, pow_number(b, -1))``
+    """
+    return call_binary(a, call_parameter(b, -1, OP_POW_NUMBER), OP_MUL)
+
+
+def relu(a):
+    """Return a where it is positive, else 0.
+
+    ``y = a if a > 0 else 0``
+    """
+    return call_unary(a, OP_RELU)
+
+
+def leaky_relu(a, slope=0.01):
+    """Return a where it is positive, else slope * a.
+
+    ``y = a if a > 0 else slope * a``
+    """
+    return call_parameter(a, slope, OP_LEAKY_RELU)
+
+
+def abs(a):
+    """Return the absolute value of a; its derivative at 0 and nan is 0.
+
+    ``y = fabs(a)``
+    """
+    return call_unary(a, OP_ABS)
+
+
+def absolute(a):
+    """Alias of `abs`."""
+    return call_unary(a, OP_ABS)
+
+
+def min(a, b):
+    """Return the smaller of two numbers, the first of equals, nan if either is nan.
+
+    ``y = a if a <= b else b``
+    """
+    return call_binary(a, b, OP_MIN)
+
+
+def minimum(a, b):
+    """Alias of `min`."""
+    return call_binary(a, b, OP_MIN)
+
+
+def max(a, b):
+    """Return the larger of two numbers, the first of equals, nan if either is nan.
+
+    ``y = a if a >= b else b``
+    """
+    return call_binary(a, b, OP_MAX)
+
+
+def maximum(a, b):
+    """Alias of `max`."""
+    return call_binary(a, b, OP_MAX)
+
+
+def lt(a, b):
+    """Return 1 where a is less than b, else 0.
+
+    ``y = 1 if a < b else 0``
+    """
+    return call_binary(a, b, OP_LT)
+
+
+def less(a, b):
+    """Alias of `lt`."""
+    return call_binary(a, b, OP_LT)
+
+
+def le(a, b):
+    """Return 1 where a is at most b, else 0.
+
+    ``y = 1 if a <= b else 0``
+    """
+    return call_binary(a, b, OP_LE)
+
+
+def less_equal(a, b):
+    """Alias of `le`."""
+    return call_binary(a, b, OP_LE)
+
+
+def gt(a, b):
+    """Return 1 where a is greater than b, else 0.
+
+    ``y = 1 if a > b else 0``, recorded as ``lt(b, a)``
+    """
+    return call_binary(b, a, OP_LT)
+
+
+def greater(a, b):
+    """Alias of `gt`."""
+    return call_binary(b, a, OP_LT)
+
+
+def ge(a, b):
+    """Return 1 where a is at least b, else 0.
+
+    ``y = 1 if a >= b else 0``, recorded as ``le(b, a)``
+    """
+    return call_binary(b, a, OP_LE)
+
+
+def greater_equal(a, b):
+    """Alias of `ge`."""
+    return call_binary(b, a, OP_LE)
+
+
+def keep_if(a, b):
+    """Return b where the condition a holds, that is, is not 0; else -0.0.
+
+    ``y = b if a != 0 else -0.0``
+    """
+    return call_binary(a, b, OP_KEEP_IF)
+
+
+def keep_unless(a, b):
+    """Return b where the condition a is 0, else -0.0.
+
+    ``y = -0.0 if a != 0 else b``
+    """
+    return call_binary(a, b, OP_KEEP_UNLESS)
+
+
+def exp(a):
+    """Return e to the power a.
+
+    ``y = exp(a)``
+
+    Raises
+    ------
+    OverflowError
+        expected a result that fits a float
+    """
+    return call_unary(a, OP_EXP)
+
+
+def expm1(a):
+    """Return e to the power a, minus 1, accurately for small a.
+
+    ``y = expm1(a)``
+
+    Raises
+    ------
+    OverflowError
+        expected a result that fits a float
+    """
+    return call_unary(a, OP_EXPM1)
+
+
+def log(a):
+    """Return the natural logarithm of a.
+
+    ``y = log(a)``
+
+    Raises
+    ------
+    ValueError
+        expected a > 0
+    """
+    return call_unary(a, OP_LOG)
+
+
+def log1p(a):
+    """Return the natural logarithm of 1 + a, accurately for small a.
+
+    ``y = log1p(a)``
+
+    Raises
+    ------
+    ValueError
+        expected a > -1
+    """
+    return call_unary(a, OP_LOG1P)
+
+
+def square(a):
+    """Return a * a.
+
+    ``y = a * a``
+    """
+    return call_unary(a, OP_SQUARE)
+
+
+def sqrt(a):
+    """Return the square root of a.
+
+    ``y = sqrt(a)``
+
+    Raises
+    ------
+    ValueError
+        expected a >= 0
+    ZeroDivisionError
+        in backward, where y == 0
+    """
+    return call_unary(a, OP_SQRT)
+
+
+def sin(a):
+    """Return the sine of a radians.
+
+    ``y = sin(a)``
+
+    Raises
+    ------
+    ValueError
+        expected a finite number
+    """
+    return call_unary(a, OP_SIN)
+
+
+def cos(a):
+    """Return the cosine of a radians.
+
+    ``y = cos(a)``
+
+    Raises
+    ------
+    ValueError
+        expected a finite number
+    """
+    return call_unary(a, OP_COS)
+
+
+def tan(a):
+    """Return the tangent of a radians.
+
+    ``y = tan(a)``
+
+    Raises
+    ------
+    ValueError
+        expected a finite number
+    """
+    return call_unary(a, OP_TAN)
+
+
+def asin(a):
+    """Return the angle in radians whose sine is a.
+
+    ``y = asin(a)``
+
+    Raises
+    ------
+    ValueError
+        expected -1 <= a <= 1
+    ZeroDivisionError
+        in backward, where |a| == 1
+    """
+    return call_unary(a, OP_ASIN)
+
+
+def arcsin(a):
+    """Alias of `asin`."""
+    return call_unary(a, OP_ASIN)
+
+
+def acos(a):
+    """Return the angle in radians whose cosine is a.
+
+    ``y = acos(a)``
+
+    Raises
+    ------
+    ValueError
+        expected -1 <= a <= 1
+    ZeroDivisionError
+        in backward, where |a| == 1
+    """
+    return call_unary(a, OP_ACOS)
+
+
+def arccos(a):
+    """Alias of `acos`."""
+    return call_unary(a, OP_ACOS)
+
+
+def atan(a):
+    """Return the angle in radians whose tangent is a.
+
+    ``y = atan(a)``
+    """
+    return call_unary(a, OP_ATAN)
+
+
+def arctan(a):
+    """Alias of `atan`."""
+    return call_unary(a, OP_ATAN)
+
+
+def atan2(a, b):
+    """Return the angle in radians of the point with ordinate a and abscissa b.
+
+    ``y = atan2(a, b)``
+
+    Raises
+    ------
+    ZeroDivisionError
+        in backward, where a == 0 and b == 0
+    """
+    return call_binary(a, b, OP_ATAN2)
+
+
+def arctan2(a, b):
+    """Alias of `atan2`."""
+    return call_binary(a, b, OP_ATAN2)
+
+
+def hypot(a, b):
+    """Return the distance of the point (a, b) from the origin.
+
+    ``y = hypot(a, b)``
+    """
+    return call_binary(a, b, OP_HYPOT)
+
+
+def sinh(a):
+    """Return the hyperbolic sine of a.
+
+    ``y = sinh(a)``
+
+    Raises
+    ------
+    OverflowError
+        expected a result that fits a float
+    """
+    return call_unary(a, OP_SINH)
+
+
+def cosh(a):
+    """Return the hyperbolic cosine of a.
+
+    ``y = cosh(a)``
+
+    Raises
+    ------
+    OverflowError
+        expected a result that fits a float
+    """
+    return call_unary(a, OP_COSH)
+
+
+def tanh(a):
+    """Return the hyperbolic tangent of a.
+
+    ``y = tanh(a)``
+    """
+    return call_unary(a, OP_TANH)
+
+
+def sigmoid(a):
+    """Return the logistic function of a.
+
+    ``y = 1 / (1 + exp(-a))``
+    """
+    return call_unary(a, OP_SIGMOID)
+
+
+def softplus(a):
+    """Return the logarithm of 1 + e to the power a.
+
+    ``y = log1p(exp(a))``
+    """
+    return call_unary(a, OP_SOFTPLUS)
+
+
+def erf(a):
+    """Return the error function of a.
+
+    ``y = erf(a)``
+    """
+    return call_unary(a, OP_ERF)
+
+
+def gelu(a):
+    """Return a times the normal distribution function of a.
+
+    ``y = a * erfc(-a / sqrt(2)) / 2``
+    """
+    return call_unary(a, OP_GELU)

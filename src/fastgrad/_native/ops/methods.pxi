@@ -1,0 +1,149 @@
+# Methods of Value, one per operation that is no operator.
+# Written by tools/ops/generate.py from fastgrad/ops.py: edit that, then run `make ops`.
+# Included by graph/value.pyx, once Handle and apply_* are defined.
+
+from fastgrad._native.ops.codes cimport (
+    OP_ABS, OP_ACOS, OP_ASIN, OP_ATAN, OP_ATAN2, OP_COS, OP_COSH, OP_ERF, OP_EXP, OP_EXPM1,
+    OP_GELU, OP_HYPOT, OP_LEAKY_RELU, OP_LOG, OP_LOG1P, OP_MAX, OP_MIN, OP_RELU, OP_SIGMOID,
+    OP_SIN, OP_SINH, OP_SOFTPLUS, OP_SQRT, OP_SQUARE, OP_TAN, OP_TANH
+)
+
+
+cdef class Methods(Handle):
+    """Give Value its mathematical methods: see docs/operations.md."""
+
+    def relu(self):
+        """Return a where it is positive, else 0."""
+        return apply_unary(self, OP_RELU)
+
+    def leaky_relu(self, slope=0.01):
+        """Return a where it is positive, else slope * a."""
+        return apply_parameter(self, slope, OP_LEAKY_RELU)
+
+    def abs(self):
+        """Return the absolute value of a; its derivative at 0 and nan is 0."""
+        return apply_unary(self, OP_ABS)
+
+    def absolute(self):
+        """Alias of `abs`."""
+        return apply_unary(self, OP_ABS)
+
+    def minimum(self, other):
+        """Return the smaller of two numbers, the first of equals, nan if either is nan.
+
+        a is self, b is other.
+        """
+        return apply_binary(self, other, OP_MIN)
+
+    def maximum(self, other):
+        """Return the larger of two numbers, the first of equals, nan if either is nan.
+
+        a is self, b is other.
+        """
+        return apply_binary(self, other, OP_MAX)
+
+    def exp(self):
+        """Return e to the power a."""
+        return apply_unary(self, OP_EXP)
+
+    def expm1(self):
+        """Return e to the power a, minus 1, accurately for small a."""
+        return apply_unary(self, OP_EXPM1)
+
+    def log(self):
+        """Return the natural logarithm of a."""
+        return apply_unary(self, OP_LOG)
+
+    def log1p(self):
+        """Return the natural logarithm of 1 + a, accurately for small a."""
+        return apply_unary(self, OP_LOG1P)
+
+    def square(self):
+        """Return a * a."""
+        return apply_unary(self, OP_SQUARE)
+
+    def sqrt(self):
+        """Return the square root of a."""
+        return apply_unary(self, OP_SQRT)
+
+    def sin(self):
+        """Return the sine of a radians."""
+        return apply_unary(self, OP_SIN)
+
+    def cos(self):
+        """Return the cosine of a radians."""
+        return apply_unary(self, OP_COS)
+
+    def tan(self):
+        """Return the tangent of a radians."""
+        return apply_unary(self, OP_TAN)
+
+    def asin(self):
+        """Return the angle in radians whose sine is a."""
+        return apply_unary(self, OP_ASIN)
+
+    def arcsin(self):
+        """Alias of `asin`."""
+        return apply_unary(self, OP_ASIN)
+
+    def acos(self):
+        """Return the angle in radians whose cosine is a."""
+        return apply_unary(self, OP_ACOS)
+
+    def arccos(self):
+        """Alias of `acos`."""
+        return apply_unary(self, OP_ACOS)
+
+    def atan(self):
+        """Return the angle in radians whose tangent is a."""
+        return apply_unary(self, OP_ATAN)
+
+    def arctan(self):
+        """Alias of `atan`."""
+        return apply_unary(self, OP_ATAN)
+
+    def atan2(self, other):
+        """Return the angle in radians of the point with ordinate a and abscissa b.
+
+        a is self, b is other.
+        """
+        return apply_binary(self, other, OP_ATAN2)
+
+    def arctan2(self, other):
+        """Alias of `atan2`."""
+        return apply_binary(self, other, OP_ATAN2)
+
+    def hypot(self, other):
+        """Return the distance of the point (a, b) from the origin.
+
+        a is self, b is other.
+        """
+        return apply_binary(self, other, OP_HYPOT)
+
+    def sinh(self):
+        """Return the hyperbolic sine of a."""
+        return apply_unary(self, OP_SINH)
+
+    def cosh(self):
+        """Return the hyperbolic cosine of a."""
+        return apply_unary(self, OP_COSH)
+
+    def tanh(self):
+        """Return the hyperbolic tangent of a."""
+        return apply_unary(self, OP_TANH)
+
+    def sigmoid(self):
+        """Return the logistic function of a."""
+        return apply_unary(self, OP_SIGMOID)
+
+    def softplus(self):
+        """Return the logarithm of 1 + e to the power a."""
+        return apply_unary(self, OP_SOFTPLUS)
+
+    def erf(self):
+        """Return the error function of a."""
+        return apply_unary(self, OP_ERF)
+
+    def gelu(self):
+        """Return a times the normal distribution function of a."""
+        return apply_unary(self, OP_GELU)

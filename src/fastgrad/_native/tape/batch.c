@@ -1,0 +1,423 @@
+/* Batch: a plan run over many samples, a block at a time, on one thread or several.
+ *
+ * The order of every sum over samples is fixed by their number alone: within a block by the kernels,
+ * within a group block after block, among groups as a tree. So threads change nothing in the bits. */
+#include <Python.h>
+
+#include <stdatomic.h>
+#include <time.h>
+
+#include "tape/tape.h"
+
+enum {
+    GROUPS_MOST = 64,
+    ACCUMULATORS_MOST = 1 << 22,
+    APART = 128, /* bytes: processors fetch two cache lines at a time */
+    LOOK_INTERVAL = 1 << 17 /* results between looks at the clock and at other threads */
+};
+
+typedef struct Worker Worker;
+
+typedef struct {
+    BatchRun *run;
+    Worker *workers;
+    int n_workers;
+    const double *port_values;
+    double *accumulators; /* adjoints of the ports, a row for each group */
+    double *totals;       /* of each group */
+    size_t n_blocks, n_groups, stride;
+    atomic_uchar half_there[GROUPS_MOST]; /* of each pair that is to be added, by the later one's number */
+    atomic_int stop;      /* a tape_result */
+} Job;
+
+struct Worker { /* one thread's memory */
+    Job *job;
+    atomic_size_t next_group;  /* its own groups, in each call the same: their samples stay in its cache */
+    size_t end_group;
+    double *values, *adjoints; /* rows */
+    double *spare;             /* three rows */
+    int is_caller;             /* the thread that came from Python: it looks at signals */
+    size_t worked;             /* results since it last looked at the clock */
+    int64_t polled;            /* when it last looked at signals */
+    char apart[APART];         /* from the next one, which another processor writes to */
+};
+
+static int64_t milliseconds(void) {
+    struct timespec now;
+    timespec_get(&now, TIME_UTC);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void look_at_signals(void *worker) {
+    Worker *w = worker;
+    if (atomic_load(&w->job->stop) == TAPE_STOPPED) return; /* its error is set: run no handler beside it */
+    if (w->job->run->poll && w->job->run->poll())
+        atomic_store(&w->job->stop, TAPE_STOPPED); /* over what others have stored */
+}
+
+/* Counts work; true if it is to be left, since a signal has come or another thread has stopped. */
+static int is_over(Worker *w, size_t work) {
+    w->worked += work;
+    if (w->worked < LOOK_INTERVAL) return 0;
+    w->worked = 0;
+    const int64_t now = milliseconds();
+    if (w->is_caller && (now < w->polled || now >= w->polled + LOOK_MILLISECONDS)) {
+        w->polled = now;
+        look_at_signals(w);
+    }
+    return atomic_load(&w->job->stop) != TAPE_OK;
+}
+
+static size_t work_of(const BatchStep *step, size_t wide) { return (1 + (size_t)step->k / 4) * step->m * wide; }
+
+/* ---- one block ---- */
+
+/* Numbers of samples, a stride apart in the caller's memory, into a row, and out of one. */
+static void copy_in(double *row, const double *from, ptrdiff_t stride, size_t count) {
+    if (stride == 1) memcpy(row, from, count * sizeof *row);
+    else
+        for (size_t s = 0; s < count; s++) row[s] = from[(ptrdiff_t)s * stride];
+}
+
+static void copy_out(double *to, ptrdiff_t stride, const double *row, size_t count) {
+    if (stride == 1) memcpy(to, row, count * sizeof *row);
+    else
+        for (size_t s = 0; s < count; s++) to[(ptrdiff_t)s * stride] = row[s];
+}
+
+static void fill(double *to, size_t n, double x) {
+    for (size_t i = 0; i < n; i++) to[i] = x;
+}
+
+static void load_inputs(const Worker *w, size_t begin, size_t count, size_t wide) {
+    const BatchRun *run = w->job->run;
+    double *row = w->values;
+    for (uint32_t i = 0; i < run->plan->program->n_inputs; i++) {
+        if (!run->plan->batched[i]) continue;
+        const double *from = run->inputs[i].data + (ptrdiff_t)begin * run->inputs[i].stride;
+        copy_in(row, from, run->inputs[i].stride, count);
+        fill(row + count, wide - count, row[count - 1]); /* as harmless as the last sample */
+        row += w->job->stride;
+    }
+}
+
+static double port_value(const Worker *w, uint32_t port) { return w->job->port_values[port & ~PORT]; }
+
+/* Whether a port is a constant of the program: nobody wants its adjoint. */
+static int is_constant(const Worker *w, uint32_t port) {
+    const Program *program = w->job->run->plan->program;
+    const uint32_t slot = w->job->run->plan->ports[port & ~PORT];
+    return slot >= program->n_inputs + program->n_parameters && slot < program_leaves(program);
+}
+
+static const double *operand_row(const Worker *w, uint32_t operand, double *spare, size_t wide) {
+    if (!(operand & PORT)) return w->values + operand * w->job->stride;
+    fill(spare, wide, port_value(w, operand));
+    return spare;
+}
+
+static void map_forward(const Worker *w, const BatchStep *step, size_t wide) {
+    const size_t stride = w->job->stride;
+    double *y = w->values + step->y * stride;
+    const Kernels *kernels = w->job->run->kernels;
+    if (!((step->a | step->b) & PORT)) {
+        kernels->forward[step->op]((step->m - 1) * stride + wide, w->values + step->a * stride,
+                                   w->values + step->b * stride, y);
+        return;
+    }
+    for (uint32_t i = 0; i < step->m; i++) {
+        const double *a = operand_row(w, step->a + i, w->spare, wide);
+        if (step->b & PORT) kernels->forward_by[step->op](wide, a, port_value(w, step->b + i), y + i * stride);
+        else kernels->forward[step->op](wide, a, w->values + (step->b + i) * stride, y + i * stride);
+    }
+}
+
+static void dot_forward(const Worker *w, const BatchStep *step, size_t wide) {
+    const size_t stride = w->job->stride;
+    const Kernels *kernels = w->job->run->kernels;
+    const uint32_t *pair = w->job->run->plan->lists + step->list;
+    double *y = w->values + step->y * stride;
+    memcpy(y, operand_row(w, step->a, w->spare, wide), wide * sizeof *y);
+    for (uint32_t i = 0; i < step->k; i++, pair += 2) {
+        if (pair[0] & PORT)
+            kernels->scale_add(wide, port_value(w, pair[0]), operand_row(w, pair[1], w->spare, wide), y);
+        else if (pair[1] & PORT)
+            kernels->scale_add(wide, port_value(w, pair[1]), w->values + pair[0] * stride, y);
+        else
+            kernels->multiply_add(wide, w->values + pair[0] * stride, w->values + pair[1] * stride, y);
+    }
+}
+
+static int take_forward(const Worker *w, const BatchStep *step, size_t count, size_t wide) {
+    const size_t stride = w->job->stride;
+    const uint32_t *entries = w->job->run->plan->lists + step->list;
+    const double *index = operand_row(w, step->a, w->spare, wide);
+    double *y = w->values + step->y * stride;
+    int result = TAPE_OK;
+    for (size_t s = 0; s < wide; s++) {
+        const int64_t e = take_entry(index[s], step->k);
+        if (e < 0) y[s] = NAN;
+        else if (entries[e] & PORT) y[s] = port_value(w, entries[e]);
+        else y[s] = w->values[entries[e] * stride + s];
+        if (e < 0 && s < count) result = TAPE_BAD_INDEX;
+    }
+    return result;
+}
+
+static int forward(Worker *w, size_t count, size_t wide) {
+    const Plan *plan = w->job->run->plan;
+    const size_t stride = w->job->stride;
+    int result = TAPE_OK;
+    for (uint32_t i = 0; i < plan->n_steps; i++) {
+        const BatchStep *step = &plan->steps[i];
+        const double *ports = w->job->port_values + step->port;
+        if (is_over(w, work_of(step, wide))) return TAPE_STOPPED;
+        switch (step->kind) {
+        case BATCH_MAP: map_forward(w, step, wide); break;
+        case BATCH_LAYER:
+            w->job->run->kernels->layer_forward(ports, ports + (size_t)step->m * step->k, w->values,
+                                                plan->lists + step->list, step->m, step->k, stride, wide,
+                                                w->values + step->y * stride);
+            break;
+        case BATCH_DOT: dot_forward(w, step, wide); break;
+        default:
+            if (take_forward(w, step, count, wide) != TAPE_OK) result = TAPE_BAD_INDEX;
+        }
+    }
+    return result;
+}
+
+static void map_reverse(const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
+    const size_t stride = w->job->stride;
+    const Kernels *kernels = w->job->run->kernels;
+    const int binary = op_operands[step->op] == 2;
+    const double *g = w->adjoints + step->y * stride, *y = w->values + step->y * stride;
+    if (!((step->a | step->b) & PORT) && (!binary || step->a != step->b)) {
+        kernels->reverse[step->op]((step->m - 1) * stride + wide, w->values + step->a * stride,
+                                   w->values + step->b * stride, y, g, w->adjoints + step->a * stride,
+                                   w->adjoints + step->b * stride);
+        return;
+    }
+    for (uint32_t i = step->m; i-- > 0;) {
+        const uint32_t a = step->a + i, b = step->b + i;
+        if (b & PORT && (!binary || is_constant(w, b))) {
+            kernels->reverse_by[step->op](wide, w->values + a * stride, port_value(w, b), y + i * stride,
+                                          g + i * stride, w->adjoints + a * stride);
+            continue;
+        }
+        double *da = w->adjoints + a * stride, *db = w->adjoints + b * stride, *extra = w->spare + 2 * stride;
+        const int spared = (a & PORT) || (binary && ((b & PORT) || a == b));
+        if (spared) fill(extra, wide, 0.0);
+        if (a & PORT) da = extra;
+        else if (b & PORT || a == b) db = extra;
+        kernels->reverse[step->op](wide, operand_row(w, a, w->spare, wide),
+                                   operand_row(w, b, w->spare + stride, wide), y + i * stride, g + i * stride,
+                                   da, db);
+        if (!spared) continue;
+        if (a & PORT) acc[a & ~PORT] += kernels->sum(count, extra);
+        else if (b & PORT) acc[b & ~PORT] += kernels->sum(count, extra);
+        else kernels->scale_add(wide, 1.0, extra, da);
+    }
+}
+
+static void dot_reverse(const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
+    const size_t stride = w->job->stride;
+    const Kernels *kernels = w->job->run->kernels;
+    const uint32_t *pairs = w->job->run->plan->lists + step->list;
+    const double *g = w->adjoints + step->y * stride;
+    for (uint32_t i = step->k; i-- > 0;) {
+        for (int side = 0; side < 2; side++) {
+            const uint32_t to = pairs[2 * i + side], by = pairs[2 * i + 1 - side];
+            if (to & PORT)
+                acc[to & ~PORT] += kernels->dot(count, operand_row(w, by, w->spare, wide), g);
+            else if (by & PORT)
+                kernels->scale_add(wide, port_value(w, by), g, w->adjoints + to * stride);
+            else
+                kernels->multiply_add(wide, w->values + by * stride, g, w->adjoints + to * stride);
+        }
+    }
+    if (step->a & PORT) acc[step->a & ~PORT] += kernels->sum(count, g);
+    else kernels->scale_add(wide, 1.0, g, w->adjoints + step->a * stride);
+}
+
+static void take_reverse(const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
+    const size_t stride = w->job->stride;
+    const uint32_t *entries = w->job->run->plan->lists + step->list;
+    const double *index = operand_row(w, step->a, w->spare, wide), *g = w->adjoints + step->y * stride;
+    for (size_t s = 0; s < count; s++) {
+        const int64_t e = take_entry(index[s], step->k);
+        if (e < 0) continue;
+        if (entries[e] & PORT) acc[entries[e] & ~PORT] += g[s];
+        else w->adjoints[entries[e] * stride + s] += g[s];
+    }
+}
+
+static int reverse(Worker *w, double *acc, size_t count, size_t wide) {
+    const Plan *plan = w->job->run->plan;
+    const Kernels *kernels = w->job->run->kernels;
+    const size_t stride = w->job->stride;
+    const int run_wants_inputs = w->job->run->input_grads != NULL;
+    for (uint32_t i = plan->n_steps; i-- > 0;) {
+        const BatchStep *step = &plan->steps[i];
+        const size_t weights = (size_t)step->m * step->k;
+        const uint32_t *x = plan->lists + step->list;
+        const double *g = w->adjoints + step->y * stride;
+        if (is_over(w, 2 * work_of(step, wide))) return TAPE_STOPPED;
+        switch (step->kind) {
+        case BATCH_MAP: map_reverse(w, step, acc, count, wide); break;
+        case BATCH_LAYER:
+            kernels->layer_weights(acc + step->port, acc + step->port + weights, w->values, x, step->m, step->k,
+                                   stride, count, g);
+            if (step->b || run_wants_inputs) kernels->layer_inputs(w->job->port_values + step->port, w->adjoints, x, step->m, step->k, stride,
+                                  wide, g);
+            break;
+        case BATCH_DOT: dot_reverse(w, step, acc, count, wide); break;
+        default: take_reverse(w, step, acc, count, wide);
+        }
+    }
+    return TAPE_OK;
+}
+
+static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
+    const BatchRun *run = w->job->run;
+    const Plan *plan = run->plan;
+    const Program *program = plan->program;
+    const size_t stride = w->job->stride, wide = (count + LANES - 1) / LANES * LANES;
+    const uint32_t first = plan->row_of[program->outputs[0]];
+    load_inputs(w, begin, count, wide);
+    const int result = forward(w, count, wide);
+    if (result == TAPE_STOPPED) return result;
+    for (uint32_t o = 0; run->outputs && o < program->n_outputs; o++) {
+        const uint32_t row = plan->row_of[program->outputs[o]];
+        if (!run->outputs[o]) continue;
+        double *to = run->outputs[o] + (ptrdiff_t)begin * run->output_strides[o];
+        if (row == NO_SLOT)
+            for (size_t s = 0; s < count; s++)
+                to[(ptrdiff_t)s * run->output_strides[o]] = run->slots[program->outputs[o]];
+        else copy_out(to, run->output_strides[o], w->values + row * stride, count);
+    }
+    if (first != NO_SLOT) w->job->totals[group] += run->kernels->sum(count, w->values + first * stride);
+    if (!run->slot_adjoints || result != TAPE_OK) return result;
+    memset(w->adjoints, 0, plan->n_rows * stride * sizeof(double));
+    if (first != NO_SLOT) { /* else the inputs' gradients are those zeros */
+        fill(w->adjoints + first * stride, count, run->seed);
+        if (reverse(w, w->job->accumulators + group * plan->n_ports, count, wide) != TAPE_OK) return TAPE_STOPPED;
+    }
+    uint32_t row = 0;
+    for (uint32_t i = 0; run->input_grads && i < program->n_inputs; i++) {
+        if (!plan->batched[i]) continue;
+        if (run->input_grads[i])
+            copy_out(run->input_grads[i] + (ptrdiff_t)begin * run->grad_strides[i], run->grad_strides[i],
+                     w->adjoints + row * stride, count);
+        row++;
+    }
+    return TAPE_OK;
+}
+
+/* ---- groups, threads ---- */
+
+/* Adds up groups as a tree, as far as they are there: whoever brings the later half of a pair adds. */
+static void add_group(Job *job, size_t group) {
+    const uint32_t n = job->run->plan->n_ports;
+    for (size_t step = 1; step < job->n_groups; step *= 2) {
+        const size_t left = group / (2 * step) * (2 * step), right = left + step;
+        if (right >= job->n_groups) continue; /* it has no partner at this step */
+        if (!atomic_exchange(&job->half_there[right], 1)) return;
+        double *to = job->accumulators + left * n, *from = job->accumulators + right * n;
+        for (uint32_t p = 0; p < n; p++) to[p] += from[p];
+        job->totals[left] += job->totals[right];
+        group = left;
+    }
+}
+
+/* Runs a group; 0 if the run is to be left. */
+static int run_group(Worker *w, size_t group) {
+    Job *job = w->job;
+    const uint32_t n_ports = job->run->plan->n_ports;
+    const size_t block = job->run->plan->block, end = (group + 1) * job->n_blocks / job->n_groups;
+
+    memset(job->accumulators + group * n_ports, 0, n_ports * sizeof(double));
+    job->totals[group] = 0.0;
+    for (size_t b = group * job->n_blocks / job->n_groups; b < end; b++) {
+        const size_t begin = b * block, left = job->run->n - begin;
+        if (atomic_load(&job->stop) != TAPE_OK) return 0;
+        const int result = run_block(w, group, begin, left < block ? left : block);
+        int none = TAPE_OK; /* a stop is stored already, and is not to be lost: its error is set */
+        if (result != TAPE_OK) atomic_compare_exchange_strong(&job->stop, &none, result);
+        if (is_over(w, block)) return 0; /* there may be no step at all */
+    }
+    add_group(job, group);
+    return 1;
+}
+
+/* Runs the groups of a worker, and then those that are left of its neighbours. */
+static void run_groups(void *worker) {
+    Worker *w = worker;
+    Worker *const workers = w->job->workers, *from = w;
+    const int n = w->job->n_workers;
+    do {
+        for (size_t group; (group = atomic_fetch_add(&from->next_group, 1)) < from->end_group;)
+            if (!run_group(w, group)) return;
+        from = from + 1 == workers + n ? workers : from + 1;
+    } while (from != w);
+}
+
+int batch_run(BatchRun *run) {
+    const Plan *plan = run->plan;
+    Worker workers[CREW_MOST];
+    Job job = {.run = run, .workers = workers};
+    const int64_t began = milliseconds();
+    const size_t rows = plan->n_rows, lanes_used = run->n < plan->block ? run->n : plan->block;
+    job.n_blocks = (run->n + plan->block - 1) / plan->block;
+    job.n_groups = job.n_blocks < GROUPS_MOST ? job.n_blocks : GROUPS_MOST;
+    while (job.n_groups > 1 && job.n_groups * (plan->n_ports + 1) > ACCUMULATORS_MOST) job.n_groups /= 2;
+    job.stride = (lanes_used + LANES - 1) / LANES * LANES;
+    if (job.stride % 64 == 0) job.stride += LANES; /* rows a power of two apart evict each other */
+    int threads = run->threads < 1 ? 1 : run->threads > CREW_MOST ? CREW_MOST : run->threads;
+    if ((size_t)threads > job.n_groups) threads = (int)job.n_groups;
+    job.n_workers = threads;
+
+    const size_t sums = job.n_groups * (plan->n_ports + 1);
+    const size_t per_thread = (2 * rows + 3) * job.stride;
+    const size_t size = plan->n_ports + sums + (size_t)threads * per_thread + LANES;
+    if (size > PTRDIFF_MAX / sizeof(double) / 2) return TAPE_NO_MEMORY;
+    if (run->workspace->size < size) {
+        double *memory = PyMem_RawCalloc(size, sizeof(double));
+        if (!memory) return TAPE_NO_MEMORY;
+        PyMem_RawFree(run->workspace->memory);
+        run->workspace->memory = memory;
+        run->workspace->size = size;
+    }
+    double *at = (double *)(((uintptr_t)run->workspace->memory + 63) & ~(uintptr_t)63);
+    for (int t = 0; t < threads; t++, at += per_thread) {
+        workers[t].job = &job;
+        workers[t].is_caller = t == 0;
+        workers[t].worked = 0;
+        workers[t].polled = began;
+        workers[t].values = at;
+        workers[t].adjoints = at + rows * job.stride;
+        workers[t].spare = at + 2 * rows * job.stride;
+    }
+    double *port_values = at;
+    for (uint32_t p = 0; p < plan->n_ports; p++) port_values[p] = run->slots[plan->ports[p]];
+    job.port_values = port_values;
+    job.accumulators = at + plan->n_ports;
+    job.totals = job.accumulators + job.n_groups * plan->n_ports;
+
+    do {
+        for (size_t g = 0; g < job.n_groups; g++) atomic_store(&job.half_there[g], 0);
+        for (size_t t = 0; t < (size_t)threads; t++) {
+            atomic_store(&workers[t].next_group, t * job.n_groups / threads);
+            workers[t].end_group = (t + 1) * job.n_groups / threads;
+        }
+        if (threads == 1) run_groups(workers);
+    } while (threads > 1 && !crew_run(run_groups, workers, sizeof *workers, threads, look_at_signals));
+    const int result = atomic_load(&job.stop);
+    if (result != TAPE_OK) return result;
+    const uint32_t out = plan->program->outputs[0];
+    run->total = plan->row_of[out] == NO_SLOT ? run->slots[out] * (double)run->n : job.totals[0];
+    if (!run->slot_adjoints) return TAPE_OK;
+    for (uint32_t p = 0; p < plan->n_ports; p++) run->slot_adjoints[plan->ports[p]] += job.accumulators[p];
+    if (plan->row_of[out] == NO_SLOT) run->slot_adjoints[out] += run->seed * (double)run->n;
+    return TAPE_OK;
+}

@@ -1,0 +1,51 @@
+"""Bind: a call's arguments in input slots, its results back in their structure."""
+
+from libc.stdint cimport uint32_t, uint8_t
+
+cdef extern from "tape/tape.h" nogil:
+    ctypedef struct InputColumn:
+        const double *data
+        Py_ssize_t stride
+
+cdef class Shape:            # of an argument, or of a result: numbers in a rectangle
+    cdef readonly tuple shape
+    cdef readonly Py_ssize_t ndim
+    cdef readonly Py_ssize_t start   # first input, or output
+    cdef readonly Py_ssize_t size
+    cdef readonly str name           # how errors call it
+
+cdef class Buffer:           # a view of somebody's numbers, or numbers of our own, for one call
+    cdef Py_buffer view
+    cdef bint viewed
+    cdef double *own
+
+cdef class Bound:            # the arguments of a call
+    cdef uint32_t n_inputs
+    cdef double *values      # of all slots: the inputs are the first
+    cdef InputColumn *columns  # of inputs with a batch axis
+    cdef uint8_t *batched    # which those are; as in columns, of use where there are samples
+    cdef Py_ssize_t n        # samples; -1: no argument has a batch axis
+    cdef Shape sized         # the argument that said so
+    cdef bint arrays         # give NumPy arrays, since some were given
+    cdef list kept           # buffers and copies that columns point into
+
+cdef class Out:              # numbers to be given back: in a new array, in a buffer, or in a frame
+    cdef object array
+    cdef Buffer buffer
+    cdef double *data
+    cdef tuple extents
+
+cdef int bound_prepare(Bound bound, uint32_t n_inputs, size_t n_slots) except -1
+cdef int bind_all(Bound bound, list specs, tuple args) except -1
+cdef void load_sample(Bound bound, Py_ssize_t s) noexcept nogil
+
+cdef list shapes_of(object spec)
+cdef Out out_new(tuple extents, bint arrays)
+cdef Out out_from(double *data, tuple extents, bint arrays)
+cdef object out_give(Out out)
+cdef object rebuild(object spec, list outs)
+cdef tuple floats(const double *data, Py_ssize_t n)
+
+
+cdef inline bint is_number(object spec) noexcept:
+    return type(spec) is Shape and (<Shape> spec).ndim == 0

@@ -1,0 +1,375 @@
+"""Bind: a call's arguments in input slots, its results back in their structure.
+
+A structure is a Shape, numbers in a rectangle, or (kind, keys, children, name). Numbers in memory
+are read where they lie, everything else is copied; what is given back are NumPy's arrays if any
+argument was one, else nested lists and floats.
+"""
+
+from libc.string cimport memcpy, memset
+
+from cpython.buffer cimport (
+    PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_CheckBuffer,
+    PyObject_GetBuffer,
+)
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
+from cpython.ref cimport Py_INCREF
+
+from fastgrad._native.graph.handle cimport NOT_A_NUMBER, number_read
+
+import sys
+
+cdef extern from "Python.h":
+    tuple PyTuple_New(Py_ssize_t n)
+    void PyTuple_SET_ITEM(tuple o, Py_ssize_t i, object item)
+    bint PyFloat_CheckExact(object o)
+    double PyFloat_AS_DOUBLE(object o)
+
+
+cdef class Shape:
+    def __init__(self, tuple shape, Py_ssize_t start, str name):
+        self.shape, self.ndim, self.start, self.name = shape, len(shape), start, name
+        self.size = 1
+        for extent in shape:
+            self.size *= extent
+
+
+cdef class Buffer:
+    def __dealloc__(self):
+        if self.viewed:
+            PyBuffer_Release(&self.view)
+        PyMem_RawFree(self.own)
+
+
+cdef Buffer buffer_own(size_t n):
+    cdef Buffer made = Buffer.__new__(Buffer)
+    made.own = <double *> PyMem_RawMalloc((n or 1) * sizeof(double))
+    if made.own == NULL:
+        raise MemoryError()
+    return made
+
+
+cdef class Bound:
+    def __dealloc__(self):
+        PyMem_RawFree(self.values)
+        PyMem_RawFree(self.columns)
+        PyMem_RawFree(self.batched)
+
+
+cdef int bound_prepare(Bound bound, uint32_t n_inputs, size_t n_slots) except -1:
+    """Give a new object memory for the slots, of which the first are inputs."""
+    bound.n_inputs = n_inputs
+    bound.kept = []
+    bound.values = <double *> PyMem_RawCalloc(n_slots + 1, sizeof(double))
+    bound.columns = <InputColumn *> PyMem_RawCalloc(<size_t> n_inputs + 1, sizeof(InputColumn))
+    bound.batched = <uint8_t *> PyMem_RawCalloc(<size_t> n_inputs + 1, 1)
+    if bound.values == NULL or bound.columns == NULL or bound.batched == NULL:
+        raise MemoryError()
+    return 0
+
+
+# Arguments ----------------------------------------------------------------------------------------
+
+cdef int bind_all(Bound bound, list specs, tuple args) except -1:
+    """Bind the arguments of a call."""
+    cdef Py_ssize_t i
+    if len(args) != len(specs):
+        raise TypeError(f"expected {len(specs)} argument(s), as recorded, got {len(args)}")
+    memset(bound.batched, 0, bound.n_inputs)
+    for i in range(len(args)):
+        bind(bound, specs[i], args[i])
+    return 0
+
+
+cdef void load_sample(Bound bound, Py_ssize_t s) noexcept nogil:
+    """Copy one sample of what has a batch axis into the input slots."""
+    cdef uint32_t e
+    if bound.n < 0:  # then `batched` may be that of an earlier call
+        return
+    for e in range(bound.n_inputs):
+        if bound.batched[e]:
+            bound.values[e] = bound.columns[e].data[s * bound.columns[e].stride]
+
+
+cdef int refuse_shape(Shape shape, object got) except -1:
+    from fastgrad.errors import ShapeError, explain
+    expected = "a number or a sequence of numbers, one for each sample"
+    if shape.ndim:
+        expected = f"shape {shape.shape}, or {('n',) + shape.shape} for a batch".replace("'", "")
+    raise ShapeError(explain(expected, got, shape.name))
+
+
+cdef int count_samples(Bound bound, Shape shape, Py_ssize_t n) except -1:
+    """Note the length of a batch axis, the same for all arguments that have one."""
+    if n < 1 or bound.n >= 0 and bound.n != n:
+        from fastgrad.errors import ShapeError, explain
+        expected = "at least one sample" if n < 1 else f"{bound.n} samples, as in {bound.sized.name}"
+        raise ShapeError(explain(expected, f"{n}", shape.name))
+    bound.n, bound.sized = n, shape
+    return 0
+
+
+cdef void bind_columns(Bound bound, Shape shape, const double *data, Py_ssize_t stride) noexcept:
+    """Bind a batch whose elements lie side by side."""
+    cdef Py_ssize_t e
+    for e in range(shape.size):
+        bound.columns[shape.start + e].data = data + e
+        bound.columns[shape.start + e].stride = stride
+        bound.batched[shape.start + e] = 1
+
+
+cdef bint is_double(const char *format) noexcept:
+    """Tell whether a format says float64 in this machine's byte order; ctypes says it explicitly."""
+    cdef int one = 1
+    cdef bint little = (<char *> &one)[0] == 1
+    if format[0] == (c"<" if little else c">"):
+        format += 1
+    return format[0] == c"d" and format[1] == 0
+
+
+cdef int bind_view(Bound bound, Shape shape, object arg) except -1:
+    """Bind float64 numbers in memory without a copy. Returns 0 if they must be converted first."""
+    cdef Buffer buffer = Buffer.__new__(Buffer)
+    cdef Py_buffer *view = &buffer.view
+    cdef Py_ssize_t extra, e, d, left, offset
+    cdef bint fits
+    cdef const char *at
+    try:
+        PyObject_GetBuffer(arg, view, PyBUF_STRIDES | PyBUF_FORMAT)
+    except (BufferError, ValueError):  # numbers that no buffer describes, such as NumPy's dates
+        return 0
+    buffer.viewed = True
+    extra = view.ndim - shape.ndim
+    if view.format == NULL or not is_double(view.format) or <size_t> view.buf % sizeof(double):
+        return 0
+    if view.ndim and view.strides == NULL:  # as ctypes has it, whatever is asked for
+        return 0
+    for d in range(view.ndim):
+        if view.strides[d] % 8:
+            return 0
+    fits = 0 <= extra <= 1
+    for d in range(shape.ndim):
+        fits = fits and view.shape[d + extra] == shape.shape[d]
+    if not fits:
+        refuse_shape(shape, f"shape {tuple(view.shape[d] for d in range(view.ndim))}")
+    if extra:
+        count_samples(bound, shape, view.shape[0])
+    for e in range(shape.size):
+        offset, left = 0, e
+        for d in range(shape.ndim - 1, -1, -1):
+            offset += left % view.shape[d + extra] * view.strides[d + extra]
+            left //= view.shape[d + extra]
+        at = <const char *> view.buf + offset
+        if extra:
+            bound.columns[shape.start + e].data = <const double *> at
+            bound.columns[shape.start + e].stride = view.strides[0] // 8
+            bound.batched[shape.start + e] = 1
+        else:
+            bound.values[shape.start + e] = (<const double *> at)[0]
+    if extra:
+        bound.kept.append(buffer)
+    return 1
+
+
+cdef double *copy_numbers(object o, tuple extents, Py_ssize_t depth, double *to, Shape shape) except NULL:
+    """Copy nested sequences of numbers, checking every length; returns where the next would go."""
+    cdef double number = 0.0
+    if depth == len(extents):
+        if number_read(o, &number) == NOT_A_NUMBER:
+            from fastgrad.errors import FastgradTypeError, explain
+            raise FastgradTypeError(explain("numbers", f"{type(o).__name__} {o!r:.80}", shape.name))
+        to[0] = number
+        return to + 1
+    if not isinstance(o, (list, tuple)):
+        o = as_list(o, shape)
+    cdef Py_ssize_t left = extents[depth]
+    if len(o) != left:
+        refuse_shape(shape, f"{len(o)} where {left} belong")
+    for item in o:  # reading one may lengthen or shorten the list
+        if left == 0:
+            break
+        to = copy_numbers(item, extents, depth + 1, to, shape)
+        left -= 1
+    if left or len(o) != extents[depth]:
+        refuse_shape(shape, "a list that changed while it was read")
+    return to
+
+
+cdef object as_list(object o, Shape shape):
+    if hasattr(o, "tolist"):  # arrays of any kind
+        o = o.tolist()
+    elif PyObject_CheckBuffer(o) and not isinstance(o, (bytes, bytearray)):
+        try:
+            o = memoryview(o).tolist()
+        except NotImplementedError:  # a format that it cannot read, such as those of ctypes
+            o = list(o)
+    if not isinstance(o, (list, tuple)):
+        refuse_shape(shape, f"{type(o).__name__} {o!r:.80}")
+    return o
+
+
+cdef int bind_copy(Bound bound, Shape shape, object arg) except -1:
+    """Bind nested sequences of numbers, or an array of another type."""
+    cdef Py_ssize_t depth = 0
+    cdef Buffer buffer
+    if not isinstance(arg, (list, tuple)):
+        arg = as_list(arg, shape)
+    first = arg
+    while isinstance(first, (list, tuple)) or hasattr(first, "tolist") and getattr(first, "ndim", 0):
+        depth += 1
+        if not len(first):
+            break
+        first = first[0]
+    if depth == shape.ndim:
+        copy_numbers(arg, shape.shape, 0, bound.values + shape.start, shape)
+        return 0
+    if depth != shape.ndim + 1:
+        refuse_shape(shape, f"{depth} levels of nesting" if depth else f"{type(arg).__name__} {arg!r:.80}")
+    count_samples(bound, shape, len(arg))
+    buffer = buffer_own(bound.n * shape.size)
+    copy_numbers(arg, (bound.n,) + shape.shape, 0, buffer.own, shape)
+    bound.kept.append(buffer)
+    bind_columns(bound, shape, buffer.own, shape.size)
+    return 0
+
+
+cdef object array_type = None
+cdef object array_empty = None  # NumPy's, whose user has imported it
+
+
+cdef bint is_array(object o) except -1:
+    """Tell a NumPy array without importing NumPy."""
+    global array_type, array_empty
+    if array_type is None:
+        numpy = sys.modules.get("numpy")
+        if numpy is None:
+            return False
+        array_empty, array_type = numpy.empty, numpy.ndarray
+    return isinstance(o, array_type)
+
+
+cdef int bind(Bound bound, object spec, object arg) except -1:
+    """Bind an argument to the slots of its shape."""
+    cdef Shape shape
+    cdef double number = 0.0
+    if type(spec) is Shape:
+        shape = <Shape> spec
+        if shape.ndim == 0:
+            if PyFloat_CheckExact(arg):
+                bound.values[shape.start] = PyFloat_AS_DOUBLE(arg)
+                return 0
+            if not isinstance(arg, (list, tuple)) and number_read(arg, &number) != NOT_A_NUMBER:
+                bound.values[shape.start] = number
+                return 0
+        if is_array(arg):
+            bound.arrays = True
+        if PyObject_CheckBuffer(arg) and bind_view(bound, shape, arg):
+            return 0
+        return bind_copy(bound, shape, arg)
+    kind, keys, children, name = spec
+    if kind is dict:
+        if not isinstance(arg, dict) or arg.keys() != set(keys):
+            got = f"keys {list(arg)}" if isinstance(arg, dict) else f"{type(arg).__name__} {arg!r:.80}"
+            refuse_container(f"a dict with keys {list(keys)}", got, name)
+        arg = map(arg.__getitem__, keys)
+    elif not isinstance(arg, (list, tuple)) or len(arg) != len(children):
+        got = f"{len(arg)}" if isinstance(arg, (list, tuple)) else f"{type(arg).__name__} {arg!r:.80}"
+        refuse_container(f"a {kind.__name__} of {len(children)}", got, name)
+    for item, child in zip(arg, children):
+        bind(bound, child, item)
+    return 0
+
+
+cdef int refuse_container(str expected, str got, str name) except -1:
+    from fastgrad.errors import ShapeError, explain
+    raise ShapeError(explain(expected, got, name))
+
+
+# Results ------------------------------------------------------------------------------------------
+
+cdef class Out:
+    pass
+
+
+cdef Out out_new(tuple extents, bint arrays):
+    """Make room for numbers to be filled in."""
+    cdef Out out = Out.__new__(Out)
+    cdef size_t n = 1
+    out.extents = extents
+    if arrays:
+        out.buffer = Buffer.__new__(Buffer)
+        out.array = array_empty(extents)
+        PyObject_GetBuffer(out.array, &out.buffer.view, PyBUF_STRIDES | PyBUF_WRITABLE)
+        out.buffer.viewed = True
+        out.data = <double *> out.buffer.view.buf
+        return out
+    for extent in extents:
+        n *= extent
+    out.buffer = buffer_own(n)
+    out.data = out.buffer.own
+    return out
+
+
+cdef Out out_from(double *data, tuple extents, bint arrays):
+    """Take numbers that are there already; floats and lists are made of them as they lie."""
+    cdef Out out
+    if arrays and extents:
+        out = out_new(extents, True)
+        memcpy(out.data, data, out.buffer.view.len)
+        return out
+    out = Out.__new__(Out)
+    out.data, out.extents = data, extents
+    return out
+
+
+cdef object out_give(Out out):
+    cdef const double *at = out.data
+    if out.array is not None:
+        return out.array
+    return nested(&at, out.extents, 0)
+
+
+cdef object nested(const double **at, tuple extents, Py_ssize_t depth):
+    """Make nested lists of numbers; a float where there is no extent."""
+    cdef list made
+    cdef double number
+    if depth == len(extents):
+        number = at[0][0]
+        at[0] += 1
+        return number
+    made = []
+    for _ in range(extents[depth]):
+        made.append(nested(at, extents, depth + 1))
+    return made
+
+
+cdef object rebuild(object spec, list outs):
+    """Give the numbers of a result, or of arguments, in their structure; uses outs up."""
+    if type(spec) is Shape:
+        return out_give(outs.pop(0))
+    kind, keys, children, _ = spec
+    made = []
+    for child in children:
+        made.append(rebuild(child, outs))
+    if kind is dict:
+        return dict(zip(keys, made))
+    return kind(made)
+
+
+cdef list shapes_of(object spec):
+    if type(spec) is Shape:
+        return [spec]
+    found = []
+    for child in spec[2]:
+        found += shapes_of(child)
+    return found
+
+
+cdef tuple floats(const double *data, Py_ssize_t n):
+    cdef tuple made = PyTuple_New(n)
+    cdef object number
+    cdef Py_ssize_t i
+    for i in range(n):
+        number = data[i]
+        Py_INCREF(number)
+        PyTuple_SET_ITEM(made, i, number)
+    return made

@@ -1,0 +1,106 @@
+"""Inspect: what a tape holds and where its results stop being finite, for tape.py to show.
+
+For people: nothing native needs it.
+"""
+
+from libc.math cimport isfinite
+from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
+
+from cpython.exc cimport PyErr_CheckSignals
+
+from fastgrad._native.tape.bind cimport load_sample
+from fastgrad._native.tape.extract cimport TapeOp
+from fastgrad._native.ops.codes cimport (
+    OP_AFFINE, OP_CUSTOM, OP_HIDDEN, op_has_parameter, op_name, op_operands,
+)
+from fastgrad._native.tape.tape cimport Frame, Plan, Plans, Program, TapeCore, program_leaves
+
+
+def sizes(TapeCore tape not None):
+    """Give n_inputs, n_parameters, n_constants, n_ops, n_recorded, n_fused."""
+    cdef Program *p = &tape.program
+    cdef uint32_t fused = 0
+    cdef uint32_t i
+    for i in range(p.n_ops):
+        fused += p.ops[i].op == OP_AFFINE
+    return p.n_inputs, p.n_parameters, p.n_constants, p.n_ops, p.n_recorded, fused
+
+
+def operation(TapeCore tape not None, uint32_t i):
+    """Give name, operand slots and source of an operation."""
+    cdef const TapeOp *op
+    cdef list slots = []
+    cdef uint32_t t
+    if i >= tape.program.n_ops:
+        raise IndexError(f"expected an operation of {tape.program.n_ops}, got {i}")
+    op = &tape.program.ops[i]
+    if op.op > OP_HIDDEN:
+        slots.append(op.a)
+        if op_operands[op.op] == 2 or op_has_parameter[op.op]:
+            slots.append(op.b)
+    else:
+        for t in range(1 + op.b * (2 if op.op == OP_AFFINE else 1)):
+            slots.append(tape.program.terms[op.a + t])
+    name = "take" if op.op == OP_CUSTOM else "dot" if op.op == OP_AFFINE else op_name[op.op].decode()
+    return name, slots, tape.program.sources[i]
+
+
+def constant(TapeCore tape not None, uint32_t i):
+    if i >= tape.program.n_constants:
+        raise IndexError(f"expected a constant of {tape.program.n_constants}, got {i}")
+    return tape.program.constants[i]
+
+
+def outputs(TapeCore tape not None):
+    """Give the slots of the results."""
+    cdef list slots = []
+    cdef uint32_t o
+    for o in range(tape.program.n_outputs):
+        slots.append(tape.program.outputs[o])
+    return slots
+
+
+def shapes(TapeCore tape not None):
+    return tape.shapes
+
+
+def plan(TapeCore tape not None, bytes batched not None):
+    """Describe the plan for a mask of batched inputs."""
+    cdef Frame frame
+    cdef Plans plans
+    cdef const Plan *p
+    if len(batched) != <Py_ssize_t> tape.program.n_inputs:
+        raise ValueError(f"expected a mask of {tape.program.n_inputs} inputs, got {len(batched)}")
+    frame = tape.frame_take()
+    memcpy(frame.batched, <const char *> batched, tape.program.n_inputs)
+    plans = tape.plan_for(frame)
+    tape.frame_give(frame)
+    p = &plans.plan
+    return {"uniform": p.n_uniform, "steps": p.n_steps, "layers": p.n_layers, "rows": p.n_rows,
+            "ports": p.n_ports, "block": p.block}
+
+
+def first_nonfinite(TapeCore tape not None, tuple args not None):
+    """Find the first sample and operation whose result is nan or inf: (sample, operation, values of
+    its operands, result), sample -1 if no argument has a batch axis; None if all are finite."""
+    cdef Frame frame = tape.frame_take()
+    cdef uint32_t leaves = program_leaves(&tape.program)
+    cdef list operands = []
+    cdef Py_ssize_t s
+    cdef uint32_t i
+    try:
+        tape.frame_bind(frame, args)
+        for s in range(max(frame.n, 1)):
+            load_sample(frame, s)
+            tape.run_single(frame, False)
+            PyErr_CheckSignals()
+            for i in range(tape.program.n_ops):
+                if isfinite(frame.values[leaves + i]):
+                    continue
+                for slot in operation(tape, i)[1]:
+                    operands.append(frame.values[<uint32_t> slot])
+                return s if frame.n >= 0 else -1, i, operands, frame.values[leaves + i]
+        return None
+    finally:
+        tape.frame_give(frame)

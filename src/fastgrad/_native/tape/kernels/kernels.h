@@ -1,0 +1,230 @@
+/* Batch kernels: the bodies, compiled once for each SIMD level by _tape_<level>.c.
+ * The includer defines KERNELS, LEVEL, WIDTH (doubles in a register) and COLUMNS (of weights whose
+ * sums stay in registers). There are eight logical lanes however wide a register is: a sum over
+ * samples adds sample s into lane s % 8 and folds the lanes in one fixed order, so that every level
+ * gives the same bits. */
+#include <string.h>
+
+#include "tape/tape.h"
+
+#define INLINE static inline __attribute__((always_inline)) /* extents are constants inside */
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi" /* nothing here is called from another file by vector */
+#endif
+
+typedef double part __attribute__((vector_size(8 * WIDTH), aligned(8), may_alias));
+typedef int64_t part_mask __attribute__((vector_size(8 * WIDTH), aligned(8), may_alias));
+enum { PARTS = LANES / WIDTH };
+
+/* Loops over a tile, whose extents are known at compile time: unrolled, its sums are registers. */
+#define EACH(i, count) _Pragma("GCC unroll 16") for (size_t i = 0; i < (count); i++)
+
+INLINE part load(const double *p) { return *(const part *)p; }
+INLINE void store(double *p, part x) { *(part *)p = x; }
+INLINE part all(double x) { return x - (part){0}; }
+
+/* Selects the samples that exist among those of the last part. */
+INLINE part masked(part x, size_t n) {
+    part_mask mask;
+    EACH(i, WIDTH) mask[i] = i < n ? -1 : 0;
+    return (part)((part_mask)x & mask);
+}
+
+INLINE double folded(const part *x) {
+    double sum[LANES];
+    EACH(i, PARTS) store(sum + i * WIDTH, x[i]);
+    return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
+/* ---- operations of the table ---- */
+
+#include "tape/kernels/powers.h"
+
+#define FORWARD(name, code, arity)                                                              \
+    static void name##_forward(size_t n, const double *restrict a, const double *restrict b,    \
+                               double *restrict y) {                                            \
+        for (size_t i = 0; i < n; i++) y[i] = op_##name##_value(a[i], b[i]);                    \
+    }
+#define REVERSE(name, code, arity)                                                              \
+    static void name##_reverse(size_t n, const double *restrict a, const double *restrict b,    \
+                               const double *restrict y, const double *restrict g,              \
+                               double *restrict da, double *restrict db) {                      \
+        for (size_t i = 0; i < n; i++) {                                                        \
+            da[i] += op_##name##_da(a[i], b[i], y[i]) * g[i];                                   \
+            if (arity == 2) db[i] += op_##name##_db(a[i], b[i], y[i]) * g[i];                   \
+        }                                                                                       \
+    }
+/* The same with one b for all samples, which has no adjoint. */
+#define FORWARD_BY(name, code, arity)                                                           \
+    static void name##_forward_by(size_t n, const double *restrict a, double b,                 \
+                                  double *restrict y) {                                         \
+        if (code == OP_POW_NUMBER && powers_forward(n, a, b, y)) return;                        \
+        for (size_t i = 0; i < n; i++) y[i] = op_##name##_value(a[i], b);                       \
+    }
+#define REVERSE_BY(name, code, arity)                                                           \
+    static void name##_reverse_by(size_t n, const double *restrict a, double b,                 \
+                                  const double *restrict y, const double *restrict g,           \
+                                  double *restrict da) {                                        \
+        if (code == OP_POW_NUMBER && powers_reverse(n, a, b, y, g, da)) return;                 \
+        for (size_t i = 0; i < n; i++) da[i] += op_##name##_da(a[i], b, y[i]) * g[i];           \
+    }
+OP_EACH(FORWARD)
+OP_EACH(REVERSE)
+OP_EACH_BY(FORWARD_BY)
+OP_EACH_BY(REVERSE_BY)
+
+/* ---- layers: m sums of the same k products each ---- */
+
+/* Calls TILE_CALL(count) for a tile of `most` or one at a time, the count being a constant. */
+#define IN_TILES(i, n, most, TILE_CALL)               \
+    for (size_t i = 0; i < (n);)                      \
+        if ((n) - i >= (most)) {                      \
+            TILE_CALL(most);                          \
+            i += (most);                              \
+        } else {                                      \
+            TILE_CALL(1);                             \
+            i += 1;                                   \
+        }
+
+enum { ROWS = 4, ACROSS = 2 * WIDTH }; /* neurons or inputs in a tile of registers; samples */
+
+INLINE void forward_tile(const double *w, const double *bias, const double *values, const uint32_t *x,
+                         size_t rows, size_t k, size_t stride, size_t at, size_t wide, double *y) {
+    part sum[ROWS][ACROSS / WIDTH];
+    EACH(r, rows) EACH(v, wide) sum[r][v] = all(bias[r]);
+    for (size_t j = 0; j < k; j++) {
+        const double *column = values + x[j] * stride + at;
+        part in[ACROSS / WIDTH];
+        EACH(v, wide) in[v] = load(column + v * WIDTH);
+        EACH(r, rows) EACH(v, wide) sum[r][v] += w[r * k + j] * in[v];
+    }
+    EACH(r, rows) EACH(v, wide) store(y + r * stride + at + v * WIDTH, sum[r][v]);
+}
+
+static void layer_forward(const double *w, const double *bias, const double *values, const uint32_t *x,
+                          size_t m, size_t k, size_t stride, size_t n, double *y) {
+    size_t at;
+#define FORWARD_ROWS(rows)                                                                          \
+    for (at = 0; at + ACROSS <= n; at += ACROSS)                                                    \
+        forward_tile(w + r * k, bias + r, values, x, rows, k, stride, at, ACROSS / WIDTH, y + r * stride); \
+    for (; at < n; at += WIDTH)                                                                     \
+        forward_tile(w + r * k, bias + r, values, x, rows, k, stride, at, 1, y + r * stride)
+    IN_TILES(r, m, ROWS, FORWARD_ROWS)
+}
+
+INLINE void inputs_tile(const double *w, double *adjoints, const uint32_t *x, size_t columns, size_t m,
+                        size_t k, size_t stride, size_t at, size_t wide, const double *g) {
+    part sum[ROWS][ACROSS / WIDTH];
+    EACH(j, columns) EACH(v, wide) sum[j][v] = load(adjoints + x[j] * stride + at + v * WIDTH);
+    for (size_t r = 0; r < m; r++) {
+        part in[ACROSS / WIDTH];
+        EACH(v, wide) in[v] = load(g + r * stride + at + v * WIDTH);
+        EACH(j, columns) EACH(v, wide) sum[j][v] += w[r * k + j] * in[v];
+    }
+    EACH(j, columns) EACH(v, wide) store(adjoints + x[j] * stride + at + v * WIDTH, sum[j][v]);
+}
+
+static void layer_inputs(const double *w, double *adjoints, const uint32_t *x, size_t m, size_t k,
+                         size_t stride, size_t n, const double *g) {
+    size_t at;
+#define INPUTS_COLUMNS(columns)                                                              \
+    for (at = 0; at + ACROSS <= n; at += ACROSS)                                             \
+        inputs_tile(w + j, adjoints, x + j, columns, m, k, stride, at, ACROSS / WIDTH, g);   \
+    for (; at < n; at += WIDTH) inputs_tile(w + j, adjoints, x + j, columns, m, k, stride, at, 1, g)
+    IN_TILES(j, k, ROWS, INPUTS_COLUMNS)
+}
+
+/* Products of samples [at, at + LANES), of which the first n exist, into one sum per lane. */
+INLINE void weights_add(part sum[ROWS][COLUMNS][PARTS], const double *values, const uint32_t *x, size_t rows,
+                        size_t columns, size_t stride, size_t at, const double *g) {
+    EACH(p, PARTS) {
+        part in[COLUMNS];
+        EACH(j, columns) in[j] = load(values + x[j] * stride + at + p * WIDTH);
+        EACH(r, rows) EACH(j, columns) sum[r][j][p] += load(g + r * stride + at + p * WIDTH) * in[j];
+    }
+}
+
+INLINE void weights_rest(part sum[ROWS][COLUMNS][PARTS], const double *values, const uint32_t *x, size_t rows,
+                         size_t columns, size_t stride, size_t at, size_t n, const double *g) {
+    EACH(p, PARTS) {
+        const size_t from = at + p * WIDTH, left = n > from ? n - from : 0;
+        EACH(r, rows) EACH(j, columns) sum[r][j][p] +=
+            masked(load(g + r * stride + from), left) * masked(load(values + x[j] * stride + from), left);
+    }
+}
+
+INLINE void weights_tile(double *dw, const double *values, const uint32_t *x, size_t rows, size_t columns,
+                         size_t k, size_t stride, size_t n, const double *g) {
+    part sum[ROWS][COLUMNS][PARTS];
+    size_t at = 0;
+    EACH(r, rows) EACH(j, columns) EACH(p, PARTS) sum[r][j][p] = all(0.0);
+    for (; at + LANES <= n; at += LANES) weights_add(sum, values, x, rows, columns, stride, at, g);
+    if (at < n) weights_rest(sum, values, x, rows, columns, stride, at, n, g);
+    EACH(r, rows) EACH(j, columns) dw[r * k + j] += folded(sum[r][j]);
+}
+
+static double sum_lanes(size_t n, const double *a) {
+    part sum[PARTS] = {{0}};
+    size_t at = 0;
+    for (; at + LANES <= n; at += LANES) EACH(p, PARTS) sum[p] += load(a + at + p * WIDTH);
+    if (at < n)
+        EACH(p, PARTS) {
+            const size_t from = at + p * WIDTH;
+            sum[p] += masked(load(a + from), n > from ? n - from : 0);
+        }
+    return folded(sum);
+}
+
+static void layer_weights(double *dw, double *dbias, const double *values, const uint32_t *x, size_t m,
+                          size_t k, size_t stride, size_t n, const double *g) {
+#define WEIGHTS_COLUMNS(columns) \
+    weights_tile(dw + r * k + j, values, x + j, ROWS, columns, k, stride, n, g + r * stride)
+#define WEIGHTS_COLUMNS_ONE(columns) \
+    weights_tile(dw + r * k + j, values, x + j, 1, columns, k, stride, n, g + r * stride)
+    size_t r = 0;
+    for (; r + ROWS <= m; r += ROWS) IN_TILES(j, k, COLUMNS, WEIGHTS_COLUMNS)
+    for (; r < m; r++) IN_TILES(j, k, COLUMNS, WEIGHTS_COLUMNS_ONE)
+    for (r = 0; r < m; r++) dbias[r] += sum_lanes(n, g + r * stride);
+}
+
+/* ---- what general sums of products are made of ---- */
+
+static void multiply_add(size_t n, const double *restrict a, const double *restrict b, double *restrict y) {
+    for (size_t i = 0; i < n; i++) y[i] += a[i] * b[i];
+}
+
+static void scale_add(size_t n, double a, const double *restrict b, double *restrict y) {
+    for (size_t i = 0; i < n; i++) y[i] += a * b[i];
+}
+
+static double dot_lanes(size_t n, const double *a, const double *b) {
+    part sum[PARTS] = {{0}};
+    size_t at = 0;
+    for (; at + LANES <= n; at += LANES) EACH(p, PARTS) sum[p] += load(a + at + p * WIDTH) * load(b + at + p * WIDTH);
+    if (at < n)
+        EACH(p, PARTS) {
+            const size_t from = at + p * WIDTH, left = n > from ? n - from : 0;
+            sum[p] += masked(load(a + from), left) * masked(load(b + from), left);
+        }
+    return folded(sum);
+}
+
+#define FORWARD_ENTRY(name, code, arity) [code] = name##_forward,
+#define REVERSE_ENTRY(name, code, arity) [code] = name##_reverse,
+#define FORWARD_BY_ENTRY(name, code, arity) [code] = name##_forward_by,
+#define REVERSE_BY_ENTRY(name, code, arity) [code] = name##_reverse_by,
+
+const Kernels KERNELS = {
+    .name = LEVEL,
+    .forward = {OP_EACH(FORWARD_ENTRY)},
+    .reverse = {OP_EACH(REVERSE_ENTRY)},
+    .forward_by = {OP_EACH_BY(FORWARD_BY_ENTRY)},
+    .reverse_by = {OP_EACH_BY(REVERSE_BY_ENTRY)},
+    .layer_forward = layer_forward,
+    .layer_inputs = layer_inputs,
+    .layer_weights = layer_weights,
+    .multiply_add = multiply_add,
+    .scale_add = scale_add,
+    .sum = sum_lanes,
+    .dot = dot_lanes,
+};

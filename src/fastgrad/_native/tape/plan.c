@@ -1,0 +1,286 @@
+/* Plan: how a program runs when some of its inputs have a batch axis.
+ * What is the same for all samples is left to the scalar interpreter and enters through ports; sums
+ * of products over the same inputs become one layer, runs of the same operation one map. */
+#include <Python.h>
+
+#include "tape/tape.h"
+
+enum { POLL_INTERVAL = 1 << 18 }; /* operations between looks at pending signals */
+enum { BLOCK_BYTES = 384 << 10, BLOCK_MOST = 256 }; /* values and adjoints of a block stay in L2 */
+
+void plan_free(Plan *plan) {
+    PyMem_RawFree(plan->batched);
+    PyMem_RawFree(plan->uniform);
+    PyMem_RawFree(plan->steps);
+    PyMem_RawFree(plan->lists);
+    PyMem_RawFree(plan->ports);
+    PyMem_RawFree(plan->row_of);
+    memset(plan, 0, sizeof *plan);
+}
+
+size_t plan_bytes(const Plan *p) {
+    return p->program->n_inputs + p->steps_capacity * sizeof(BatchStep) +
+           ((size_t)p->n_uniform + p->lists_capacity + p->ports_capacity + program_slots(p->program)) *
+               sizeof(uint32_t);
+}
+
+typedef struct {
+    Plan *plan;
+    const Program *program;
+    tape_poll poll;
+    uint32_t *layer_of; /* per operation: 1 + first member of its layer, 0 none */
+    uint32_t *next;     /* member of the same layer, 0 at the end */
+    uint32_t *last;     /* of a first member: the last one so far */
+    uint32_t *table;    /* hash of inputs: 1 + first member */
+    uint32_t mask;
+} Planner;
+
+static int grow(void **memory, uint32_t *capacity, uint32_t need, size_t size) {
+    if (need <= *capacity) return TAPE_OK;
+    uint32_t more = *capacity + *capacity / 2 + 16;
+    if (more < need) more = need;
+    if (more > PORT) return TAPE_TOO_LARGE;
+    void *moved = PyMem_RawRealloc(*memory, more * size);
+    if (!moved) return TAPE_NO_MEMORY;
+    *memory = moved;
+    *capacity = more;
+    return TAPE_OK;
+}
+
+static int port_add(Plan *plan, uint32_t slot, uint32_t *port) {
+    int result = grow((void **)&plan->ports, &plan->ports_capacity, plan->n_ports + 1, sizeof *plan->ports);
+    if (result == TAPE_OK) {
+        *port = PORT | plan->n_ports;
+        plan->ports[plan->n_ports++] = slot;
+    }
+    return result;
+}
+
+/* A row if the slot varies from sample to sample, else a new port. */
+static int operand(Plan *plan, uint32_t slot, uint32_t *out) {
+    if (plan->row_of[slot] == NO_SLOT) return port_add(plan, slot, out);
+    *out = plan->row_of[slot];
+    return TAPE_OK;
+}
+
+static int list_add(Plan *plan, uint32_t item) {
+    int result = grow((void **)&plan->lists, &plan->lists_capacity, plan->n_lists + 1, sizeof *plan->lists);
+    if (result == TAPE_OK) plan->lists[plan->n_lists++] = item;
+    return result;
+}
+
+static int step_add(Plan *plan, BatchStep step) {
+    int result = grow((void **)&plan->steps, &plan->steps_capacity, plan->n_steps + 1, sizeof *plan->steps);
+    if (result == TAPE_OK) plan->steps[plan->n_steps++] = step;
+    return result;
+}
+
+#define TRY(call)                             \
+    do {                                      \
+        int tried = (call);                   \
+        if (tried != TAPE_OK) return tried;   \
+    } while (0)
+
+/* ---- who belongs to which layer ---- */
+
+enum { VARIES = 0 }; /* provisional row of what varies */
+
+static uint32_t other_of(const Plan *plan, const uint32_t *pair) { /* the operand that varies */
+    return plan->row_of[pair[0]] == NO_SLOT ? pair[1] : pair[0];
+}
+
+static int is_neuron(const Plan *plan, const uint32_t *terms, uint32_t n) {
+    if (plan->row_of[terms[0]] != NO_SLOT) return 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t *pair = terms + 1 + 2 * i;
+        if ((plan->row_of[pair[0]] == NO_SLOT) == (plan->row_of[pair[1]] == NO_SLOT)) return 0;
+    }
+    return 1;
+}
+
+static int same_inputs(const Plan *plan, const TapeOp *one, const TapeOp *two) {
+    const uint32_t *s = plan->program->terms + one->a + 1, *t = plan->program->terms + two->a + 1;
+    if (one->b != two->b) return 0;
+    for (uint32_t i = 0; i < one->b; i++)
+        if (other_of(plan, s + 2 * i) != other_of(plan, t + 2 * i)) return 0;
+    return 1;
+}
+
+/* A layer's kernel adds into its inputs' adjoints side by side: each must be there once. */
+static int has_twice(Planner *p, const TapeOp *op, uint32_t *seen, uint32_t stamp) {
+    const uint32_t *t = p->program->terms + op->a + 1;
+    for (uint32_t i = 0; i < op->b; i++) {
+        uint32_t x = other_of(p->plan, t + 2 * i);
+        if (seen[x] == stamp) return 1;
+        seen[x] = stamp;
+    }
+    return 0;
+}
+
+static void join_layer(Planner *p, uint32_t i, uint32_t *seen) {
+    const TapeOp *op = &p->program->ops[i];
+    uint64_t key = op->b;
+    if (!is_neuron(p->plan, p->program->terms + op->a, op->b)) return;
+    for (uint32_t t = 0; t < op->b; t++)
+        key = (key ^ other_of(p->plan, p->program->terms + op->a + 1 + 2 * t)) * 0x9e3779b97f4a7c15u;
+    uint32_t at = (uint32_t)(key >> 32) & p->mask;
+    for (; p->table[at]; at = (at + 1) & p->mask) {
+        uint32_t first = p->table[at] - 1;
+        if (!same_inputs(p->plan, &p->program->ops[first], op)) continue;
+        p->next[p->last[first]] = i;
+        p->last[first] = i;
+        p->layer_of[i] = 1 + first;
+        return;
+    }
+    if (has_twice(p, op, seen, i + 1)) return;
+    p->table[at] = 1 + i;
+    p->layer_of[i] = 1 + i;
+    p->last[i] = i;
+}
+
+/* ---- steps ---- */
+
+static int emit_layer(Planner *p, uint32_t first) {
+    Plan *plan = p->plan;
+    const uint32_t leaves = program_leaves(p->program), *terms = p->program->terms;
+    const TapeOp *head = &p->program->ops[first];
+    BatchStep step = {.kind = BATCH_LAYER, .op = OP_AFFINE, .y = plan->n_rows, .k = head->b,
+                      .list = plan->n_lists, .port = plan->n_ports, .op_index = first};
+    uint32_t port, i;
+    for (uint32_t t = 0; t < head->b; t++) {
+        const uint32_t x = other_of(plan, terms + head->a + 1 + 2 * t);
+        step.b |= x >= p->program->n_inputs;
+        TRY(list_add(plan, plan->row_of[x]));
+    }
+    for (i = first;; i = p->next[i]) {
+        const uint32_t *t = terms + p->program->ops[i].a + 1;
+        for (uint32_t j = 0; j < head->b; j++, t += 2)
+            TRY(port_add(plan, plan->row_of[t[0]] == NO_SLOT ? t[0] : t[1], &port));
+        if (!p->next[i]) break;
+    }
+    for (i = first;; i = p->next[i]) {
+        TRY(port_add(plan, terms[p->program->ops[i].a], &port));
+        plan->row_of[leaves + i] = plan->n_rows++;
+        step.m++;
+        if (!p->next[i]) break;
+    }
+    plan->n_layers++;
+    return step_add(plan, step);
+}
+
+static int emit_list(Planner *p, uint32_t i) { /* a general sum of products, or a take */
+    Plan *plan = p->plan;
+    const TapeOp *op = &p->program->ops[i];
+    const uint32_t *terms = p->program->terms + op->a;
+    const int is_take = op->op == OP_CUSTOM;
+    BatchStep step = {.kind = is_take ? BATCH_TAKE : BATCH_DOT, .op = (uint8_t)op->op, .k = op->b, .m = 1,
+                      .list = plan->n_lists, .op_index = i};
+    uint32_t item;
+    TRY(operand(plan, terms[0], &step.a));
+    for (uint32_t t = 1; t <= op->b * (is_take ? 1 : 2); t++) {
+        TRY(operand(plan, terms[t], &item));
+        TRY(list_add(plan, item));
+    }
+    step.y = plan->row_of[program_leaves(p->program) + i] = plan->n_rows++;
+    return step_add(plan, step);
+}
+
+static int follows(uint32_t operand, uint32_t first, uint32_t m) { return operand == first + m; }
+
+static int overlap(uint32_t a, uint32_t b, uint32_t m) { return !(a & PORT) && a != b && a < b + m && b < a + m; }
+
+static int emit_map(Planner *p, uint32_t i) {
+    Plan *plan = p->plan;
+    const TapeOp *op = &p->program->ops[i];
+    BatchStep step = {.kind = BATCH_MAP, .op = (uint8_t)op->op, .m = 1, .op_index = i};
+    const int binary = op_operands[op->op] == 2 || op_has_parameter[op->op];
+    TRY(operand(plan, op->a, &step.a));
+    step.b = step.a;
+    if (binary && op->b != op->a) TRY(operand(plan, op->b, &step.b));
+    step.y = plan->row_of[program_leaves(p->program) + i] = plan->n_rows++;
+
+    BatchStep *back = plan->n_steps ? &plan->steps[plan->n_steps - 1] : NULL;
+    if (back && back->kind == BATCH_MAP && back->op == step.op && follows(step.y, back->y, back->m) &&
+        (back->a == back->b) == (step.a == step.b) &&
+        (follows(step.a, back->a, back->m) && follows(step.b, back->b, back->m)) &&
+        (step.a & PORT || step.a < back->y) && (step.b & PORT || step.b < back->y) &&
+        !overlap(back->a, back->b, back->m + 1)) {
+        back->m++;
+        return TAPE_OK;
+    }
+    return step_add(plan, step);
+}
+
+static int emit_all(Planner *p) {
+    const Program *program = p->program;
+    const uint32_t leaves = program_leaves(program);
+    for (uint32_t i = 0; i < program->n_ops; i++) {
+        if (i % POLL_INTERVAL == POLL_INTERVAL - 1 && p->poll()) return TAPE_STOPPED;
+        if (p->plan->row_of[leaves + i] == NO_SLOT) continue;
+        if (p->layer_of[i]) {
+            if (p->layer_of[i] == 1 + i) TRY(emit_layer(p, i));
+        } else if (program->ops[i].op > OP_HIDDEN) {
+            TRY(emit_map(p, i));
+        } else {
+            TRY(emit_list(p, i));
+        }
+    }
+    return TAPE_OK;
+}
+
+static int varies(const Plan *plan, const Program *program, const TapeOp *op) {
+    if (op->op > OP_HIDDEN) return plan->row_of[op->a] != NO_SLOT || plan->row_of[op->b] != NO_SLOT;
+    const uint32_t n = op->op == OP_AFFINE ? 1 + 2 * op->b : 1 + op->b;
+    for (uint32_t t = 0; t < n; t++)
+        if (plan->row_of[program->terms[op->a + t]] != NO_SLOT) return 1;
+    return 0;
+}
+
+static int build(Planner *p, const uint8_t *batched) {
+    Plan *plan = p->plan;
+    const Program *program = p->program;
+    const uint32_t leaves = program_leaves(program), slots = program_slots(program);
+    size_t table = 16;
+    while (table < 2 * (size_t)program->n_ops) table *= 2;
+    p->mask = (uint32_t)(table - 1);
+    plan->batched = PyMem_RawCalloc(program->n_inputs + 1, 1);
+    plan->uniform = PyMem_RawCalloc((size_t)program->n_ops + 1, sizeof *plan->uniform);
+    plan->row_of = PyMem_RawCalloc((size_t)slots + 1, sizeof *plan->row_of);
+    p->layer_of = PyMem_RawCalloc((size_t)program->n_ops + 1, sizeof *p->layer_of);
+    p->next = PyMem_RawCalloc((size_t)program->n_ops + 1, sizeof *p->next);
+    p->last = PyMem_RawCalloc((size_t)program->n_ops + 1, sizeof *p->last);
+    p->table = PyMem_RawCalloc(table, sizeof *p->table);
+    uint32_t *seen = PyMem_RawCalloc((size_t)slots + 1, sizeof *seen);
+    int result = TAPE_NO_MEMORY;
+    if (plan->batched && plan->uniform && plan->row_of && p->layer_of && p->next && p->last && p->table && seen) {
+        memset(plan->row_of, 0xff, slots * sizeof *plan->row_of);
+        for (uint32_t i = 0; i < program->n_inputs; i++)
+            if ((plan->batched[i] = batched[i])) plan->row_of[i] = plan->n_rows++;
+        for (uint32_t i = 0; i < program->n_ops; i++) {
+            if (varies(plan, program, &program->ops[i])) plan->row_of[leaves + i] = VARIES;
+            else plan->uniform[plan->n_uniform++] = i;
+        }
+        for (uint32_t i = 0; i < program->n_ops; i++)
+            if (program->ops[i].op == OP_AFFINE && plan->row_of[leaves + i] != NO_SLOT) join_layer(p, i, seen);
+        result = emit_all(p);
+    }
+    PyMem_RawFree(seen);
+    return result;
+}
+
+int plan_build(const Program *program, const uint8_t *batched, tape_poll poll, Plan *plan) {
+    Planner p = {.plan = plan, .program = program, .poll = poll};
+    memset(plan, 0, sizeof *plan);
+    plan->program = program;
+    int result = build(&p, batched);
+    if (result != TAPE_OK) plan_free(plan);
+    else {
+        size_t block = BLOCK_BYTES / (2 * sizeof(double) * (plan->n_rows + 1)) / LANES * LANES;
+        plan->block = (uint32_t)(block < LANES ? LANES : block > BLOCK_MOST ? BLOCK_MOST : block);
+    }
+    PyMem_RawFree(p.layer_of);
+    PyMem_RawFree(p.next);
+    PyMem_RawFree(p.last);
+    PyMem_RawFree(p.table);
+    return result;
+}

@@ -1,0 +1,297 @@
+"""Program: a tape's program as plain arrays, for a file, and a tape from such arrays, checked.
+
+Nothing is believed: `restore` copies and checks the arrays in one pass, before anybody runs them. An
+operation may read only slots before its own, lists of operands lie one after the other without a
+gap, so that what a tape takes in memory, now and when it is planned, is in proportion to its file.
+"""
+
+from libc.stdint cimport uint16_t, uint32_t, uint64_t, uint8_t
+from libc.string cimport memcpy
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_RawCalloc
+
+from fastgrad._native.tape.extract cimport TapeOp
+from fastgrad._native.ops.codes cimport (
+    OP_AFFINE, OP_COUNT, OP_CUSTOM, OP_HIDDEN, op_has_parameter, op_name, op_operands,
+)
+from fastgrad._native.tape.tape cimport Program, TapeCore, program_leaves, program_slots
+
+VALUES_MOST = 0x7fffffff  # slots, and operands in lists
+
+cdef enum:
+    NO_CODE = 0xffff
+    SIGNAL_INTERVAL = 1 << 18  # operations and terms between looks at pending signals
+
+
+def opcodes():
+    """Give the opcode of each operation that a tape can hold, by its name."""
+    cdef dict codes = {"dot": OP_AFFINE, "take": OP_CUSTOM}
+    cdef uint32_t op
+    for op in range(OP_HIDDEN + 1, OP_COUNT):
+        codes[op_name[op].decode()] = op
+    return codes
+
+
+cdef inline int signals_look(uint64_t *worked, uint64_t done) except -1:
+    """Let signal handlers run every so often."""
+    worked[0] += done
+    if worked[0] >= SIGNAL_INTERVAL:
+        worked[0] = 0
+        PyErr_CheckSignals()
+    return 0
+
+
+# From a tape --------------------------------------------------------------------------------------
+
+cdef bytes room(size_t n, size_t size):
+    return PyBytes_FromStringAndSize(NULL, n * size)
+
+
+cdef bytes copied(const void *data, size_t n, size_t size):
+    return PyBytes_FromStringAndSize(<const char *> data, n * size)
+
+
+cdef inline uint64_t listed(const TapeOp *op) noexcept nogil:
+    """Count the operands that an operation has in the list of terms."""
+    if op.op > OP_HIDDEN:
+        return 0
+    return 1 + <uint64_t> op.b * (2 if op.op == OP_AFFINE else 1)
+
+
+cdef int mark_inputs(const Program *p, uint8_t *read) except -1:
+    """Set 1 for each input that an operation or an output reads."""
+    cdef uint64_t worked = 0
+    cdef uint32_t i
+    for i in range(p.n_inputs):
+        read[i] = 0
+    for i in range(p.n_ops):
+        signals_look(&worked, 1)
+        if p.ops[i].op > OP_HIDDEN:
+            if p.ops[i].a < p.n_inputs:
+                read[p.ops[i].a] = 1
+            if p.ops[i].b < p.n_inputs:
+                read[p.ops[i].b] = 1
+    for i in range(p.n_terms):
+        signals_look(&worked, 1)
+        if p.terms[i] < p.n_inputs:
+            read[p.terms[i]] = 1
+    for i in range(p.n_outputs):
+        if p.outputs[i] < p.n_inputs:
+            read[p.outputs[i]] = 1
+    return 0
+
+
+def structure(TapeCore tape not None):
+    """Give the structure of a tape's arguments, that of its result, the number of recorded operations."""
+    return tape.arguments, tape.result, tape.program.n_recorded
+
+
+def export(TapeCore tape not None):
+    """Give a tape's program as arrays in native byte order, and the opcodes that they number.
+
+    Returns
+    -------
+    arrays : dict of str to bytes
+    codes : list of int
+        In the order of their first use.
+    """
+    cdef const Program *p = &tape.program
+    cdef uint16_t place[OP_COUNT]
+    cdef list codes = []
+    cdef uint64_t worked = 0
+    cdef uint32_t i
+    cdef bytes operations = room(p.n_ops, 2)
+    cdef bytes a = room(p.n_ops, 4)
+    cdef bytes b = room(p.n_ops, 4)
+    cdef bytes sources = room(p.n_ops, 4)
+    cdef bytes inputs = room(p.n_inputs, 1)
+    cdef bytes parameters = room(p.n_parameters, 8)
+    cdef uint16_t *to_operations = <uint16_t *> PyBytes_AS_STRING(operations)
+    cdef uint32_t *to_a = <uint32_t *> PyBytes_AS_STRING(a)
+    cdef uint32_t *to_b = <uint32_t *> PyBytes_AS_STRING(b)
+    cdef uint32_t *to_sources = <uint32_t *> PyBytes_AS_STRING(sources)
+    cdef double *to_parameters = <double *> PyBytes_AS_STRING(parameters)
+    for i in range(OP_COUNT):
+        place[i] = NO_CODE
+    for i in range(p.n_ops):
+        signals_look(&worked, 1)
+        if place[p.ops[i].op] == NO_CODE:
+            place[p.ops[i].op] = <uint16_t> len(codes)
+            codes.append(p.ops[i].op)
+        to_operations[i] = place[p.ops[i].op]
+        to_a[i], to_b[i], to_sources[i] = p.ops[i].a, p.ops[i].b, p.sources[i]
+    tape.nodes_find()
+    for i in range(p.n_parameters):
+        to_parameters[i] = tape.nodes[i].data
+    mark_inputs(p, <uint8_t *> PyBytes_AS_STRING(inputs))
+    return {
+        "constants": copied(p.constants, p.n_constants, 8), "parameters": parameters,
+        "a": a, "b": b, "outputs": copied(p.outputs, p.n_outputs, 4), "sources": sources,
+        "terms": copied(p.terms, p.n_terms, 4), "operations": operations, "inputs": inputs,
+    }, codes
+
+
+# To a tape ----------------------------------------------------------------------------------------
+
+cdef void *copy_of(const void *data, size_t n, size_t size) except NULL:
+    """Copy an array; never NULL, and never empty, as program_build has it."""
+    cdef void *made = PyMem_RawCalloc(n or 1, size)
+    if made == NULL:
+        raise MemoryError()
+    if n:
+        memcpy(made, data, n * size)
+    return made
+
+
+cdef const void *data_of(bytes array) noexcept:
+    return PyBytes_AS_STRING(array)
+
+
+cdef tuple operand_fault(uint32_t slot, uint32_t below, str array, uint64_t at):
+    return f"a slot below {below}", f"{slot}", f"{array}[{at}]"
+
+
+cdef tuple check_list(const Program *p, uint32_t i, uint32_t terms):
+    """Check an operation whose operands are listed, from `terms` on."""
+    cdef const TapeOp *op = &p.ops[i]
+    cdef uint32_t slot = program_leaves(p) + i
+    cdef uint64_t t
+    if op.b < 1:
+        return "at least 1 pair or entry", "0", f"b[{i}]"
+    if op.a != terms:
+        return f"{terms}, where the list before ends", f"{op.a}", f"a[{i}]"
+    if listed(op) > p.n_terms - terms:
+        return f"a list within {p.n_terms} terms", f"{op.b} pairs or entries from {terms} on", f"b[{i}]"
+    for t in range(terms, terms + listed(op)):
+        if p.terms[t] >= slot:
+            return operand_fault(p.terms[t], slot, "terms", t)
+    return None
+
+
+cdef tuple check_map(const Program *p, uint32_t i):
+    """Check an operation of the table."""
+    cdef const TapeOp *op = &p.ops[i]
+    cdef uint32_t leaves = program_leaves(p)
+    if op.a >= leaves + i:
+        return operand_fault(op.a, leaves + i, "a", i)
+    if op.b >= leaves + i:
+        return operand_fault(op.b, leaves + i, "b", i)
+    if op_has_parameter[op.op]:
+        if not leaves - p.n_constants <= op.b < leaves:
+            return f"the slot of a constant, for {op_name[op.op].decode()}", f"{op.b}", f"b[{i}]"
+    elif op_operands[op.op] == 1 and op.b != op.a:
+        return f"{op.a} as in a, for {op_name[op.op].decode()} of one operand", f"{op.b}", f"b[{i}]"
+    return None
+
+
+cdef tuple check(const Program *p, const uint8_t *inputs):
+    """Give what was expected, what is there, and where; None for a program that is sound."""
+    cdef uint32_t i
+    cdef uint32_t terms = 0
+    cdef uint64_t worked = 0
+    cdef tuple fault
+    cdef bytes read
+    cdef uint8_t *marks
+    for i in range(p.n_ops):
+        signals_look(&worked, 1 + listed(&p.ops[i]))
+        if p.ops[i].op <= OP_HIDDEN:
+            fault = check_list(p, i, terms)
+            terms += <uint32_t> listed(&p.ops[i])
+        else:
+            fault = check_map(p, i)
+        if fault is not None:
+            return fault
+    if terms != p.n_terms:
+        return f"{terms} terms, as operations have", f"{p.n_terms}", "terms"
+    for i in range(p.n_outputs):
+        if p.outputs[i] >= program_slots(p):
+            return operand_fault(p.outputs[i], program_slots(p), "outputs", i)
+    read = room(p.n_inputs, 1)
+    marks = <uint8_t *> PyBytes_AS_STRING(read)
+    mark_inputs(p, marks)
+    for i in range(p.n_inputs):
+        if inputs[i] != marks[i]:
+            return f"{marks[i]}, for an input that is {'read' if marks[i] else 'not read'}", f"{inputs[i]}", \
+                f"inputs[{i}]"
+    return None
+
+
+cdef tuple copy_operations(Program *p, dict arrays, list codes, uint32_t places):
+    """Fill in the operations, which are numbers of codes; places are those that sources number."""
+    cdef const uint16_t *operations = <const uint16_t *> data_of(arrays["operations"])
+    cdef const uint32_t *a = <const uint32_t *> data_of(arrays["a"])
+    cdef const uint32_t *b = <const uint32_t *> data_of(arrays["b"])
+    cdef const uint32_t *sources = NULL
+    cdef uint16_t code[OP_COUNT]
+    cdef uint64_t worked = 0
+    cdef uint32_t i
+    cdef uint32_t n = 0
+    if "sources" in arrays:
+        sources = <const uint32_t *> data_of(arrays["sources"])
+    for one in codes:
+        code[n] = one
+        n += 1
+    for i in range(p.n_ops):
+        signals_look(&worked, 1)
+        if operations[i] >= n:
+            return f"one of {n} operations", f"number {operations[i]}", f"operations[{i}]"
+        p.ops[i].op, p.ops[i].a, p.ops[i].b = code[operations[i]], a[i], b[i]
+        if sources == NULL:
+            continue
+        if sources[i] > places:
+            return f"one of {places} places, or 0", f"{sources[i]}", f"sources[{i}]"
+        p.sources[i] = sources[i]
+    return None
+
+
+def restore(TapeCore tape not None, dict arrays not None, list codes not None, uint32_t recorded,
+            uint32_t places):
+    """Make an empty tape's program out of arrays like those of `export`.
+
+    The caller vouches for the sizes: those of operations, a, b, sources agree, opcodes come from
+    `opcodes` and differ, and there are at most VALUES_MOST slots and terms.
+
+    Returns
+    -------
+    None, or a tuple (expected, got, where) for arrays that are no program
+    """
+    cdef Program *p = &tape.program
+    cdef tuple fault
+    if p.ops != NULL or tape.nodes != NULL:
+        raise TypeError("expected a new tape, got one that has a program already")
+    if len(codes) > OP_COUNT:
+        raise ValueError("expected different opcodes")
+    arrays = dict(arrays)  # nobody can change this one while signal handlers run
+    p.n_recorded = recorded
+    p.n_ops = <uint32_t> (len(arrays["operations"]) // 2)
+    p.ops = <TapeOp *> PyMem_RawCalloc(p.n_ops + 1, sizeof(TapeOp))
+    p.sources = <uint32_t *> PyMem_RawCalloc(p.n_ops + 1, sizeof(uint32_t))
+    if p.ops == NULL or p.sources == NULL:
+        raise MemoryError()
+    p.n_inputs = <uint32_t> len(arrays["inputs"])
+    p.n_parameters = <uint32_t> (len(arrays["parameters"]) // 8)
+    p.n_constants = <uint32_t> (len(arrays["constants"]) // 8)
+    p.constants = <double *> copy_of(data_of(arrays["constants"]), p.n_constants, 8)
+    p.n_terms = <uint32_t> (len(arrays["terms"]) // 4)
+    p.terms = <uint32_t *> copy_of(data_of(arrays["terms"]), p.n_terms, 4)
+    p.n_outputs = <uint32_t> (len(arrays["outputs"]) // 4)
+    p.outputs = <uint32_t *> copy_of(data_of(arrays["outputs"]), p.n_outputs, 4)
+    fault = copy_operations(p, arrays, codes, places)
+    if fault is None:
+        fault = check(p, <const uint8_t *> data_of(arrays["inputs"]))
+    return fault
+
+
+def bind(TapeCore tape not None, list parameters not None, bytes data not None, list arguments not None,
+         object result):
+    """Give a restored tape its parameters, their data, and the structure of arguments and result."""
+    cdef const double *numbers = <const double *> data_of(data)
+    cdef uint32_t i
+    if tape.nodes != NULL or <size_t> len(parameters) != tape.program.n_parameters:
+        raise TypeError("expected a tape that has been restored and not bound, and its parameters")
+    tape.parameters = parameters
+    tape.adopt(arguments, result)
+    for i in range(tape.program.n_parameters):
+        tape.nodes[i].data = numbers[i]

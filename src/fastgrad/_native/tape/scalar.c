@@ -1,0 +1,191 @@
+/* One sample at a time: values forward, adjoints in reverse, tangents forward.
+ * The same operations in the same order as the eager engine, so values and adjoints have its bits. */
+#include "tape/tape.h"
+
+enum { POLL_INTERVAL = 1 << 20 }; /* operations between looks at pending signals: under 20 ms */
+
+enum { AHEAD = 24 }; /* operations between fetching operands and using them */
+
+#if defined(__GNUC__)
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define PREFETCH(address) __builtin_prefetch((address), 1)
+#define KEEP_BRANCH __asm__ volatile("") /* a select would wait for memory each time */
+#else
+#define LIKELY(x) (x)
+#define PREFETCH(address) ((void)(address))
+#define KEEP_BRANCH ((void)0)
+#endif
+
+/* As likely one as the other in irregular graphs: select, do not branch. */
+typedef double pair __attribute__((vector_size(16)));
+typedef int64_t pair_bits __attribute__((vector_size(16)));
+
+static inline double select_bits(double yes, double no, int64_t mask) {
+    const pair_bits bits = {mask, mask};
+    const pair a = {yes, yes}, b = {no, no};
+    const pair_bits chosen = ((pair_bits)a & bits) | ((pair_bits)b & ~bits);
+    return ((pair)chosen)[0];
+}
+
+static int structure_forward(const TapeOp *op, const uint32_t *terms, const double *v, double *out) {
+    const uint32_t *t = terms + op->a;
+    if (op->op == OP_CUSTOM) {
+        int64_t entry = take_entry(v[t[0]], op->b);
+        *out = entry < 0 ? NAN : v[t[1 + entry]];
+        return entry < 0 ? TAPE_BAD_INDEX : TAPE_OK;
+    }
+    double y = v[t[0]];
+    for (uint32_t i = 0; i < op->b; i++) y += v[t[1 + 2 * i]] * v[t[2 + 2 * i]];
+    *out = y;
+    return TAPE_OK;
+}
+
+static void structure_reverse(const TapeOp *op, const uint32_t *terms, const double *v, double *adj, double g) {
+    const uint32_t *t = terms + op->a;
+    if (op->op == OP_CUSTOM) {
+        int64_t entry = take_entry(v[t[0]], op->b);
+        if (entry >= 0) adj[t[1 + entry]] += g;
+        return;
+    }
+    for (uint32_t i = op->b; i-- > 0;) { /* last product first, as the eager sweep has it */
+        adj[t[1 + 2 * i]] += v[t[2 + 2 * i]] * g;
+        adj[t[2 + 2 * i]] += v[t[1 + 2 * i]] * g;
+    }
+    adj[t[0]] += g;
+}
+
+/* What does not change contributes nothing, even where a partial is infinite. */
+static inline double term(double partial, double tangent) { return tangent != 0.0 ? partial * tangent : 0.0; }
+
+static double structure_tangent(const TapeOp *op, const uint32_t *terms, const double *v, const double *tan) {
+    const uint32_t *t = terms + op->a;
+    if (op->op == OP_CUSTOM) {
+        int64_t entry = take_entry(v[t[0]], op->b);
+        return entry < 0 ? NAN : tan[t[1 + entry]];
+    }
+    double y = tan[t[0]];
+    for (uint32_t i = 0; i < op->b; i++)
+        y += term(v[t[2 + 2 * i]], tan[t[1 + 2 * i]]) + term(v[t[1 + 2 * i]], tan[t[2 + 2 * i]]);
+    return y;
+}
+
+/* Some operations of a list, [begin, end). `which` is known at compile time to be NULL or not. */
+static inline int forward_some(const Program *p, const uint32_t *which, uint32_t begin, uint32_t end, double *v) {
+    const uint32_t leaves = program_leaves(p);
+    const uint32_t *terms = p->terms;
+    uint32_t last = NO_SLOT; /* written last: its value need not go through memory */
+    double carry = 0.0;
+    int result = TAPE_OK;
+    for (uint32_t k = begin; k < end; k++) {
+        const uint32_t i = which ? which[k] : k;
+        const TapeOp *op = &p->ops[i];
+        double y;
+        if (!which && end - k > AHEAD && op[AHEAD].op > OP_HIDDEN) PREFETCH(&v[op[AHEAD].b]);
+        if (LIKELY(op->op == OP_ADD || op->op == OP_MUL)) {
+            const double b = v[op->b];
+            double a = carry;
+            if (op->a != last) {
+                KEEP_BRANCH;
+                a = v[op->a];
+            }
+            const int64_t is_mul = -(int64_t)(op->op == OP_MUL);
+            /* a * b + -0 or a * 1 + b: one rounding (to nearest), nothing to select once `a` is there */
+            y = a * select_bits(b, 1.0, is_mul) + select_bits(-0.0, b, is_mul);
+        } else if (op->op > OP_HIDDEN) {
+            op_forward(op->op, v[op->a], v[op->b], &y);
+        } else if (structure_forward(op, terms, v, &y) != TAPE_OK) {
+            result = TAPE_BAD_INDEX;
+        }
+        last = leaves + i;
+        v[last] = carry = y;
+    }
+    return result;
+}
+
+static inline void reverse_some(const Program *p, const uint32_t *which, uint32_t begin, uint32_t end,
+                                const double *v, double *adj) {
+    const uint32_t leaves = program_leaves(p);
+    uint32_t last = NO_SLOT;
+    double carry = 0.0;
+    for (uint32_t k = end; k-- > begin;) {
+        const uint32_t i = which ? which[k] : k;
+        const TapeOp *op = &p->ops[i];
+        const uint32_t y = leaves + i;
+        const double g = y == last ? carry : adj[y];
+        if (!which && k >= AHEAD && op[-AHEAD].op > OP_HIDDEN) { /* the second operand may be anywhere */
+            PREFETCH(&adj[op[-AHEAD].b]);
+            PREFETCH(&v[op[-AHEAD].b]);
+        }
+        const uint32_t ia = op->a, ib = op->b;
+        last = NO_SLOT;
+        if (LIKELY(op->op == OP_ADD || op->op == OP_MUL)) {
+            const int64_t is_mul = -(int64_t)(op->op == OP_MUL);
+            const double da = select_bits(v[ib], 1.0, is_mul);
+            const double db = select_bits(v[ia], 1.0, is_mul);
+            adj[ib] += db * g; /* b first: where both are one slot, the last sum is carried */
+            adj[ia] = carry = adj[ia] + da * g;
+            last = ia;
+        } else if (op->op > OP_HIDDEN) {
+            const double a = v[ia], b = v[ib];
+            double da = 0.0, db = 0.0;
+            op_slopes(op->op, a, b, v[y], &da, &db);
+            adj[ia] += da * g;
+            if (op_operands[op->op] == 2) adj[ib] += db * g;
+        } else {
+            structure_reverse(op, p->terms, v, adj, g);
+        }
+    }
+}
+
+static inline void tangent_some(const Program *p, const uint32_t *which, uint32_t begin, uint32_t end,
+                                const double *v, double *tan) {
+    const uint32_t leaves = program_leaves(p);
+    for (uint32_t k = begin; k < end; k++) {
+        const uint32_t i = which ? which[k] : k;
+        const TapeOp *op = &p->ops[i];
+        double da = 0.0, db = 0.0, t;
+        if (op->op > OP_HIDDEN) {
+            op_slopes(op->op, v[op->a], v[op->b], v[leaves + i], &da, &db);
+            t = term(da, tan[op->a]);
+            if (op_operands[op->op] == 2) t += term(db, tan[op->b]);
+        } else {
+            t = structure_tangent(op, p->terms, v, tan);
+        }
+        tan[leaves + i] = t;
+    }
+}
+
+int steps_forward(const Steps *s, double *values, tape_poll poll) {
+    int result = TAPE_OK;
+    for (uint32_t begin = 0; begin < s->n;) {
+        uint32_t end = s->n - begin < POLL_INTERVAL ? s->n : begin + POLL_INTERVAL;
+        int some = s->which ? forward_some(s->program, s->which, begin, end, values)
+                            : forward_some(s->program, NULL, begin, end, values);
+        if (some != TAPE_OK) result = some;
+        begin = end;
+        if (begin < s->n && poll && poll()) return TAPE_STOPPED;
+    }
+    return result;
+}
+
+int steps_reverse(const Steps *s, const double *values, double *adjoints, tape_poll poll) {
+    for (uint32_t end = s->n; end > 0;) {
+        uint32_t begin = end < POLL_INTERVAL ? 0 : end - POLL_INTERVAL;
+        if (s->which) reverse_some(s->program, s->which, begin, end, values, adjoints);
+        else reverse_some(s->program, NULL, begin, end, values, adjoints);
+        end = begin;
+        if (end > 0 && poll && poll()) return TAPE_STOPPED;
+    }
+    return TAPE_OK;
+}
+
+int steps_tangent(const Steps *s, const double *values, double *tangents, tape_poll poll) {
+    for (uint32_t begin = 0; begin < s->n;) {
+        uint32_t end = s->n - begin < POLL_INTERVAL ? s->n : begin + POLL_INTERVAL;
+        if (s->which) tangent_some(s->program, s->which, begin, end, values, tangents);
+        else tangent_some(s->program, NULL, begin, end, values, tangents);
+        begin = end;
+        if (begin < s->n && poll && poll()) return TAPE_STOPPED;
+    }
+    return TAPE_OK;
+}

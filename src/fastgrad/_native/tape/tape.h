@@ -1,0 +1,194 @@
+/* Tape: a recorded program, the plans made from it, and the kernels that run them.
+ * Every function leaves Python alone but for PyMem_Raw*, so none of them needs the GIL. */
+#ifndef FASTGRAD_TAPE_H
+#define FASTGRAD_TAPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ops/ops.h"
+
+/* ---- the program: operations in single assignment, one slot for each value ---- */
+
+/* A slot is a value: inputs first, then parameters, constants, and the result of each operation.
+ * Structural opcodes keep their meaning in the arena and have their operands in `terms`:
+ * OP_AFFINE  a: where [initial, w0, x0, w1, x1, ...] starts, b: number of pairs
+ * OP_CUSTOM  take. a: where [index, entry 0, entry 1, ...] starts, b: number of entries */
+typedef struct {
+    uint32_t a, b;
+    uint32_t op;
+} TapeOp; /* 12 bytes: a replay of millions is bound by memory */
+
+typedef struct {
+    uint32_t n_inputs, n_parameters, n_constants, n_ops, n_outputs;
+    uint32_t n_recorded; /* operations before simplification */
+    TapeOp *ops;
+    uint32_t *sources; /* of operations: places in the user's program, 0 where not known */
+    double *constants;
+    uint32_t *terms;
+    uint32_t n_terms;
+    uint32_t *outputs; /* slots */
+} Program;
+
+enum tape_result {
+    TAPE_OK = 0,
+    TAPE_NO_MEMORY = -1,
+    TAPE_STOPPED = -2,   /* by poll: its Python error is set */
+    TAPE_TOO_LARGE = -3,
+    TAPE_BAD_INDEX = -4  /* a take names no entry */
+};
+
+static inline uint32_t program_leaves(const Program *p) {
+    return p->n_inputs + p->n_parameters + p->n_constants;
+}
+static inline uint32_t program_slots(const Program *p) { return program_leaves(p) + p->n_ops; }
+
+/* What the recorder hands over: operands name leaves (RECORD_LEAF set) or earlier operations. */
+#define RECORD_LEAF 0x80000000u
+enum leaf_kind { LEAF_INPUT, LEAF_PARAMETER, LEAF_CONSTANT };
+
+typedef struct {
+    uint32_t n_ops, n_leaves, n_terms, n_outputs;
+    TapeOp *ops;
+    uint32_t *sources;
+    uint8_t *leaf_kind;
+    double *leaf_value;   /* of constants */
+    uint32_t *leaf_slot;  /* inputs: which one. Parameters: set by program_build, NO_SLOT if unused */
+    uint32_t *terms;
+    uint32_t *outputs;
+} Recording;
+
+#define NO_SLOT 0xffffffffu
+
+typedef int (*tape_poll)(void); /* nonzero: stop, a signal has come */
+
+int program_build(Recording *recording, uint32_t n_inputs, tape_poll poll, Program *program);
+void program_free(Program *program);
+size_t program_bytes(const Program *program);
+
+/* ---- one sample at a time ---- */
+
+/* A list of operations of a program: all of them, or those that `which` names. */
+typedef struct {
+    const Program *program;
+    const uint32_t *which; /* NULL: all */
+    uint32_t n;
+} Steps;
+
+int steps_forward(const Steps *steps, double *values, tape_poll poll);
+int steps_reverse(const Steps *steps, const double *values, double *adjoints, tape_poll poll);
+int steps_tangent(const Steps *steps, const double *values, double *tangents, tape_poll poll);
+
+static inline int64_t take_entry(double index, uint32_t n) { /* -1 where it names none */
+    return index >= 0.0 && index < (double)n && index == (double)(uint32_t)index ? (int64_t)index : -1;
+}
+
+/* ---- many samples at a time ---- */
+
+enum { LANES = 8 }; /* logical lanes, whatever the hardware has: the order of sums follows them */
+
+typedef struct {
+    const char *name;
+    void (*forward[OP_COUNT])(size_t n, const double *a, const double *b, double *y);
+    void (*reverse[OP_COUNT])(size_t n, const double *a, const double *b, const double *y,
+                              const double *g, double *da, double *db);
+    /* of operations that have a b or a parameter: one b for all samples, without an adjoint */
+    void (*forward_by[OP_COUNT])(size_t n, const double *a, double b, double *y);
+    void (*reverse_by[OP_COUNT])(size_t n, const double *a, double b, const double *y, const double *g,
+                                 double *da);
+    void (*layer_forward)(const double *w, const double *bias, const double *values,
+                          const uint32_t *x, size_t m, size_t k, size_t stride, size_t n, double *y);
+    void (*layer_inputs)(const double *w, double *adjoints, const uint32_t *x, size_t m, size_t k,
+                         size_t stride, size_t n, const double *g);
+    void (*layer_weights)(double *dw, double *dbias, const double *values, const uint32_t *x,
+                          size_t m, size_t k, size_t stride, size_t n, const double *g);
+    void (*multiply_add)(size_t n, const double *a, const double *b, double *y); /* y += a * b */
+    void (*scale_add)(size_t n, double a, const double *b, double *y);           /* y += a * b */
+    double (*sum)(size_t n, const double *a);
+    double (*dot)(size_t n, const double *a, const double *b);
+} Kernels;
+
+extern const Kernels kernels_baseline, kernels_avx2, kernels_avx512;
+const Kernels *kernels_named(const char *name); /* NULL: the best; NULL returned: not here */
+
+enum batch_kind { BATCH_MAP, BATCH_LAYER, BATCH_DOT, BATCH_TAKE };
+#define PORT 0x80000000u /* an operand that is the same for all samples: index into ports */
+
+typedef struct {
+    uint8_t kind, op;
+    uint32_t y, a, b;  /* rows; a, b of a map may be ports, those of y, y+1, ... follow. Layer: b is
+                          1 if an input of it is no input of the program, so that it has adjoints */
+    uint32_t m;        /* results in a row */
+    uint32_t k;        /* layer: inputs; dot: pairs, after its initial value a; take: entries */
+    uint32_t list;     /* layer: x; dot: w0, x0, ...; take: entries, its index is a */
+    uint32_t port;     /* layer: weights row by row, then biases */
+    uint32_t op_index; /* first operation of the program that it stands for */
+} BatchStep;
+
+/* How a program runs when some of its inputs have a batch axis. */
+typedef struct {
+    const Program *program;
+    uint8_t *batched;       /* per input */
+    uint32_t *uniform;      /* operations that are the same for all samples */
+    uint32_t n_uniform;
+    BatchStep *steps;
+    uint32_t n_steps, steps_capacity;
+    uint32_t *lists;
+    uint32_t n_lists, lists_capacity;
+    uint32_t *ports;        /* slots */
+    uint32_t n_ports, ports_capacity;
+    uint32_t *row_of;       /* per slot: its lanes, NO_SLOT if it is the same for all samples */
+    uint32_t n_rows;
+    uint32_t n_layers;
+    uint32_t block;         /* samples that are worked on at a time */
+} Plan;
+
+int plan_build(const Program *program, const uint8_t *batched, tape_poll poll, Plan *plan);
+void plan_free(Plan *plan);
+size_t plan_bytes(const Plan *plan);
+
+/* An input as its caller has it: element i of sample s lies at base + i * step + s * stride. */
+typedef struct {
+    const double *data;
+    ptrdiff_t stride;       /* doubles from sample to sample; 0: shared */
+} InputColumn;
+
+typedef struct { /* grows as needed; kept from call to call */
+    double *memory;
+    size_t size;
+} Workspace;
+
+typedef struct {
+    const Plan *plan;
+    const Kernels *kernels;
+    Workspace *workspace;
+    const InputColumn *inputs; /* one per input of the program */
+    size_t n;                  /* samples */
+    const double *slots;       /* values of what is the same for all samples */
+    double *slot_adjoints;     /* NULL: forward only */
+    double seed;               /* adjoint of each sample's first output */
+    double **outputs;          /* per output of the program: n numbers, or NULL */
+    ptrdiff_t *output_strides;
+    double **input_grads;      /* NULL: none; or per input: where its n adjoints go, or NULL */
+    ptrdiff_t *grad_strides;
+    double total;              /* sum of the first output over the samples, in a fixed order */
+    int threads;
+    tape_poll poll;
+} BatchRun;
+
+int batch_run(BatchRun *run);
+
+/* ---- threads ---- */
+
+enum {
+    CREW_MOST = 64,        /* threads, the caller's among them */
+    LOOK_MILLISECONDS = 20 /* between a caller's looks at pending signals, which need the GIL */
+};
+
+/* Do work(share) for the first of n shares, each `size` bytes, on this thread, and for the others as
+ * far as there are threads, so any of them must be able to do it all. What has begun has ended when it
+ * returns; it calls look(shares) every so often while it waits for that.
+ * 0: work or look has forked, and this is the child, where what helpers did is lost. */
+int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look)(void *));
+
+#endif

@@ -1,0 +1,262 @@
+/* Crew: threads that stay from call to call and help whoever has work to share.
+ *
+ * Starting a thread takes 25 microseconds and finds cold caches, so helpers stay. One without work
+ * watches for some for WATCH_MICROSECONDS, as a training loop brings it soon, and then sleeps. A fork
+ * first sends the idle ones home: no process inherits threads that are not there. */
+#if !defined(_WIN32)
+#include <fenv.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+#endif
+
+#include "tape/tape.h"
+
+#if defined(_WIN32)
+
+int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look)(void *)) {
+    (void)size, (void)n, (void)look;
+    work(shares);
+    return 1;
+}
+
+#else
+
+enum {
+    HELPERS_MOST = CREW_MOST - 1,
+    WATCH_MICROSECONDS = 100, /* sleeping and waking up takes 30 */
+    LOOKS = 64                /* between looks at the clock */
+};
+
+typedef struct Ticket { /* work on offer: lives with its caller, who waits for active == 0 */
+    void (*work)(void *);
+    char *shares;
+    size_t size;
+    int next, n;        /* shares handed out, and all */
+    fenv_t arithmetic;  /* rounding and the like, as the caller has them */
+    atomic_uint active; /* helpers that are at it; changed with the lock held */
+    struct Ticket *after;
+} Ticket;
+
+enum state { AWAY, IDLE, BUSY, LEFT }; /* LEFT: ended, to be joined */
+
+static struct {
+    pthread_mutex_t lock; /* over all but `posted` */
+    pthread_cond_t work, change;
+    Ticket *tickets;
+    pthread_t threads[HELPERS_MOST];
+    enum state states[HELPERS_MOST];
+    int leave;          /* forks that want idle helpers to end */
+    unsigned forks;     /* between this process and the first */
+    atomic_uint posted; /* what idle helpers watch */
+} crew = {
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+};
+
+#if defined(__APPLE__) /* has no other for conditions */
+enum { WAITS_CLOCK = CLOCK_REALTIME };
+#else
+enum { WAITS_CLOCK = CLOCK_MONOTONIC };
+#endif
+
+static void make_conditions(void) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+#if !defined(__APPLE__)
+    pthread_condattr_setclock(&attributes, WAITS_CLOCK);
+#endif
+    pthread_cond_init(&crew.work, &attributes);
+    pthread_cond_init(&crew.change, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static int idle(void) {
+    int n = 0;
+    for (int i = 0; i < HELPERS_MOST; i++) n += crew.states[i] == IDLE;
+    return n;
+}
+
+static int64_t microseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+/* Waits for a number to change, but not for long; false if it has not. */
+static int watch(const atomic_uint *number, unsigned seen) {
+    const int64_t end = microseconds() + WATCH_MICROSECONDS;
+    do {
+        for (int i = 0; i < LOOKS; i++, relax())
+            if (atomic_load_explicit(number, memory_order_acquire) != seen) return 1;
+        sched_yield(); /* to whom it waits for, where processors are few */
+    } while (microseconds() < end);
+    return 0;
+}
+
+/* ---- a helper's life ---- */
+
+static Ticket *ticket_open(void) {
+    Ticket *ticket = crew.tickets;
+    while (ticket && ticket->next == ticket->n) ticket = ticket->after;
+    return ticket;
+}
+
+static void *helper_main(void *at) {
+    enum state *state = at;
+    int watched = 0;
+    pthread_mutex_lock(&crew.lock);
+    for (;;) {
+        Ticket *ticket = ticket_open();
+        if (ticket) {
+            void *share = ticket->shares + ticket->size * (size_t)ticket->next++;
+            *state = BUSY;
+            if (crew.leave) pthread_cond_broadcast(&crew.change); /* a fork waits for no whole share */
+            atomic_fetch_add(&ticket->active, 1);
+            pthread_mutex_unlock(&crew.lock);
+            fesetenv(&ticket->arithmetic);
+            ticket->work(share);
+            pthread_mutex_lock(&crew.lock);
+            *state = IDLE;
+            if (atomic_fetch_sub(&ticket->active, 1) == 1) pthread_cond_broadcast(&crew.change);
+            watched = 0;
+        } else if (crew.leave) {
+            break;
+        } else if (watched) {
+            pthread_cond_wait(&crew.work, &crew.lock);
+        } else {
+            const unsigned seen = atomic_load(&crew.posted);
+            pthread_mutex_unlock(&crew.lock);
+            watched = !watch(&crew.posted, seen);
+            pthread_mutex_lock(&crew.lock);
+        }
+    }
+    *state = LEFT;
+    pthread_cond_broadcast(&crew.change);
+    pthread_mutex_unlock(&crew.lock);
+    return NULL;
+}
+
+/* ---- forks ---- */
+
+static void before_fork(void) {
+    pthread_mutex_lock(&crew.lock);
+    crew.leave++;
+    atomic_fetch_add(&crew.posted, 1);
+    pthread_cond_broadcast(&crew.work);
+    while (idle()) pthread_cond_wait(&crew.change, &crew.lock);
+    for (int i = 0; i < HELPERS_MOST; i++)
+        if (crew.states[i] == LEFT) {
+            pthread_join(crew.threads[i], NULL);
+            crew.states[i] = AWAY;
+        }
+    crew.leave--;
+}
+
+static void after_fork_in_parent(void) { pthread_mutex_unlock(&crew.lock); }
+
+static void after_fork_in_child(void) { /* what was busy is not here */
+    crew.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    make_conditions();
+    crew.tickets = NULL;
+    crew.leave = 0;
+    crew.forks++;
+    for (int i = 0; i < HELPERS_MOST; i++) crew.states[i] = AWAY;
+}
+
+static int is_ready;
+
+static void get_ready(void) {
+    make_conditions();
+    is_ready = !pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+/* ---- callers ---- */
+
+/* Have as many idle helpers as are wanted, if the system lets us. Signals stay with Python's threads,
+ * but for those that a helper's own fault would raise. */
+static void hire(int wanted) {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t others, before;
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&others, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &others, &before);
+    wanted -= idle();
+    for (int i = 0; i < HELPERS_MOST && wanted > 0; i++) {
+        if (crew.states[i] != AWAY) continue;
+        if (pthread_create(&crew.threads[i], NULL, helper_main, &crew.states[i])) break;
+        crew.states[i] = IDLE;
+        wanted--;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static struct timespec next_look(void) {
+    struct timespec at;
+    clock_gettime(WAITS_CLOCK, &at);
+    at.tv_nsec += LOOK_MILLISECONDS * 1000000;
+    at.tv_sec += at.tv_nsec / 1000000000;
+    at.tv_nsec %= 1000000000;
+    return at;
+}
+
+/* Waits for helpers with the lock held, which it gives up to look around. */
+static void wait_for(Ticket *ticket, unsigned forks, void (*look)(void *)) {
+    struct timespec until = next_look();
+    while (forks == crew.forks && atomic_load(&ticket->active)) {
+        if (!pthread_cond_timedwait(&crew.change, &crew.lock, &until)) continue;
+        pthread_mutex_unlock(&crew.lock);
+        look(ticket->shares);
+        pthread_mutex_lock(&crew.lock);
+        until = next_look();
+    }
+}
+
+int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look)(void *)) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    Ticket ticket = {.work = work, .shares = shares, .size = size, .next = 1, .n = n};
+    int wanted = n - 1;
+    pthread_once(&once, get_ready);
+    if (!is_ready) {
+        work(shares);
+        return 1;
+    }
+    fegetenv(&ticket.arithmetic);
+    pthread_mutex_lock(&crew.lock);
+    const unsigned forks = crew.forks;
+    for (const Ticket *other = crew.tickets; other; other = other->after)
+        wanted += other->n - other->next;
+    hire(wanted);
+    ticket.after = crew.tickets;
+    crew.tickets = &ticket;
+    pthread_cond_broadcast(&crew.work);
+    pthread_mutex_unlock(&crew.lock);
+    atomic_fetch_add(&crew.posted, 1);
+
+    work(shares);
+
+    pthread_mutex_lock(&crew.lock);
+    if (forks == crew.forks) { /* nobody begins from here on */
+        Ticket **link = &crew.tickets;
+        while (*link != &ticket) link = &(*link)->after;
+        *link = ticket.after;
+        pthread_mutex_unlock(&crew.lock);
+        for (unsigned active; (active = atomic_load(&ticket.active)) != 0;)
+            if (!watch(&ticket.active, active)) break;
+        if (!atomic_load(&ticket.active)) return 1;
+        pthread_mutex_lock(&crew.lock);
+        wait_for(&ticket, forks, look);
+    }
+    const int whole = forks == crew.forks; /* else a signal handler has forked, and this is the child */
+    pthread_mutex_unlock(&crew.lock);
+    return whole;
+}
+
+#endif

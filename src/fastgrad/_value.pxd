@@ -1,6 +1,0 @@
-"""Value: what other native modules need to know of the class.
-
-Layer: above _engine, _sweep, _graph.
-"""
-
-cdef bint slots_check() noexcept  # nobody has put something else in place of `data` and `grad`

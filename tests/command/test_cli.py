@@ -1,0 +1,81 @@
+"""The command line itself: help, wrong options, `info`.
+
+`run` and `demo` have files of their own.
+"""
+
+import importlib
+import json
+import os
+import sys
+
+import pytest
+
+import fastgrad
+from fastgrad import engine
+from fastgrad.command import cli
+
+
+def test_no_command_prints_help(capsys):
+    assert cli.main([]) == 0
+    assert "--replace-class" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["-h"], ["run", "-h"], ["demo", "--help"], ["info", "-h"]])
+def test_help(words, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(words)
+    assert exit_.value.code == 0
+    out = capsys.readouterr().out
+    assert out.startswith("usage: ")
+    assert "{" not in out, "a placeholder was not filled in"
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["--version"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"fastgrad {fastgrad.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["walk"],
+        ["info", "--yaml"],
+        ["run", "--replace", "Value", "x.py"],
+        ["demo", "--steps", "0"],
+        ["demo", "--rounds", "x"],
+    ],
+)
+def test_wrong_options(words, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(words)
+    assert exit_.value.code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_info_is_aligned_text(capsys):
+    assert cli.main(["info"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    column = lines[0].index(fastgrad.__version__)
+    assert all(line[column - 2 : column] == "  " and line[column:] for line in lines)
+    assert any(line.startswith("build.") for line in lines)
+    assert any(line.startswith("arena.") for line in lines)
+
+
+def test_info_json(capsys):
+    assert cli.main(["info", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["fastgrad"] == fastgrad.__version__
+    assert facts["build"].keys() == engine.build_info().keys()
+    assert facts["arena"].keys() == engine.arena_stats().keys()
+
+
+def test_console_script_names_itself(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [os.path.join("bin", "fastgrad")])
+    assert cli.main() == 0
+    assert capsys.readouterr().out.startswith("usage: fastgrad ")
+
+
+def test_importing_main_starts_nothing():
+    assert importlib.import_module("fastgrad.__main__").main is cli.main

@@ -1,0 +1,327 @@
+"""Tape.save and load_tape: what comes back is the same to the bit.
+
+Oracles: the tape that was saved; zlib and struct, which take files apart; the safetensors package.
+"""
+
+import gc
+import math
+import os
+import struct
+
+import pytest
+from helpers.dags import CODES
+from helpers.tally import tally
+from helpers.tape_files import (
+    TAPES,
+    joined,
+    loaded,
+    model_tape,
+    numbers,
+    quietly,
+    random_tape,
+    replaced,
+    same,
+    saved,
+    split,
+    structured_tape,
+)
+from hypothesis import example, given, settings
+
+import fastgrad as fg
+from fastgrad._native.tape import inspect
+from fastgrad.engine import Value
+from fastgrad.errors import FastgradTypeError, FastgradValueError, FileFormatError, ShapeError
+from fastgrad.files import container
+
+KINDS = pytest.mark.parametrize("kind", TAPES)
+
+pytestmark = pytest.mark.usefixtures("sound_arena")
+
+
+# -- round trips -----------------------------------------------------------------------------------
+
+
+@KINDS
+def test_a_tape_comes_back(kind, file):
+    tape = TAPES[kind]()
+    content = saved(tape, file)
+    again = fg.load_tape(file)
+    same(tape, again)
+    assert saved(again, file) == content
+
+
+@pytest.mark.wide
+@settings(max_examples=200)
+@example([5910236, 5910236, 5910236, 160, 5910236])  # more constants than operations
+@given(CODES)
+def test_random_programs_come_back(tmp_path_factory, codes):
+    file = tmp_path_factory.getbasetemp() / "random.tape"
+    tape = random_tape(codes)
+    content = saved(tape, file)
+    again = fg.load_tape(str(file))
+    same(tape, again)
+    assert saved(again, file) == content
+    tally("tape files: random programs saved and loaded")
+
+
+def test_a_loaded_tape_trains(file):
+    tape = model_tape()
+    tape.save(file)
+    again = fg.load_tape(file)
+    for one in (tape, again):
+        for _ in range(3):
+            for p in one.parameters:
+                p.grad = 0.0
+            one.backward([[0.3, 0.4], [1.0, -2.0]], [1.0, -1.0])
+            for p in one.parameters:
+                p.data -= 0.1 * p.grad
+    assert [p.data for p in tape.parameters] == [p.data for p in again.parameters]
+    assert tape([0.5, 0.5], 1.0) == again([0.5, 0.5], 1.0)
+
+
+def test_numpy_arguments(file):
+    np = pytest.importorskip("numpy")
+    w = Value(2.0)
+    tape = fg.record(lambda x: (x * w).sum(axis=0), np.ones((2, 3)))
+    tape.save(file)
+    again = fg.load_tape(file)
+    for x in (np.arange(6.0).reshape(2, 3), np.arange(30.0).reshape(5, 2, 3)):
+        got, expected = again(x), tape(x)
+        assert type(got) is type(expected)
+        assert np.array_equal(got, expected)
+
+
+def test_every_bit_of_a_number_is_kept(file):
+    patterns = [0x7FF8000000000123, 0xFFF8DEADBEEF0000, 0x7FF0000000000000, 0x8000000000000000, 1]
+    w = [Value(struct.unpack("<d", struct.pack("<Q", pattern))[0]) for pattern in patterns]
+    k = struct.unpack("<d", struct.pack("<Q", 0x7FF800000000ABCD))[0]
+    tape = fg.record(lambda x: [v * x for v in w] + [x * 0.1, x * k], 1.0)
+    content = saved(tape, file)
+    assert struct.pack("<5Q", *patterns) in content
+    same(tape, fg.load_tape(file))
+    (constants, code) = numbers(content, "constants")
+    assert struct.pack(f"<{code}", k) in struct.pack(f"<{len(constants)}{code}", *constants)
+
+
+def test_the_same_tape_gives_the_same_bytes(tmp_path):
+    assert saved(model_tape(), tmp_path / "one") == saved(model_tape(), tmp_path / "two")
+
+
+def test_given_parameters_are_bound(file):
+    tape = model_tape()
+    tape.save(file)
+    mine = [Value(0.0) for _ in tape.parameters]
+    again = fg.load_tape(file, parameters=mine)
+    assert all(one is other for one, other in zip(again.parameters, mine, strict=True))
+    assert [v.data for v in mine] == [p.data for p in tape.parameters]
+    value = again.backward([0.1, 0.2], 1.0)
+    assert value == tape.backward([0.1, 0.2], 1.0)
+    assert [v.grad for v in mine] == [p.grad for p in tape.parameters]
+
+
+def test_parameters_outlive_the_file_and_die_with_the_tape(file):
+    model_tape().save(file)
+    gc.collect()
+    before = fg.arena_stats()["live_nodes"]
+    tape = fg.load_tape(file)
+    file.unlink()
+    assert fg.arena_stats()["live_nodes"] == before + len(tape.parameters)
+    del tape
+    assert fg.arena_stats()["live_nodes"] == before
+
+
+def test_a_file_is_written_piece_by_piece(file, monkeypatch):
+    tape = fg.record(lambda x: x.tanh() * 2.0, 1.0)
+    tape.save(file)
+    whole = file.read_bytes()
+    monkeypatch.setattr(container, "PIECE", 7)
+    tape.save(file)
+    assert file.read_bytes() == whole
+
+
+def test_what_is_saved_of_a_parameter_that_gets_another_node(file):
+    w = Value.__new__(Value)
+    tape = fg.record(lambda x: x * w, 1.0)
+    w.__init__(5.0, (Value(1.0),))
+    clutter = [Value(7.0) for _ in range(50)]  # some of it where the first node was
+    tape.save(file)
+    assert fg.load_tape(file)(2.0) == tape(2.0) == 10.0
+    assert {v.data for v in clutter} == {7.0}
+
+
+def test_parameters_that_do_not_fit_are_refused_and_left_alone(file):
+    tape = model_tape()
+    tape.save(file)
+    mine = [Value(7.0) for _ in tape.parameters]
+    for wrong in (mine[1:], [*mine, Value(7.0)], [*mine[1:], mine[1]]):
+        with pytest.raises(ShapeError, match=rf"expected {len(mine)} different Values"):
+            fg.load_tape(file, wrong)
+    for wrong in (None, 1.0, mine[0] * 2):
+        with pytest.raises(FastgradTypeError, match="expected Values that are no results"):
+            fg.load_tape(file, [*mine[1:], wrong])
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(FileFormatError):
+        fg.load_tape(file, mine)
+    assert {v.data for v in mine} == {7.0}
+
+
+def test_places_are_kept(file):
+    recorded = model_tape()
+    tape = loaded(saved(recorded, file), file)
+    assert tape.places == recorded.places != []
+    n = len(tape)
+    sources = [i % 3 for i in range(n)]
+    header, described, data = split(saved(recorded, file))
+    described["sources"] = [["model.py", 12, "loss"], ["é.py", 0, ""]]
+    content = replaced(joined(header, described, data), "sources", sources, "I")
+    tape = loaded(content, file)
+    assert tape.places == [("model.py", 12, "loss"), ("é.py", 0, "")]
+    assert [inspect.operation(tape, i)[2] for i in range(n)] == sources
+    assert numbers(saved(tape, file), "sources") == (sources, "I")
+    same(tape, fg.load_tape(file))
+    with pytest.raises(
+        FileFormatError, match=r"expected one of 2 places, or 0, got 3 \(sources\[1\]"
+    ):
+        loaded(replaced(content, "sources", [0, 3, *sources[2:]], "I"), file)
+
+
+def test_the_safetensors_package_reads_what_is_saved_and_writes_what_loads(file):
+    safetensors = pytest.importorskip("safetensors")
+    from safetensors.numpy import load_file, save_file
+
+    for make in TAPES.values():
+        tape = make()
+        content = saved(tape, file)
+        with safetensors.safe_open(file, "np") as opened:
+            metadata = opened.metadata()
+            assert metadata["format"] == "fastgrad.tape"
+        arrays = load_file(file)
+        assert arrays.keys() == split(content)[0].keys() - {"__metadata__"}
+        for name, array in arrays.items():
+            values, code = numbers(content, name)
+            assert array.tobytes() == struct.pack(f"<{len(values)}{code}", *values)
+        save_file(arrays, file, metadata=metadata)
+        same(tape, fg.load_tape(file))
+
+
+def test_arrays_of_a_machine_with_the_other_byte_order():
+    assert container.little(b"\1\2\3\4", 2, "big") == b"\2\1\4\3"
+    assert container.little(b"\1\2\3\4", 4, "big") == b"\4\3\2\1"
+    assert container.little(bytes(range(8)), 8, "big") == bytes(range(7, -1, -1))
+    assert container.little(b"\1\2", 1, "big") == container.little(b"\1\2", 2, "little") == b"\1\2"
+
+
+# -- save ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", [1.5, (1, 2), 2**63, "\ud800", b"a", math.nan])
+def test_keys_that_no_file_can_hold(key, file):
+    with pytest.raises(FastgradTypeError, match="expected keys: text, 64-bit integers, bool, None"):
+        fg.record(lambda x: x[key], {key: 1.0}).save(file)
+    with pytest.raises(FastgradTypeError, match="save, result"):
+        fg.record(lambda x: {key: x}, 1.0).save(file)
+    assert not file.exists()
+
+
+def test_levels_of_nesting(file):
+    def array(axes):
+        return [array(axes - 1)] if axes else 1.0
+
+    def first(x):
+        while not isinstance(x, Value):
+            x = x["k"] if isinstance(x, dict) else x[0]
+        return x
+
+    for deepest in (array(64), _wrapped(1.0, 64), _wrapped(array(64), 64)):
+        fg.record(first, deepest).save(file)
+        assert fg.load_tape(file)(deepest) == 1.0
+    fg.record(lambda x: _wrapped(x, 64), 2.0).save(file)
+    assert fg.load_tape(file)(2.0) == _wrapped(2.0, 64)
+    file.unlink()
+    for deeper in (array(65), _wrapped(1.0, 65)):
+        with pytest.raises(FastgradValueError, match=r"expected at most 64 (axes|levels)"):
+            fg.record(first, deeper).save(file)
+    with pytest.raises(FastgradValueError, match="expected at most 64 levels of nesting"):
+        fg.record(lambda x: _wrapped(x, 65), 1.0).save(file)
+    assert not file.exists()
+
+
+def _wrapped(x, depth):
+    return {"k": _wrapped(x, depth - 1)} if depth else x
+
+
+def test_odd_names(file):
+    program = quietly(lambda x: x * 2, 1.0)
+    for name in ("", "π\n\0", "\ud800", 'a"b\\'):
+        program.name = name
+        program.names = [name]
+        program.save(file)
+        assert fg.load_tape(file).name == name.replace("\ud800", "?")
+
+
+def test_a_file_appears_whole_or_not_at_all(file, monkeypatch):
+    content = saved(model_tape(), file)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        structured_tape().save(file)
+    assert file.read_bytes() == content
+    assert os.listdir(file.parent) == [file.name]
+
+
+def test_what_a_file_was_it_remains(file, tmp_path):
+    tape = model_tape()
+    content = saved(tape, file)
+    assert file.stat().st_mode & 0o777 == 0o666 & ~_umask()
+    file.chmod(0o640)
+    link = tmp_path / "link"
+    link.symlink_to(file.name)
+    structured_tape().save(link)
+    assert link.is_symlink()
+    assert file.read_bytes() != content
+    assert file.stat().st_mode & 0o777 == 0o640
+    tape.save(os.fsencode(file))
+    assert file.read_bytes() == content
+    tape.save("/dev/null")
+    assert not os.path.isfile("/dev/null")
+
+
+def _umask():
+    mask = os.umask(0o22)
+    os.umask(mask)
+    return mask
+
+
+def test_paths_that_are_none(tmp_path):
+    tape = model_tape()
+    for path in (None, 1, 1.5, [tmp_path]):
+        with pytest.raises(FastgradTypeError, match="expected a path, got"):
+            tape.save(path)
+        with pytest.raises(FastgradTypeError, match="expected a path, got"):
+            fg.load_tape(path)
+    for path, error in (
+        (tmp_path, IsADirectoryError),
+        (tmp_path / "none" / "file", FileNotFoundError),
+        ("a\0b", ValueError),
+    ):
+        with pytest.raises(error):
+            tape.save(path)
+        with pytest.raises(error):
+            fg.load_tape(path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_devices_and_unreadable_files(file):
+    os.mkfifo(file)
+    for path in (file, "/dev/zero"):
+        with pytest.raises(FileFormatError, match="expected a file, got a device, pipe or socket"):
+            fg.load_tape(path)
+    file.unlink()
+    saved(model_tape(), file)
+    file.chmod(0)
+    if os.geteuid():  # root reads everything
+        with pytest.raises(PermissionError):
+            fg.load_tape(file)

@@ -1,0 +1,127 @@
+"""no_grad: nothing is recorded, in one thread, until the block ends.
+
+Oracle: Python's own arithmetic; the arena's own count of what is alive.
+"""
+
+import math
+import sys
+import threading
+
+import pytest
+from helpers.graphs import square
+
+from fastgrad import Value, no_grad
+from fastgrad.engine import arena_stats
+
+pytestmark = pytest.mark.usefixtures("sound_arena")
+
+
+def records():
+    """Tell whether operations are recorded."""
+    return bool((Value(1.0) * 2)._prev)
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_no_grad_records_nothing():
+    x = Value(3.0)
+    before = arena_stats()["live_nodes"]
+    with no_grad():
+        y = x * 2 + 1 - x / 3 + x**2 + x.exp() + abs(x) + x.maximum(1.0) + 2**x + sum([x, x])
+        custom = Value(9.0, (x,), "square")
+        total = -x
+    assert arena_stats()["live_nodes"] == before + 3
+    expected = 3.0 * 2 + 1 + 3.0 * (1 / 3) * -1 + 9.0 + math.exp(3.0) + 3.0 + 3.0 + 8.0 + 6.0
+    assert y.data == pytest.approx(expected)
+    for v in (y, custom, total):
+        assert (v._prev, type(v)) == (set(), Value)
+    y.backward()
+    assert (x.grad, y.grad) == (0.0, 1.0)
+    (y * x).backward()
+    assert x.grad == y.data
+    assert records()
+
+
+def test_no_grad_nests():
+    with no_grad():
+        with no_grad():
+            assert not records()
+        assert not records()
+        with no_grad():
+            pass
+        assert not records()
+    assert records()
+
+
+def test_no_grad_ends_with_an_exception():
+    with pytest.raises(ZeroDivisionError), no_grad():
+        Value(1.0) / 0
+    assert records()
+    with pytest.raises(KeyError), no_grad(), no_grad():
+        raise KeyError
+    assert records()
+
+
+def test_no_grad_as_a_decorator():
+    @no_grad()
+    def quiet(x, *, k=1):
+        """Multiply."""
+        return x * k
+
+    assert (quiet.__name__, quiet.__doc__) == ("quiet", "Multiply.")
+    assert (quiet(Value(2.0), k=3).data, quiet(Value(2.0))._prev) == (6.0, set())
+    assert records()
+
+
+def test_no_grad_object_can_be_used_again():
+    quiet = no_grad()
+    for _ in range(2):
+        with quiet:
+            assert not records()
+            with quiet:
+                assert not records()
+        assert records()
+
+
+def test_no_grad_concerns_its_thread_only():
+    inside, done, seen = threading.Event(), threading.Event(), []
+
+    def other():
+        inside.wait(10)
+        seen.append(records())
+        with no_grad():
+            seen.append(records())
+        seen.append(records())
+        done.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with no_grad():
+        inside.set()
+        assert done.wait(10)
+        assert not records()
+    thread.join()
+    assert seen == [True, False, True]
+    assert records()
+
+
+def test_no_grad_allows_backward_of_what_was_recorded():
+    x = Value(3.0)
+    y = x * x
+    with no_grad():
+        y.backward()
+        z = square(x)
+        z.backward()
+    assert (x.grad, z._prev) == (12.0, set())  # the function of z still runs: z is its own root
+    z._backward = lambda: None
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_no_grad_keeps_failed_operations_clean():
+    x = Value(3.0)
+    before = arena_stats()["live_nodes"]
+    with no_grad():
+        for bad in (lambda: x / 0, lambda: x + "a", lambda: x - object(), lambda: (x - 3) ** -1):
+            with pytest.raises((ZeroDivisionError, TypeError)):
+                bad()
+    sys.last_value = None
+    assert arena_stats()["live_nodes"] == before

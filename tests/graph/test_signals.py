@@ -1,0 +1,322 @@
+"""Ctrl-C stops native loops at any moment and leaves everything usable.
+
+Oracles: a gradient known in closed form, computed again after each interruption; `arena_check`;
+and how far a loop goes on, counted in nodes: `benchmarks/interrupts.py` says how long that takes.
+"""
+
+import copy
+import gc
+import operator
+import signal
+import time
+from functools import partial
+
+import pytest
+from helpers.graphs import chain, everything, settled
+from helpers.polls import CTRL_C
+from helpers.tally import tally
+
+from fastgrad import Value, arena_stats
+from fastgrad._native.graph import check
+from fastgrad.engine import build_info
+from fastgrad.nn import Neuron
+
+pytestmark = [pytest.mark.wide, pytest.mark.usefixtures("no_gc_callbacks")]
+OFFSETS = 20
+FARTHEST = 65_536 + build_info()["chunk_nodes"]  # nodes that a loop visits before it looks
+HANG = 60.0  # seconds of this process, however busy the machine: rather fail than wait
+
+
+def repeat(action, interrupt, seconds):
+    """Do something again and again until it is interrupted; give the number of times."""
+    times = 0
+    deadline = time.process_time() + HANG
+    try:
+        interrupt(seconds)
+        while time.process_time() < deadline:
+            action()
+            times += 1
+    except KeyboardInterrupt:
+        return times
+    pytest.fail("never interrupted")
+
+
+def test_backward_stops_half_way(interrupt):
+    n = 1_500_000
+    x = Value(1.0)
+    root = chain(n, x)
+    started = time.perf_counter()
+    root.backward()
+    whole = time.perf_counter() - started
+    assert x.grad == n + 1.0
+    stopped = []
+    for i in range(OFFSETS):
+        root.zero_grad(graph=True)
+        if repeat(root.backward, interrupt, whole * (i + 0.5) / OFFSETS + 1e-4) == 0:
+            stopped.append(x.grad)
+        root.zero_grad(graph=True)
+        root.backward()
+        assert x.grad == n + 1.0, "no mark is left, nothing is lost"
+    assert any(0 < grad < n for grad in stopped), "at least one came in the middle of a sweep"
+    tally("Ctrl-C: sweeps interrupted, then run whole", OFFSETS)
+    del root
+    assert check.arena_check() == []
+
+
+def test_zero_grad_stops_half_way(interrupt):
+    n = 1_500_000
+    x = Value(1.0)
+    oldest = x + x
+    root = oldest
+    for _ in range(n):
+        root = root + x
+    zero = partial(root.zero_grad, graph=True)
+    started = time.perf_counter()
+    zero()
+    whole = time.perf_counter() - started
+    stopped = []
+    for i in range(OFFSETS):
+        oldest.grad = 5.0
+        if repeat(zero, interrupt, whole * (i + 0.5) / OFFSETS + 1e-4) == 0:
+            stopped.append(oldest.grad)
+        zero()
+        assert oldest.grad == 0.0, "no mark is left, nothing is lost"
+    assert 5.0 in stopped, "at least one came before the oldest node's turn"
+    root.backward()
+    assert x.grad == n + 2.0
+    del root, oldest, zero
+    assert check.arena_check() == []
+
+
+def test_building_stops_anywhere(interrupt):
+    gc.collect()
+    x = Value(1.0)
+    before = arena_stats()["live_nodes"]
+    for i in range(OFFSETS):
+        repeat(lambda: chain(1000, x), interrupt, 1e-4 + 2e-4 * i)
+        assert arena_stats()["live_nodes"] == before
+        assert check.arena_check() == []
+    y = chain(10, x)
+    y.backward()
+    assert x.grad == 11.0
+
+
+def test_custom_functions_are_interrupted(interrupt):
+    x = Value(1.0)
+    y = Value(2.0, (x,))
+    entered = []
+
+    def step():
+        entered.append(True)
+        interrupt(0.01)
+        deadline = time.process_time() + HANG
+        while time.process_time() < deadline:
+            pass
+
+    y._backward = step
+    z = y * 3
+    with pytest.raises(KeyboardInterrupt):
+        z.backward()
+    assert entered == [True]
+    assert y.grad == 3.0
+    assert check.arena_check() == []
+
+
+def test_a_handler_may_use_the_arena_in_the_middle_of_a_sweep(interrupt):
+    """Build, sweep and drop from a signal handler, which a long sweep lets run."""
+    n = 1_000_000
+    x = Value(1.0)
+    graphs = [chain(n, x)] + [chain(3000, Value(2.0)) for _ in range(OFFSETS)]
+    seen = []
+
+    def handler(number, frame):
+        graphs.pop()
+        y = chain(500, Value(3.0))
+        y.backward()
+        graphs[0].backward()  # nested, if a sweep of the same graph has called this
+        seen.append(x.grad)
+
+    signal.signal(signal.SIGALRM, handler)
+    deadline = time.process_time() + HANG
+    while len(seen) < OFFSETS and time.process_time() < deadline:
+        interrupt(2e-4 + 2e-4 * len(seen))
+        calls = len(seen)
+        while len(seen) == calls and time.process_time() < deadline:
+            graphs[0].zero_grad(graph=True)
+            graphs[0].backward()
+    assert len(seen) == OFFSETS
+    graphs[0].zero_grad(graph=True)
+    graphs[0].backward()
+    assert x.grad == n + 1.0
+    graphs.clear()
+    assert check.arena_check() == []
+
+
+def test_copying_stops_anywhere(interrupt):
+    x = Value(1.0)
+    y = chain(200_000, x)
+    before = settled()
+    started = time.perf_counter()
+    copy.deepcopy(y)
+    whole = time.perf_counter() - started
+    for i in range(OFFSETS):
+        repeat(lambda: copy.deepcopy(y), interrupt, whole * (i + 0.5) / OFFSETS)
+        assert settled() == before
+        assert check.arena_check() == []
+    y.backward()
+    assert x.grad == 200_001.0
+
+
+def test_a_handler_may_use_a_graph_that_is_being_copied(interrupt):
+    """Build, drop, sweep, look into neurons that have been reached already, or not yet."""
+    x = Value(1.0)
+    neuron = Neuron(3, nonlin=False)
+    parts = [neuron([x, x, 1.0]) for _ in range(OFFSETS)]
+    y = chain(60_000, x)
+    for part in parts:
+        y = chain(1_000, y + part)
+    left, kept = parts.copy(), []
+
+    def handler(number, frame):
+        if left:
+            kept.append((left.pop()._prev, chain(6_000, Value(3.0))))  # new chunks
+            del kept[:-2]
+            y.zero_grad(graph=True)
+            y.backward()
+
+    signal.signal(signal.SIGALRM, handler)
+    deadline = time.process_time() + HANG
+    while left and time.process_time() < deadline:
+        interrupt(1e-3 + 2e-4 * len(left))
+        z = copy.deepcopy(y)
+        assert z.data == y.data
+    assert not left
+    assert check.arena_check() == []
+    before = neuron.b.grad
+    z.zero_grad(graph=True)
+    z.backward()
+    assert neuron.b.grad == before
+    assert check.arena_check() == []
+
+
+# How far does a loop go on? -----------------------------------------------------------------------
+
+
+def interrupted(action):
+    """Press Ctrl-C and do something, which must raise KeyboardInterrupt."""
+    finished = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            finished.extend(map(operator.call, (CTRL_C, action)))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert check.arena_check() == []
+
+
+@pytest.mark.parametrize("above", [0, 1, 4095, 4096, 60_000, 65_535, 65_536, 70_000])
+def test_backward_stops_within_65536_nodes(above):
+    """The sweep itself comes to the Ctrl-C, some nodes below its root."""
+    x = Value(1.0)
+    y = chain(200_000, x)
+    y.grad = 1.0
+    button = Value(y.data, (y,))
+    button._backward = CTRL_C
+    root = chain(above, button + x)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            root.backward()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert above < x.grad <= above + 1 + FARTHEST
+
+
+def test_zero_grad_stops_within_65536_nodes():
+    x = Value(1.0)
+    probes = [chain(1000, x)]
+    for _ in range(199):
+        probes.append(chain(1000, probes[-1]))
+    probes[-1].backward()
+    interrupted(partial(probes[-1].zero_grad, graph=True))
+    cleared = sum(p.grad == 0.0 for p in probes)
+    assert cleared <= FARTHEST // 1000 + 1 + 1  # visited, and an operand of the last one
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["fused", "expanded"])
+def test_operands_of_neurons_count(seen):
+    """Wide neurons are few nodes, and as much work as many."""
+    neuron = Neuron(512, nonlin=False)
+    shared = [Value(1.0) for _ in range(511)]
+    own = [Value(1.0) for _ in range(400)]
+    for w in neuron.w:
+        w.data = 1.0
+    outs = [neuron([x, *shared]) for x in own]
+    if seen:
+        assert all(out._prev for out in outs)
+    root = sum(outs)
+    interrupted(root.backward)
+    assert sum(x.grad != 0.0 for x in own) <= FARTHEST / 512
+    root.zero_grad(graph=True)
+    root.backward()
+    assert neuron.w[0].grad == 400.0
+    interrupted(partial(root.zero_grad, graph=True))
+    assert sum(x.grad == 0.0 for x in own) <= FARTHEST / 512
+
+
+def copied_while_looked_into(root, part):
+    """Copy a graph; a signal handler looks into a neuron's sum at the first occasion."""
+    hidden = []
+    before = signal.signal(signal.SIGINT, lambda *_: hidden.extend(part._prev))
+    try:
+        _, twin = map(operator.call, (CTRL_C, partial(root.__deepcopy__, {})))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(hidden) == 2
+    assert check.arena_check() == []
+    return twin
+
+
+def assert_independent(twin, root, neuron):
+    assert twin.data == root.data
+    grads = [p.grad for p in neuron.parameters()]
+    twin.zero_grad(graph=True)
+    twin.backward()
+    assert [p.grad for p in neuron.parameters()] == grads
+
+
+def test_a_handler_may_look_into_a_neuron_that_a_copy_has_reached():
+    neuron = Neuron(3, nonlin=False)
+    part = neuron([Value(2.0), 3.0, 4.0])
+    root = chain(70_000, Value(1.0)) + part  # the neuron is reached first
+    root.backward()
+    twin = copied_while_looked_into(root, part)
+    (inner,) = (v for v in twin._prev if v.data == part.data)
+    assert {(v.data, v.grad) for v in inner._prev} == {(v.data, v.grad) for v in part._prev}
+    assert not set(everything(inner)) & set(everything(part))
+    assert_independent(twin, root, neuron)
+
+
+def test_a_handler_may_look_into_a_neuron_whose_inputs_a_copy_is_reaching():
+    neuron = Neuron(70_000, nonlin=False)
+    part = neuron([1.0, *[Value(2.0)] * 69_999])
+    assert_independent(copied_while_looked_into(part, part), part, neuron)
+
+
+def test_a_handler_may_look_into_a_neuron_just_before_it_is_copied():
+    """The occasion comes while nodes are copied; the number says whose turn it is then."""
+    neuron = Neuron(2, nonlin=False)
+    for before in range(25_500, 25_530):
+        x = Value(1.0)
+        y = chain(before, x)
+        parts = [neuron([x, 2.0]) for _ in range(2)]
+        root = chain(40_000 - before, y + parts[0] + parts[1])
+        assert_independent(copied_while_looked_into(root, parts[1 - before % 2]), root, neuron)
+
+
+def test_deepcopy_looks_before_it_copies():
+    y = chain(100_000, Value(1.0))
+    memo = {}
+    before = settled()
+    interrupted(partial(y.__deepcopy__, memo))
+    assert (memo, settled()) == ({}, before)

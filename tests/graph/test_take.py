@@ -1,0 +1,147 @@
+"""take: an entry or a row of a table, by a plain index or by a Value.
+
+Oracle: indexing a Python list.
+"""
+
+import math
+import re
+
+import pytest
+
+import fastgrad
+from fastgrad import take
+from fastgrad._native.graph.check import arena_check
+from fastgrad._native.graph.recording import record_enter, record_exit
+from fastgrad.engine import Value, arena_stats, no_grad
+from fastgrad.errors import FastgradIndexError, FastgradTypeError, FastgradValueError, ShapeError
+
+
+def values(*numbers):
+    return [Value(x) for x in numbers]
+
+
+def test_a_plain_index_gives_the_entry_itself():
+    table = [*values(1.0, 2.0), 3.5]
+    for i in (0, 1, 2, -1, -3, True, 1.0, -2.0):
+        assert take(table, i) is table[int(i)]
+    rows = [values(1.0, 2.0), values(3.0, 4.0)]
+    row = take(rows, 1)
+    assert row == rows[1]
+    assert row is not rows[1]
+
+
+def test_numpy_indices_and_tables():
+    numpy = pytest.importorskip("numpy")
+    table = values(1.0, 2.0)
+    assert take(table, numpy.int64(-1)) is table[1]
+    assert take(table, numpy.float64(1.0)) is table[1]
+    assert take(numpy.array([1.0, 2.5]), 1) == 2.5
+    assert take(numpy.array([[1.0, 2.0], [3.0, 4.0]]), 0) == [1.0, 2.0]
+    assert [v.data for v in take(numpy.array([[1.0, 2.0], [3.0, 4.0]]), Value(1))] == [3.0, 4.0]
+
+
+@pytest.mark.parametrize("i", [0, 1, 2])
+def test_a_value_gives_a_node_on_index_and_column(i):
+    table, index = [*values(1.0, 2.0), 3.5], Value(i)
+    y = take(table, index)
+    assert (y.data, y._op) == ([1.0, 2.0, 3.5][i], "take")
+    assert len(y._prev) == 4
+    assert {index, *table[:2]} < y._prev
+    (y * y).backward()
+    assert [v.grad for v in table[:2]] == [2 * y.data if k == i else 0.0 for k in range(2)]
+    assert index.grad == 0.0
+
+
+def test_rows_by_a_value():
+    table, index = [values(1.0, 2.0, 3.0), values(4.0, 5.0, 6.0)], Value(1)
+    row = take(table, index)
+    assert [v.data for v in row] == [4.0, 5.0, 6.0]
+    (row[0] * row[2]).backward()
+    assert [[v.grad for v in r] for r in table] == [[0.0, 0.0, 0.0], [6.0, 0.0, 4.0]]
+
+
+def test_nothing_reaches_what_was_not_chosen():
+    table = values(1.0, 2.0)
+    y = take(table, Value(1)) * 1e308 * 1e308
+    y.backward()
+    assert [v.grad for v in table] == [0.0, math.inf]
+
+
+def test_the_same_value_may_stand_in_a_table_twice():
+    x, index = Value(3.0), Value(0.0)
+    y = take([x, x, index], index)
+    y.backward()
+    assert (y.data, x.grad, index.grad) == (3.0, 1.0, 0.0)
+
+
+WRONG = [3, -1, 0.5, math.nan, math.inf, -math.inf, 1e300]
+
+
+@pytest.mark.parametrize("i", WRONG)
+def test_indices_outside_are_refused(i):
+    table = values(1.0, 2.0, 3.0)
+    before = arena_stats()["live_nodes"]
+    got = re.escape(f"got {i!r} (index of take)")
+    with pytest.raises(IndexError, match=f"expected an index of 0 to 2, {got}"):
+        take(table, Value(i))
+    with pytest.raises(IndexError, match="expected an index of 0 to 2"):
+        take([[v] for v in table], Value(i))
+    if i != -1:
+        with pytest.raises(FastgradIndexError, match=f"expected an index of -3 to 2, {got}"):
+            take(table, i)
+    assert arena_stats()["live_nodes"] == before
+
+
+def test_an_index_that_has_changed_counts_in_backward():
+    table, index = values(1.0, 2.0), Value(0)
+    y = take(table, index)
+    index.data = 1
+    y.backward()
+    assert [v.grad for v in table] == [0.0, 1.0]
+    index.data = 2
+    with pytest.raises(FastgradIndexError, match="expected an index of 0 to 1, got 2"):
+        y.backward()
+    assert arena_check() == []
+
+
+def test_tables_that_are_none_are_refused():
+    with pytest.raises(FastgradTypeError, match="expected a sequence"):
+        take(iter([1.0]), 0)
+    with pytest.raises(FastgradTypeError, match="expected a sequence"):
+        take(3.0, 0)
+    with pytest.raises(FastgradValueError, match="at least one entry"):
+        take([], 0)
+    with pytest.raises(ShapeError, match="expected rows of 2 entries, got 1 in row 1"):
+        take([values(1.0, 2.0), values(1.0)], Value(0))
+    with pytest.raises(ShapeError, match=r"got 3\.0 as row 1"):
+        take([values(1.0, 2.0), 3.0], Value(0))
+    with pytest.raises(TypeError, match="expected a Value or a number, got str"):
+        take([1.0, "2"], Value(0))
+    with pytest.raises(TypeError, match="expected a Value or a number, got list"):
+        take([1.0, [2.0]], Value(0))
+
+
+@pytest.mark.parametrize("wrong", ["1", None, [1], 1j])
+def test_indices_that_are_no_number_are_refused(wrong):
+    with pytest.raises(FastgradTypeError, match="expected an int or a Value"):
+        take([1.0, 2.0], wrong)
+
+
+def test_take_without_a_graph():
+    with no_grad():
+        y = fastgrad.take(values(1.0, 2.0), Value(1))
+    assert (y.data, y._prev) == (2.0, set())
+
+
+def test_a_recording_hears_nothing_of_take():
+    told = []
+    index = Value(1) + 0
+    record_enter(told.append)
+    try:
+        y = take(values(1.0, 2.0), index)
+        assert (repr(y), told) == ("Value(data=2.0, grad=0.0)", [])
+        with no_grad():
+            take(values(1.0, 2.0), index)
+    finally:
+        record_exit()
+    assert told == ["no_grad"]

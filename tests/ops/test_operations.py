@@ -1,0 +1,514 @@
+"""Every row of the table, through the public interface.
+
+Oracles: mpmath in 60 digits on the textbook's formula and its derivative; Python's own floats and
+`math` for special values and for what raises. A rule that is off by 0.05 % must fail.
+"""
+
+import builtins
+import itertools
+import math
+import operator
+import random
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import mpmath
+import pytest
+from helpers.tally import tally
+
+from fastgrad import functional, ops
+from fastgrad._native.graph.check import second_partials
+from fastgrad.engine import Value
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "tools" / "ops"
+if not (TOOLS / "expression.py").exists():
+    pytest.skip("no source tree", allow_module_level=True)
+sys.path.insert(0, str(TOOLS))
+
+import expression  # noqa: E402
+
+EVERY_ROW = pytest.mark.parametrize("row", ops.rows(), ids=ops.names())
+POINTS = 1_000
+INFINITIES = (math.inf, -math.inf)
+SPECIALS = (0.0, -0.0, 5e-324, -5e-324, 1e-310, -1e-310, 0.5, 1.0, -1.0, 2.5, -3.0)
+
+ERRORS = {ops.ZERO_DIVISION: ZeroDivisionError, ops.OVERFLOW: OverflowError, ops.DOMAIN: ValueError}
+
+MPMATH = {name: getattr(mpmath.mp, name, None) for name in expression.FUNCTIONS}
+MPMATH |= {
+    "cbrt": lambda u: mpmath.sign(u) * mpmath.cbrt(abs(u)),  # the real root
+    "fabs": abs,
+    "fma": lambda u, v, w: u * v + w,
+    "pow": mpmath.mp.power,
+}
+FLOATS = {name: getattr(math, name, None) for name in expression.FUNCTIONS}
+FLOATS["fma"] = lambda u, v, w: float(Fraction(u) * Fraction(v) + Fraction(w))
+
+
+def power(a, b):
+    """Return a**b as floats do, with an error where they turn complex."""
+    return a**b if a == 0 else math.pow(a, b)  # only ** knows ZeroDivisionError
+
+
+# Python's counterpart, where it has one: rows that `math` knows by name, and these.
+PYTHON = {row.name: getattr(math, row.name) for row in ops.rows() if hasattr(math, row.name)}
+PYTHON |= {
+    "add": operator.add,
+    "mul": operator.mul,
+    "pow": power,
+    "pow_number": power,
+    "neg": operator.neg,
+    "sub": operator.sub,
+    "div": lambda a, b: a * b**-1,  # as micrograd divides
+    "abs": math.fabs,
+    "lt": lambda a, b: float(a < b),
+    "le": lambda a, b: float(a <= b),
+    "gt": lambda a, b: float(a > b),
+    "ge": lambda a, b: float(a >= b),
+    "keep_if": lambda a, b: b if a else -0.0,
+    "keep_unless": lambda a, b: -0.0 if a else b,
+}
+# Rows that decide something: nan decides too, and travels only where it is chosen.
+DECISIONS = ("lt", "le", "gt", "ge", "keep_if", "keep_unless")
+
+
+# -- the check, and the two implementations that it is applied to --------------------------------
+
+
+def by_fastgrad(row, operands):
+    """Return the value and the partials that fastgrad computes."""
+    values = [Value(x) for x in operands[: row.arity]]
+    result = getattr(functional, row.variant_of or row.name)(*values, *operands[row.arity :])
+    result.backward()
+    return result.data, [value.grad for value in values]
+
+
+def by_text(row, operands):
+    """Return what the texts of a row say in Python's floats."""
+    a, b = (*operands, 0.0)[:2]
+    y = expression.function(row.forward, FLOATS)(a, b, None)
+    return y, [expression.function(text, FLOATS)(a, b, y) for text in row.partials]
+
+
+class Exact:
+    """The textbook's formula and its derivatives, in 60 digits."""
+
+    def __init__(self, row):
+        tree = expression.parse(row.formula)
+        trees = [tree, *(expression.derivative(tree, name) for name in "ab"[: row.arity])]
+        self.functions = [expression.function(tree, MPMATH, mpmath.mpf) for tree in trees]
+
+    def __call__(self, operands):
+        """Return value and partials; None where the formula has none."""
+        a, b = (mpmath.mpf(x) for x in (*operands, 0.0)[:2])
+        with mpmath.workdps(60):
+            return [self.attempt(function, a, b) for function in self.functions]
+
+    @staticmethod
+    def attempt(function, a, b):
+        try:
+            return function(a, b, None)
+        except (ValueError, ZeroDivisionError):
+            return None
+
+
+def ulps(got, exact, unit=None):
+    """Return the distance in units in the last place, of the exact value or of `unit`."""
+    if isinstance(exact, mpmath.mpc):  # the derivative of (-3)**b in b
+        return 0.0 if math.isnan(got) else math.inf
+    rounded = float(exact)
+    if math.isinf(rounded) or not math.isfinite(got):
+        return 0.0 if got == rounded else math.inf
+    with mpmath.workdps(60):
+        return float(abs(mpmath.mpf(got) - exact) / math.ulp(rounded if unit is None else unit))
+
+
+def unit_of_partials(row, operands):
+    """Return the size of the terms where the terms of a partial cancel."""
+    low, high, size = row.cancels or (0.0, -1.0, 0.0)
+    return size if low <= operands[0] <= high else None
+
+
+def check(row, points, evaluate=by_fastgrad):
+    """Raise AssertionError unless value and partials are within the row's tolerance."""
+    exact = Exact(row)
+    for operands in points:
+        y, partials = evaluate(row, operands)
+        expected = exact(operands)
+        for name, got, true in zip(["y", "dy/da", "dy/db"], [y, *partials], expected, strict=False):
+            if true is None:
+                continue
+            unit = None if name == "y" else unit_of_partials(row, operands)
+            error = ulps(got, true, unit)
+            assert error <= row.tolerance, (
+                f"{name} of {row.name}{tuple(operands)} is {got!r}, {error:.3g} ulp from"
+                f" {mpmath.nstr(true, 20)}"
+            )
+
+
+def sample(row, count):
+    """Return random points of a row's domain: uniform, or so in the exponent, all of it or near 1.
+
+    Where a formula changes into another is near 1, mostly: a wide domain alone would hardly see it.
+    """
+    rng = random.Random(row.name)
+
+    def one(low, high):
+        if type(low) is int:
+            return float(rng.randint(low, high))
+        while (kind := rng.random()) < 0.7:
+            largest = math.log10(max(-low, high))
+            x = 10.0 ** (rng.uniform(-300, largest) if kind < 0.35 else rng.uniform(-2, 2))
+            x = math.copysign(x, rng.random() - 0.5)
+            if low <= x <= high:
+                return x
+        return rng.uniform(low, high)
+
+    return [[one(*interval) for interval in row.domain] for _ in range(count)]
+
+
+def specials(row, values):
+    """Return all combinations of special values, of as many as the row takes."""
+    points = itertools.product(values, repeat=len(row.domain))
+    if ops.TABLE[row.variant_of or row.name] is ops.TABLE["pow"]:
+        # With base and exponent both denormal, b * (pow(a, b) / a) overflows on its way to 1.
+        return [(a, b) for a, b in points if b == 0 or abs(b) > 1e-16]
+    return list(points)
+
+
+def outcome(function, *arguments):
+    """Return a result, or the type of the exception."""
+    try:
+        return function(*arguments)
+    except (ArithmeticError, ValueError) as error:
+        return type(error)
+
+
+def singular(row, operands, y):
+    """Tell whether the row says that backward raises."""
+    a, b = (*operands, 0.0)[:2]
+    return bool(row.singular) and expression.function(row.singular, FLOATS)(a, b, y)
+
+
+# -- values and partials -------------------------------------------------------------------------
+
+
+@EVERY_ROW
+def test_random_points(row):
+    check(row, sample(row, POINTS))
+    tally("wrong rule: random points against mpmath", POINTS)
+
+
+@EVERY_ROW
+def test_partials_at_special_points(row):
+    function = getattr(functional, row.variant_of or row.name)
+    regular = []
+    for operands in specials(row, SPECIALS):
+        y = outcome(function, *operands)
+        if isinstance(y, type):
+            continue  # the next test's business
+        if singular(row, operands, y):
+            with pytest.raises(ZeroDivisionError, match=r"\w"):
+                by_fastgrad(row, operands)
+        else:
+            regular.append(operands)
+    if row.name == "atan2":  # the value at signed zeros, which mpmath lacks: see the next test
+        regular = [operands for operands in regular if 0 not in operands]
+    check(row, regular)
+
+
+@pytest.mark.parametrize("name", PYTHON)
+def test_values_and_errors_are_those_of_python(name):
+    row = ops.TABLE[name]
+    function = getattr(functional, row.variant_of or row.name)
+    for operands in specials(row, (*SPECIALS, *INFINITIES, math.nan, 1e308, -1e308, 710.5)):
+        expected = outcome(PYTHON[name], *operands)
+        got = outcome(function, *operands)
+        recorded = outcome(lambda: function(*map(Value, operands)).data)  # noqa: B023
+        assert repr(recorded) == repr(got), operands
+        if isinstance(expected, type) or isinstance(got, type):
+            assert got is expected, operands
+        elif math.isfinite(expected) and expected:
+            assert ulps(got, mpmath.mpf(expected)) <= row.tolerance, operands
+        else:
+            assert repr(got) == repr(expected), operands  # signs of zero and infinity count
+
+
+@EVERY_ROW
+def test_raises_only_what_the_row_says(row):
+    allowed = {ERRORS[kind] for _, kind, _ in row.raises}
+    if row.name == "div":
+        allowed = {ZeroDivisionError, OverflowError}  # b**-1's
+    function = getattr(functional, row.variant_of or row.name)
+    for operands in specials(row, (*SPECIALS, *INFINITIES, math.nan)):
+        result = outcome(function, *operands)
+        assert not isinstance(result, type) or result in allowed, operands
+
+
+@EVERY_ROW
+def test_nan_travels_and_never_raises(row):
+    for place in range(row.arity):
+        operands = [0.5] * len(row.domain)
+        operands[place] = math.nan
+        y, partials = by_fastgrad(row, operands)
+        if row.name not in DECISIONS:  # see the comparison with Python
+            assert math.isnan(y)
+        assert len(partials) == row.arity
+
+
+def far_and_limit(row, infinity):
+    """Return the partial at a large number and at infinity, or None where either raises."""
+    parameter = [0.5] if row.parameter else []
+    points = [[math.copysign(1e300, infinity), *parameter], [infinity, *parameter]]
+    results = [outcome(by_fastgrad, row, operands) for operands in points]
+    return None if any(isinstance(r, type) for r in results) else [r[1][0] for r in results]
+
+
+def test_partials_are_continuous_at_infinity():
+    checked = set()
+    for row, infinity in itertools.product(ops.rows(), INFINITIES):
+        partials = far_and_limit(row, infinity) if row.arity == 1 else None
+        if partials:
+            far, limit = partials
+            if abs(far) > 1e100:
+                continue
+            assert limit == pytest.approx(far, rel=1e-15, abs=1e-100), (row.name, infinity)
+            checked.add(row.name)
+    assert checked >= {"relu", "atan", "tanh", "sigmoid", "softplus", "erf", "gelu"}
+
+
+@pytest.mark.parametrize(
+    ("name", "operands", "expected"),
+    [
+        ("relu", [0.0], [0.0]),
+        ("relu", [math.nan], [0.0]),
+        ("leaky_relu", [0.0, 0.25], [0.25]),
+        ("abs", [0.0], [0.0]),
+        ("min", [2.0, 2.0], [1.0, 0.0]),
+        ("max", [2.0, 2.0], [1.0, 0.0]),
+        ("min", [1.0, math.nan], [0.0, 1.0]),
+        ("max", [math.nan, 1.0], [1.0, 0.0]),
+        ("hypot", [0.0, 0.0], [0.0, 0.0]),
+        ("pow", [0.0, 0.0], [0.0, 0.0]),
+        ("pow", [0.0, 3.0], [0.0, 0.0]),
+        ("pow_number", [0.0, 0.0], [0.0]),
+        ("pow_number", [0.0, 1.0], [1.0]),
+    ],
+)
+def test_gradients_at_kinks(name, operands, expected):
+    assert by_fastgrad(ops.TABLE[name], operands)[1] == expected
+
+
+@pytest.mark.parametrize("name", ["min", "max"])
+def test_the_smaller_and_the_larger_are_the_first_of_equals(name):
+    choose = getattr(builtins, name)  # Python's takes the first of equals too
+    for a, b in itertools.product([0.0, -0.0, 1.0, -1.0, math.inf], repeat=2):
+        assert repr(getattr(functional, name)(a, b)) == repr(choose(a, b))
+        assert repr(getattr(functional, name)(Value(a), Value(b)).data) == repr(choose(a, b))
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "softplus"])
+def test_tails_end_in_denormal_numbers(name):
+    row = ops.TABLE[name]
+    check(row, [[x] for x in (-699.9, -700.0, -700.1, -708.5, -710.0, -730.0, -744.0, -800.0)])
+
+
+def test_signs_of_zero_and_nan_as_micrograd_has_them():
+    assert repr(Value(-0.0).relu().data) == "-0.0"
+    assert math.isnan(Value(math.nan).relu().data)
+
+
+# -- a test of the tests -------------------------------------------------------------------------
+
+
+@EVERY_ROW
+def test_the_check_passes_the_texts_themselves(row):
+    check(row, sample(row, 100), by_text)
+
+
+@EVERY_ROW
+def test_the_check_fails_a_rule_that_is_off(row):
+    points = sample(row, 100)
+    for place, text in enumerate(row.partials):
+        partials = list(row.partials)
+        partials[place] = f"({text}) * 1.0005" if text != "0" else "0.0005"
+        with pytest.raises(AssertionError, match=f"dy/d{'ab'[place]} of {row.name}"):
+            check(replace(row, partials=tuple(partials)), points, by_text)
+    wrong = replace(row, forward=f"({row.forward}) * 1.0005", formula=row.formula)
+    with pytest.raises(AssertionError, match=rf"y of {row.name}"):
+        check(wrong, points, by_text)
+
+
+@EVERY_ROW
+def test_second_partials_follow_from_the_text(row):
+    trees = [expression.parse(text) for text in row.partials]
+    parameter = [0.3] if row.parameter else []
+    point = [mpmath.mpf(x) for x in ([0.7, 0.4][: row.arity] + parameter + [0.0])[:2]]
+    formula = expression.function(row.formula, MPMATH, mpmath.mpf)
+    with mpmath.workdps(40):
+        y = formula(*point, None)
+        for first, second in itertools.product(range(row.arity), repeat=2):
+            tree = expression.derivative(trees[first], "ab"[second], trees[second])
+            got = expression.function(tree, MPMATH, mpmath.mpf)(*point, y)
+            order = [0, 0]
+            order[first] += 1
+            order[second] += 1
+            expected = mpmath.diff(lambda a, b: formula(a, b, None), tuple(point), tuple(order))
+            assert got == pytest.approx(expected, rel=1e-14, abs=1e-14)
+
+
+# -- second partials: what is compiled of the derivatives of the partials' texts -----------------
+
+# Two terms of the second derivative cancel somewhere: the unit is that of dy/da over a.
+CANCELLING = ("asin", "acos", "hypot", "gelu")
+SECOND = ("aa", "ab", "bb")
+
+
+def second_exact(row):
+    """Return the functions that give the second derivatives of the textbook's formula."""
+    tree = expression.parse(row.formula)
+    names = SECOND if row.arity == 2 else SECOND[:1]
+    trees = [expression.derivative(expression.derivative(tree, n[0]), n[1]) for n in names]
+    return [expression.function(tree, MPMATH, mpmath.mpf) for tree in trees]
+
+
+def check_second(row, points, evaluate=second_partials):
+    """Raise AssertionError unless the second partials are right to 12 digits."""
+    exact = second_exact(row)
+    first = Exact(row)
+    for operands in points:
+        got = evaluate(row.name, *operands)
+        with mpmath.workdps(650):  # the formula of sigmoid loses twice the digits of a
+            values = [mpmath.mpf(x) for x in (*operands, 0.0)[:2]]
+            for name, function, value in zip(SECOND, exact, got, strict=False):
+                true = function(*values, None)
+                unit = abs(true)
+                if row.name in CANCELLING:
+                    partial = first(operands)[1 + "ab".index(name[0])]
+                    unit += abs(partial / operands["ab".index(name[1])])
+                right = value == float(true) or abs(value - true) <= 1e-12 * unit + 1e-300
+                assert right, (
+                    f"d2y/d{name} of {row.name}{tuple(operands)} is {value!r}, not"
+                    f" {mpmath.nstr(true, 20)}"
+                )
+
+
+NATIVE_ROWS = pytest.mark.parametrize("row", ops.native(), ids=[row.name for row in ops.native()])
+
+
+@NATIVE_ROWS
+def test_second_partials_at_random_points(row):
+    check_second(row, sample(row, 200))
+
+
+@NATIVE_ROWS
+def test_the_check_of_second_partials_fails_a_rule_that_is_off(row):
+    points = sample(row, 30)
+    for place in range(len(second_exact(row))):
+
+        def wrong(name, *operands, place=place):
+            found = list(second_partials(name, *operands))
+            found[place] = found[place] * 1.0005 or 0.0005
+            return found
+
+        with pytest.raises(AssertionError, match=f"d2y/d{SECOND[place]} of {row.name}"):
+            check_second(row, points, wrong)
+
+
+@pytest.mark.parametrize("name", [row.name for row in ops.native() if row.arity == 2])
+def test_mixed_partials_agree_in_both_orders(name):
+    row = ops.TABLE[name]
+    trees = [expression.parse(text) for text in row.partials]
+    orders = [expression.derivative(trees[i], "ba"[i], trees[1 - i]) for i in range(2)]
+    functions = [expression.function(tree, MPMATH, mpmath.mpf) for tree in orders]
+    formula = expression.function(row.formula, MPMATH, mpmath.mpf)
+    for operands in sample(row, 100):
+        with mpmath.workdps(650):
+            a, b = map(mpmath.mpf, operands)
+            y = formula(a, b, None)
+            first, second = (function(a, b, y) for function in functions)
+            assert abs(first - second) <= abs(first) * 1e-15, operands
+
+
+def test_second_partials_at_kinks_and_exceptions():
+    assert second_partials("relu", 0.0) == (0.0, 0.0, 0.0)
+    assert second_partials("abs", -2.0) == (0.0, 0.0, 0.0)
+    assert second_partials("pow_number", 0.0, 2.0) == (2.0, 0.0, 0.0)
+    assert second_partials("pow_number", 3.0, 1.0) == (0.0, 0.0, 0.0)
+    assert second_partials("pow", 2.0, 0.0) == (0.0, 0.5, math.log(2.0) ** 2)  # a**b is 1 + b log a
+    assert second_partials("pow", 0.0, 2.0) == (2.0, 0.0, 0.0)
+    assert second_partials("pow", 0.0, 1.5)[0] == math.inf
+    assert second_partials("keep_if", 1.0, 2.0) == (0.0, 0.0, 0.0)
+    with pytest.raises(ZeroDivisionError, match="sqrt"):
+        second_partials("sqrt", 0.0)
+    with pytest.raises(KeyError):
+        second_partials("div", 1.0, 2.0)
+
+
+# -- names ---------------------------------------------------------------------------------------
+
+
+@EVERY_ROW
+def test_methods_functions_and_plain_numbers_agree(row):
+    operands = sample(row, 1)[0]
+    y = by_fastgrad(row, operands)[0]
+    values = [Value(x) for x in operands[: row.arity]]
+    rest = [*values[1:], *operands[row.arity :]]
+    for name in row.methods:
+        assert getattr(values[0], name)(*rest).data == y
+        assert getattr(Value, name).__doc__
+    for name in row.functions:
+        function = getattr(functional, name)
+        assert function(*operands) == y
+        assert type(function(*operands)) is float
+        assert function.__name__ == name
+        assert function.__module__ == "fastgrad.functional"
+        assert function.__doc__
+        assert name in functional.__all__
+    if not row.composite and not row.parameter:
+        result = getattr(functional, row.name)(*values)
+        assert result._op == row.symbol
+        assert result._prev == set(values)
+
+
+def test_parameters_have_their_default_and_are_no_operands():
+    x = Value(-2.0)
+    assert x.leaky_relu().data == -0.02
+    assert x.leaky_relu(slope=0.5)._prev == {x}
+    assert functional.leaky_relu(-2.0, slope=0.5) == -1.0
+
+
+def test_composites_are_recorded_as_micrograd_records_them():
+    a, b = Value(3.0), Value(2.0)
+    assert functional.neg(a)._op == "*"
+    assert functional.sub(a, b)._op == "+"
+    assert {node._op for node in functional.div(a, b)._prev} == {"", "**-1"}
+    assert functional.pow(a, 2)._op == "**2"
+    assert functional.pow(a, 2)._prev == {a}
+    assert functional.pow(a, b)._prev == {a, b}
+
+
+@pytest.mark.parametrize("wrong", ["1", None, [1.0], 1j])
+def test_functions_refuse_what_is_no_number(wrong):
+    with pytest.raises(TypeError):
+        functional.tanh(wrong)
+    with pytest.raises(TypeError):
+        functional.hypot(1.0, wrong)
+    with pytest.raises(TypeError):
+        functional.leaky_relu(Value(1.0), wrong)
+
+
+def test_query_interface():
+    assert ops.names() == tuple(ops.TABLE) == tuple(row.name for row in ops.rows())
+    opcodes = [row.opcode for row in ops.native()]
+    assert opcodes[:2] == ["OP_ADD", "OP_MUL"]
+    assert None not in opcodes
+    assert ops.TABLE["neg"].opcode is None
+    assert ops.TABLE["asin"].methods == ("asin", "arcsin")
+    assert ops.TABLE["min"].methods == ("minimum",)
+    assert ops.TABLE["pow_number"].functions == ()
+    with pytest.raises(TypeError):
+        ops.TABLE["add"] = None

@@ -1,0 +1,213 @@
+"""Arguments and results of tapes: structures, arrays of any type and layout, batches.
+
+Oracles: the recorded function itself, run on numbers, and NumPy.
+"""
+
+import array
+import ctypes
+from typing import Any, NamedTuple
+
+import pytest
+
+import fastgrad as fg
+from fastgrad import Value
+from fastgrad.errors import ShapeError
+
+pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+# -- arguments -------------------------------------------------------------------------------------
+
+STRUCTURES = {  # example, function of it, another argument, result of that, gradient of that
+    "number": (1.0, lambda x: x * x, 3.0, 9.0, 6.0),
+    "int": (1, lambda x: x * x, 3, 9.0, 6.0),
+    "bool": (True, lambda x: x * x, False, 0.0, 0.0),
+    "list": ([1.0, 2.0], lambda x: x[0] * x[1], [3.0, 4.0], 12.0, [4.0, 3.0]),
+    "tuple": ((1.0, 2.0), lambda x: x[0] * x[1], (3.0, 4.0), 12.0, [4.0, 3.0]),
+    "nested": ([[1, 2], [3, 4]], lambda x: x[0][1] * x[1][0], [[5, 6], [7, 8]], 42.0,
+               [[0.0, 7.0], [6.0, 0.0]]),
+    "one inside": ([[[2.0]]], lambda x: x[0][0][0] ** 2, [[[3.0]]], 9.0, [[[6.0]]]),
+    "dict": ({"a": 1.0, "b": [1.0, 2.0]}, lambda x: x["a"] * x["b"][1],
+             {"b": [0.0, 5.0], "a": 4.0}, 20.0, {"a": 5.0, "b": [0.0, 4.0]}),
+    "mixed": ([1.0, [1.0, 2.0], {7: 3.0}], lambda x: x[0] * x[1][0] * x[2][7],
+              [2.0, [3.0, 0.0], {7: 5.0}], 30.0, [15.0, [10.0, 0.0], {7: 6.0}]),
+    "ragged": (([1.0], [1.0, 2.0]), lambda x: x[0][0] * x[1][1], ([3.0], [0.0, 4.0]), 12.0,
+               ([4.0], [0.0, 3.0])),
+    "namedtuple": (Pair(1.0, 2.0), lambda x: x.left * x.right, Pair(3.0, 4.0), 12.0, [4.0, 3.0]),
+    "nested namedtuple": (Pair(1.0, [2.0]), lambda x: x.left * x.right[0], Pair(3.0, [4.0]), 12.0,
+                          (4.0, [3.0])),
+    "empty": ([], lambda x: Value(1.0) * len(x), [], 0.0, []),
+    "empty rows": ([[], []], lambda x: Value(1.0) * len(x), [[], []], 2.0, [[], []]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_structures_of_arguments(name):
+    example, function, other, result, gradient = STRUCTURES[name]
+    tape = fg.record(function, example)
+    assert tape(other) == result
+    assert tape.value_and_grad(other, wrt="inputs") == (result, (gradient,))
+    assert tape(example) == tape(example)
+
+
+DTYPES = ["float64", "float32", "float16", "int64", "int8", "uint16", "bool", ">f8", "<f4", ">i2"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_of_any_type(numpy, linear, dtype, order):
+    data = numpy.array([[1, 0, 1], [0, 1, 1], [1, 1, 0], [0, 0, 1]])
+    batch = numpy.array(data, dtype=dtype, order=order)
+    expected = (data @ [1, 10, 100]).astype(float)
+    result = linear(batch)
+    assert (type(result), result.dtype, result.tolist()) == (
+        numpy.ndarray, numpy.float64, expected.tolist()
+    )  # fmt: skip
+    assert [linear(row) for row in batch] == expected.tolist()
+
+
+def test_strides_of_all_kinds(numpy, linear):
+    big = numpy.arange(240.0).reshape(10, 8, 3) - 100
+    frozen = big[0].copy()
+    frozen.flags.writeable = False
+    bytes_ = b"x" + big[0].tobytes()
+    unaligned = numpy.frombuffer(bytes_, dtype=float, offset=1).reshape(8, 3)
+    fields = numpy.zeros(8, dtype=[("flag", "i1"), ("x", "f8", 3)])
+    fields["x"] = big[0]
+    for view in (
+        big[:, 0], big[::-1, 3], big[::3, 5, ::-1], big[0, ::-2, ::-1], frozen, unaligned,
+        big[4:5, 1], numpy.broadcast_to(big[0, 0], (5, 3)), fields["x"],
+        big[0, :, ::2][:, [0, 1, 0]], big.transpose(2, 1, 0)[:, :, 7].T,
+        numpy.asfortranarray(big[1]), numpy.ones((3, 2))[:, :1].T,
+    ):  # fmt: skip
+        assert linear(view).tolist() == (view @ [1.0, 10.0, 100.0]).tolist()
+        assert linear(view[-1]) == view[-1] @ [1.0, 10.0, 100.0]
+
+
+def test_arrays_inside_lists_and_as_examples(numpy):
+    tape = fg.record(lambda x: (x * x).sum(), numpy.zeros((2, 3)))
+    X = numpy.arange(24.0).reshape(4, 2, 3)
+    assert tape(X).tolist() == (X * X).sum((1, 2)).tolist()
+    assert tape(list(X)) == (X * X).sum((1, 2)).tolist()
+    assert tape([list(x) for x in X]) == (X * X).sum((1, 2)).tolist()
+    value, (gradient,) = tape.value_and_grad(X, reduce="sum", wrt="inputs")
+    assert (value, gradient.tolist()) == ((X * X).sum(), (2 * X).tolist())
+    scalar = fg.record(lambda x: x * 2, numpy.array(1.0))
+    assert scalar(numpy.array(2.0)) == scalar(numpy.float32(2.0)) == scalar(numpy.int8(2)) == 4.0
+
+
+def test_buffers_that_are_no_arrays(linear):
+    for typecode in "dfbhilq":
+        assert linear(array.array(typecode, [1, 2, 3])) == 321.0
+    flat = array.array("d", range(6))
+    square = memoryview(flat).cast("B").cast("d", (2, 3))
+    assert linear(square) == [210.0, 543.0]
+    assert linear((ctypes.c_double * 3)(1, 2, 3)) == linear((ctypes.c_float * 3)(1, 2, 3)) == 321.0
+    number = fg.record(lambda x: x + 1, 0.0)
+    assert number(memoryview(flat)[::-2]) == [6.0, 4.0, 2.0]
+    assert number(array.array("q", [1, -1])) == [2.0, 0.0]
+
+
+def test_an_array_is_not_held_after_a_call(linear):
+    numbers = array.array("d", [1, 2, 3])
+    linear(memoryview(numbers).cast("B").cast("d", (1, 3)))
+    numbers.append(4.0)  # refused while somebody has its buffer
+    wrong = memoryview(numbers)
+    with pytest.raises(ShapeError):
+        linear(wrong)
+    wrong.release()
+    numbers.append(5.0)
+
+
+def test_batched_and_shared_arguments():
+    tape = fg.record(lambda a, b: a * b[0] + b[1], 0.0, [0.0, 0.0])
+    assert tape([1.0, 2.0], [[3.0, 4.0], [5.0, 6.0]]) == [7.0, 16.0]
+    assert tape([1.0, 2.0], [3.0, 4.0]) == [7.0, 10.0]
+    assert tape(2.0, [[3.0, 4.0], [5.0, 6.0], [0.0, 1.0]]) == [10.0, 16.0, 1.0]
+    assert tape(2.0, [3.0, 4.0]) == 10.0
+    assert tape([2.0], [3.0, 4.0]) == [10.0]
+    value, (ga, gb) = tape.value_and_grad([1.0, 2.0], [3.0, 4.0], reduce="sum", wrt="inputs")
+    assert (value, ga, gb) == (17.0, [3.0, 3.0], [3.0, 2.0])
+    value, (ga, gb) = tape.value_and_grad(2.0, [[3.0, 4.0], [5.0, 6.0]], wrt="inputs")
+    assert (value, ga, gb) == (13.0, 4.0, [[1.0, 0.5], [1.0, 0.5]])
+
+
+def test_a_batch_inside_a_structure():
+    tape = fg.record(lambda x: x["a"] * x["b"][0] + x["b"][1], {"a": 1.0, "b": [1.0, 2.0]})
+    assert tape({"a": [1.0, 2.0], "b": [3.0, 4.0]}) == [7.0, 10.0]
+    _, (gradient,) = tape.value_and_grad(
+        {"a": [1.0, 2.0], "b": [3.0, 4.0]}, wrt="inputs", reduce="sum"
+    )
+    assert gradient == {"a": [3.0, 3.0], "b": [3.0, 2.0]}
+
+
+def test_no_argument_at_all():
+    w = Value(3.0)
+    tape = fg.record(lambda: w * w)
+    assert (tape(), tape.backward(), w.grad) == (9.0, 9.0, 6.0)
+    assert tape.value_and_grad(wrt="inputs") == (9.0, ())
+    assert tape.inputs == []
+
+
+def test_a_value_as_an_argument_is_its_number():
+    tape = fg.record(lambda x: x * x, Value(1.0))
+    assert tape(Value(3.0)) == 9.0
+    assert tape([Value(3.0), 4]) == [9.0, 16.0]
+
+
+# -- results ---------------------------------------------------------------------------------------
+
+
+def test_structures_of_results(numpy):
+    def function(x, y):
+        return {"sum": x + y, "rows": [[x, y], [y, x]], "pair": (x, [x * y])}
+
+    tape = fg.record(function, 1.0, 2.0)
+    rows = [[3.0, 4.0], [4.0, 3.0]]
+    assert tape(3.0, 4.0) == {"sum": 7.0, "rows": rows, "pair": (3.0, [12.0])}
+    batch = tape([3.0, 0.0], 4.0)
+    assert batch["sum"] == [7.0, 4.0]
+    assert batch["rows"] == [rows, [[0.0, 4.0], [4.0, 0.0]]]
+    assert batch["pair"] == ([3.0, 0.0], [[12.0], [0.0]])
+    arrays = tape(numpy.array([3.0, 0.0]), 4.0)
+    assert arrays["rows"].shape == (2, 2, 2)
+    assert arrays["rows"].tolist() == batch["rows"]
+    assert type(arrays["pair"]) is tuple
+
+
+def test_results_that_are_no_operations(numpy):
+    w = Value(5.0)
+    tape = fg.record(lambda x, y: [x, x, w, Value(7.0), y * 1, w], 1.0, 2.0)
+    assert tape(3.0, 4.0) == [3.0, 3.0, 5.0, 7.0, 4.0, 5.0]
+    assert tape([3.0, 4.0], 9.0) == [[3.0, 3.0, 5.0, 7.0, 9.0, 5.0], [4.0, 4.0, 5.0, 7.0, 9.0, 5.0]]
+    assert tape(numpy.array([3.0]), 9.0).tolist() == [[3.0, 3.0, 5.0, 7.0, 9.0, 5.0]]
+    assert [p.data for p in tape.parameters] == [5.0]
+    identity = fg.record(lambda x: x, 1.0)
+    assert identity.value_and_grad([3.0, 5.0], wrt="inputs") == (4.0, ([0.5, 0.5],))
+    constant = fg.record(lambda x: Value(2.0), 1.0)
+    assert constant.value_and_grad([3.0, 5.0], wrt="inputs") == (2.0, ([0.0, 0.0],))
+    assert (constant.parameters, constant(1.0), constant([1.0, 2.0])) == ([], 2.0, [2.0, 2.0])
+
+
+def test_a_result_that_the_batch_does_not_reach():
+    w = Value(3.0)
+    tape = fg.record(lambda x, y: y * w, 1.0, 2.0)
+    assert tape([1.0, 2.0, 3.0], 5.0) == [15.0] * 3
+    for reduce, scale in (("mean", 1.0), ("sum", 3.0)):
+        value, (gx, gy) = tape.value_and_grad([1.0, 2.0, 3.0], 5.0, wrt="inputs", reduce=reduce)
+        assert (value, gx, gy) == (15.0 * scale, [0.0] * 3, pytest.approx(3.0 * scale))
+    assert tape.backward([1.0, 2.0, 3.0], 5.0, reduce="sum") == 45.0
+    assert w.grad == 15.0
+
+
+def test_single_samples_give_floats(numpy):
+    tape = fg.record(lambda x: x[0] * x[1], [1.0, 2.0])
+    assert type(tape(numpy.array([1.0, 2.0]))) is float
+    assert type(tape.backward([1, 2])) is float
+    value, (gradient,) = tape.value_and_grad(numpy.array([3.0, 4.0]), wrt="inputs")
+    assert (type(value), type(gradient), gradient.tolist()) == (float, numpy.ndarray, [4.0, 3.0])

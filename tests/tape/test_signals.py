@@ -1,0 +1,215 @@
+"""Ctrl-C stops what makes a tape of a graph, and what its file is made of, at any moment.
+
+Oracles: how often native loops let signal handlers run, against the operations, operands and leaves
+that they have come by; `arena_check`; the recorded graph's own data.
+"""
+
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from helpers.graphs import chain, live, many, settled
+from helpers.polls import at_each_look, stop_at
+from helpers.processes import python
+from helpers.tally import tally
+
+import fastgrad as fg
+from fastgrad import Value
+from fastgrad._native.graph import check
+from fastgrad._native.tape.bind import Shape
+from fastgrad._native.tape.program import export, restore
+from fastgrad._native.tape.tape import TapeCore
+from fastgrad.errors import TapeError
+from fastgrad.nn import Layer
+
+pytestmark = [pytest.mark.wide, pytest.mark.usefixtures("no_gc_callbacks", "no_collector")]
+WALK, BUILD, FILE = 65_536, 131_072, 262_144  # what each comes by between two looks
+NUMBER = Shape((), 0, "x")
+
+
+def taped(x, y):
+    """Return what makes a tape of a graph, without a byte of Python."""
+    return partial(TapeCore, [x], [y], [NUMBER], NUMBER)
+
+
+def table(operations, leaves):
+    """Give the size of the table by which duplicates are found."""
+    return 1 << (leaves + 2 * operations).bit_length()
+
+
+def test_operations_are_counted():
+    n = many(1 << 20)
+    x = Value(1.0)
+    looks, _ = at_each_look(taped(x, chain(n, x)))
+    walks = 2 * n  # back and forth
+    build = table(n, 1) + 8 * n  # folded, used, chains (2), measured, moved, numbered (2)
+    assert looks >= walks // WALK + build // BUILD - 2
+
+
+def test_leaves_are_counted():
+    n = many(1 << 20)
+    x = y = Value(0.0)
+    kept = [Value(i) for i in range(n)]
+    for leaf in kept:
+        y = y + leaf
+    looks, _ = at_each_look(taped(x, y))
+    walks = 3 * n  # back, forth, and the leaves
+    build = table(n, n) + 10 * n  # twice more: the leaves are copied, and looked at for constants
+    lists = n  # of parameters
+    assert looks >= walks // WALK + build // BUILD + lists // WALK - 3
+
+
+def test_operands_are_counted():
+    """Wide neurons are few nodes, and as much work as many."""
+    layer = Layer(1024, 256, nonlin=False)
+    x = Value(1.0)
+    y = sum(layer([x] * 1024))
+    n = 2 * 1024 * 256
+    looks, _ = at_each_look(taped(x, y))
+    walks = 2 * n + n // 2  # and the weights
+    build = table(0, n // 2) + 5 * n + n  # folded, used, moved, leaves, slots; the weights twice
+    assert looks >= walks // WALK + build // BUILD + (n // 2) // WALK - 1
+
+
+def test_arrays_of_a_file_are_counted():
+    n = many(1 << 20)
+    x = Value(1.0)
+    core = taped(x, chain(n, x))()
+    looks, (arrays, codes) = at_each_look(partial(export, core))
+    assert looks >= 2 * n // FILE - 1  # operations, and which inputs they read
+    empty = TapeCore.__new__(TapeCore)
+    looks, fault = at_each_look(partial(restore, empty, arrays, codes, n, 0))
+    assert fault == ("one of 0 places, or 0", "1", "sources[0]") or fault is None
+    assert looks >= 3 * n // FILE - 2  # copied and checked besides
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["numbers", "parameters"])
+def test_stopped_at_any_look(held):
+    n = 200_000
+    x = y = Value(0.5)
+    leaves = [Value(1.0) if held else 1.0 for _ in range(n // 2)]
+    for leaf in leaves:
+        y = y * 0.5 + leaf
+    make = taped(x, y)
+    before = live()
+    last, core = at_each_look(make)
+    assert core(0.5) == y.data
+    del core
+    assert last > 6
+    for number in range(1, last + 1):
+        with pytest.raises(KeyboardInterrupt):
+            at_each_look(make, stop_at(number))
+        assert live() == before
+        assert check.arena_check() == []
+    assert make()(0.5) == y.data
+    tally("Ctrl-C: recordings stopped, each at another look", last)
+
+
+# What signal handlers do there may move the arena's tables and make other nodes of those that the
+# walk has counted. A process of its own starts with small tables; its allocator looks for writes
+# beyond what was asked for, and fills in what lies there.
+DISTURBED = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from functools import partial
+from helpers.graphs import chain
+from helpers.polls import at_each_look
+import fastgrad as fg
+from fastgrad import Value
+from fastgrad._native.graph import check
+from fastgrad._native.tape.bind import Shape
+from fastgrad._native.tape.tape import TapeCore
+from fastgrad.nn import Neuron
+x = Value(0.5)
+y = chain(300_000, x)
+big, other = Neuron(4096, nonlin=False), Neuron(8, nonlin=False)
+fused, owner = big([y] * 4096), [other([y] * 8)]
+hidden = max(owner[0]._prev, key=lambda v: len(v._prev))
+root = fused * 1e-3 + hidden
+kept, graphs = [], [chain(2000, Value(1.0)) for _ in range(50)]
+actions = {
+    "builds": lambda: kept.__init__([chain(300_000, x)]),
+    "drops": graphs.pop,
+    "sweeps": root.backward,
+    "records": lambda: kept.append(fg.record(lambda v: v * x, 1.0)),
+    "looks into a neuron": lambda: fused._prev,
+    "drops the neuron of a hidden node": owner.clear,
+}
+number, numbers = Shape((), 0, "x"), Shape((70_000,), 0, "result")
+for first in 1, 7:  # while it begins, and on its way forth
+    action = actions[sys.argv[1]]
+    looks, core = at_each_look(
+        partial(TapeCore, [x], [root] * 70_000, [number], numbers),
+        lambda number: action() if first <= number < 10 else None,
+    )
+    assert looks > 10
+    assert core(0.5)[0] == root.data != core(0.25)[0]
+assert check.arena_check() == []
+"""
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["builds", "drops", "sweeps", "records", "looks into a neuron",
+     "drops the neuron of a hidden node"],
+)  # fmt: skip
+def test_a_handler_may_use_the_arena_in_the_middle_of_a_walk(action, tmp_path):
+    tests = Path(__file__).parents[1]
+    process = python("-c", DISTURBED, action, tests, cwd=tmp_path, flags=["-X", "dev"])
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_a_handler_that_writes_a_backward_step_is_noticed():
+    x = Value(1.0)
+    middle = chain(300_000, x)
+    y = chain(300_000, middle)
+
+    def write(number):
+        if number == 3:
+            middle._backward = lambda: None
+
+    with pytest.raises(TapeError, match="backward step in Python"):
+        at_each_look(taped(x, y), write)
+
+
+def test_a_handler_that_changes_the_lists_changes_no_tape():
+    x = Value(1.0)
+    y = chain(300_000, x)
+    inputs, outputs = [x], [y]
+
+    def change(number):
+        inputs.clear()
+        outputs.extend([y] * 1000)
+
+    _, core = at_each_look(partial(TapeCore, inputs, outputs, [NUMBER], NUMBER), change)
+    assert core(1.0) == y.data
+
+
+@pytest.mark.slow
+def test_ten_million_operations_are_stopped_by_a_timer(interrupt):
+    """The whole of it, as users meet it, wherever the timer ends."""
+    n = 10_000_000
+    w = Value(1.0)
+
+    def make():
+        return fg.record(lambda x: chain(n, x) * w, 1.0)
+
+    def make_for(seconds):
+        interrupt(seconds)
+        while True:
+            make()
+
+    started = time.perf_counter()
+    tape = make()
+    whole = time.perf_counter() - started
+    assert tape(1.0) == n + 1.0
+    del tape
+    before = settled()
+    for i in range(6):
+        with pytest.raises(KeyboardInterrupt):
+            make_for(whole * (0.4 + 0.1 * i))
+        assert settled() == before
+        assert check.arena_check() == []
+        assert fg.record(lambda x: x * w, 1.0)(3.0) == 3.0
+    tally("Ctrl-C: recordings of 10^7 operations stopped by a timer", 6)

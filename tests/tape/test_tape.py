@@ -1,0 +1,479 @@
+"""Tapes as their users meet them: gradients, parameters, decisions, the object.
+
+Oracles: the recorded function itself, run eagerly on Values, and Python's own arithmetic.
+"""
+
+import _thread
+import copy
+import gc
+import math
+import operator
+import pickle
+import re
+import signal
+import weakref
+from functools import partial
+
+import pytest
+from helpers.graphs import settled
+
+import fastgrad as fg
+from fastgrad import Value, functional, nn
+from fastgrad._native.graph import recording
+from fastgrad.engine import arena_stats
+from fastgrad.errors import FastgradWarning, TapeError
+
+pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
+
+
+def values(*numbers):
+    return [Value(x) for x in numbers]
+
+
+def dot(x, w):
+    return sum(a * b for a, b in zip(x, w, strict=True))
+
+
+# -- gradients -------------------------------------------------------------------------------------
+
+
+def test_reduce_and_wrt(numpy):
+    w = Value(2.0)
+    tape = fg.record(lambda x: x * x * w, 1.0)
+    X = numpy.array([1.0, 2.0, 4.0])
+    for reduce, value, scale in (("mean", 14.0, 1 / 3), ("sum", 42.0, 1.0)):
+        got, gradient = tape.value_and_grad(X, reduce=reduce)
+        assert (got, gradient.tolist()) == (pytest.approx(value), [pytest.approx(21.0 * scale)])
+        got, (gradient,) = tape.value_and_grad(X, reduce=reduce, wrt="inputs")
+        assert gradient == pytest.approx(4 * X * scale)
+        before = w.grad
+        assert tape.backward(X, reduce=reduce) == pytest.approx(value)
+        assert w.grad - before == pytest.approx(21.0 * scale)
+    got, gradient = tape.value_and_grad(X, reduce=None)
+    assert (got.tolist(), gradient.tolist()) == ([2.0, 8.0, 32.0], [[1.0], [4.0], [16.0]])
+    got, (gradient,) = tape.value_and_grad(X, reduce=None, wrt="inputs")
+    assert (got.tolist(), gradient.tolist()) == ([2.0, 8.0, 32.0], [4.0, 8.0, 16.0])
+    for reduce in ("mean", "sum", None):
+        assert tape.value_and_grad(3.0, reduce=reduce) == (18.0, [9.0])
+        assert tape.value_and_grad(3.0, reduce=reduce, wrt="inputs") == (18.0, (12.0,))
+
+
+def test_per_sample_gradients_have_an_axis_for_shared_arguments_too():
+    tape = fg.record(lambda x, y: x * y[0] * y[1], 1.0, [1.0, 2.0])
+    values_, (gx, gy) = tape.value_and_grad([1.0, 3.0], [5.0, 7.0], reduce=None, wrt="inputs")
+    assert (values_, gx, gy) == ([35.0, 105.0], [35.0, 35.0], [[7.0, 5.0], [21.0, 15.0]])
+
+
+def test_backward_adds_as_eager_backward_does():
+    model = nn.MLP(2, [4, 1])
+
+    def loss(x, y):
+        return (model(x) - y) ** 2 + 0.1 * sum(p * p for p in model.parameters())
+
+    tape = fg.record(loss, [0.1, 0.2], 1.0)
+    samples = [([0.5, -0.25], 1.0), ([1.5, 0.75], -1.0), ([-0.5, 2.0], 0.5)]
+    for p in model.parameters():
+        p.grad = 0.125
+    total = sum(loss(x, y) for x, y in samples)
+    total.backward()
+    expected = [p.grad for p in model.parameters()]
+    for p in model.parameters():
+        p.grad = 0.125
+    got = tape.backward([x for x, _ in samples], [y for _, y in samples], reduce="sum")
+    assert got == pytest.approx(total.data, rel=1e-14)
+    assert [p.grad for p in model.parameters()] == pytest.approx(expected, rel=1e-13, abs=1e-14)
+
+
+def test_value_and_grad_touches_no_grad():
+    w, b = values(2.0, 3.0)
+    w.grad = b.grad = 7.0
+    tape = fg.record(lambda x: x * w + b, 1.0)
+    tape.value_and_grad(1.0)
+    tape.value_and_grad([1.0, 2.0], wrt="inputs")
+    tape.value_and_grad([1.0, 2.0], reduce=None)
+    assert (w.grad, b.grad) == (7.0, 7.0)
+
+
+def test_the_issue_s_example(numpy):
+    model = nn.MLP(2, [16, 16, 1])
+
+    def loss(x, y):
+        return (1 - y * model(x)).relu() + 1e-4 * sum(p * p for p in model.parameters())
+
+    tape = fg.record(loss, [0.0, 0.0], 1.0)
+    rng = numpy.random.default_rng(1)
+    X, y = rng.normal(size=(100, 2)), rng.choice([-1.0, 1.0], 100)
+    assert tape.parameters == model.parameters()
+    assert tape([0.3, -0.7], -1.0) == loss([0.3, -0.7], -1.0).data
+    assert tape(X, y).tolist() == [loss(list(x), float(t)).data for x, t in zip(X, y, strict=True)]
+    value, grads = tape.value_and_grad(X, y)
+    assert (value, grads.shape) == (pytest.approx(tape(X, y).mean()), (337,))
+    values_, each = tape.value_and_grad(X, y, reduce=None)
+    assert (values_.shape, each.shape) == ((100,), (100, 337))
+    assert each.mean(0) == pytest.approx(grads, rel=1e-12, abs=1e-15)
+    _, (gx, gy) = tape.value_and_grad(X, y, wrt="inputs")
+    assert (gx.shape, gy.shape) == ((100, 2), (100,))
+
+
+# -- parameters ------------------------------------------------------------------------------------
+
+
+def test_parameters_are_in_the_order_of_first_use():
+    a, b, c, d = values(1.0, 2.0, 3.0, 4.0)
+    tape = fg.record(lambda x: (x * c + a) * c * b, 1.0)
+    assert tape.parameters == [c, a, b]
+    assert tape.value_and_grad(1.0)[1] == [2.0 * (2 * 3 * 1 + 1), 6.0, 12.0]
+    assert d not in tape.parameters
+    model = nn.MLP(3, [4, 2])
+    assert fg.record(lambda x: sum(model(x)), [1.0] * 3).parameters == model.parameters()
+
+
+def test_changed_data_is_seen():
+    w = Value(2.0)
+    tape = fg.record(lambda x: x * w, 1.0)
+    for data in (3.0, -1.5, math.inf):
+        w.data = data
+        assert tape(2.0) == 2.0 * data
+        assert tape([2.0, 4.0]) == [2.0 * data, 4.0 * data]
+
+
+def test_a_tape_keeps_its_parameters_alive():
+    w = Value(2.0)
+    w.label = "kept"
+    tape = fg.record(lambda x, w=w: x * w, 1.0)
+    del w
+    gc.collect()
+    assert (tape(3.0), tape.parameters[0].label) == (6.0, "kept")
+    before = arena_stats()["live_nodes"]
+    del tape
+    assert arena_stats()["live_nodes"] == before - 1
+
+
+def test_nobody_takes_its_parameters_from_a_tape():
+    w = Value(2.0)
+    tape = fg.record(lambda x, w=w: x * w, 1.0)
+    del w
+    tape.parameters.clear()
+    clutter = values(*range(100))
+    assert (tape(3.0), tape.backward([1.0, 2.0])) == (6.0, 3.0)
+    assert [v.grad for v in clutter] == [0.0] * 100
+
+
+def test_leaves_made_inside_are_constants():
+    kept = []
+
+    def function(x):
+        local = Value(3.0)
+        kept.append(Value(5.0))
+        return x * local + kept[-1]
+
+    tape = fg.record(function, 1.0)
+    assert tape.parameters == kept
+    kept[0].data = 6.0
+    assert tape(2.0) == 12.0
+
+
+def test_leaves_whose_handle_only_a_graph_keeps_are_constants():
+    class Special(Value):
+        pass
+
+    named = Value(2.0)
+    named.label = "w"
+    special, plain = Special(3.0), Value(5.0)
+    captured = named * special * plain
+    del named, special, plain
+    tape = fg.record(lambda x: x * captured, 1.0)
+    assert (tape.parameters, tape(2.0)) == ([], 60.0)
+
+
+def test_captured_results_are_computed_anew():
+    a, b = values(2.0, 3.0)
+    y = a * b
+    tape = fg.record(lambda x: x + y, 1.0)
+    a.data = 10.0
+    assert (tape.parameters, tape(1.0)) == ([a, b], 31.0)
+    tape.backward(1.0)
+    assert (a.grad, b.grad, y.grad) == (3.0, 10.0, 0.0)
+
+
+def test_parameters_of_a_subclass():
+    class Weight(Value):
+        pass
+
+    w = Weight(2.0)
+    tape = fg.record(lambda x: x * w, 1.0)
+    w.data = 4.0
+    assert (tape.backward(3.0), w.grad) == (12.0, 3.0)
+    assert type(tape.parameters[0]) is Weight
+
+
+def test_a_parameter_that_gets_another_node():
+    w = Value.__new__(Value)
+    tape = fg.record(lambda x: x * w, 1.0)
+    other = Value(1.0)
+    w.__init__(5.0, (other,))
+    clutter = values(*range(50))
+    assert (tape(2.0), tape.backward([2.0, 4.0]), w.grad) == (10.0, 15.0, 3.0)
+    assert [v.grad for v in clutter] == [0.0] * 50
+
+
+def test_an_input_used_as_a_parameter_elsewhere():
+    w = Value(2.0)
+    inner = fg.record(lambda x: x * w, 1.0)
+    outer = fg.record(lambda x: x * inner.parameters[0], 1.0)
+    assert (inner.parameters, outer.parameters) == ([w], [w])
+    inner.backward(3.0)
+    outer.backward(4.0)
+    assert w.grad == 7.0
+
+
+# -- decided per sample ----------------------------------------------------------------------------
+
+DECIDERS = {
+    "where": lambda x, y: fg.where(functional.lt(x, y), x * 10, y * 100),
+    "operators": lambda x, y: fg.where(x < y, x * 10, y * 100) + (x >= y) * 7 + (x < 1) * 0.5,
+    "max": functional.max,
+    "min": functional.min,
+    "abs": lambda x, y: abs(x) - y,
+    "relu": lambda x, y: (x - y).relu() + y.leaky_relu(),
+    "nested": lambda x, y: fg.where(x <= 0, fg.where(y > 0, y, -y), functional.max(x, y)),
+}
+
+
+@pytest.mark.parametrize("name", DECIDERS)
+def test_decisions_are_made_for_each_sample(name):
+    function = DECIDERS[name]
+    numbers = (0.0, -0.0, 1.0, -1.5, math.inf, -math.inf, math.nan)
+    samples = [(x, y) for x in numbers for y in numbers]
+    tape = fg.record(function, 1.0, 2.0)
+
+    def eager(x, y):
+        a, b = Value(x), Value(y)
+        recording.leaf_mark_input(a)
+        recording.record_enter(lambda what: None)  # comparisons are Values while recording
+        try:
+            out = function(a, b)
+        finally:
+            recording.record_exit()
+        out.backward()
+        return repr(out.data), repr(a.grad), repr(b.grad)
+
+    expected = [eager(x, y) for x, y in samples]
+    xs, ys = zip(*samples, strict=True)
+    assert [repr(z) for z in tape(xs, ys)] == [value for value, _, _ in expected]
+    for (x, y), wanted in zip(samples, expected, strict=True):
+        value, (gx, gy) = tape.value_and_grad(x, y, wrt="inputs")
+        assert (repr(value), repr(gx), repr(gy)) == wanted, (x, y)
+    _, (gx, gy) = tape.value_and_grad(xs, ys, reduce="sum", wrt="inputs")
+    assert [(repr(a), repr(b)) for a, b in zip(gx, gy, strict=True)] == [e[1:] for e in expected]
+
+
+def test_a_frozen_decision_warns_once_naming_the_line():
+    def function(x):
+        if x > 0:
+            return x * float(x)
+        return x
+
+    with pytest.warns(FastgradWarning, match="a recorded Value is used in bool") as caught:
+        tape = fg.record(function, 2.0)
+    line = function.__code__.co_firstlineno + 1
+    assert [(w.filename, w.lineno) for w in caught] == [(__file__, line)]
+    assert tape(-3.0) == -6.0
+
+
+def test_strict_raises_and_leaves_nothing_behind():
+    x = Value(1.0)
+    before = settled()
+    for frozen in (bool, float, lambda v: v.data, lambda v: f"{v:.1f}"):
+        with pytest.raises(TapeError, match="a recorded Value is used in"):
+            fg.record(lambda v, frozen=frozen: v * frozen(v * x), 2.0, strict=True)
+    assert settled() == before
+    assert (x < 2) is True  # nobody records any more
+
+
+def test_recordings_inside_recordings():
+    w = Value(3.0)
+
+    def outer(x):
+        inner = fg.record(lambda z: z * w, 2.0)
+        return x * inner(5.0)
+
+    tape = fg.record(outer, 1.0)
+    assert tape(2.0) == 30.0
+
+
+# -- take ------------------------------------------------------------------------------------------
+
+
+def test_take_by_an_input(numpy):
+    table = [values(*range(4)), values(*range(10, 14)), values(*range(20, 24))]
+    tape = fg.record(lambda i, x: dot(fg.take(table, i), x), 0, [1.0] * 4)
+    X = numpy.arange(20.0).reshape(5, 4)
+    i = numpy.array([2, 0, 1, 1, 2])
+    rows = numpy.array([[v.data for v in row] for row in table])
+    assert tape(i, X).tolist() == (rows[i] * X).sum(1).tolist()
+    assert tape(2, X).tolist() == (rows[2] * X).sum(1).tolist()
+    assert tape(i, X[0]).tolist() == (rows[i] * X[0]).sum(1).tolist()
+    assert tape(1, X[3]) == rows[1] @ X[3]
+    gradient = numpy.zeros((3, 4))
+    numpy.add.at(gradient, i, X)
+    tape.backward(i, X, reduce="sum")
+    assert [[v.grad for v in row] for row in table] == gradient.tolist()
+    _, (gi, gx) = tape.value_and_grad(i, X, reduce="sum", wrt="inputs")
+    assert (gi.tolist(), gx.tolist()) == ([0.0] * 5, rows[i].tolist())
+
+
+def test_take_among_inputs_and_by_a_computed_index():
+    tape = fg.record(lambda x, i: fg.take(x, i * 2) ** 2, [1.0, 2.0, 3.0, 4.0, 5.0], 1.0)
+    assert tape([1.0, 2.0, 3.0, 4.0, 5.0], [0, 1, 2]) == [1.0, 9.0, 25.0]
+    _, (gx, _) = tape.value_and_grad([[1.0] * 5, [2.0] * 5], [2, 0], reduce="sum", wrt="inputs")
+    assert gx == [[0.0] * 4 + [2.0], [4.0] + [0.0] * 4]
+
+
+@pytest.mark.parametrize("index", [3, -1, 0.5, math.nan, math.inf, -math.inf, 1e300, 2**32])
+def test_indices_outside_are_refused(index):
+    table = values(1.0, 2.0, 3.0)
+    tape = fg.record(lambda i, x: fg.take(table, i) * x, 0, 1.0)
+    got = re.escape(f"got {float(index)!r}".removesuffix(".0"))
+    wrong = rf"expected an index of 0 to 2, {got} \(index of take"
+    for call in (tape, tape.backward, tape.value_and_grad):
+        with pytest.raises(IndexError, match=wrong + r"\)"):
+            call(index, 1.0)
+        with pytest.raises(IndexError, match=wrong + r", sample 9\)"):
+            call([1] * 9 + [index] + [2, 99], 1.0)
+        with pytest.raises(IndexError, match=wrong + r", sample 0\)"):
+            call(index, [1.0] * 300)
+    with pytest.raises(IndexError, match=wrong + r", sample 1\)"):
+        tape.value_and_grad([0, index], 1.0, reduce=None)
+    assert [v.grad for v in table] == [0.0] * 3
+    assert tape([0, 1, 2], 2.0) == [2.0, 4.0, 6.0]
+
+
+def test_a_refused_index_is_the_one_of_this_call(numpy):
+    tape = fg.record(lambda i: fg.take(values(1.0, 2.0), i) * 1.0, 0.0)
+    for call in (tape, partial(tape.value_and_grad, wrt="inputs")):
+        tape(numpy.array([0.0, 1.0]))  # its frame is used again
+        with pytest.raises(IndexError, match=r"of 0 to 1, got 7 \(index of take\)"):
+            call(7.0)
+
+
+def test_an_index_that_is_right_when_it_is_looked_for(numpy):
+    """A signal handler puts it right between the replay and the search for what was wrong."""
+    tape = fg.record(lambda i: fg.take(values(1.0, 2.0), i) * 1.0, 0.0)
+    indices = numpy.array([0.0] * 9 + [2.0])
+    before = signal.signal(signal.SIGINT, lambda *_: indices.fill(0.0))
+    try:
+        with pytest.raises(IndexError, match="changed since"):
+            # Both calls are made from C: nothing between them looks at signals.
+            list(map(operator.call, (partial(_thread.interrupt_main), partial(tape, indices))))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert tape(indices).tolist() == [1.0] * 10
+
+
+# -- the object ------------------------------------------------------------------------------------
+
+
+def test_length_size_and_statistics():
+    w = values(1.0, 2.0, 3.0)
+    tape = fg.record(lambda x: dot(w, x).tanh() + sum(v * v for v in w), [1.0] * 3)
+    stats = tape.stats()
+    assert len(tape) == stats["operations"] < stats["recorded"]
+    assert (stats["inputs"], stats["parameters"], stats["dots"]) == (3, 3, 2)
+    assert (stats["hoisted"], stats["layers"], stats["block"] % 8) == (1, 1, 0)
+    size = tape.nbytes
+    assert size > 8 * (len(tape) + 6)
+    tape([[1.0] * 3] * 100)
+    assert tape.nbytes > size
+    assert fg.record(lambda x: x, 1.0).stats()["operations"] == 0
+
+
+def test_what_is_shown():
+    w = Value(3.0)
+
+    def cost(x, rest):
+        return (x[1] * w - rest["k"]) ** 2 + 2.5
+
+    tape = fg.record(cost, [1.0, 2.0], {"k": 0.5})
+    assert tape.name == "cost"
+    assert tape.inputs == [("x", (2,)), ("rest['k']", ())]
+    assert repr(tape) == (
+        f"<tape of cost(x[2], rest['k']): {len(tape)} operations for 5, 1 parameters>"
+    )
+    lines = str(tape).splitlines()
+    assert lines[0] == repr(tape)[1:-1]
+    assert "p0" in str(tape)
+    assert "x[1]" in str(tape)
+    assert "rest['k']" in str(tape)
+    assert lines[-1] == f"  return v{len(tape) - 1}"
+    v = values(2.0, 3.0, 4.0)
+    neuron = fg.record(lambda x: (v[2] + v[0] * x[0] + v[1] * x[1]).tanh(), [1.0, 2.0])
+    assert str(neuron).splitlines()[1:] == [
+        "  v0 = dot(p2, p0, x[0], p1, x[1])", "  v1 = tanh(v0)", "  return v1"
+    ]  # fmt: skip
+    long = fg.record(lambda x: functional.exp(sum((x * i).sin() for i in range(2, 60))), 0.001)
+    assert f"... {len(long) - 40} more" in str(long)
+
+
+def test_names_of_arguments():
+    class Callable:
+        def __call__(self, a, *more, key=None):
+            return a + sum(more)
+
+    tape = fg.record(Callable(), 1.0, 2.0, 3.0)
+    assert tape.name == "Callable"
+    assert [name for name, _ in tape.inputs] == ["a", "argument1", "argument2"]
+    with pytest.warns(FastgradWarning, match="bool"):
+        tape = fg.record(max, 1.0, 2.0)  # whose signature nobody knows
+    assert [name for name, _ in tape.inputs] == ["argument0", "argument1"]
+
+
+def test_tapes_are_neither_pickled_nor_copied(linear):
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match="cannot pickle or copy a Tape"):
+            pickle.dumps(linear, protocol)
+    for duplicate in (copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="cannot pickle or copy a Tape"):
+            duplicate(linear)
+
+
+def test_weak_references_and_attributes(linear):
+    tape = fg.record(lambda x: x, 1.0)
+    tape.note = tape  # a cycle
+    reference = weakref.ref(tape)
+    del tape
+    gc.collect()
+    assert reference() is None
+
+
+def test_an_empty_tape_is_refused(linear):
+    empty = fg.Tape.__new__(fg.Tape)
+    for call in (empty, empty.backward, empty.value_and_grad, empty.check):
+        with pytest.raises(TypeError, match="expected a recorded tape, got an empty one"):
+            call()
+    with pytest.raises(TypeError):
+        fg.Tape()
+    with pytest.raises(TypeError):
+        fg.Tape([1.0], [2.0], [], None, "f", [])
+    assert linear([1.0, 2.0, 3.0]) == 321.0
+
+
+def test_replay_is_ieee_where_eager_raises():
+    tape = fg.record(lambda x: 1 / x + x.exp() + (x - 2).log(), 3.0)
+    assert tape(0.0) != tape(0.0)
+    assert fg.record(lambda x: 1 / x, 1.0)([0.0, -0.0, math.inf]) == [math.inf, -math.inf, 0.0]
+    assert fg.record(lambda x: x.exp(), 1.0)(1e4) == math.inf
+    assert math.isnan(fg.record(lambda x: x.log(), 1.0)(-1.0))
+    assert math.isnan(fg.record(lambda x: x**0.5, 1.0)(-1.0))
+    value, (gradient,) = fg.record(lambda x: x.sqrt(), 1.0).value_and_grad(0.0, wrt="inputs")
+    assert (value, gradient) == (0.0, math.inf)
+
+
+def test_many_sets_of_batched_arguments():
+    n = 8
+    tape = fg.record(lambda *x: sum(v * (10**i) for i, v in enumerate(x)), *[1.0] * n)
+    for mask in range(1, 2**n):
+        arguments = [[1.0, 2.0] if mask >> i & 1 else 1.0 for i in range(n)]
+        high = sum(10**i * (1 + (mask >> i & 1)) for i in range(n))
+        assert tape(*arguments) == [float("1" * n), high]
+    assert len(tape) == 1 or tape.nbytes < 1 << 20

@@ -1,0 +1,498 @@
+"""Tapes and several threads, signals and forks; tapes of a million operations.
+
+Oracles: what one thread gets alone, bit for bit; closed forms; `arena_check`.
+"""
+
+import ctypes
+import gc
+import os
+import platform
+import threading
+import time
+
+import pytest
+from helpers.processes import needs_limits, python
+from helpers.threads import switch_often, together  # noqa: F401
+
+import fastgrad as fg
+from fastgrad import Value, nn
+from fastgrad._native.graph import check
+
+pytestmark = pytest.mark.wide
+HANG = 60.0  # seconds after which a test would rather fail than wait
+
+
+def example():
+    """A tape with parameters, takes and decisions, and arguments that threads can tell apart."""
+    model, table = nn.MLP(2, [6, 4, 1]), [Value(0.5), Value(-1.0), Value(2.0)]
+
+    def cost(x, i):
+        return model(x) * fg.take(table, i) + fg.where(x[0] < x[1], x[0] * table[0], x[1].tanh())
+
+    tape = fg.record(cost, [0.1, 0.2], 0)
+
+    def arguments(k, n):
+        xs = [[0.1 * k + 0.01 * s, 1.0 - 0.02 * s * k] for s in range(n)]
+        return xs, [(s + k) % 3 for s in range(n)]
+
+    return tape, arguments
+
+
+def uses(tape, xs, i):
+    """Use a tape in every way; return all numbers."""
+    return (
+        tape(xs, i), tape(xs[0], i[0]), tape(xs[0], i), tape(xs, i, threads=2),
+        tape.value_and_grad(xs, i, threads=3), tape.value_and_grad(xs, i[0], wrt="inputs"),
+        tape.value_and_grad(xs[:20], 1, reduce=None), tape.value_and_grad(xs[0], i[0]),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [2, 8])
+def test_one_tape_used_by_several_threads(n):
+    tape, arguments = example()
+    given = [arguments(k, 40 * (k + 1) + 300 * (k % 2)) for k in range(n)]
+    expected = [uses(tape, *arguments) for arguments in given]
+
+    def work(k):
+        for _ in range(12):
+            assert uses(tape, *given[k]) == expected[k]
+        return True
+
+    assert together(work, n) == [True] * n
+
+
+def test_gradients_of_several_threads_add_up():
+    w = Value(2.0)
+    tape = fg.record(lambda x: x * w, 1.0)
+    batch = [1.0] * 64
+
+    def work(k):
+        for _ in range(200):
+            tape.backward(batch, reduce="sum")
+            tape.backward(1.0)
+
+    together(work)
+    assert w.grad == 8 * 200 * 65
+
+
+def test_recordings_in_several_threads():
+    def work(k):
+        kept = []
+        for _ in range(10):
+            w = Value(float(k))
+            tape = fg.record(lambda x, w=w: sum(x * w for _ in range(k + 2)).tanh() / 4, 0.01)
+            kept.append((tape, w, tape(0.02)))
+        return [(tape(0.02), tape.parameters == [w]) == (y, True) for tape, w, y in kept]
+
+    assert together(work) == [[True] * 10] * 8
+
+
+def test_a_freezing_in_one_thread_is_not_another_s():
+    w = Value(1.0)
+
+    def work(k):
+        if k % 2:
+            return [w.data + float(w * 2) + (w < 3) for _ in range(300)][-1]
+        return [fg.record(lambda x: x * w + 1, 1.0, strict=True)(2.0) for _ in range(30)][-1]
+
+    assert together(work) == [3.0, 4.0] * 4
+
+
+def test_parameters_changed_by_another_thread():
+    """A call reads each parameter once: all samples of a batch see one value."""
+    w = Value(1.0)
+    tape = fg.record(lambda x: x * w + x * w, 1.0)
+    batch, stop = [1.0] * 3_000, threading.Event()
+
+    def change():
+        while not stop.is_set():
+            w.data = 3.0 - w.data
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(100):
+            assert set(tape(batch, threads=2)) in ({2.0}, {4.0})
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_tape_used_inside_its_own_call():
+    tape = fg.record(lambda x, y: x * 10 + y, 1.0, 2.0)
+
+    class Nested:
+        def __init__(self, depth):
+            self.depth = depth
+
+        def __float__(self):
+            return tape(1.0, Nested(self.depth - 1)) if self.depth else 5.0
+
+    assert tape(2.0, Nested(30)) == 20.0 + 10.0 * 30 + 5.0
+    assert tape([2.0, 3.0], Nested(2)) == [45.0, 55.0]
+
+
+def test_a_thread_with_a_small_stack():
+    tape = chain(50_000)
+    results = []
+    before = threading.stack_size(64 << 10)
+    try:
+        thread = threading.Thread(target=lambda: results.append(tape.value_and_grad([1.0] * 9)))
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+    assert results == [tape.value_and_grad([1.0] * 9)]
+
+
+# -- Ctrl-C ----------------------------------------------------------------------------------------
+
+
+def stopped(interrupt, seconds, action):
+    """Tell whether an interrupt has stopped the action; wait until it has come."""
+    deadline = time.monotonic() + HANG
+    try:
+        interrupt(seconds)
+        action()
+        while time.monotonic() < deadline:
+            time.sleep(0.001)
+    except KeyboardInterrupt:
+        return True
+    pytest.fail("never interrupted")
+
+
+def duration(action):
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("way", ["values", "backward", "per sample", "inputs"])
+def test_a_batch_stops_half_way(interrupt, way, threads):
+    model = nn.MLP(3, [24, 24, 1])
+    tape = fg.record(lambda x: model(x), [0.1, 0.2, 0.3])
+    few = [[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]
+    expected = tape.value_and_grad(few)
+    n = {"per sample": 2_000, "inputs": 50_000}.get(way, 300_000)
+    memory = memoryview(bytearray(24 * n)).cast("d", (n, 3))
+    action = {
+        "values": lambda: tape(memory, threads=threads),
+        "backward": lambda: tape.backward(memory, threads=threads),
+        "per sample": lambda: tape.value_and_grad(memory, reduce=None),
+        "inputs": lambda: tape.value_and_grad(memory, wrt="inputs", threads=threads),
+    }[way]
+    whole = duration(action)
+    for p in model.parameters():
+        p.grad = 0.0
+    for i in range(6):
+        stopped(interrupt, whole * (i + 0.5) / 6, action)
+        assert tape.value_and_grad(few) == expected
+    grads = {p.grad for p in model.parameters()}
+    assert way == "backward" or grads == {0.0}
+
+
+def test_an_interrupt_comes_before_a_batch_ends(interrupt):
+    """A batch that would take minutes is left at once, and has added to no grad."""
+    w = Value(0.5)
+    tape = fg.record(lambda x: long(x * w, 2_000), 0.1)
+    n = 2_000_000
+    memory = memoryview(bytearray(8 * n)).cast("d")
+    for threads in (1, 2):
+        started = time.monotonic()
+        interrupt(0.2)
+        with pytest.raises(KeyboardInterrupt):
+            tape.backward(memory, threads=threads)
+        assert w.grad == 0.0
+        assert time.monotonic() - started < HANG / 2  # all of it takes longer
+    assert tape.backward(0.0) == tape(0.0)
+
+
+def test_an_interrupt_comes_while_a_helper_is_awaited(interrupt):
+    """The caller's block is done long before its helper's, for sines of 1e300 take longer."""
+    w = Value(0.5)
+    tape = fg.record(lambda x: w * sum((x + i).sin() for i in range(120_000)), 0.1)
+    block = tape.stats()["block"]
+    quick, slow = [0.5] * block, [1e300] * block
+
+    def action():
+        w.grad = 0.0
+        tape.backward(quick + slow, threads=2)
+
+    whole = min(duration(action) for _ in range(3))  # the first takes memory
+    alone = duration(lambda: tape.backward(quick))
+    heard = []
+    for i in range(8):
+        stopped(interrupt, alone + (whole - alone) * (i + 4) / 16, action)
+        heard.append(w.grad == 0.0)
+    assert any(heard), ("each came only when all was over", alone, whole)
+
+
+def long(x, n):
+    for _ in range(n):
+        x = x.sin()
+    return x
+
+
+@pytest.mark.parametrize("way", ["values", "backward", "gradient", "batch"])
+def test_a_long_replay_stops_half_way(interrupt, way):
+    n = 200_000
+    tape = chain(n)
+    expected = tape.value_and_grad(0.5)
+    calls = {
+        "values": lambda: tape(0.5),
+        "backward": lambda: tape.backward(0.5),
+        "gradient": lambda: tape.value_and_grad(0.5),
+        "batch": lambda: tape([0.5] * 16),
+    }
+    count = 1 if way == "batch" else 40
+
+    def action():
+        for _ in range(count):
+            calls[way]()
+
+    whole = duration(action)
+    for i in range(5):
+        stopped(interrupt, whole * (i + 0.5) / 5, action)
+        assert tape.value_and_grad(0.5) == expected
+
+
+def test_nobody_is_told_of_interrupts_in_other_threads():
+    """Only the main thread runs handlers; a replay elsewhere goes on."""
+    tape = chain(30_000)
+    assert together(lambda k: tape([0.5] * 8)[0], 2) == [tape(0.5)] * 2
+
+
+# -- forks -----------------------------------------------------------------------------------------
+
+FORKS = {
+    "beside threads at work": """
+import os, sys, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads, from Python 3.12 on
+import fastgrad as fg
+from fastgrad import Value, nn
+from fastgrad._native.graph.check import arena_check
+model = nn.MLP(2, [8, 1])
+tape = fg.record(lambda x: model(x), [0.1, 0.2])
+batch = [[0.01 * i, 0.5] for i in range(2000)]
+expected = tape.value_and_grad(batch, threads=4)
+stop = threading.Event()
+def busy():
+    while not stop.is_set():
+        tape(batch, threads=2)
+threads = [threading.Thread(target=busy) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for _ in range(5):
+    child = os.fork()
+    if child == 0:
+        right = tape.value_and_grad(batch, threads=4) == expected
+        again = fg.record(lambda x: model(x), [0.1, 0.2])
+        right = right and again.value_and_grad(batch, threads=2) == expected
+        os._exit(0 if right and arena_check() == [] else 7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+stop.set()
+for thread in threads:
+    thread.join()
+assert tape.value_and_grad(batch, threads=4) == expected
+print("done")
+""",
+    # helpers end before a fork: else Python 3.12 warns of it
+    "after batches on threads": """
+import os, sys, time, warnings
+import fastgrad as fg
+from fastgrad import nn
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 may still count one that has ended
+
+def threads():
+    return len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1
+
+model = nn.MLP(2, [8, 1])
+tape = fg.record(lambda x: model(x), [0.1, 0.2])
+batch = [[0.01 * i, 0.5] for i in range(2000)]
+expected = tape.value_and_grad(batch)
+for _ in range(3):
+    assert tape.value_and_grad(batch, threads=4) == expected
+    assert threads() > 1 or sys.platform != "linux"
+    child = os.fork()
+    if child:
+        for _ in range(1000):  # the kernel may take a moment
+            time.sleep(0.001 * (threads() > 1))
+    assert threads() == 1
+    if child == 0:
+        os._exit(0 if tape.value_and_grad(batch, threads=4) == expected else 7)
+    assert tape.value_and_grad(batch, threads=3) == expected
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+print("done")
+""",
+    # the child has no helpers, and does their share again
+    "by a signal handler in a batch": """
+import os, signal, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # as above
+import fastgrad as fg
+from fastgrad import Value
+w, children = Value(1.0), []
+def function(x):
+    for _ in range(2000):
+        x = (x + w).tanh()
+    return x
+tape = fg.record(function, 0.1)
+batch = [0.001 * i for i in range(3000)]
+expected = tape.value_and_grad(batch)
+def fork(*_):
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    children.append(os.fork())
+signal.signal(signal.SIGALRM, fork)
+while not children:
+    signal.setitimer(signal.ITIMER_REAL, 0.005)
+    result = tape.value_and_grad(batch, threads=2)
+if children == [0]:
+    os._exit(0 if result == expected == tape.value_and_grad(batch, threads=2) else 7)
+assert result == expected
+assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+print("done")
+""",
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("name", FORKS)
+def test_fork(tmp_path, name):
+    process = python("-c", FORKS[name], cwd=tmp_path)
+    assert (process.stdout, process.stderr) == ("done\n", "")
+
+
+AT_EXIT = """
+import threading, time
+import fastgrad as fg
+from fastgrad import nn
+model = nn.MLP(2, [8, 1])
+tape = fg.record(lambda x: model(x), [0.1, 0.2])
+batch = memoryview(bytearray(16 * 4_000_000)).cast("d", (4_000_000, 2))
+def deep(n):  # calls of C that call Python: pages of the thread's stack, which go when it ends
+    return max([0], key=lambda _: deep(n - 1)) if n else tape.backward(batch, threads=2)
+def work():
+    while True:
+        deep(100)
+threading.Thread(target=work, daemon=True).start()
+time.sleep(0.1)
+class Late:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.7)
+late = Late()
+print("done")
+"""
+
+
+def test_a_daemon_in_a_batch_at_exit(tmp_path):
+    process = python("-c", AT_EXIT, cwd=tmp_path)
+    assert (process.returncode, process.stdout, process.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or os.name == "nt", reason="knows its modes")
+def test_helpers_round_as_their_caller_does():
+    """Though they were there before the mode changed, and after."""
+    libm = ctypes.CDLL(None)
+    tape = chain(200)
+    batch = [0.0001 * i for i in range(100_000)]
+    nearest = tape(batch, threads=2)
+    try:
+        assert libm.fesetround(0x800) == 0  # upwards
+        assert tape(batch, threads=2) == tape(batch) != nearest
+    finally:
+        libm.fesetround(0)
+    assert tape(batch, threads=2) == nearest
+
+
+NO_ROOM = """
+import os, resource
+import fastgrad as fg
+from fastgrad import nn
+model = nn.MLP(2, [8, 1])
+tape = fg.record(lambda x: model(x), [0.1, 0.2])
+batch = [[0.01 * i, 0.5] for i in range(2000)]
+expected = tape.value_and_grad(batch)
+with open("/proc/self/statm") as file:
+    pages = int(file.read().split()[0])
+limit = pages * resource.getpagesize() + (1 << 20)  # less than a thread's stack
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+assert tape.value_and_grad(batch, threads=4) == expected
+assert len(os.listdir("/proc/self/task")) == 1
+print("done")
+"""
+
+
+@needs_limits
+def test_without_room_for_threads_the_caller_does_it_all(tmp_path):
+    process = python("-c", NO_ROOM, cwd=tmp_path)
+    assert (process.stdout, process.stderr) == ("done\n", "")
+
+
+# -- size ------------------------------------------------------------------------------------------
+
+
+def chain(n):
+    """A tape of n sums, one after another."""
+    w = Value(1.0)
+
+    def function(x):
+        y = x
+        for _ in range(n // 2):
+            y = (y + w) * 1.0000001
+        return y
+
+    return fg.record(function, 0.5)
+
+
+def dag(n):
+    """A tape of n operations whose operands lie anywhere before them."""
+    weights = [Value(0.5 + 0.001 * i) for i in range(50)]
+
+    def function(x):
+        made, at = [x, *weights], 1
+        for i in range(n):
+            at = (at * 1103515245 + 12345) % 2**31
+            a, b = made[at % len(made)], made[-1 - at // 7 % min(len(made), 1000)]
+            made.append(a * 0.5 + b * 0.5 if i % 50 == 0 else a + b if i % 2 else a * 0.001)
+        return made[-1] + made[-2]
+
+    return fg.record(function, 0.5), weights, function
+
+
+@pytest.mark.parametrize("n", [100_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_a_long_chain(n):
+    tape = chain(n)
+    assert len(tape) == n
+    factor, total, gradient = 1.0000001, 0.5, 0.0
+    for _ in range(n // 2):
+        total, gradient = (total + 1.0) * factor, (gradient + 1.0) * factor
+    value, (slope,) = tape.value_and_grad(0.5)
+    assert value == total
+    assert slope == pytest.approx(gradient, rel=1e-9)
+    assert tape.value_and_grad([0.5] * 9, reduce=None)[0] == [value] * 9
+    assert tape([0.5] * 9) == [value] * 9
+    assert tape.value_and_grad([0.5] * 9)[1] == pytest.approx([slope], rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_a_large_dag(n):
+    tape, weights, function = dag(n)
+    x = Value(0.5)
+    y = function(x)
+    y.backward()
+    value, gradient = tape.value_and_grad(0.5)
+    assert value == y.data
+    by_weight = dict(zip(tape.parameters, gradient, strict=True))
+    for w in weights:
+        assert by_weight.get(w, 0.0) == pytest.approx(w.grad, rel=1e-9)
+    assert tape.value_and_grad(0.5, wrt="inputs")[1] == (pytest.approx(x.grad, rel=1e-9),)
+    assert tape([0.5] * 9) == [value] * 9
+    _, batched = tape.value_and_grad([0.5] * 9)
+    assert batched == pytest.approx(gradient, rel=1e-9)
+
+
+@pytest.fixture(autouse=True)
+def sound():
+    yield
+    gc.collect()
+    assert check.arena_check() == []

@@ -1,0 +1,334 @@
+"""fit: the native training loop.
+
+Oracle: the loop written out, `zero_grad`, `tape.backward`, `step`, bit for bit; for mini-batches,
+that each epoch uses every sample once.
+"""
+
+import math
+import random
+import sys
+
+import pytest
+
+import fastgrad as fg
+from fastgrad import Value, nn, optim
+from fastgrad.errors import (
+    FastgradTypeError,
+    FastgradValueError,
+    NonFiniteError,
+    ShapeError,
+    TapeError,
+)
+
+OPTIMIZERS = {
+    "SGD": lambda params: optim.SGD(params, lr=0.05),
+    "momentum": lambda params: optim.SGD(
+        params, lr=0.02, momentum=0.9, nesterov=True, weight_decay=0.01
+    ),
+    "Adam": lambda params: optim.Adam(params, lr=0.02),
+    "AdamW": lambda params: optim.AdamW(params, lr=0.02),
+    "RMSprop": lambda params: optim.RMSprop(params, lr=0.01, momentum=0.5, centered=True),
+}
+
+
+def problem(seed=3, n=37):
+    rng = random.Random(seed)
+    random.seed(seed)
+    model = nn.MLP(2, [5, 1])
+
+    def loss(x, y):
+        return (1 - y * model(x)).relu() + 1e-3 * sum(p * p for p in model.parameters())
+
+    tape = fg.record(loss, [0.0, 0.0], 1.0)
+    xs = [[rng.gauss(0, 1), rng.gauss(0, 1)] for _ in range(n)]
+    ys = [1.0 if x[0] * x[1] > 0 else -1.0 for x in xs]
+    return model, tape, xs, ys
+
+
+def data_of(model):
+    return [p.data for p in model.parameters()]
+
+
+def by_hand(tape, optimizer, args, steps, reduce="mean", rate=None):
+    losses = []
+    for k in range(steps):
+        if rate is not None:
+            optimizer.lr = rate(k)
+        optimizer.zero_grad()
+        losses.append(tape.backward(*args, reduce=reduce))
+        optimizer.step()
+    return losses
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("reduce", ["mean", "sum"])
+def test_full_batch_is_the_loop_written_out(name, reduce):
+    model, tape, xs, ys = problem()
+    other, other_tape, _, _ = problem()
+    expected = by_hand(other_tape, OPTIMIZERS[name](other.parameters()), (xs, ys), 30, reduce)
+    losses = fg.fit(
+        tape, xs, ys, optimizer=OPTIMIZERS[name](model.parameters()), steps=30, reduce=reduce
+    )
+    assert losses == expected
+    assert data_of(model) == data_of(other)
+
+
+def test_one_sample_is_enough():
+    w = Value(0.0)
+    tape = fg.record(lambda x: (w * x - 6.0) ** 2, 2.0)
+    losses = fg.fit(tape, 2.0, optimizer=optim.SGD([w], lr=0.1), steps=40)
+    assert losses[0] == 36.0
+    assert w.data == pytest.approx(3.0)
+
+
+def test_the_optimizer_goes_on_from_its_state():
+    model, tape, xs, ys = problem()
+    other, other_tape, _, _ = problem()
+    adam, other_adam = optim.Adam(model.parameters()), optim.Adam(other.parameters())
+    expected = by_hand(other_tape, other_adam, (xs, ys), 20)
+    first = fg.fit(tape, xs, ys, optimizer=adam, steps=7)
+    second = by_hand(tape, adam, (xs, ys), 6)
+    third = fg.fit(tape, xs, ys, optimizer=adam, steps=7)
+    assert first + second + third == expected
+    assert adam.state_dict() == other_adam.state_dict()
+
+
+def test_order_of_the_optimizer_and_groups_do_not_matter():
+    model, tape, xs, ys = problem()
+    other, other_tape, _, _ = problem()
+    by_hand(other_tape, optim.SGD(other.parameters(), lr=0.05), (xs, ys), 10)
+    params = model.parameters()
+    extra = Value(7.0)
+    groups = [{"params": params[5:][::-1]}, {"params": [extra, *params[:5]]}]
+    fg.fit(tape, xs, ys, optimizer=optim.SGD(groups, lr=0.05), steps=10)
+    assert data_of(model) == data_of(other)
+    assert extra.data == 7.0, "no part of the tape: its gradient is 0"
+
+
+def test_parameters_that_the_optimizer_lacks_stay():
+    model, tape, xs, ys = problem()
+    before = data_of(model)
+    fg.fit(tape, xs, ys, optimizer=optim.SGD(model.parameters()[:3], lr=0.1), steps=5)
+    assert data_of(model)[3:] == before[3:]
+    assert data_of(model)[:3] != before[:3]
+
+
+def test_grad_is_left_alone():
+    model, tape, xs, ys = problem()
+    model.parameters()[0].grad = 5.0
+    fg.fit(tape, xs, ys, optimizer=optim.SGD(model.parameters()), steps=5)
+    assert [p.grad for p in model.parameters()] == [5.0] + [0.0] * (len(model.parameters()) - 1)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 8, 36, 37, 100])
+def test_mini_batches_use_each_sample_once_an_epoch(batch_size):
+    n = 37
+    w = Value(0.0)
+    tape = fg.record(lambda x: 0 * w + x, 1.0)
+    samples = [float(2**i) for i in range(n)]
+    steps = 3 * math.ceil(n / batch_size)
+    losses = fg.fit(
+        tape, samples, optimizer=optim.SGD([w]), steps=steps, batch_size=batch_size, reduce="sum"
+    )
+    each = steps // 3
+    epochs = [losses[i * each : (i + 1) * each] for i in range(3)]
+    for epoch in epochs:
+        assert sum(map(int, epoch)) == 2**n - 1
+        counts = [int(loss).bit_count() for loss in epoch]
+        assert counts[:-1] == [batch_size] * (each - 1)
+        assert sum(counts) == n
+    if 1 < batch_size < n:
+        assert len({tuple(epoch) for epoch in epochs}) == 3, "a new order each time"
+
+
+def test_a_seed_is_a_run():
+    runs = []
+    for seed in (1, 1, 2):
+        model, tape, xs, ys = problem()
+        losses = fg.fit(
+            tape,
+            xs,
+            ys,
+            optimizer=optim.Adam(model.parameters()),
+            steps=50,
+            batch_size=8,
+            seed=seed,
+        )
+        runs.append((losses, data_of(model)))
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+def test_shuffling_is_fair():
+    """Each sample comes first about as often as any other: 7 samples, 7,000 epochs, 6 sigma."""
+    w = Value(0.0)
+    tape = fg.record(lambda x: 0 * w + x, 1.0)
+    losses = fg.fit(
+        tape, [float(i) for i in range(7)], optimizer=optim.SGD([w]), steps=49_000, batch_size=1
+    )
+    for place in range(7):
+        counts = [losses[place::7].count(float(i)) for i in range(7)]
+        assert all(abs(count - 1000) < 180 for count in counts), counts
+
+
+def test_shared_arguments_stay_shared():
+    w = Value(1.0)
+    tape = fg.record(lambda x, k: w * x * k[0] + k[1], 1.0, [1.0, 2.0])
+    losses = fg.fit(tape, [1.0, 2.0, 3.0], [2.0, 10.0], optimizer=optim.SGD([w], lr=0.0), steps=3,
+                    batch_size=1)  # fmt: skip
+    assert sorted(losses) == [12.0, 14.0, 16.0]
+
+
+def test_schedules():
+    rates = [0.1 - 0.002 * k for k in range(30)]
+    runs = []
+    for schedule in (rates, lambda k: rates[k], tuple(rates)):
+        model, tape, xs, ys = problem()
+        optimizer = optim.SGD(model.parameters())
+        runs.append(fg.fit(tape, xs, ys, optimizer=optimizer, steps=30, schedule=schedule))
+        assert optimizer.lr == rates[-1]
+    other, other_tape, xs, ys = problem()
+    expected = by_hand(
+        other_tape, optim.SGD(other.parameters()), (xs, ys), 30, rate=rates.__getitem__
+    )
+    assert runs == [expected] * 3
+    model, tape, xs, ys = problem()
+    optimizer = optim.SGD(model.parameters())
+    fg.fit(tape, xs, ys, optimizer=optimizer, steps=3, schedule=0.25)
+    assert optimizer.lr == 0.25
+
+
+def test_threads_change_no_bit():
+    runs = []
+    for threads in (1, 2, 3):
+        model, tape, xs, ys = problem(n=2000)
+        losses = fg.fit(
+            tape, xs, ys, optimizer=optim.SGD(model.parameters(), lr=0.1), steps=5, threads=threads
+        )
+        runs.append((losses, data_of(model)))
+    assert runs[0] == runs[1] == runs[2]
+
+
+def test_a_loss_that_is_not_finite_stops_before_its_update():
+    w = Value(1.0)
+    tape = fg.record(lambda x: (w * x) ** 2, 1.0)
+    with pytest.raises(NonFiniteError, match="expected a finite loss, got inf") as raised:
+        fg.fit(tape, 1.0, optimizer=optim.SGD([w], lr=1e30), steps=100)
+    history = raised.value.history
+    assert 1 <= len(history) < 100
+    assert all(math.isfinite(loss) for loss in history)
+    assert f"step {len(history)} of fit" in str(raised.value)
+    assert not math.isfinite(tape(1.0)), "the parameter that gave it is still there"
+
+
+def test_ctrl_c_leaves_parameters_and_state_in_step(interrupt):
+    model, tape, xs, ys = problem()
+    other, other_tape, _, _ = problem()
+    adam = optim.Adam(model.parameters())
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012, the signal may come at once
+        interrupt(0.05)
+        fg.fit(tape, xs, ys, optimizer=adam, steps=10**9 // 8)
+    made = int(adam.state_dict()["state"][0]["step"]) if adam.state_dict()["state"] else 0
+    other_adam = optim.Adam(other.parameters())
+    by_hand(other_tape, other_adam, (xs, ys), made)
+    assert data_of(model) == data_of(other)
+    assert adam.state_dict() == other_adam.state_dict()
+
+
+def test_an_error_of_the_schedule_leaves_what_was_done():
+    model, tape, xs, ys = problem()
+    other, other_tape, _, _ = problem()
+
+    def schedule(k):
+        if k == 4:
+            raise RuntimeError("enough")
+        return 0.05
+
+    with pytest.raises(RuntimeError, match="enough"):
+        fg.fit(tape, xs, ys, optimizer=optim.SGD(model.parameters()), steps=10, schedule=schedule)
+    by_hand(other_tape, optim.SGD(other.parameters(), lr=0.05), (xs, ys), 4)
+    assert data_of(model) == data_of(other)
+
+
+def test_subclasses_are_trained_too():
+    class Weight(Value):
+        __slots__ = ()
+
+    w = Weight(0.0)
+    tape = fg.record(lambda x: (w * x - 6.0) ** 2, 2.0)
+    fg.fit(tape, 2.0, optimizer=optim.SGD([w], lr=0.1), steps=40)
+    assert w.data == pytest.approx(3.0)
+
+
+def test_no_steps():
+    model, tape, xs, ys = problem()
+    before = data_of(model)
+    assert fg.fit(tape, xs, ys, optimizer=optim.SGD(model.parameters()), steps=0) == []
+    assert data_of(model) == before
+
+
+@pytest.mark.parametrize("with_tqdm", [True, False])
+def test_progress_is_shown(capsys, monkeypatch, with_tqdm):
+    if with_tqdm:
+        pytest.importorskip("tqdm")
+    else:
+        monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    model, tape, xs, ys = problem()
+    other, other_tape, _, _ = problem()
+    losses = fg.fit(tape, xs, ys, optimizer=optim.SGD(model.parameters()), steps=250, progress=True)
+    assert losses == by_hand(other_tape, optim.SGD(other.parameters()), (xs, ys), 250)
+    shown = capsys.readouterr().err
+    assert "250" in shown
+    assert "loss" in shown
+
+
+WRONG = {
+    "steps": ([1.0], {"steps": -1}, FastgradValueError, "at least 0, got -1"),
+    "half a step": ([1.0], {"steps": 1.5}, FastgradValueError, "steps of fit"),
+    "batch size": ([[1.0]], {"batch_size": 0}, FastgradValueError, "at least 1, got 0"),
+    "threads": ([[1.0]], {"threads": 0}, FastgradValueError, "threads of fit"),
+    "reduce": ([1.0], {"reduce": "max"}, FastgradValueError, '"mean" or "sum"'),
+    "rates": ([1.0], {"steps": 3, "schedule": [0.1]}, FastgradValueError, "3 learning rates"),
+    "shape": ([[[1.0]]], {}, ShapeError, "x"),
+    "arguments": ([], {}, TypeError, "as recorded"),
+    "no optimizer": ([1.0], {"optimizer": 3}, FastgradTypeError, "optimizer of fastgrad.optim"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_calls_change_nothing(name):
+    w = Value(2.0)
+    tape = fg.record(lambda x: w * x, 1.0)
+    optimizer = optim.SGD([w])
+    args, options, error, match = WRONG[name]
+    with pytest.raises(error, match=match):
+        fg.fit(tape, *args, **{"optimizer": optimizer, **options})
+    assert (w.data, w.grad) == (2.0, 0.0)
+    assert fg.fit(tape, 1.0, optimizer=optimizer, steps=1) == [2.0]
+
+
+def test_only_tapes_are_trained():
+    with pytest.raises(FastgradTypeError, match="expected a tape, got"):
+        fg.fit(len, 1.0, optimizer=optim.SGD([Value(1.0)]))
+
+
+def test_structures_have_no_loss():
+    w = Value(1.0)
+    tape = fg.record(lambda x: [w * x, x], 1.0)
+    with pytest.raises(TapeError, match="expected a function that returns one Value"):
+        fg.fit(tape, 1.0, optimizer=optim.SGD([w]))
+
+
+def test_arrays_are_taken_as_they_are():
+    np = pytest.importorskip("numpy")
+    model, tape, xs, ys = problem()
+    other, other_tape, _, _ = problem()
+    expected = fg.fit(
+        other_tape, xs, ys, optimizer=optim.SGD(other.parameters()), steps=9, batch_size=10
+    )
+    X, Y = np.asfortranarray(xs), np.array(ys + ys)[::2]
+    Y[:] = ys
+    assert (
+        fg.fit(tape, X, Y, optimizer=optim.SGD(model.parameters()), steps=9, batch_size=10)
+        == expected
+    )

@@ -1,0 +1,617 @@
+"""Optimisers compute what the papers say and PyTorch does, for Values and for any other objects.
+
+Oracles: the papers' equations in 120 bits; PyTorch's algorithm, operation by operation, in Python
+floats: the same bits; PyTorch itself, where it is installed. 200 steps each.
+"""
+
+import math
+
+import mpmath
+import pytest
+from helpers.optimizers import (
+    DEFAULTS,
+    RULES,
+    Guarded,
+    Micrograd,
+    Special,
+    hypers,
+    make,
+    problem,
+    train,
+)
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fastgrad import Value, optim
+from fastgrad._native.train import optim as _optim
+from fastgrad.errors import FastgradError
+
+# The oracles --------------------------------------------------------------------------------------
+
+
+def papers(rule, hyper, x, gradients):
+    """Optimise one parameter by the equations, in as many bits as mpmath is set to."""
+    h = {name: mpmath.mpf(v) for name, v in hyper.items() if name != "betas"}
+    b1, b2 = map(mpmath.mpf, hyper.get("betas", (0, 0)))
+    x = mpmath.mpf(x)
+    velocity = mean = square = largest = mpmath.mpf(0)
+    for t, g in enumerate(map(mpmath.mpf, gradients), start=1):
+        g = -g if h.get("maximize") else g
+        if rule == "AdamW":  # one rounding of the factor, lest it add up 200 times in one direction
+            x *= 1 - hyper["lr"] * hyper["weight_decay"]
+        else:
+            g += h["weight_decay"] * x
+        if rule == "SGD":
+            velocity = g if t == 1 else h["momentum"] * velocity + (1 - h["dampening"]) * g
+            direction = g + h["momentum"] * velocity if h["nesterov"] else velocity
+            x -= h["lr"] * (direction if h["momentum"] else g)
+        elif rule == "RMSprop":
+            square = h["alpha"] * square + (1 - h["alpha"]) * g**2
+            mean = h["alpha"] * mean + (1 - h["alpha"]) * g
+            spread = mpmath.sqrt(square - mean**2 if h["centered"] else square) + h["eps"]
+            velocity = h["momentum"] * velocity + g / spread
+            x -= h["lr"] * velocity
+        else:
+            mean = b1 * mean + (1 - b1) * g
+            square = b2 * square + (1 - b2) * g**2
+            largest = max(largest, square) if h["amsgrad"] else square
+            root = mpmath.sqrt(largest / (1 - b2**t))
+            x -= h["lr"] * (mean / (1 - b1**t)) / (root + h["eps"])
+    return x
+
+
+def lerp(start, end, weight):
+    if abs(weight) < 0.5:
+        return start + weight * (end - start)
+    return end - (end - start) * (1 - weight)
+
+
+def pytorch(rule, h, x, gradients):
+    """Optimise one parameter as `torch.optim._single_tensor_*` do."""
+    buffer, mean, square, largest = None, 0.0, 0.0, 0.0
+    for t, g in enumerate(gradients, start=1):
+        g = -g if h.get("maximize") else g
+        if rule == "AdamW":
+            x = x * (1 - h["lr"] * h["weight_decay"]) if h["weight_decay"] else x
+        elif h["weight_decay"] != 0:
+            g = g + h["weight_decay"] * x
+        if rule == "SGD":
+            if h["momentum"] != 0:
+                if buffer is None:
+                    buffer = g
+                else:
+                    buffer = buffer * h["momentum"] + (1 - h["dampening"]) * g
+                g = g + h["momentum"] * buffer if h["nesterov"] else buffer
+            x = x + -h["lr"] * g
+        elif rule == "RMSprop":
+            square = square * h["alpha"] + (1 - h["alpha"]) * g * g
+            spread = square
+            if h["centered"]:
+                mean = lerp(mean, g, 1 - h["alpha"])
+                spread = square + -1 * mean * mean
+            spread = math.sqrt(spread) + h["eps"]
+            if h["momentum"] > 0:
+                buffer = (buffer or 0.0) * h["momentum"] + g / spread
+                x = x + -h["lr"] * buffer
+            else:
+                x = x + -h["lr"] * g / spread
+        else:
+            b1, b2 = h["betas"]
+            mean = lerp(mean, g, 1 - b1)
+            square = square * b2 + (1 - b2) * g * g
+            largest = max(largest, square)
+            step_size = h["lr"] / (1 - b1**t)
+            root = math.sqrt(largest if h["amsgrad"] else square)
+            x = x + -step_size * mean / (root / (1 - b2**t) ** 0.5 + h["eps"])
+    return x
+
+
+def train_and_scale(rule, hyper, data, gradients):
+    """Train Values; also return, for each, an ulp of the largest it was and was changed by."""
+    values = list(map(Value, data))
+    optimizer, most = make(rule, values, hyper), list(map(abs, data))
+    for grads in gradients:
+        before = [v.data for v in values]
+        train(optimizer, values, [grads])
+        after = [v.data for v in values]
+        most = [max(m, abs(x), abs(x - b)) for m, x, b in zip(most, after, before, strict=True)]
+    return [v.data for v in values], list(map(math.ulp, most))
+
+
+FEW = 48  # ulp: 200 steps are a random walk of 400 roundings, and 17 the most in 700 examples
+
+
+def tolerance(hyper):
+    """Return the ulp to allow for: what cancels leaves its roundings, as much greater."""
+    few = FEW * (8 if hyper.get("centered") else 1)  # square - mean**2
+    if "betas" in hyper:
+        few += 4 * hyper.get("lr", 1e-3) / (1 - hyper["betas"][1])  # 1 - b2**t
+    return few
+
+
+def worst_error(rule, hyper, seed=0, oracle_hyper=None):
+    """Return the error against the papers after 200 steps, in ulp of the largest on the way."""
+    data, gradients = problem(seed)
+    found, scales = train_and_scale(rule, hyper, data, gradients)
+    with mpmath.workprec(120):
+        h = {**DEFAULTS[rule], **(oracle_hyper or hyper)}
+        exact = [papers(rule, h, x, grads) for x, *grads in zip(data, *gradients, strict=True)]
+        columns = zip(exact, found, scales, strict=True)
+        return max(float(abs(x - y) / scale) for x, y, scale in columns)
+
+
+@settings(max_examples=60)
+@given(hypers(), st.integers(0, 2**32))
+@example(("Adam", {"lr": 0.03125, "betas": (0.0, 0.9999), "eps": 0.0078125}), 18407)
+def test_the_papers_equations(drawn, seed):
+    rule, hyper = drawn
+    assert worst_error(rule, hyper, seed) <= tolerance(hyper)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_defaults(rule):
+    assert worst_error(rule, {}) <= FEW
+    optimizer = make(rule, [Value(1)], {})
+    assert optimizer.defaults == {**DEFAULTS[rule], "maximize": False}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", ["lr", "weight_decay", "momentum", "betas", "alpha", "eps"])
+def test_the_test_fails_when_it_should(rule, name):
+    hyper = {**DEFAULTS[rule], "eps": 1e-3, "weight_decay": 0.1, "momentum": 0.9}
+    hyper = {key: x for key, x in hyper.items() if key in DEFAULTS[rule]}
+    if name not in hyper:
+        return
+    x = hyper[name]
+    planted = (x[0], x[1] * 0.9995) if name == "betas" else x * 0.9995
+    assert worst_error(rule, hyper) <= FEW
+    assert worst_error(rule, hyper, oracle_hyper={**hyper, name: planted}) > 1e6
+
+
+@given(hypers(), st.integers(0, 2**32))
+def test_the_bits_of_pytorchs_operations(drawn, seed):
+    rule, hyper = drawn
+    data, gradients = problem(seed)
+    params = list(map(Value, data))
+    found = train(make(rule, params, hyper), params, gradients)
+    h = {**DEFAULTS[rule], **hyper}
+    assert found == [pytorch(rule, h, x, grads) for x, *grads in zip(data, *gradients, strict=True)]
+
+
+@given(hypers(), st.integers(0, 2**32), st.integers(1, 19))
+def test_the_same_bits_whatever_the_width_of_vectors(drawn, seed, n):
+    data, gradients = problem(seed, n, steps=10)
+    found = []
+    try:
+        for wide in (False, True):
+            _optim.widen(wide)
+            params = list(map(Value, data))
+            found.append(train(make(drawn[0], params, drawn[1]), params, gradients))
+    finally:
+        _optim.widen(True)
+    assert found[0] == found[1]
+
+
+@settings(max_examples=30)
+@given(hypers(), st.integers(0, 2**32))
+def test_pytorch(drawn, seed):
+    torch = pytest.importorskip("torch")
+    rule, hyper = drawn
+    data, gradients = problem(seed)
+    found, scales = train_and_scale(rule, hyper, data, gradients)
+    tensor = torch.tensor(data, dtype=torch.float64)
+    theirs = getattr(torch.optim, rule)([tensor], foreach=False, **hyper)
+    for grads in gradients:
+        tensor.grad = torch.tensor(grads, dtype=torch.float64)
+        theirs.step()
+    for x, y, scale in zip(found, tensor.tolist(), scales, strict=True):
+        assert abs(x - y) <= tolerance(hyper) * scale
+
+
+# Whose parameters ---------------------------------------------------------------------------------
+
+KINDS = {
+    "subclass": lambda x: Special(x),
+    "properties": lambda x: Guarded(x),
+    "micrograd": lambda x: Micrograd(x),
+    "results": lambda x: Value(x) + 0,
+    "mixed": lambda x: (Value if x > 0 else Micrograd)(x),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(hypers(), st.integers(0, 2**32))
+@settings(max_examples=20)
+def test_any_object_gets_the_same_bits(kind, drawn, seed):
+    data, gradients = problem(seed, n=8, steps=5)
+    params, values = [KINDS[kind](x) for x in data], [Value(x) for x in data]
+    assert train(make(drawn[0], params, drawn[1]), params, gradients) == train(
+        make(drawn[0], values, drawn[1]), values, gradients
+    )
+
+
+def test_data_patched_on_value_itself(monkeypatch):
+    seen = []
+    plain = Value.__dict__.get("data", Value.data)
+    data, gradients = problem(steps=4)
+    params, values = list(map(Value, data)), list(map(Value, data))
+    optimizer = optim.Adam(params)
+    expected = train(optim.Adam(values), values, gradients)
+    train(optimizer, params, gradients[:2])
+    with monkeypatch.context() as patch:
+        spy = property(plain.__get__, lambda p, x: (seen.append(p), plain.__set__(p, x)))
+        patch.setattr(Value, "data", spy, raising=False)
+        train(optimizer, params, gradients[2:3])
+    assert seen == params
+    assert train(optimizer, params, gradients[3:]) == expected
+    assert seen == params
+
+
+def test_a_value_that_is_not_initialised_yet():
+    late, other = Value.__new__(Value), Value(1.0)
+    optimizer = optim.SGD([late, other], lr=1)
+    late.__init__(3.0)
+    late.grad = other.grad = 0.5
+    optimizer.step()
+    assert (late.data, other.data) == (2.5, 0.5)
+    with pytest.raises(TypeError):  # it may not become another node
+        late.__init__(1.0, (other,))
+
+
+def test_training_lowers_a_loss(sound_arena):
+    a, b = Value(1.0), Value(-3.0)
+    optimizer = optim.SGD(iter([a, b]), lr=0.1, momentum=0.5)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (a - 2) ** 2 + (b + a) ** 2
+        loss.backward()
+        return loss
+
+    losses = [optimizer.step(closure).data for _ in range(60)]
+    assert losses[-1] < 1e-6 < losses[0]
+    assert optimizer.step() is None
+
+
+def test_zero_grad():
+    plain, special, foreign = Value(1.0), Special(2.0), Micrograd(3.0)
+    product = plain * 2
+    for params in ([plain], [special, foreign], [product, plain]):
+        optimizer = optim.SGD(params)
+        for p in params:
+            p.grad = 5.0
+        optimizer.zero_grad()
+        assert [p.grad for p in params] == [0.0] * len(params)
+
+
+def test_nan_and_inf_travel():
+    for rule in RULES:
+        values = [Value(1.0), Value(1.0), Value(1.0)]
+        optimizer = make(rule, values, {"amsgrad": True} if "Adam" in rule else {"momentum": 0.5})
+        train(optimizer, values, [[math.nan, math.inf, 1.0], [1.0, 1.0, 1.0]])
+        assert math.isnan(values[0].data)
+        assert not math.isfinite(values[1].data)
+        assert math.isfinite(values[2].data)
+
+
+# Hyper-parameters ---------------------------------------------------------------------------------
+
+
+def test_a_schedule_counts_from_the_next_step_on():
+    x = Value(0.0)
+    optimizer = optim.SGD([x], lr=1)
+    for lr in (1, 0.5, Value(0.25)):
+        optimizer.param_groups[0]["lr"] = lr
+        train(optimizer, [x], [[-1.0]])
+    assert x.data == 1.75
+    optimizer.lr = 2
+    train(optimizer, [x], [[-1.0]])
+    assert (x.data, optimizer.lr, optimizer.param_groups[0]["lr"]) == (3.75, 2, 2)
+
+
+def test_groups_have_their_own():
+    a, b, c = Value(0.0), Value(0.0), Micrograd(0.0)
+    optimizer = optim.SGD([{"params": [a]}, {"params": iter([b]), "lr": 0.5}], lr=1)
+    optimizer.add_param_group({"params": c, "maximize": True})
+    train(optimizer, [a, b, c], [[-1.0] * 3])
+    assert (a.data, b.data, c.data) == (1.0, 0.5, -1.0)
+    optimizer.lr = 0.25
+    train(optimizer, [a, b, c], [[-1.0] * 3])
+    assert (a.data, b.data, c.data) == (1.25, 0.75, -1.25)
+    optimizer.param_groups[1] = {**optimizer.param_groups[1], "lr": 4}
+    train(optimizer, [a, b, c], [[-1.0] * 3])
+    assert (a.data, b.data, c.data) == (1.5, 4.75, -1.5)
+
+
+@pytest.mark.parametrize(
+    ("rule", "switch", "off"),
+    [
+        ("SGD", {"momentum": 0.9}, 0),
+        ("Adam", {"amsgrad": True}, False),
+        ("RMSprop", {"momentum": 0.9}, 0),
+        ("RMSprop", {"centered": True}, False),
+    ],
+)
+def test_state_that_is_asked_for_later(rule, switch, off):
+    data, gradients = problem(steps=8)
+    (name,) = switch
+    params, fresh = list(map(Value, data)), list(map(Value, data))
+    optimizer = make(rule, params, {})
+    train(optimizer, params, gradients[:4])
+    before = optimizer.state_dict()["state"]
+    optimizer.param_groups[0].update(switch)
+    train(optimizer, params, gradients[4:])
+    after = optimizer.state_dict()["state"]
+    assert len(after[0]) == len(before.get(0, ())) + 1
+    optimizer.param_groups[0][name] = off
+    train(optimizer, params, gradients)
+    if rule == "SGD":  # the first gradient that a momentum meets is its direction
+        for p, x in zip(fresh, train(make(rule, fresh, {}), fresh, gradients[:4]), strict=True):
+            p.data = x
+        late = make(rule, fresh, switch)
+        train(late, fresh, gradients[4:])
+        assert late.state_dict()["state"] == after
+        assert optimizer.state_dict()["state"] == after, "kept while it is switched off"
+
+
+WRONG = [
+    ("SGD", "lr", -1),
+    ("SGD", "lr", math.nan),
+    ("SGD", "lr", math.inf),
+    ("SGD", "lr", "0.1"),
+    ("SGD", "momentum", -0.1),
+    ("SGD", "weight_decay", -0.1),
+    ("SGD", "dampening", None),
+    ("SGD", "nesterov", True),
+    ("Adam", "betas", (1.0, 0.9)),
+    ("Adam", "betas", (0.9, -0.1)),
+    ("Adam", "betas", (0.9,)),
+    ("Adam", "betas", 0.9),
+    ("Adam", "betas", (0.9, None)),
+    ("AdamW", "eps", -1e-8),
+    ("RMSprop", "alpha", -0.5),
+]
+
+
+@pytest.mark.parametrize(("rule", "name", "x"), WRONG)
+def test_wrong_hyper_parameters_are_refused(rule, name, x):
+    with pytest.raises(FastgradError, match=name):
+        make(rule, [Value(1.0)], {name: x})
+    optimizer = make(rule, [Value(1.0)], {})
+    with pytest.raises(FastgradError, match=name):
+        optimizer.add_param_group({"params": [Value(1.0)], name: x})
+    assert len(optimizer.param_groups) == 1
+    optimizer.step()
+
+
+def test_nesterov_needs_no_dampening():
+    with pytest.raises(ValueError, match="nesterov"):
+        optim.SGD([Value(1.0)], momentum=0.9, dampening=0.5, nesterov=True)
+
+
+@pytest.mark.parametrize("x", ["1", None, [1]])
+@pytest.mark.parametrize(
+    ("rule", "name"), [("SGD", "momentum"), ("Adam", "betas"), ("RMSprop", "eps")]
+)
+def test_wrong_hyper_parameters_are_noticed_by_the_step(rule, name, x):
+    value = Value(1.0)
+    optimizer = make(rule, [value], {"lr": 1})
+    train(optimizer, [value], [[0.0]])
+    before = value.data, optimizer.state_dict()["state"]
+    right = optimizer.param_groups[0][name]
+    optimizer.param_groups[0][name] = (x, x) if name == "betas" and x else x
+    with pytest.raises(TypeError, match=name):
+        optimizer.step()
+    del optimizer.param_groups[0][name]
+    with pytest.raises(ValueError, match=name):
+        optimizer.step()
+    assert before == (value.data, optimizer.state_dict()["state"])
+    optimizer.param_groups[0][name] = right
+    optimizer.step()
+    with pytest.raises((TypeError, ValueError), match="lr"):
+        optimizer.lr = -1
+
+
+def test_wrong_parameters_are_refused():
+    a, b = Value(1.0), Value(2.0)
+    for wrong, error, text in [
+        ([], ValueError, "at least one parameter"),
+        (a, TypeError, "iterable of parameters"),
+        ({a, b}, TypeError, "in an order"),
+        (5, TypeError, "in an order"),
+        ([a, 1.0], TypeError, "data and grad"),
+        ([a, b, a], ValueError, "twice"),
+        ([{"params": [a]}, {"params": [b, a]}], ValueError, "twice"),
+        ([{"params": []}], ValueError, "at least one"),
+        ([{"lr": 1.0}], TypeError, "params"),
+        ([{"params": [a]}, b], TypeError, "params"),
+    ]:
+        with pytest.raises(error, match=text):
+            optim.SGD(wrong)
+    with pytest.raises(TypeError, match="SGD, Adam, AdamW, RMSprop"):
+        optim.Optimizer([a], {})
+
+
+def test_edited_groups_are_refused():
+    values = list(map(Value, (1.0, 2.0)))
+    optimizer = optim.SGD(values, lr=1)
+    for p in values:
+        p.grad = 1.0
+    params = optimizer.param_groups[0]["params"]
+    for edit in (
+        lambda: params.__setitem__(0, Value(5.0)),
+        lambda: params.append(Value(5.0)),
+        lambda: optimizer.param_groups[0].__setitem__("params", tuple(values)),
+        lambda: optimizer.param_groups.append({"params": [Value(1.0)]}),
+    ):
+        edit()
+        with pytest.raises(RuntimeError, match="param_group"):
+            optimizer.step()
+        assert [p.data for p in values] == [1.0, 2.0]
+        params[:] = values
+        optimizer.param_groups[:] = optimizer.param_groups[:1]
+        optimizer.param_groups[0]["params"] = params
+    optimizer.step()
+    assert [p.data for p in values] == [0.0, 1.0]
+
+
+def test_repr():
+    optimizer = optim.SGD([Value(1.0), Value(2.0)], lr=0.1)
+    assert repr(optimizer) == (
+        "SGD(2 parameters, lr=0.1, momentum=0, dampening=0, weight_decay=0, nesterov=False, "
+        "maximize=False)"
+    )
+    optimizer.add_param_group({"params": [Value(1.0)], "lr": 1})
+    assert repr(optimizer).splitlines()[1].startswith("SGD(1 parameters, lr=1, ")
+
+
+# All or nothing -----------------------------------------------------------------------------------
+
+
+class Fragile(Micrograd):
+    """Reading or writing an attribute fails when `failing` says so."""
+
+    failing = None
+
+    def __init__(self, data):
+        self.box = {"data": data, "grad": 1.0}
+
+    def read(self, name):
+        self.fail("read", name)
+        return self.box[name]
+
+    def write(self, name, x):
+        self.box[name] = x  # even a setter that fails may have written
+        self.fail("write", name)
+
+    def fail(self, *what):
+        if Fragile.failing == (self, *what):
+            raise KeyError("fragile")
+
+    data = property(lambda self: self.read("data"), lambda self, x: self.write("data", x))
+    grad = property(lambda self: self.read("grad"), lambda self, x: self.write("grad", x))
+
+
+@pytest.mark.parametrize("what", [("read", "data"), ("read", "grad"), ("write", "data")])
+@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("rule", RULES)
+def test_a_step_that_fails_has_done_nothing(rule, at, what, monkeypatch):
+    data, gradients = problem(n=6, steps=6)
+    expected = list(map(Value, data))
+    train(make(rule, expected, {"weight_decay": 0.1}), expected, gradients)
+
+    plain, fragile = list(map(Value, data[:2])), list(map(Fragile, data[2:]))
+    params = [*plain, *fragile]
+    groups = [{"params": plain}, {"params": fragile[:2]}, {"params": fragile[2:]}]
+    optimizer = make(rule, groups, {"weight_decay": 0.1})
+    for k in (0, 1, 2):
+        train(optimizer, params, gradients[k : k + 1])
+        for p, grad in zip(params, gradients[k + 1], strict=True):
+            p.grad = grad
+        before = [p.data for p in params], optimizer.state_dict()
+        monkeypatch.setattr(Fragile, "failing", (fragile[at], *what))
+        with pytest.raises(KeyError, match="fragile"):
+            optimizer.step()
+        monkeypatch.setattr(Fragile, "failing", None)
+        assert before == ([p.data for p in params], optimizer.state_dict())
+    train(optimizer, params, gradients[3:])
+    assert [p.data for p in params] == [p.data for p in expected]
+
+
+@pytest.mark.parametrize("what", [("read", "grad"), ("write", "grad")])
+def test_a_zero_grad_that_fails_has_done_nothing(what, monkeypatch):
+    plain, fragile = [Value(1.0)], [Fragile(1.0), Fragile(2.0)]
+    optimizer = optim.SGD([{"params": plain}, {"params": fragile}])
+    plain[0].grad = 1.0
+    monkeypatch.setattr(Fragile, "failing", (fragile[1], *what))
+    with pytest.raises(KeyError, match="fragile"):
+        optimizer.zero_grad()
+    monkeypatch.setattr(Fragile, "failing", None)
+    assert [p.grad for p in plain + fragile] == [1.0] * 3
+    optimizer.zero_grad()
+    assert [p.grad for p in plain + fragile] == [0.0] * 3
+
+
+@pytest.mark.parametrize("wrong", ["1.0", None, 1j])
+def test_data_and_grad_are_numbers(wrong):
+    params = [Micrograd(1.0), Micrograd(2.0)]
+    optimizer = optim.Adam(params)
+    for name in ("data", "grad"):
+        setattr(params[1], name, wrong)
+        with pytest.raises(TypeError, match=f"{name} of a parameter"):
+            optimizer.step()
+        setattr(params[1], name, 1.0)
+    assert params[0].data == 1.0
+    assert optimizer.state_dict()["state"] == {}
+
+
+class Nested(Micrograd):
+    """Does something else whenever data is read or written."""
+
+    action = staticmethod(lambda: None)
+
+    def __init__(self, data):
+        self.number, self.grad = data, 1.0
+
+    @property
+    def data(self):
+        self.action()
+        return self.number
+
+    @data.setter
+    def data(self, x):
+        self.action()
+        self.number = x
+
+
+def test_a_step_inside_a_step_is_refused():
+    params = [Nested(1.0), Nested(2.0)]
+    optimizer = optim.SGD(params, lr=0.5)
+    refused = []
+
+    def action():
+        with pytest.raises(RuntimeError, match="one step of an optimiser at a time"):
+            optimizer.step()
+        refused.append(1)
+
+    params[1].action = action
+    optimizer.step()
+    params[1].action = lambda: None
+    assert (len(refused), [p.data for p in params]) == (2, [0.5, 1.5])
+    optimizer.step()
+    assert [p.data for p in params] == [0.0, 1.0]
+
+
+def test_a_step_may_run_anything_else():
+    params = [Nested(1.0), Nested(2.0)]
+    optimizer = optim.Adam([{"params": params}], lr=0.5)
+    saved = optimizer.state_dict()
+    added = []
+
+    def action():
+        added.append(Value(1.0))
+        optimizer.load_state_dict(saved)
+        optimizer.add_param_group({"params": added[-1:]})
+        optimizer.param_groups.pop()
+        optimizer._updaters.pop()
+        optimizer.zero_grad()
+
+    params[1].action = action
+    optimizer.step()
+    assert len(added) == 2
+    assert params[0].number == pytest.approx(0.5)
+    assert optimizer.state_dict()["state"] == {}, "the state that was loaded"
+
+
+def test_an_optimiser_in_a_circle_is_collected():
+    import gc
+    import weakref
+
+    x = Value(1.0)
+    optimizer = optim.Adam([x])
+    x.optimizer = optimizer
+    train(optimizer, [x], [[1.0]])
+    gone = weakref.ref(optimizer)
+    del x, optimizer
+    gc.collect()
+    assert gone() is None
