@@ -21,6 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport FASTGRAD_BUILD FASTGRAD_ID_BITS FASTGRAD_CHUNK_SHIFT PYTHONPATH  # the target says which build
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1767225600)
 
+HAND_WRITTEN_C := $(shell find src -name '*.[ch]' -not -path '*/ops/*')
 NATIVE := setup.py pyproject.toml $(shell find src -name '*.[chp]*')
 PURE := $(shell find fastgrad -name '*.py' -o -name '*.pyi' -o -name '*.txt' 2>/dev/null)
 
@@ -149,8 +150,9 @@ $(PEERS)/.installed: benchmarks/peers.txt
 
 # ---- checks
 
-lint: $(VENV)/.extra-lint build  ## ruff, cython-lint, codespell, mypy, stubtest
+lint: $(VENV)/.extra-lint build  ## ruff, clang-format, cython-lint, codespell, mypy, stubtest
 	$(PY) -m ruff check .
+	$(VENV)/bin/clang-format --dry-run -Werror $(HAND_WRITTEN_C)
 	PATH="$(abspath $(VENV))/bin:$$PATH" cython-lint src  # it looks for pycodestyle on PATH
 	$(VENV)/bin/codespell
 	$(PY) -m mypy

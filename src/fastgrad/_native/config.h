@@ -28,7 +28,7 @@ enum {
     CHUNK_SHIFT = FASTGRAD_CHUNK_SHIFT,
     CHUNK_NODES = 1 << CHUNK_SHIFT,
     CHUNK_MASK = CHUNK_NODES - 1,
-    CHUNK_SAMPLES = CHUNK_NODES < 16 ? 1 : 16,  /* looked at to guess how a chunk is used */
+    CHUNK_SAMPLES = CHUNK_NODES < 16 ? 1 : 16, /* looked at to guess how a chunk is used */
     CHUNK_LIMIT = 1 << (FASTGRAD_ID_BITS - CHUNK_SHIFT),
     BLOCK_LIMIT = (int)((1ull << (FASTGRAD_ID_BITS - (FASTGRAD_ID_BITS == 32))) - 1),
     ID_BITS = FASTGRAD_ID_BITS

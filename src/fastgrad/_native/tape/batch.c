@@ -1,7 +1,8 @@
 /* Batch: a plan run over many samples, a block at a time, on one thread or several.
  *
- * The order of every sum over samples is fixed by their number alone: within a block by the kernels,
- * within a group block after block, among groups as a tree. So threads change nothing in the bits. */
+ * The order of every sum over samples is fixed by their number alone: within a block by the
+ * kernels, within a group block after block, among groups as a tree. So threads change nothing in
+ * the bits. */
 #include <Python.h>
 
 #include <stdatomic.h>
@@ -12,7 +13,7 @@
 enum {
     GROUPS_MOST = 64,
     ACCUMULATORS_MOST = 1 << 22,
-    APART = 128, /* bytes: processors fetch two cache lines at a time */
+    APART = 128,            /* bytes: processors fetch two cache lines at a time */
     LOOK_INTERVAL = 1 << 17 /* results between looks at the clock and at other threads */
 };
 
@@ -26,13 +27,15 @@ typedef struct {
     double *accumulators; /* adjoints of the ports, a row for each group */
     double *totals;       /* of each group */
     size_t n_blocks, n_groups, stride;
-    atomic_uchar half_there[GROUPS_MOST]; /* of each pair that is to be added, by the later one's number */
-    atomic_int stop;      /* a tape_result */
+    /* Of each pair of groups that is to be added, by the later one's number. */
+    atomic_uchar half_there[GROUPS_MOST];
+    atomic_int stop; /* a tape_result */
 } Job;
 
 struct Worker { /* one thread's memory */
     Job *job;
-    atomic_size_t next_group;  /* its own groups, in each call the same: their samples stay in its cache */
+    /* Its own groups, in each call the same: their samples stay in its cache. */
+    atomic_size_t next_group;
     size_t end_group;
     double *values, *adjoints; /* rows */
     double *spare;             /* three rows */
@@ -50,7 +53,8 @@ static int64_t milliseconds(void) {
 
 static void look_at_signals(void *worker) {
     Worker *w = worker;
-    if (atomic_load(&w->job->stop) == TAPE_STOPPED) return; /* its error is set: run no handler beside it */
+    if (atomic_load(&w->job->stop) == TAPE_STOPPED)
+        return; /* its error is set: run no handler beside it */
     if (w->job->run->poll && w->job->run->poll())
         atomic_store(&w->job->stop, TAPE_STOPPED); /* over what others have stored */
 }
@@ -68,7 +72,9 @@ static int is_over(Worker *w, size_t work) {
     return atomic_load(&w->job->stop) != TAPE_OK;
 }
 
-static size_t work_of(const BatchStep *step, size_t wide) { return (1 + (size_t)step->k / 4) * step->m * wide; }
+static size_t work_of(const BatchStep *step, size_t wide) {
+    return (1 + (size_t)step->k / 4) * step->m * wide;
+}
 
 /* ---- one block ---- */
 
@@ -101,7 +107,9 @@ static void load_inputs(const Worker *w, size_t begin, size_t count, size_t wide
     }
 }
 
-static double port_value(const Worker *w, uint32_t port) { return w->job->port_values[port & ~PORT]; }
+static double port_value(const Worker *w, uint32_t port) {
+    return w->job->port_values[port & ~PORT];
+}
 
 /* Whether a port is a constant of the program: nobody wants its adjoint. */
 static int is_constant(const Worker *w, uint32_t port) {
@@ -122,13 +130,15 @@ static void map_forward(const Worker *w, const BatchStep *step, size_t wide) {
     const Kernels *kernels = w->job->run->kernels;
     if (!((step->a | step->b) & PORT)) {
         kernels->forward[step->op]((step->m - 1) * stride + wide, w->values + step->a * stride,
-                                   w->values + step->b * stride, y);
+            w->values + step->b * stride, y);
         return;
     }
     for (uint32_t i = 0; i < step->m; i++) {
         const double *a = operand_row(w, step->a + i, w->spare, wide);
-        if (step->b & PORT) kernels->forward_by[step->op](wide, a, port_value(w, step->b + i), y + i * stride);
-        else kernels->forward[step->op](wide, a, w->values + (step->b + i) * stride, y + i * stride);
+        if (step->b & PORT)
+            kernels->forward_by[step->op](wide, a, port_value(w, step->b + i), y + i * stride);
+        else
+            kernels->forward[step->op](wide, a, w->values + (step->b + i) * stride, y + i * stride);
     }
 }
 
@@ -140,11 +150,13 @@ static void dot_forward(const Worker *w, const BatchStep *step, size_t wide) {
     memcpy(y, operand_row(w, step->a, w->spare, wide), wide * sizeof *y);
     for (uint32_t i = 0; i < step->k; i++, pair += 2) {
         if (pair[0] & PORT)
-            kernels->scale_add(wide, port_value(w, pair[0]), operand_row(w, pair[1], w->spare, wide), y);
+            kernels->scale_add(
+                wide, port_value(w, pair[0]), operand_row(w, pair[1], w->spare, wide), y);
         else if (pair[1] & PORT)
             kernels->scale_add(wide, port_value(w, pair[1]), w->values + pair[0] * stride, y);
         else
-            kernels->multiply_add(wide, w->values + pair[0] * stride, w->values + pair[1] * stride, y);
+            kernels->multiply_add(
+                wide, w->values + pair[0] * stride, w->values + pair[1] * stride, y);
     }
 }
 
@@ -176,8 +188,8 @@ static int forward(Worker *w, size_t count, size_t wide) {
         case BATCH_MAP: map_forward(w, step, wide); break;
         case BATCH_LAYER:
             w->job->run->kernels->layer_forward(ports, ports + (size_t)step->m * step->k, w->values,
-                                                plan->lists + step->list, step->m, step->k, stride, wide,
-                                                w->values + step->y * stride);
+                plan->lists + step->list, step->m, step->k, stride, wide,
+                w->values + step->y * stride);
             break;
         case BATCH_DOT: dot_forward(w, step, wide); break;
         default:
@@ -187,32 +199,33 @@ static int forward(Worker *w, size_t count, size_t wide) {
     return result;
 }
 
-static void map_reverse(const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
+static void map_reverse(
+    const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
     const size_t stride = w->job->stride;
     const Kernels *kernels = w->job->run->kernels;
     const int binary = op_operands[step->op] == 2;
     const double *g = w->adjoints + step->y * stride, *y = w->values + step->y * stride;
     if (!((step->a | step->b) & PORT) && (!binary || step->a != step->b)) {
         kernels->reverse[step->op]((step->m - 1) * stride + wide, w->values + step->a * stride,
-                                   w->values + step->b * stride, y, g, w->adjoints + step->a * stride,
-                                   w->adjoints + step->b * stride);
+            w->values + step->b * stride, y, g, w->adjoints + step->a * stride,
+            w->adjoints + step->b * stride);
         return;
     }
     for (uint32_t i = step->m; i-- > 0;) {
         const uint32_t a = step->a + i, b = step->b + i;
         if (b & PORT && (!binary || is_constant(w, b))) {
-            kernels->reverse_by[step->op](wide, w->values + a * stride, port_value(w, b), y + i * stride,
-                                          g + i * stride, w->adjoints + a * stride);
+            kernels->reverse_by[step->op](wide, w->values + a * stride, port_value(w, b),
+                y + i * stride, g + i * stride, w->adjoints + a * stride);
             continue;
         }
-        double *da = w->adjoints + a * stride, *db = w->adjoints + b * stride, *extra = w->spare + 2 * stride;
+        double *da = w->adjoints + a * stride, *db = w->adjoints + b * stride,
+               *extra = w->spare + 2 * stride;
         const int spared = (a & PORT) || (binary && ((b & PORT) || a == b));
         if (spared) fill(extra, wide, 0.0);
         if (a & PORT) da = extra;
         else if (b & PORT || a == b) db = extra;
         kernels->reverse[step->op](wide, operand_row(w, a, w->spare, wide),
-                                   operand_row(w, b, w->spare + stride, wide), y + i * stride, g + i * stride,
-                                   da, db);
+            operand_row(w, b, w->spare + stride, wide), y + i * stride, g + i * stride, da, db);
         if (!spared) continue;
         if (a & PORT) acc[a & ~PORT] += kernels->sum(count, extra);
         else if (b & PORT) acc[b & ~PORT] += kernels->sum(count, extra);
@@ -220,7 +233,8 @@ static void map_reverse(const Worker *w, const BatchStep *step, double *acc, siz
     }
 }
 
-static void dot_reverse(const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
+static void dot_reverse(
+    const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
     const size_t stride = w->job->stride;
     const Kernels *kernels = w->job->run->kernels;
     const uint32_t *pairs = w->job->run->plan->lists + step->list;
@@ -232,18 +246,19 @@ static void dot_reverse(const Worker *w, const BatchStep *step, double *acc, siz
                 acc[to & ~PORT] += kernels->dot(count, operand_row(w, by, w->spare, wide), g);
             else if (by & PORT)
                 kernels->scale_add(wide, port_value(w, by), g, w->adjoints + to * stride);
-            else
-                kernels->multiply_add(wide, w->values + by * stride, g, w->adjoints + to * stride);
+            else kernels->multiply_add(wide, w->values + by * stride, g, w->adjoints + to * stride);
         }
     }
     if (step->a & PORT) acc[step->a & ~PORT] += kernels->sum(count, g);
     else kernels->scale_add(wide, 1.0, g, w->adjoints + step->a * stride);
 }
 
-static void take_reverse(const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
+static void take_reverse(
+    const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
     const size_t stride = w->job->stride;
     const uint32_t *entries = w->job->run->plan->lists + step->list;
-    const double *index = operand_row(w, step->a, w->spare, wide), *g = w->adjoints + step->y * stride;
+    const double *index = operand_row(w, step->a, w->spare, wide),
+                 *g = w->adjoints + step->y * stride;
     for (size_t s = 0; s < count; s++) {
         const int64_t e = take_entry(index[s], step->k);
         if (e < 0) continue;
@@ -266,10 +281,11 @@ static int reverse(Worker *w, double *acc, size_t count, size_t wide) {
         switch (step->kind) {
         case BATCH_MAP: map_reverse(w, step, acc, count, wide); break;
         case BATCH_LAYER:
-            kernels->layer_weights(acc + step->port, acc + step->port + weights, w->values, x, step->m, step->k,
-                                   stride, count, g);
-            if (step->b || run_wants_inputs) kernels->layer_inputs(w->job->port_values + step->port, w->adjoints, x, step->m, step->k, stride,
-                                  wide, g);
+            kernels->layer_weights(acc + step->port, acc + step->port + weights, w->values, x,
+                step->m, step->k, stride, count, g);
+            if (step->b || run_wants_inputs)
+                kernels->layer_inputs(w->job->port_values + step->port, w->adjoints, x, step->m,
+                    step->k, stride, wide, g);
             break;
         case BATCH_DOT: dot_reverse(w, step, acc, count, wide); break;
         default: take_reverse(w, step, acc, count, wide);
@@ -296,19 +312,21 @@ static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
                 to[(ptrdiff_t)s * run->output_strides[o]] = run->slots[program->outputs[o]];
         else copy_out(to, run->output_strides[o], w->values + row * stride, count);
     }
-    if (first != NO_SLOT) w->job->totals[group] += run->kernels->sum(count, w->values + first * stride);
+    if (first != NO_SLOT)
+        w->job->totals[group] += run->kernels->sum(count, w->values + first * stride);
     if (!run->slot_adjoints || result != TAPE_OK) return result;
     memset(w->adjoints, 0, plan->n_rows * stride * sizeof(double));
     if (first != NO_SLOT) { /* else the inputs' gradients are those zeros */
         fill(w->adjoints + first * stride, count, run->seed);
-        if (reverse(w, w->job->accumulators + group * plan->n_ports, count, wide) != TAPE_OK) return TAPE_STOPPED;
+        if (reverse(w, w->job->accumulators + group * plan->n_ports, count, wide) != TAPE_OK)
+            return TAPE_STOPPED;
     }
     uint32_t row = 0;
     for (uint32_t i = 0; run->input_grads && i < program->n_inputs; i++) {
         if (!plan->batched[i]) continue;
         if (run->input_grads[i])
-            copy_out(run->input_grads[i] + (ptrdiff_t)begin * run->grad_strides[i], run->grad_strides[i],
-                     w->adjoints + row * stride, count);
+            copy_out(run->input_grads[i] + (ptrdiff_t)begin * run->grad_strides[i],
+                run->grad_strides[i], w->adjoints + row * stride, count);
         row++;
     }
     return TAPE_OK;
@@ -316,7 +334,7 @@ static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
 
 /* ---- groups, threads ---- */
 
-/* Adds up groups as a tree, as far as they are there: whoever brings the later half of a pair adds. */
+/* Adds up groups as a tree, as far as they are there: who brings the later half of a pair adds. */
 static void add_group(Job *job, size_t group) {
     const uint32_t n = job->run->plan->n_ports;
     for (size_t step = 1; step < job->n_groups; step *= 2) {
@@ -370,7 +388,8 @@ int batch_run(BatchRun *run) {
     const size_t rows = plan->n_rows, lanes_used = run->n < plan->block ? run->n : plan->block;
     job.n_blocks = (run->n + plan->block - 1) / plan->block;
     job.n_groups = job.n_blocks < GROUPS_MOST ? job.n_blocks : GROUPS_MOST;
-    while (job.n_groups > 1 && job.n_groups * (plan->n_ports + 1) > ACCUMULATORS_MOST) job.n_groups /= 2;
+    while (job.n_groups > 1 && job.n_groups * (plan->n_ports + 1) > ACCUMULATORS_MOST)
+        job.n_groups /= 2;
     job.stride = (lanes_used + LANES - 1) / LANES * LANES;
     if (job.stride % 64 == 0) job.stride += LANES; /* rows a power of two apart evict each other */
     int threads = run->threads < 1 ? 1 : run->threads > CREW_MOST ? CREW_MOST : run->threads;
@@ -411,13 +430,15 @@ int batch_run(BatchRun *run) {
             workers[t].end_group = (t + 1) * job.n_groups / threads;
         }
         if (threads == 1) run_groups(workers);
-    } while (threads > 1 && !crew_run(run_groups, workers, sizeof *workers, threads, look_at_signals));
+    } while (
+        threads > 1 && !crew_run(run_groups, workers, sizeof *workers, threads, look_at_signals));
     const int result = atomic_load(&job.stop);
     if (result != TAPE_OK) return result;
     const uint32_t out = plan->program->outputs[0];
     run->total = plan->row_of[out] == NO_SLOT ? run->slots[out] * (double)run->n : job.totals[0];
     if (!run->slot_adjoints) return TAPE_OK;
-    for (uint32_t p = 0; p < plan->n_ports; p++) run->slot_adjoints[plan->ports[p]] += job.accumulators[p];
+    for (uint32_t p = 0; p < plan->n_ports; p++)
+        run->slot_adjoints[plan->ports[p]] += job.accumulators[p];
     if (plan->row_of[out] == NO_SLOT) run->slot_adjoints[out] += run->seed * (double)run->n;
     return TAPE_OK;
 }

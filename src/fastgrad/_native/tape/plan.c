@@ -20,7 +20,8 @@ void plan_free(Plan *plan) {
 
 size_t plan_bytes(const Plan *p) {
     return p->program->n_inputs + p->steps_capacity * sizeof(BatchStep) +
-           ((size_t)p->n_uniform + p->lists_capacity + p->ports_capacity + program_slots(p->program)) *
+           ((size_t)p->n_uniform + p->lists_capacity + p->ports_capacity +
+               program_slots(p->program)) *
                sizeof(uint32_t);
 }
 
@@ -48,7 +49,8 @@ static int grow(void **memory, uint32_t *capacity, uint32_t need, size_t size) {
 }
 
 static int port_add(Plan *plan, uint32_t slot, uint32_t *port) {
-    int result = grow((void **)&plan->ports, &plan->ports_capacity, plan->n_ports + 1, sizeof *plan->ports);
+    int result = grow(
+        (void **)&plan->ports, &plan->ports_capacity, plan->n_ports + 1, sizeof *plan->ports);
     if (result == TAPE_OK) {
         *port = PORT | plan->n_ports;
         plan->ports[plan->n_ports++] = slot;
@@ -64,21 +66,23 @@ static int operand(Plan *plan, uint32_t slot, uint32_t *out) {
 }
 
 static int list_add(Plan *plan, uint32_t item) {
-    int result = grow((void **)&plan->lists, &plan->lists_capacity, plan->n_lists + 1, sizeof *plan->lists);
+    int result = grow(
+        (void **)&plan->lists, &plan->lists_capacity, plan->n_lists + 1, sizeof *plan->lists);
     if (result == TAPE_OK) plan->lists[plan->n_lists++] = item;
     return result;
 }
 
 static int step_add(Plan *plan, BatchStep step) {
-    int result = grow((void **)&plan->steps, &plan->steps_capacity, plan->n_steps + 1, sizeof *plan->steps);
+    int result = grow(
+        (void **)&plan->steps, &plan->steps_capacity, plan->n_steps + 1, sizeof *plan->steps);
     if (result == TAPE_OK) plan->steps[plan->n_steps++] = step;
     return result;
 }
 
-#define TRY(call)                             \
-    do {                                      \
-        int tried = (call);                   \
-        if (tried != TAPE_OK) return tried;   \
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        int tried = (call);                                                                        \
+        if (tried != TAPE_OK) return tried;                                                        \
     } while (0)
 
 /* ---- who belongs to which layer ---- */
@@ -122,7 +126,8 @@ static void join_layer(Planner *p, uint32_t i, uint32_t *seen) {
     uint64_t key = op->b;
     if (!is_neuron(p->plan, p->program->terms + op->a, op->b)) return;
     for (uint32_t t = 0; t < op->b; t++)
-        key = (key ^ other_of(p->plan, p->program->terms + op->a + 1 + 2 * t)) * 0x9e3779b97f4a7c15u;
+        key = (key ^ other_of(p->plan, p->program->terms + op->a + 1 + 2 * t)) *
+              0x9e3779b97f4a7c15u;
     uint32_t at = (uint32_t)(key >> 32) & p->mask;
     for (; p->table[at]; at = (at + 1) & p->mask) {
         uint32_t first = p->table[at] - 1;
@@ -144,8 +149,13 @@ static int emit_layer(Planner *p, uint32_t first) {
     Plan *plan = p->plan;
     const uint32_t leaves = program_leaves(p->program), *terms = p->program->terms;
     const TapeOp *head = &p->program->ops[first];
-    BatchStep step = {.kind = BATCH_LAYER, .op = OP_AFFINE, .y = plan->n_rows, .k = head->b,
-                      .list = plan->n_lists, .port = plan->n_ports, .op_index = first};
+    BatchStep step = {.kind = BATCH_LAYER,
+        .op = OP_AFFINE,
+        .y = plan->n_rows,
+        .k = head->b,
+        .list = plan->n_lists,
+        .port = plan->n_ports,
+        .op_index = first};
     uint32_t port, i;
     for (uint32_t t = 0; t < head->b; t++) {
         const uint32_t x = other_of(plan, terms + head->a + 1 + 2 * t);
@@ -173,8 +183,12 @@ static int emit_list(Planner *p, uint32_t i) { /* a general sum of products, or 
     const TapeOp *op = &p->program->ops[i];
     const uint32_t *terms = p->program->terms + op->a;
     const int is_take = op->op == OP_CUSTOM;
-    BatchStep step = {.kind = is_take ? BATCH_TAKE : BATCH_DOT, .op = (uint8_t)op->op, .k = op->b, .m = 1,
-                      .list = plan->n_lists, .op_index = i};
+    BatchStep step = {.kind = is_take ? BATCH_TAKE : BATCH_DOT,
+        .op = (uint8_t)op->op,
+        .k = op->b,
+        .m = 1,
+        .list = plan->n_lists,
+        .op_index = i};
     uint32_t item;
     TRY(operand(plan, terms[0], &step.a));
     for (uint32_t t = 1; t <= op->b * (is_take ? 1 : 2); t++) {
@@ -187,7 +201,9 @@ static int emit_list(Planner *p, uint32_t i) { /* a general sum of products, or 
 
 static int follows(uint32_t operand, uint32_t first, uint32_t m) { return operand == first + m; }
 
-static int overlap(uint32_t a, uint32_t b, uint32_t m) { return !(a & PORT) && a != b && a < b + m && b < a + m; }
+static int overlap(uint32_t a, uint32_t b, uint32_t m) {
+    return !(a & PORT) && a != b && a < b + m && b < a + m;
+}
 
 static int emit_map(Planner *p, uint32_t i) {
     Plan *plan = p->plan;
@@ -200,8 +216,8 @@ static int emit_map(Planner *p, uint32_t i) {
     step.y = plan->row_of[program_leaves(p->program) + i] = plan->n_rows++;
 
     BatchStep *back = plan->n_steps ? &plan->steps[plan->n_steps - 1] : NULL;
-    if (back && back->kind == BATCH_MAP && back->op == step.op && follows(step.y, back->y, back->m) &&
-        (back->a == back->b) == (step.a == step.b) &&
+    if (back && back->kind == BATCH_MAP && back->op == step.op &&
+        follows(step.y, back->y, back->m) && (back->a == back->b) == (step.a == step.b) &&
         (follows(step.a, back->a, back->m) && follows(step.b, back->b, back->m)) &&
         (step.a & PORT || step.a < back->y) && (step.b & PORT || step.b < back->y) &&
         !overlap(back->a, back->b, back->m + 1)) {
@@ -252,7 +268,8 @@ static int build(Planner *p, const uint8_t *batched) {
     p->table = PyMem_RawCalloc(table, sizeof *p->table);
     uint32_t *seen = PyMem_RawCalloc((size_t)slots + 1, sizeof *seen);
     int result = TAPE_NO_MEMORY;
-    if (plan->batched && plan->uniform && plan->row_of && p->layer_of && p->next && p->last && p->table && seen) {
+    if (plan->batched && plan->uniform && plan->row_of && p->layer_of && p->next && p->last &&
+        p->table && seen) {
         memset(plan->row_of, 0xff, slots * sizeof *plan->row_of);
         for (uint32_t i = 0; i < program->n_inputs; i++)
             if ((plan->batched[i] = batched[i])) plan->row_of[i] = plan->n_rows++;
@@ -261,7 +278,8 @@ static int build(Planner *p, const uint8_t *batched) {
             else plan->uniform[plan->n_uniform++] = i;
         }
         for (uint32_t i = 0; i < program->n_ops; i++)
-            if (program->ops[i].op == OP_AFFINE && plan->row_of[leaves + i] != NO_SLOT) join_layer(p, i, seen);
+            if (program->ops[i].op == OP_AFFINE && plan->row_of[leaves + i] != NO_SLOT)
+                join_layer(p, i, seen);
         result = emit_all(p);
     }
     PyMem_RawFree(seen);

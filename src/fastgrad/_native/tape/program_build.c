@@ -31,9 +31,9 @@ typedef struct {
     TapeOp *ops;          /* kept */
     uint32_t *sources;
     uint32_t n_ops;
-    uint32_t *uses;       /* of kept operations */
-    uint8_t *absorbed;    /* by a sum of products */
-    uint32_t *chain;      /* products in the sum that ends here */
+    uint32_t *uses;    /* of kept operations */
+    uint8_t *absorbed; /* by a sum of products */
+    uint32_t *chain;   /* products in the sum that ends here */
     uint8_t *leaf_kind;
     double *leaf_value;
     uint32_t *leaf_slot;
@@ -67,7 +67,8 @@ static int clear_table(Build *b) {
     const uint32_t block = 1 << 12;
     for (size_t i = 0; i <= b->mask; i += block) {
         if (look(b, block)) return TAPE_STOPPED;
-        memset(b->table + i, 0, (i + block <= b->mask ? block : b->mask + 1 - i) * sizeof *b->table);
+        memset(
+            b->table + i, 0, (i + block <= b->mask ? block : b->mask + 1 - i) * sizeof *b->table);
     }
     return TAPE_OK;
 }
@@ -88,8 +89,7 @@ static uint32_t constant(Build *b, double value) {
 }
 
 static uint32_t renamed(Build *b, uint32_t ref) {
-    if (!(ref & RECORD_LEAF))
-        return b->stands_for[ref];
+    if (!(ref & RECORD_LEAF)) return b->stands_for[ref];
     if (b->leaf_kind[ref & ~RECORD_LEAF] == LEAF_CONSTANT)
         return constant(b, b->leaf_value[ref & ~RECORD_LEAF]);
     return ref;
@@ -99,7 +99,9 @@ static int is_constant(const Build *b, uint32_t ref) {
     return ref & RECORD_LEAF && b->leaf_kind[ref & ~RECORD_LEAF] == LEAF_CONSTANT;
 }
 
-static double constant_value(const Build *b, uint32_t ref) { return b->leaf_value[ref & ~RECORD_LEAF]; }
+static double constant_value(const Build *b, uint32_t ref) {
+    return b->leaf_value[ref & ~RECORD_LEAF];
+}
 
 static uint32_t push(Build *b, TapeOp op, uint32_t source) {
     b->ops[b->n_ops] = op;
@@ -151,7 +153,8 @@ static int fold_all(Build *b) {
         TapeOp op = b->in->ops[i];
         uint32_t n = n_listed(&op);
         if (look(b, 1 + n)) return TAPE_STOPPED;
-        for (uint32_t t = 0; t < n; t++) b->in->terms[op.a + t] = renamed(b, b->in->terms[op.a + t]);
+        for (uint32_t t = 0; t < n; t++)
+            b->in->terms[op.a + t] = renamed(b, b->in->terms[op.a + t]);
         const uint32_t source = b->in->sources[i];
         b->stands_for[i] = n ? push(b, op, source) : fold(b, op, source);
     }
@@ -269,7 +272,8 @@ static int emit(Build *b, Program *out, uint32_t *place) {
         } else {
             op.a = moved(place, op.a);
             op.b = moved(place, op.b);
-            if ((op.op == OP_ADD || op.op == OP_MUL) && k && op.b == k - 1) swap(&op); /* replays carry a */
+            if ((op.op == OP_ADD || op.op == OP_MUL) && k && op.b == k - 1)
+                swap(&op); /* replays carry a */
         }
         if (look(b, listed)) return TAPE_STOPPED;
         out->n_terms += listed;
@@ -283,7 +287,8 @@ static int emit(Build *b, Program *out, uint32_t *place) {
 static void number_leaf(Build *b, Program *out, uint32_t ref) {
     uint32_t leaf = ref & ~RECORD_LEAF;
     if (!(ref & RECORD_LEAF) || b->leaf_slot[leaf] != NO_SLOT) return;
-    b->leaf_slot[leaf] = b->leaf_kind[leaf] == LEAF_PARAMETER ? out->n_parameters++ : out->n_constants++;
+    b->leaf_slot[leaf] = b->leaf_kind[leaf] == LEAF_PARAMETER ? out->n_parameters++
+                                                              : out->n_constants++;
 }
 
 /* In the order of their first use; in a sum of products the initial value comes last, as in a
@@ -305,7 +310,8 @@ static uint32_t slot_of(const Build *b, const Program *out, uint32_t ref) {
     uint32_t leaf = ref & ~RECORD_LEAF;
     if (!(ref & RECORD_LEAF)) return program_leaves(out) + ref;
     if (b->leaf_kind[leaf] == LEAF_INPUT) return b->leaf_slot[leaf];
-    return b->leaf_slot[leaf] + out->n_inputs + (b->leaf_kind[leaf] == LEAF_CONSTANT ? out->n_parameters : 0);
+    return b->leaf_slot[leaf] + out->n_inputs +
+           (b->leaf_kind[leaf] == LEAF_CONSTANT ? out->n_parameters : 0);
 }
 
 static int place_all(Build *b, Program *out) {
@@ -320,7 +326,8 @@ static int place_all(Build *b, Program *out) {
         if (look(b, 1)) return TAPE_STOPPED;
         out->terms[t] = slot_of(b, out, out->terms[t]);
     }
-    for (uint32_t i = 0; i < out->n_outputs; i++) out->outputs[i] = slot_of(b, out, out->outputs[i]);
+    for (uint32_t i = 0; i < out->n_outputs; i++)
+        out->outputs[i] = slot_of(b, out, out->outputs[i]);
     for (uint32_t i = 0; i < b->n_leaves; i++) {
         if (look(b, 1)) return TAPE_STOPPED;
         if (b->leaf_kind[i] == LEAF_CONSTANT && b->leaf_slot[i] != NO_SLOT)
@@ -347,8 +354,8 @@ static int build_all(Build *b, Program *out) {
     b->leaf_value = take_memory(leaves, sizeof *b->leaf_value);
     b->leaf_slot = take_memory(leaves, sizeof *b->leaf_slot);
     b->table = PyMem_RawMalloc(table * sizeof *b->table);
-    if (!b->stands_for || !b->ops || !b->sources || !b->uses || !b->absorbed || !b->chain || !b->leaf_kind ||
-        !b->leaf_value || !b->leaf_slot || !b->table)
+    if (!b->stands_for || !b->ops || !b->sources || !b->uses || !b->absorbed || !b->chain ||
+        !b->leaf_kind || !b->leaf_value || !b->leaf_slot || !b->table)
         return TAPE_NO_MEMORY;
     if (clear_table(b) || copy_leaves(b) || fold_all(b)) return TAPE_STOPPED;
     for (uint32_t i = 0; i < in->n_outputs; i++) in->outputs[i] = renamed(b, in->outputs[i]);

@@ -1,5 +1,5 @@
 /* One sample at a time: values forward, adjoints in reverse, tangents forward.
- * The same operations in the same order as the eager engine, so values and adjoints have its bits. */
+ * The same operations in the eager engine's order, so values and adjoints have its bits. */
 #include "tape/tape.h"
 
 enum { POLL_INTERVAL = 1 << 20 }; /* operations between looks at pending signals: under 20 ms */
@@ -27,7 +27,8 @@ static inline double select_bits(double yes, double no, int64_t mask) {
     return ((pair)chosen)[0];
 }
 
-static int structure_forward(const TapeOp *op, const uint32_t *terms, const double *v, double *out) {
+static int structure_forward(
+    const TapeOp *op, const uint32_t *terms, const double *v, double *out) {
     const uint32_t *t = terms + op->a;
     if (op->op == OP_CUSTOM) {
         int64_t entry = take_entry(v[t[0]], op->b);
@@ -40,7 +41,8 @@ static int structure_forward(const TapeOp *op, const uint32_t *terms, const doub
     return TAPE_OK;
 }
 
-static void structure_reverse(const TapeOp *op, const uint32_t *terms, const double *v, double *adj, double g) {
+static void structure_reverse(
+    const TapeOp *op, const uint32_t *terms, const double *v, double *adj, double g) {
     const uint32_t *t = terms + op->a;
     if (op->op == OP_CUSTOM) {
         int64_t entry = take_entry(v[t[0]], op->b);
@@ -55,9 +57,12 @@ static void structure_reverse(const TapeOp *op, const uint32_t *terms, const dou
 }
 
 /* What does not change contributes nothing, even where a partial is infinite. */
-static inline double term(double partial, double tangent) { return tangent != 0.0 ? partial * tangent : 0.0; }
+static inline double term(double partial, double tangent) {
+    return tangent != 0.0 ? partial * tangent : 0.0;
+}
 
-static double structure_tangent(const TapeOp *op, const uint32_t *terms, const double *v, const double *tan) {
+static double structure_tangent(
+    const TapeOp *op, const uint32_t *terms, const double *v, const double *tan) {
     const uint32_t *t = terms + op->a;
     if (op->op == OP_CUSTOM) {
         int64_t entry = take_entry(v[t[0]], op->b);
@@ -70,7 +75,8 @@ static double structure_tangent(const TapeOp *op, const uint32_t *terms, const d
 }
 
 /* Some operations of a list, [begin, end). `which` is known at compile time to be NULL or not. */
-static inline int forward_some(const Program *p, const uint32_t *which, uint32_t begin, uint32_t end, double *v) {
+static inline int forward_some(
+    const Program *p, const uint32_t *which, uint32_t begin, uint32_t end, double *v) {
     const uint32_t leaves = program_leaves(p);
     const uint32_t *terms = p->terms;
     uint32_t last = NO_SLOT; /* written last: its value need not go through memory */
@@ -89,7 +95,8 @@ static inline int forward_some(const Program *p, const uint32_t *which, uint32_t
                 a = v[op->a];
             }
             const int64_t is_mul = -(int64_t)(op->op == OP_MUL);
-            /* a * b + -0 or a * 1 + b: one rounding (to nearest), nothing to select once `a` is there */
+            /* a * b + -0 or a * 1 + b: one rounding (to nearest), nothing to select once `a` is
+             * there */
             y = a * select_bits(b, 1.0, is_mul) + select_bits(-0.0, b, is_mul);
         } else if (op->op > OP_HIDDEN) {
             op_forward(op->op, v[op->a], v[op->b], &y);
@@ -102,8 +109,8 @@ static inline int forward_some(const Program *p, const uint32_t *which, uint32_t
     return result;
 }
 
-static inline void reverse_some(const Program *p, const uint32_t *which, uint32_t begin, uint32_t end,
-                                const double *v, double *adj) {
+static inline void reverse_some(const Program *p, const uint32_t *which, uint32_t begin,
+    uint32_t end, const double *v, double *adj) {
     const uint32_t leaves = program_leaves(p);
     uint32_t last = NO_SLOT;
     double carry = 0.0;
@@ -112,7 +119,8 @@ static inline void reverse_some(const Program *p, const uint32_t *which, uint32_
         const TapeOp *op = &p->ops[i];
         const uint32_t y = leaves + i;
         const double g = y == last ? carry : adj[y];
-        if (!which && k >= AHEAD && op[-AHEAD].op > OP_HIDDEN) { /* the second operand may be anywhere */
+        if (!which && k >= AHEAD &&
+            op[-AHEAD].op > OP_HIDDEN) { /* the second operand may be anywhere */
             PREFETCH(&adj[op[-AHEAD].b]);
             PREFETCH(&v[op[-AHEAD].b]);
         }
@@ -137,8 +145,8 @@ static inline void reverse_some(const Program *p, const uint32_t *which, uint32_
     }
 }
 
-static inline void tangent_some(const Program *p, const uint32_t *which, uint32_t begin, uint32_t end,
-                                const double *v, double *tan) {
+static inline void tangent_some(const Program *p, const uint32_t *which, uint32_t begin,
+    uint32_t end, const double *v, double *tan) {
     const uint32_t leaves = program_leaves(p);
     for (uint32_t k = begin; k < end; k++) {
         const uint32_t i = which ? which[k] : k;

@@ -33,9 +33,9 @@ typedef struct {
 enum tape_result {
     TAPE_OK = 0,
     TAPE_NO_MEMORY = -1,
-    TAPE_STOPPED = -2,   /* by poll: its Python error is set */
+    TAPE_STOPPED = -2, /* by poll: its Python error is set */
     TAPE_TOO_LARGE = -3,
-    TAPE_BAD_INDEX = -4  /* a take names no entry */
+    TAPE_BAD_INDEX = -4 /* a take names no entry */
 };
 
 static inline uint32_t program_leaves(const Program *p) {
@@ -52,8 +52,9 @@ typedef struct {
     TapeOp *ops;
     uint32_t *sources;
     uint8_t *leaf_kind;
-    double *leaf_value;   /* of constants */
-    uint32_t *leaf_slot;  /* inputs: which one. Parameters: set by program_build, NO_SLOT if unused */
+    double *leaf_value; /* of constants */
+    /* Inputs: which one. Parameters: set by program_build, NO_SLOT if unused. */
+    uint32_t *leaf_slot;
     uint32_t *terms;
     uint32_t *outputs;
 } Recording;
@@ -80,7 +81,8 @@ int steps_reverse(const Steps *steps, const double *values, double *adjoints, ta
 int steps_tangent(const Steps *steps, const double *values, double *tangents, tape_poll poll);
 
 static inline int64_t take_entry(double index, uint32_t n) { /* -1 where it names none */
-    return index >= 0.0 && index < (double)n && index == (double)(uint32_t)index ? (int64_t)index : -1;
+    return index >= 0.0 && index < (double)n && index == (double)(uint32_t)index ? (int64_t)index
+                                                                                 : -1;
 }
 
 /* ---- many samples at a time ---- */
@@ -91,17 +93,17 @@ typedef struct {
     const char *name;
     void (*forward[OP_COUNT])(size_t n, const double *a, const double *b, double *y);
     void (*reverse[OP_COUNT])(size_t n, const double *a, const double *b, const double *y,
-                              const double *g, double *da, double *db);
+        const double *g, double *da, double *db);
     /* of operations that have a b or a parameter: one b for all samples, without an adjoint */
     void (*forward_by[OP_COUNT])(size_t n, const double *a, double b, double *y);
-    void (*reverse_by[OP_COUNT])(size_t n, const double *a, double b, const double *y, const double *g,
-                                 double *da);
+    void (*reverse_by[OP_COUNT])(
+        size_t n, const double *a, double b, const double *y, const double *g, double *da);
     void (*layer_forward)(const double *w, const double *bias, const double *values,
-                          const uint32_t *x, size_t m, size_t k, size_t stride, size_t n, double *y);
+        const uint32_t *x, size_t m, size_t k, size_t stride, size_t n, double *y);
     void (*layer_inputs)(const double *w, double *adjoints, const uint32_t *x, size_t m, size_t k,
-                         size_t stride, size_t n, const double *g);
+        size_t stride, size_t n, const double *g);
     void (*layer_weights)(double *dw, double *dbias, const double *values, const uint32_t *x,
-                          size_t m, size_t k, size_t stride, size_t n, const double *g);
+        size_t m, size_t k, size_t stride, size_t n, const double *g);
     void (*multiply_add)(size_t n, const double *a, const double *b, double *y); /* y += a * b */
     void (*scale_add)(size_t n, double a, const double *b, double *y);           /* y += a * b */
     double (*sum)(size_t n, const double *a);
@@ -128,19 +130,19 @@ typedef struct {
 /* How a program runs when some of its inputs have a batch axis. */
 typedef struct {
     const Program *program;
-    uint8_t *batched;       /* per input */
-    uint32_t *uniform;      /* operations that are the same for all samples */
+    uint8_t *batched;  /* per input */
+    uint32_t *uniform; /* operations that are the same for all samples */
     uint32_t n_uniform;
     BatchStep *steps;
     uint32_t n_steps, steps_capacity;
     uint32_t *lists;
     uint32_t n_lists, lists_capacity;
-    uint32_t *ports;        /* slots */
+    uint32_t *ports; /* slots */
     uint32_t n_ports, ports_capacity;
-    uint32_t *row_of;       /* per slot: its lanes, NO_SLOT if it is the same for all samples */
+    uint32_t *row_of; /* per slot: its lanes, NO_SLOT if it is the same for all samples */
     uint32_t n_rows;
     uint32_t n_layers;
-    uint32_t block;         /* samples that are worked on at a time */
+    uint32_t block; /* samples that are worked on at a time */
 } Plan;
 
 int plan_build(const Program *program, const uint8_t *batched, tape_poll poll, Plan *plan);
@@ -150,7 +152,7 @@ size_t plan_bytes(const Plan *plan);
 /* An input as its caller has it: element i of sample s lies at base + i * step + s * stride. */
 typedef struct {
     const double *data;
-    ptrdiff_t stride;       /* doubles from sample to sample; 0: shared */
+    ptrdiff_t stride; /* doubles from sample to sample; 0: shared */
 } InputColumn;
 
 typedef struct { /* grows as needed; kept from call to call */
@@ -169,9 +171,9 @@ typedef struct {
     double seed;               /* adjoint of each sample's first output */
     double **outputs;          /* per output of the program: n numbers, or NULL */
     ptrdiff_t *output_strides;
-    double **input_grads;      /* NULL: none; or per input: where its n adjoints go, or NULL */
+    double **input_grads; /* NULL: none; or per input: where its n adjoints go, or NULL */
     ptrdiff_t *grad_strides;
-    double total;              /* sum of the first output over the samples, in a fixed order */
+    double total; /* sum of the first output over the samples, in a fixed order */
     int threads;
     tape_poll poll;
 } BatchRun;
@@ -185,10 +187,10 @@ enum {
     LOOK_MILLISECONDS = 20 /* between a caller's looks at pending signals, which need the GIL */
 };
 
-/* Do work(share) for the first of n shares, each `size` bytes, on this thread, and for the others as
- * far as there are threads, so any of them must be able to do it all. What has begun has ended when it
- * returns; it calls look(shares) every so often while it waits for that.
- * 0: work or look has forked, and this is the child, where what helpers did is lost. */
+/* Do work(share) for the first of n shares, each `size` bytes, on this thread, and for the others
+ * as far as there are threads, so any of them must be able to do it all. What has begun has ended
+ * when it returns; it calls look(shares) every so often while it waits for that. 0: work or look
+ * has forked, and this is the child, where what helpers did is lost. */
 int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look)(void *));
 
 #endif

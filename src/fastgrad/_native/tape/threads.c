@@ -1,8 +1,8 @@
 /* Crew: threads that stay from call to call and help whoever has work to share.
  *
  * Starting a thread takes 25 microseconds and finds cold caches, so helpers stay. One without work
- * watches for some for WATCH_MICROSECONDS, as a training loop brings it soon, and then sleeps. A fork
- * first sends the idle ones home: no process inherits threads that are not there. */
+ * watches for some for WATCH_MICROSECONDS, as a training loop brings it soon, and then sleeps. A
+ * fork first sends the idle ones home: no process inherits threads that are not there. */
 #if !defined(_WIN32)
 #include <fenv.h>
 #include <pthread.h>
@@ -118,7 +118,8 @@ static void *helper_main(void *at) {
         if (ticket) {
             void *share = ticket->shares + ticket->size * (size_t)ticket->next++;
             *state = BUSY;
-            if (crew.leave) pthread_cond_broadcast(&crew.change); /* a fork waits for no whole share */
+            if (crew.leave)
+                pthread_cond_broadcast(&crew.change); /* a fork waits for no whole share */
             atomic_fetch_add(&ticket->active, 1);
             pthread_mutex_unlock(&crew.lock);
             fesetenv(&ticket->arithmetic);
@@ -180,8 +181,8 @@ static void get_ready(void) {
 
 /* ---- callers ---- */
 
-/* Have as many idle helpers as are wanted, if the system lets us. Signals stay with Python's threads,
- * but for those that a helper's own fault would raise. */
+/* Have as many idle helpers as are wanted, if the system lets us. Signals stay with Python's
+ * threads, but for those that a helper's own fault would raise. */
 static void hire(int wanted) {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
     sigset_t others, before;
@@ -254,7 +255,7 @@ int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look
         pthread_mutex_lock(&crew.lock);
         wait_for(&ticket, forks, look);
     }
-    const int whole = forks == crew.forks; /* else a signal handler has forked, and this is the child */
+    const int whole = forks == crew.forks; /* else a signal handler forked: this is the child */
     pthread_mutex_unlock(&crew.lock);
     return whole;
 }

@@ -40,33 +40,32 @@ INLINE double folded(const part *x) {
 
 #include "tape/kernels/powers.h"
 
-#define FORWARD(name, code, arity)                                                              \
-    static void name##_forward(size_t n, const double *restrict a, const double *restrict b,    \
-                               double *restrict y) {                                            \
-        for (size_t i = 0; i < n; i++) y[i] = op_##name##_value(a[i], b[i]);                    \
+#define FORWARD(name, code, arity)                                                                 \
+    static void name##_forward(                                                                    \
+        size_t n, const double *restrict a, const double *restrict b, double *restrict y) {        \
+        for (size_t i = 0; i < n; i++) y[i] = op_##name##_value(a[i], b[i]);                       \
     }
-#define REVERSE(name, code, arity)                                                              \
-    static void name##_reverse(size_t n, const double *restrict a, const double *restrict b,    \
-                               const double *restrict y, const double *restrict g,              \
-                               double *restrict da, double *restrict db) {                      \
-        for (size_t i = 0; i < n; i++) {                                                        \
-            da[i] += op_##name##_da(a[i], b[i], y[i]) * g[i];                                   \
-            if (arity == 2) db[i] += op_##name##_db(a[i], b[i], y[i]) * g[i];                   \
-        }                                                                                       \
+#define REVERSE(name, code, arity)                                                                 \
+    static void name##_reverse(size_t n, const double *restrict a, const double *restrict b,       \
+        const double *restrict y, const double *restrict g, double *restrict da,                   \
+        double *restrict db) {                                                                     \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            da[i] += op_##name##_da(a[i], b[i], y[i]) * g[i];                                      \
+            if (arity == 2) db[i] += op_##name##_db(a[i], b[i], y[i]) * g[i];                      \
+        }                                                                                          \
     }
 /* The same with one b for all samples, which has no adjoint. */
-#define FORWARD_BY(name, code, arity)                                                           \
-    static void name##_forward_by(size_t n, const double *restrict a, double b,                 \
-                                  double *restrict y) {                                         \
-        if (code == OP_POW_NUMBER && powers_forward(n, a, b, y)) return;                        \
-        for (size_t i = 0; i < n; i++) y[i] = op_##name##_value(a[i], b);                       \
+#define FORWARD_BY(name, code, arity)                                                              \
+    static void name##_forward_by(                                                                 \
+        size_t n, const double *restrict a, double b, double *restrict y) {                        \
+        if (code == OP_POW_NUMBER && powers_forward(n, a, b, y)) return;                           \
+        for (size_t i = 0; i < n; i++) y[i] = op_##name##_value(a[i], b);                          \
     }
-#define REVERSE_BY(name, code, arity)                                                           \
-    static void name##_reverse_by(size_t n, const double *restrict a, double b,                 \
-                                  const double *restrict y, const double *restrict g,           \
-                                  double *restrict da) {                                        \
-        if (code == OP_POW_NUMBER && powers_reverse(n, a, b, y, g, da)) return;                 \
-        for (size_t i = 0; i < n; i++) da[i] += op_##name##_da(a[i], b, y[i]) * g[i];           \
+#define REVERSE_BY(name, code, arity)                                                              \
+    static void name##_reverse_by(size_t n, const double *restrict a, double b,                    \
+        const double *restrict y, const double *restrict g, double *restrict da) {                 \
+        if (code == OP_POW_NUMBER && powers_reverse(n, a, b, y, g, da)) return;                    \
+        for (size_t i = 0; i < n; i++) da[i] += op_##name##_da(a[i], b, y[i]) * g[i];              \
     }
 OP_EACH(FORWARD)
 OP_EACH(REVERSE)
@@ -76,20 +75,20 @@ OP_EACH_BY(REVERSE_BY)
 /* ---- layers: m sums of the same k products each ---- */
 
 /* Calls TILE_CALL(count) for a tile of `most` or one at a time, the count being a constant. */
-#define IN_TILES(i, n, most, TILE_CALL)               \
-    for (size_t i = 0; i < (n);)                      \
-        if ((n) - i >= (most)) {                      \
-            TILE_CALL(most);                          \
-            i += (most);                              \
-        } else {                                      \
-            TILE_CALL(1);                             \
-            i += 1;                                   \
+#define IN_TILES(i, n, most, TILE_CALL)                                                            \
+    for (size_t i = 0; i < (n);)                                                                   \
+        if ((n) - i >= (most)) {                                                                   \
+            TILE_CALL(most);                                                                       \
+            i += (most);                                                                           \
+        } else {                                                                                   \
+            TILE_CALL(1);                                                                          \
+            i += 1;                                                                                \
         }
 
 enum { ROWS = 4, ACROSS = 2 * WIDTH }; /* neurons or inputs in a tile of registers; samples */
 
-INLINE void forward_tile(const double *w, const double *bias, const double *values, const uint32_t *x,
-                         size_t rows, size_t k, size_t stride, size_t at, size_t wide, double *y) {
+INLINE void forward_tile(const double *w, const double *bias, const double *values,
+    const uint32_t *x, size_t rows, size_t k, size_t stride, size_t at, size_t wide, double *y) {
     part sum[ROWS][ACROSS / WIDTH];
     EACH(r, rows) EACH(v, wide) sum[r][v] = all(bias[r]);
     for (size_t j = 0; j < k; j++) {
@@ -101,19 +100,20 @@ INLINE void forward_tile(const double *w, const double *bias, const double *valu
     EACH(r, rows) EACH(v, wide) store(y + r * stride + at + v * WIDTH, sum[r][v]);
 }
 
-static void layer_forward(const double *w, const double *bias, const double *values, const uint32_t *x,
-                          size_t m, size_t k, size_t stride, size_t n, double *y) {
+static void layer_forward(const double *w, const double *bias, const double *values,
+    const uint32_t *x, size_t m, size_t k, size_t stride, size_t n, double *y) {
     size_t at;
-#define FORWARD_ROWS(rows)                                                                          \
-    for (at = 0; at + ACROSS <= n; at += ACROSS)                                                    \
-        forward_tile(w + r * k, bias + r, values, x, rows, k, stride, at, ACROSS / WIDTH, y + r * stride); \
-    for (; at < n; at += WIDTH)                                                                     \
-        forward_tile(w + r * k, bias + r, values, x, rows, k, stride, at, 1, y + r * stride)
+#define FORWARD_ROWS(rows)                                                                         \
+    for (at = 0; at + ACROSS <= n; at += ACROSS)                                                   \
+        forward_tile(                                                                              \
+            w + r * k, bias + r, values, x, rows, k, stride, at, ACROSS / WIDTH, y + r * stride);  \
+    for (; at < n; at += WIDTH)                                                                    \
+    forward_tile(w + r * k, bias + r, values, x, rows, k, stride, at, 1, y + r * stride)
     IN_TILES(r, m, ROWS, FORWARD_ROWS)
 }
 
-INLINE void inputs_tile(const double *w, double *adjoints, const uint32_t *x, size_t columns, size_t m,
-                        size_t k, size_t stride, size_t at, size_t wide, const double *g) {
+INLINE void inputs_tile(const double *w, double *adjoints, const uint32_t *x, size_t columns,
+    size_t m, size_t k, size_t stride, size_t at, size_t wide, const double *g) {
     part sum[ROWS][ACROSS / WIDTH];
     EACH(j, columns) EACH(v, wide) sum[j][v] = load(adjoints + x[j] * stride + at + v * WIDTH);
     for (size_t r = 0; r < m; r++) {
@@ -125,36 +125,39 @@ INLINE void inputs_tile(const double *w, double *adjoints, const uint32_t *x, si
 }
 
 static void layer_inputs(const double *w, double *adjoints, const uint32_t *x, size_t m, size_t k,
-                         size_t stride, size_t n, const double *g) {
+    size_t stride, size_t n, const double *g) {
     size_t at;
-#define INPUTS_COLUMNS(columns)                                                              \
-    for (at = 0; at + ACROSS <= n; at += ACROSS)                                             \
-        inputs_tile(w + j, adjoints, x + j, columns, m, k, stride, at, ACROSS / WIDTH, g);   \
+#define INPUTS_COLUMNS(columns)                                                                    \
+    for (at = 0; at + ACROSS <= n; at += ACROSS)                                                   \
+        inputs_tile(w + j, adjoints, x + j, columns, m, k, stride, at, ACROSS / WIDTH, g);         \
     for (; at < n; at += WIDTH) inputs_tile(w + j, adjoints, x + j, columns, m, k, stride, at, 1, g)
     IN_TILES(j, k, ROWS, INPUTS_COLUMNS)
 }
 
 /* Products of samples [at, at + LANES), of which the first n exist, into one sum per lane. */
-INLINE void weights_add(part sum[ROWS][COLUMNS][PARTS], const double *values, const uint32_t *x, size_t rows,
-                        size_t columns, size_t stride, size_t at, const double *g) {
+INLINE void weights_add(part sum[ROWS][COLUMNS][PARTS], const double *values, const uint32_t *x,
+    size_t rows, size_t columns, size_t stride, size_t at, const double *g) {
     EACH(p, PARTS) {
         part in[COLUMNS];
         EACH(j, columns) in[j] = load(values + x[j] * stride + at + p * WIDTH);
-        EACH(r, rows) EACH(j, columns) sum[r][j][p] += load(g + r * stride + at + p * WIDTH) * in[j];
+        EACH(r, rows)
+        EACH(j, columns) sum[r][j][p] += load(g + r * stride + at + p * WIDTH) * in[j];
     }
 }
 
-INLINE void weights_rest(part sum[ROWS][COLUMNS][PARTS], const double *values, const uint32_t *x, size_t rows,
-                         size_t columns, size_t stride, size_t at, size_t n, const double *g) {
+INLINE void weights_rest(part sum[ROWS][COLUMNS][PARTS], const double *values, const uint32_t *x,
+    size_t rows, size_t columns, size_t stride, size_t at, size_t n, const double *g) {
     EACH(p, PARTS) {
         const size_t from = at + p * WIDTH, left = n > from ? n - from : 0;
-        EACH(r, rows) EACH(j, columns) sum[r][j][p] +=
-            masked(load(g + r * stride + from), left) * masked(load(values + x[j] * stride + from), left);
+        EACH(r, rows)
+        EACH(j, columns)
+        sum[r][j][p] += masked(load(g + r * stride + from), left) *
+                        masked(load(values + x[j] * stride + from), left);
     }
 }
 
-INLINE void weights_tile(double *dw, const double *values, const uint32_t *x, size_t rows, size_t columns,
-                         size_t k, size_t stride, size_t n, const double *g) {
+INLINE void weights_tile(double *dw, const double *values, const uint32_t *x, size_t rows,
+    size_t columns, size_t k, size_t stride, size_t n, const double *g) {
     part sum[ROWS][COLUMNS][PARTS];
     size_t at = 0;
     EACH(r, rows) EACH(j, columns) EACH(p, PARTS) sum[r][j][p] = all(0.0);
@@ -167,19 +170,18 @@ static double sum_lanes(size_t n, const double *a) {
     part sum[PARTS] = {{0}};
     size_t at = 0;
     for (; at + LANES <= n; at += LANES) EACH(p, PARTS) sum[p] += load(a + at + p * WIDTH);
-    if (at < n)
-        EACH(p, PARTS) {
+    if (at < n) EACH(p, PARTS) {
             const size_t from = at + p * WIDTH;
             sum[p] += masked(load(a + from), n > from ? n - from : 0);
         }
     return folded(sum);
 }
 
-static void layer_weights(double *dw, double *dbias, const double *values, const uint32_t *x, size_t m,
-                          size_t k, size_t stride, size_t n, const double *g) {
-#define WEIGHTS_COLUMNS(columns) \
+static void layer_weights(double *dw, double *dbias, const double *values, const uint32_t *x,
+    size_t m, size_t k, size_t stride, size_t n, const double *g) {
+#define WEIGHTS_COLUMNS(columns)                                                                   \
     weights_tile(dw + r * k + j, values, x + j, ROWS, columns, k, stride, n, g + r * stride)
-#define WEIGHTS_COLUMNS_ONE(columns) \
+#define WEIGHTS_COLUMNS_ONE(columns)                                                               \
     weights_tile(dw + r * k + j, values, x + j, 1, columns, k, stride, n, g + r * stride)
     size_t r = 0;
     for (; r + ROWS <= m; r += ROWS) IN_TILES(j, k, COLUMNS, WEIGHTS_COLUMNS)
@@ -189,7 +191,8 @@ static void layer_weights(double *dw, double *dbias, const double *values, const
 
 /* ---- what general sums of products are made of ---- */
 
-static void multiply_add(size_t n, const double *restrict a, const double *restrict b, double *restrict y) {
+static void multiply_add(
+    size_t n, const double *restrict a, const double *restrict b, double *restrict y) {
     for (size_t i = 0; i < n; i++) y[i] += a[i] * b[i];
 }
 
@@ -200,9 +203,9 @@ static void scale_add(size_t n, double a, const double *restrict b, double *rest
 static double dot_lanes(size_t n, const double *a, const double *b) {
     part sum[PARTS] = {{0}};
     size_t at = 0;
-    for (; at + LANES <= n; at += LANES) EACH(p, PARTS) sum[p] += load(a + at + p * WIDTH) * load(b + at + p * WIDTH);
-    if (at < n)
-        EACH(p, PARTS) {
+    for (; at + LANES <= n; at += LANES)
+        EACH(p, PARTS) sum[p] += load(a + at + p * WIDTH) * load(b + at + p * WIDTH);
+    if (at < n) EACH(p, PARTS) {
             const size_t from = at + p * WIDTH, left = n > from ? n - from : 0;
             sum[p] += masked(load(a + from), left) * masked(load(b + from), left);
         }

@@ -1,12 +1,13 @@
 /* Rows of x ** k for a few whole k, with the bits of libm's pow but mostly without it.
  * Without these, or another libm: no rows.
  *
- * A power is computed in two parts, exact to some 100 bits (FUSED gives what a product or a quotient
- * leaves out: Dekker 1971), and rounded once; `rest` is what that left out. glibc's pow rounds once,
- * too, a value that is off by at most 0.011 + |k log2(x)| ln(2) 1.5 * 2^-15 units in the last place
- * (its e_pow.c, at ulperr_exp and relerr_log): by less than 0.0155 within the range here. So where
- * the rest is under 0.484 units both round to the same; elsewhere, for 3 % of all x and whatever is
- * odd, pow itself is called. A glibc before 2.28, or one to come, that rounds correctly is nearer still. */
+ * A power is computed in two parts, exact to some 100 bits (FUSED gives what a product or a
+ * quotient leaves out: Dekker 1971), and rounded once; `rest` is what that left out. glibc's pow
+ * rounds once, too, a value that is off by at most 0.011 + |k log2(x)| ln(2) 1.5 * 2^-15 units in
+ * the last place (its e_pow.c, at ulperr_exp and relerr_log): by less than 0.0155 within the range
+ * here. So where the rest is under 0.484 units both round to the same; elsewhere, for 3 % of all x
+ * and whatever is odd, pow itself is called. A glibc before 2.28, or one to come, that rounds
+ * correctly is nearer still. */
 #if defined(FUSED) && defined(__GLIBC__)
 
 enum { POWER_ROW = 64 }; /* samples at a time: the bits of a mask */
@@ -54,31 +55,34 @@ INLINE void power_forward(size_t n, const double *a, int k, double *y) {
         power_row(n - at < POWER_ROW ? n - at : POWER_ROW, a + at, k, y + at);
 }
 
-INLINE void power_reverse(size_t n, const double *a, int k, const double *y, const double *g, double *da) {
+INLINE void power_reverse(
+    size_t n, const double *a, int k, const double *y, const double *g, double *da) {
     for (size_t at = 0; at < n; at += POWER_ROW) {
         const size_t end = n - at < POWER_ROW ? n : at + POWER_ROW;
         double power[POWER_ROW];
         power_row(end - at, a + at, k - 1, power);
-        for (size_t i = at; i < end; i++) da[i] += op_pow_number_da_given(a[i], k, y[i], power[i - at]) * g[i];
+        for (size_t i = at; i < end; i++)
+            da[i] += op_pow_number_da_given(a[i], k, y[i], power[i - at]) * g[i];
     }
 }
 
 /* As the kernels of OP_POW_NUMBER; return 0 where b is no exponent that has code here. */
 static int powers_forward(size_t n, const double *a, double b, double *y) {
-#define POWER_FORWARD(k)           \
-    if (b == (k)) {                \
-        power_forward(n, a, k, y); \
-        return 1;                  \
+#define POWER_FORWARD(k)                                                                           \
+    if (b == (k)) {                                                                                \
+        power_forward(n, a, k, y);                                                                 \
+        return 1;                                                                                  \
     }
     POWER_EACH(POWER_FORWARD)
     return 0;
 }
 
-static int powers_reverse(size_t n, const double *a, double b, const double *y, const double *g, double *da) {
-#define POWER_REVERSE(k)                  \
-    if (b == (k)) {                       \
-        power_reverse(n, a, k, y, g, da); \
-        return 1;                         \
+static int powers_reverse(
+    size_t n, const double *a, double b, const double *y, const double *g, double *da) {
+#define POWER_REVERSE(k)                                                                           \
+    if (b == (k)) {                                                                                \
+        power_reverse(n, a, k, y, g, da);                                                          \
+        return 1;                                                                                  \
     }
     POWER_EACH(POWER_REVERSE)
     return 0;
