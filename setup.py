@@ -14,6 +14,8 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.modified import newer_group
 
 MODE = os.environ.get("FASTGRAD_BUILD") or "release"
 KNOBS = {k: v for k in ("FASTGRAD_ID_BITS", "FASTGRAD_CHUNK_SHIFT") if (v := os.environ.get(k))}
@@ -51,6 +53,7 @@ FLAGS = {  # mode: compiler, linker
     "sanitize": (f"-O1 -DFASTGRAD_SANITIZE=1 {CHECKED} {SANITIZERS}", SANITIZERS),
 }
 CFLAGS, LDFLAGS = f"{COMMON} {FLAGS[MODE][0]}".split(), FLAGS[MODE][1].split()
+NOTE_INCLUDES = [] if sys.platform == "win32" else ["-MMD"]
 if sys.platform != "linux":  # MSVC has its own spelling; the release linker flags are for ELF
     CFLAGS = ["/O2", "/fp:precise"] if sys.platform == "win32" else CFLAGS
     LDFLAGS = [] if MODE == "release" else LDFLAGS
@@ -63,26 +66,54 @@ CONFIG["LDSHARED"] = re.sub(r"\s-Wl,-rpath,\S+", "", CONFIG.get("LDSHARED") or "
 
 EDITED = Path("setup.py").stat().st_mtime
 COMPANIONS = {"tape/tape.pyx": "tape", "train/optim.pyx": "train"}  # the folder of its .c files
+SOURCES = sorted(SRC.rglob("*.pyx"))
+WRITTEN = [c for f in SOURCES if (c := CYTHON_DIR / f.with_suffix(".c")).exists()]  # by Cython
 modules = cythonize(
     [
         Extension(
             ".".join(["fastgrad", "_native", *source.relative_to(SRC).with_suffix("").parts]),
             [str(source), *map(str, sorted((SRC / folder).rglob("*.c") if folder else ()))],
         )
-        for source in sorted(SRC.rglob("*.pyx"))
+        for source in SOURCES
         for folder in [COMPANIONS.get(source.relative_to(SRC).as_posix())]
     ],
     include_path=["src"],
     build_dir=str(CYTHON_DIR),
     compiler_directives=DIRECTIVES,
     annotate=MODE == "annotate",
-    force=any(c.stat().st_mtime < EDITED for c in CYTHON_DIR.rglob("*.c")),  # changed directives
+    force=any(c.stat().st_mtime < EDITED for c in WRITTEN),  # directives may have changed
 )
-for module in modules:  # only now, since cythonize copies `depends` into its build directory
-    # Headers only: cythonize sees what .pyx, .pxd and .pxi change, and writes those .c files anew.
-    module.depends += ["setup.py", "pyproject.toml", *map(str, SRC.rglob("*.h"))]
+for module in modules:
     module.include_dirs, module.libraries = [str(SRC)], ["m"] if os.name == "posix" else []
-    module.define_macros, module.extra_compile_args = MACROS, CFLAGS
+    module.define_macros, module.extra_compile_args = MACROS, [*CFLAGS, *NOTE_INCLUDES]
     module.extra_link_args = LDFLAGS
+
+
+def read_by(compilation):
+    """Return the files that an object was made from; all headers, if its compiler noted none."""
+    always, notes = ["setup.py", "pyproject.toml"], Path(compilation).with_suffix(".d")
+    if not notes.exists():
+        return [*always, *map(str, SRC.rglob("*.h"))]
+    return [*always, *notes.read_text("utf-8").replace("\\\n", " ").split()[1:]]
+
+
+class build_ext_stale(build_ext):
+    """Compile an object only if a file that it was made from has changed."""
+
+    def build_extension(self, ext):
+        ext.depends = [f for s in ext.sources for f in read_by(Path(self.build_temp, s))]
+        super().build_extension(ext)
+
+    def build_extensions(self):
+        compile_object = getattr(self.compiler, "_compile", None)
+
+        def compile_stale(obj, src, *rest):
+            if self.force or newer_group([src, *read_by(obj)], obj, missing="newer"):
+                compile_object(obj, src, *rest)
+
+        self.compiler._compile = compile_stale  # MSVC has none, and compiles whole modules
+        super().build_extensions()
+
+
 options = {"build": {"build_base": f"build/{VARIANT}"}, "build_ext": {"parallel": 2}}
-setup(ext_modules=modules, options=options)
+setup(ext_modules=modules, options=options, cmdclass={"build_ext": build_ext_stale})
