@@ -103,7 +103,7 @@ INCLUDE = re.compile(r'^[ \t]*(?:#?include|cdef extern from) "(?:\.\./)*([\w/.]+
 
 
 def entry_of(dotted):
-    """Return the entry of the tree that `fastgrad.x.y`, a module or a name in one, names, or None."""
+    """Return the entry of the tree that a dotted name, of a module or in one, is in, or None."""
     parts = dotted.split(".")
     while len(parts) > 1:
         inside = "src/" if parts[1] == "_native" else ""
