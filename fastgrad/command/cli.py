@@ -1,19 +1,24 @@
-"""The command line: `python -m fastgrad run | demo | bench | info`."""
+"""The command line: `python -m fastgrad run | demo | bench | info`.
+
+A command is a row of COMMANDS: what help says of it, its options, what it calls. The modules that
+do the work are imported by the command that needs them.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import fastgrad
 from fastgrad.errors import FastgradError, ProgramError, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "main"]
 
 _OVERVIEW = """\
 fastgrad is micrograd, natively: `from fastgrad.engine import Value`, `from fastgrad.nn import MLP`.
@@ -30,38 +35,38 @@ examples:
   {prog} info --json                              what to put into a bug report
 """
 
-_RUN = """\
-Run an unedited program with `micrograd`, `micrograd.engine` and `micrograd.nn` resolving to
-fastgrad, whether or not micrograd is installed.  Everything after the script's or module's name
-is the program's own; sys.argv, __name__, sys.path, standard input, tracebacks and the exit status
-are what `python script.py` gives.
-"""
 
-_RUN_NOTES = """\
---replace-class serves programs that define `class Value` instead of importing it: each top-level
-statement of that name gives way to fastgrad's class.  It says on standard error what it replaced,
-and which methods fastgrad's class lacks.  Repeat it for several classes:
-
-  {prog} run --replace-class Value --replace-class MLP lecture.py
-
-Child processes inherit the effect by fork; multiprocessing's spawn and forkserver start an
-interpreter of their own, which imports what is installed.
-"""
-
-_DEMO = """\
-Train micrograd's own demo, MLP(2, [16, 16, 1]) on two moons, with the notebook's code and seeds;
-record one point's loss as a tape and train the same network again, from Python and in one call of
-fit; time the same code on PyPI's micrograd, in alternation; draw the decision boundary.
-Needs the extra: pip install 'fastgrad[demo]'
-"""
+def _option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return what argparse's add_argument takes."""
+    return names, settings
 
 
-_BENCH = """\
-Time micrograd's README expression, long graphs, the moons demo, the first lecture's network and a
-GPT on scalars: fastgrad, eagerly and on tapes, and in turn with it a plain Python class, micrograd
-and PyTorch, where they are installed. Takes about two minutes. The moons need scikit-learn
-('fastgrad[demo]').
-"""
+@dataclass(frozen=True)
+class Command:
+    """A command: its name, the texts of its help, its options, what runs it."""
+
+    name: str
+    help: str
+    description: str
+    call: Callable[[argparse.Namespace], int]
+    options: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = ()
+    usage: str | None = None
+    notes: str = ""
+    takes_program: bool = False  # what follows its options belongs to a program: options.program
+
+    def add_to(self, commands: Any, prog: str, **shape: Any) -> None:
+        """Add the command's parser to the others."""
+        parser = commands.add_parser(
+            self.name,
+            help=self.help,
+            description=self.description,
+            epilog=self.notes.format(prog=prog),
+            usage=self.usage and self.usage.format(prog=prog),
+            **shape,
+        )
+        for names, settings in self.options:
+            parser.add_argument(*names, **settings)
+        parser.set_defaults(call=self.call)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,21 +89,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         From `--help`, `--version` and wrong options, and the program's own under `run`.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    command = next((command for command in COMMANDS if [command.name] == arguments[:1]), None)
     program: list[str] = []
-    if arguments[:1] == ["run"]:
+    if command is not None and command.takes_program:
         options, program = _split_program(arguments[1:])
-        arguments = ["run", *options]
+        arguments = [command.name, *options]
     parser = _parser()
-    options_given = parser.parse_args(arguments)
-    if options_given.command is None:
+    given = parser.parse_args(arguments)
+    if given.command is None:
         parser.print_help()
         return 0
-    if options_given.command == "run":
-        return _run(program, options_given.replace_class)
+    given.program = program
     try:
-        return _COMMANDS[options_given.command](options_given)
-    except FastgradError as error:
-        return _refuse(error)
+        return int(given.call(given))
+    except FastgradError as error:  # of `run`: only from before the program's first statement
+        print(f"fastgrad: error: {error}", file=sys.stderr)
+        return 2
 
 
 def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -128,90 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fastgrad {fastgrad.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-
-    run = commands.add_parser(
-        "run",
-        help="run an unedited micrograd program on fastgrad",
-        usage=f"{prog} run [--replace-class NAME] SCRIPT [ARGUMENT ...]\n"
-        f"       {prog} run [--replace-class NAME] -m MODULE [ARGUMENT ...]",
-        description=_RUN,
-        epilog=_RUN_NOTES.format(prog=prog),
-        **shape,
-    )
-    run.add_argument(
-        "--replace-class",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="replace the program's own Value, Module, Neuron, Layer or MLP; may be repeated",
-    )
-    run.add_argument(
-        "-m", dest="module", metavar="MODULE", help="run a module or package, as `python -m` does"
-    )
-
-    demo = commands.add_parser(
-        "demo",
-        help="train micrograd's two-moons demo, time it against micrograd, draw the boundary",
-        description=_DEMO,
-        **shape,
-    )
-    demo.add_argument(
-        "--steps", type=_positive, default=100, metavar="N", help="training steps (default: 100)"
-    )
-    demo.add_argument(
-        "--seed", type=int, default=1337, help="of numpy and random (default: 1337, the notebook's)"
-    )
-    demo.add_argument(
-        "--output",
-        default="moons.png",
-        metavar="FILE",
-        help="picture to write (default: moons.png)",
-    )
-    demo.add_argument(
-        "--spacing",
-        type=float,
-        default=0.02,
-        metavar="H",
-        help="grid spacing of the picture (default: 0.02)",
-    )
-    demo.add_argument(
-        "--rounds",
-        type=_positive,
-        default=3,
-        metavar="N",
-        help="timed steps of micrograd (default: 3)",
-    )
-    demo.add_argument(
-        "--recorded",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="train a second time on a tape (default: yes)",
-    )
-    demo.add_argument(
-        "--no-micrograd", action="store_true", help="skip the comparison, which takes seconds"
-    )
-
-    bench = commands.add_parser(
-        "bench",
-        help="time the benchmarks on this machine, beside micrograd and PyTorch if installed",
-        description=_BENCH,
-        **shape,
-    )
-    bench.add_argument(
-        "--seconds", type=_positive, default=100, metavar="N", help="time to take (default: 100)"
-    )
-    bench.add_argument(
-        "--workloads", nargs="+", metavar="NAME", help="such as moons, gpt, chain-1e6"
-    )
-    bench.add_argument("--json", action="store_true", help="print one JSON object")
-
-    info = commands.add_parser(
-        "info",
-        help="show version, build and arena figures",
-        description="Show what a bug report needs: versions, platform, build, what is alive.",
-        **shape,
-    )
-    info.add_argument("--json", action="store_true", help="print one JSON object")
+    for command in COMMANDS:
+        command.add_to(commands, prog, **shape)
     return parser
 
 
@@ -221,30 +145,22 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _refuse(error: FastgradError) -> int:
-    print(f"fastgrad: error: {error}", file=sys.stderr)
-    return 2
-
-
-def _run(program: list[str], replace: list[str]) -> int:
+def _run(options: argparse.Namespace) -> int:
     from fastgrad.command.runner import run_module, run_script
 
-    try:
-        if not program:
-            raise ProgramError(
-                explain("a script, or -m and a module", "neither", "run", "see `run --help`")
-            )
-        name, *rest = program
-        if not name.startswith("-m"):
-            return run_script(name, rest, replace)
-        if name == "-m":
-            if not rest:
-                raise ProgramError(explain("a module's name", "nothing", "after -m"))
-            name, *rest = rest
-            return run_module(name, rest, replace)
-        return run_module(name[2:], rest, replace)
-    except ProgramError as error:  # only from before the program's first statement
-        return _refuse(error)
+    if not options.program:
+        raise ProgramError(
+            explain("a script, or -m and a module", "neither", "run", "see `run --help`")
+        )
+    name, *rest = options.program
+    if not name.startswith("-m"):
+        return run_script(name, rest, options.replace_class)
+    if name == "-m":
+        if not rest:
+            raise ProgramError(explain("a module's name", "nothing", "after -m"))
+        name, *rest = rest
+        return run_module(name, rest, options.replace_class)
+    return run_module(name[2:], rest, options.replace_class)
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -302,4 +218,119 @@ def _info(options: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"demo": _demo, "bench": _bench, "info": _info}
+_RUN = """\
+Run an unedited program with `micrograd`, `micrograd.engine` and `micrograd.nn` resolving to
+fastgrad, whether or not micrograd is installed.  Everything after the script's or module's name
+is the program's own; sys.argv, __name__, sys.path, standard input, tracebacks and the exit status
+are what `python script.py` gives.
+"""
+
+_RUN_NOTES = """\
+--replace-class serves programs that define `class Value` instead of importing it: each top-level
+statement of that name gives way to fastgrad's class.  It says on standard error what it replaced,
+and which methods fastgrad's class lacks.  Repeat it for several classes:
+
+  {prog} run --replace-class Value --replace-class MLP lecture.py
+
+Child processes inherit the effect by fork; multiprocessing's spawn and forkserver start an
+interpreter of their own, which imports what is installed.
+"""
+
+_DEMO = """\
+Train micrograd's own demo, MLP(2, [16, 16, 1]) on two moons, with the notebook's code and seeds;
+record one point's loss as a tape and train the same network again, from Python and in one call of
+fit; time the same code on PyPI's micrograd, in alternation; draw the decision boundary.
+Needs the extra: pip install 'fastgrad[demo]'
+"""
+
+_BENCH = """\
+Time micrograd's README expression, long graphs, the moons demo, the first lecture's network and a
+GPT on scalars: fastgrad, eagerly and on tapes, and in turn with it a plain Python class, micrograd
+and PyTorch, where they are installed. Takes about two minutes. The moons need scikit-learn
+('fastgrad[demo]').
+"""
+
+COMMANDS = (
+    Command(
+        "run",
+        "run an unedited micrograd program on fastgrad",
+        _RUN,
+        _run,
+        (
+            _option(
+                "--replace-class",
+                metavar="NAME",
+                action="append",
+                default=[],
+                help="replace the program's own Value, Module, Neuron, Layer or MLP; repeatable",
+            ),
+            _option("-m", metavar="MODULE", help="run a module or package, as `python -m` does"),
+        ),
+        "{prog} run [--replace-class NAME] SCRIPT [ARGUMENT ...]\n"
+        "       {prog} run [--replace-class NAME] -m MODULE [ARGUMENT ...]",
+        _RUN_NOTES,
+        takes_program=True,
+    ),
+    Command(
+        "demo",
+        "train micrograd's two-moons demo, time it against micrograd, draw the boundary",
+        _DEMO,
+        _demo,
+        (
+            _option(
+                "--steps", type=_positive, default=100, metavar="N", help="training steps (100)"
+            ),
+            _option(
+                "--seed", type=int, default=1337, help="of numpy and random (1337, the notebook's)"
+            ),
+            _option(
+                "--output", default="moons.png", metavar="FILE", help="picture to write (moons.png)"
+            ),
+            _option(
+                "--spacing",
+                type=float,
+                default=0.02,
+                metavar="H",
+                help="grid spacing of the picture (0.02)",
+            ),
+            _option(
+                "--rounds",
+                type=_positive,
+                default=3,
+                metavar="N",
+                help="steps of micrograd (3)",
+            ),
+            _option(
+                "--recorded",
+                action=argparse.BooleanOptionalAction,
+                default=True,
+                help="train a second time on a tape (yes)",
+            ),
+            _option(
+                "--no-micrograd",
+                action="store_true",
+                help="skip the comparison, which takes seconds",
+            ),
+        ),
+    ),
+    Command(
+        "bench",
+        "time the benchmarks on this machine, beside micrograd and PyTorch if installed",
+        _BENCH,
+        _bench,
+        (
+            _option(
+                "--seconds", type=_positive, default=100, metavar="N", help="time to take (100)"
+            ),
+            _option("--workloads", nargs="+", metavar="NAME", help="such as moons, gpt, chain-1e6"),
+            _option("--json", action="store_true", help="print one JSON object"),
+        ),
+    ),
+    Command(
+        "info",
+        "show version, build and arena figures",
+        "Show what a bug report needs: versions, platform, build, what is alive.",
+        _info,
+        (_option("--json", action="store_true", help="print one JSON object"),),
+    ),
+)

@@ -6,7 +6,9 @@
 import importlib
 import json
 import os
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +30,20 @@ def test_help(words, capsys):
     out = capsys.readouterr().out
     assert out.startswith("usage: ")
     assert "{" not in out, "a placeholder was not filled in"
+
+
+@pytest.mark.parametrize("name", [command.name for command in cli.COMMANDS])
+def test_command_has_a_test_and_a_line_in_the_documents(name):
+    """What a new command needs besides its row."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "README.md").exists():
+        pytest.skip("no source tree")
+    called = re.compile(rf"""(?:\[|"fastgrad", )"{name}"[,\]]""")
+    tests = [path.read_text("utf-8") for path in (root / "tests").glob("*/*.py")]
+    assert any(map(called.search, tests)), f"test `fastgrad {name}` in tests/command"
+    pages = [root / "README.md", *(root / "docs").glob("*.md")]
+    documents = "".join(page.read_text("utf-8") for page in pages)
+    assert f"python -m fastgrad {name}" in documents, "say what it is for in README.md or docs/"
 
 
 def test_version(capsys):
