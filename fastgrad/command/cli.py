@@ -113,7 +113,7 @@ def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
     argparse would take options that stand after the script for its own.
     """
     index = 0
-    while index < len(arguments) and arguments[index].startswith("-"):
+    while index < len(arguments) and arguments[index][:1] == "-" != arguments[index]:
         if arguments[index] == "--":
             return arguments[:index], arguments[index + 1 :]
         if arguments[index].startswith("-m"):
@@ -232,6 +232,10 @@ and which methods fastgrad's class lacks.  Repeat it for several classes:
 
   {prog} run --replace-class Value --replace-class MLP lecture.py
 
+NAME=Value serves a class of another name, MODULE:NAME one that the program imports from MODULE; a
+NAME alone is looked for in the program and in the modules of its folder that it imports.  SCRIPT
+may be a notebook, whose code cells are run in their order, or - for standard input.
+
 Child processes inherit the effect by fork; multiprocessing's spawn and forkserver start an
 interpreter of their own, which imports what is installed.
 """
@@ -259,10 +263,11 @@ COMMANDS = (
         (
             _option(
                 "--replace-class",
-                metavar="NAME",
+                metavar="[MODULE:]NAME[=TARGET]",
                 action="append",
                 default=[],
-                help="replace the program's own Value, Module, Neuron, Layer or MLP; repeatable",
+                help="the program's class that gives way, and to which of Value, Module, Neuron, "
+                "Layer, MLP; may be repeated",
             ),
             _option("-m", metavar="MODULE", help="run a module or package, as `python -m` does"),
         ),

@@ -2,13 +2,16 @@
 
 Lectures, exercises and microgpt define the class in the program itself, so there is no import to
 redirect.  A class statement becomes an import on the same line; every other statement stays where
-it is, and tracebacks keep pointing at the right lines.
+it is, and tracebacks keep pointing at the right lines.  Calls of a class whose parameters have
+other names or another order become calls with fastgrad's names.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastgrad.errors import ProgramError, explain
@@ -16,7 +19,7 @@ from fastgrad.errors import ProgramError, explain
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["TARGETS", "replace_classes"]
+__all__ = ["TARGETS", "Replacement", "engines_in", "parse_replacement", "replace_classes"]
 
 TARGETS = {
     "Value": "fastgrad.engine",
@@ -29,9 +32,54 @@ TARGETS = {
 # Harmless in a class that gives way: `object` has them all, and they say nothing about behaviour.
 _IGNORED = frozenset({"__doc__", "__hash__", "__match_args__", "__slots__"})
 
+# How people call the parameters of Value's constructor, besides the first, which is its data.
+_MEANINGS = {
+    "_children": re.compile(r"child|prev|parent|operand|input|source|deps|args"),
+    "_op": re.compile(r"^_*(op|operation|operator)$"),
+    "label": re.compile(r"label|name"),
+}
 
-def replace_classes(tree: ast.Module, names: Sequence[str], filename: str) -> list[str]:
-    """Replace every top-level statement `class NAME` by an import of fastgrad's class of that name.
+
+@dataclass(frozen=True)
+class Replacement:
+    """`MODULE:NAME=TARGET` of --replace-class: which class gives way, where, to which one."""
+
+    module: str | None
+    name: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.name}" if self.module else self.name
+
+
+def parse_replacement(text: str) -> Replacement:
+    """Read `[MODULE:]NAME[=TARGET]`.
+
+    Raises
+    ------
+    ProgramError
+        If it reads otherwise, or the target is no class that fastgrad has.
+    """
+    match = re.fullmatch(r"(?:([\w.]+):)?(\w+)(?:=(\w+))?", text)
+    if match is None:
+        raise ProgramError(explain("[MODULE:]NAME[=TARGET]", repr(text), "--replace-class"))
+    module, name, target = match.groups()
+    if (target or name) not in TARGETS:
+        raise ProgramError(
+            explain(
+                f"one of {', '.join(TARGETS)}",
+                repr(target or name),
+                "--replace-class",
+                "" if target else f"say which class replaces it, as in {text}=Value",
+            )
+        )
+    return Replacement(module, name, target or name)
+
+
+def replace_classes(
+    tree: ast.Module, replacements: Sequence[Replacement], filename: str
+) -> tuple[list[str], set[Replacement]]:
+    """Replace every top-level statement `class NAME` by an import of fastgrad's class.
 
     Top-level includes the bodies of `if`, `try`, `with`, `for`, `while` and `match`; classes inside
     functions and classes are left alone.  A name that is defined several times, as notebooks do,
@@ -41,57 +89,149 @@ def replace_classes(tree: ast.Module, names: Sequence[str], filename: str) -> li
     ----------
     tree : ast.Module
         Changed in place.
-    names : sequence of str
-        Keys of `TARGETS`.
+    replacements : sequence of Replacement
+        Of this file; their `module` plays no part.
+    filename : str
+        For messages.
+
+    Returns
+    -------
+    messages : list of str
+        What to tell the user: a line for each replacement, then what may not carry over.
+    found : set of Replacement
+        Those that the file has a class for.
+    """
+    replaced: list[tuple[ast.ClassDef, Replacement]] = []
+    _replace_in(tree.body, {one.name: one for one in replacements}, replaced)
+    messages = [
+        f"class {node.name} ({filename}:{_lines(node)}) replaced by {_target(one)}"
+        for node, one in replaced
+    ]
+    for one in dict.fromkeys(one for _, one in replaced):
+        definitions = [node for node, other in replaced if other is one]
+        messages += _what_is_lost(one, definitions)
+    return messages, {one for _, one in replaced}
+
+
+def parameters_of(tree: ast.Module, name: str) -> list[str]:
+    """Return the names of the constructor's parameters of the last top-level `class NAME`."""
+    return next((_parameters(node) for node in reversed(_classes(tree)) if node.name == name), [])
+
+
+def rename_arguments(
+    tree: ast.Module, replacement: Replacement, parameters: Sequence[str], filename: str
+) -> list[str]:
+    """Give the calls of a replaced Value the names that fastgrad's parameters have.
+
+    Parameters
+    ----------
+    tree : ast.Module
+        Changed in place: its calls `NAME(...)` and `module.NAME(...)`.
+    replacement : Replacement
+        The class that gives way.
+    parameters : sequence of str
+        Names of the parameters of the program's own class, without `self`.
     filename : str
         For messages.
 
     Returns
     -------
     list of str
-        What to tell the user: a line for each replacement, then what may not carry over.
-
-    Raises
-    ------
-    ProgramError
-        If a name is no class that fastgrad has, or the program has no such class.
+        Warnings: arguments that fastgrad's class does not take, with their lines.
     """
-    for name in names:
-        if name not in TARGETS:
-            raise ProgramError(
-                explain(f"one of {', '.join(TARGETS)}", repr(name), "--replace-class")
-            )
-    kept: list[str] = []
-    replaced: list[ast.ClassDef] = []
-    _replace_in(tree.body, frozenset(names), replaced, kept)
+    if replacement.target != "Value" or not parameters:
+        return []
+    renamed = [_meaning(name, place) for place, name in enumerate(parameters)]
+    usual = renamed == ["data", "_children", "_op", "label"][: len(renamed)]
+    warnings = []
+    for call in ast.walk(tree):
+        if not (isinstance(call, ast.Call) and _called(call) == replacement.name):
+            continue
+        for keyword in call.keywords:
+            if keyword.arg in parameters:
+                keyword.arg = renamed[parameters.index(keyword.arg)] or keyword.arg
+        starred = any(isinstance(argument, ast.Starred) for argument in call.args)
+        passed = [] if starred else list(zip(call.args, renamed, parameters, strict=False))
+        if not usual and all(name for _, name, _ in passed):
+            for value, name, _ in passed[1:]:
+                call.keywords.append(ast.keyword(arg=name, value=value))
+            del call.args[1:]
+            ast.fix_missing_locations(call)
+        unknown = [own for _, name, own in passed if name is None]
+        unknown += [
+            keyword.arg
+            for keyword in call.keywords
+            if keyword.arg and keyword.arg in parameters and keyword.arg not in renamed
+        ]
+        warnings += [
+            f"warning: {filename}:{call.lineno}: passes {name}, which {_target(replacement)}(data, "
+            "_children, _op) does not take: this node will have no derivative"
+            if _is_partials(name)
+            else f"warning: {filename}:{call.lineno}: passes {name}, which {_target(replacement)} "
+            "does not take"
+            for name in unknown
+        ]
+    return warnings
 
-    messages = [
-        f"class {node.name} ({filename}:{_lines(node)}) replaced by {_target(node.name)}"
-        for node in replaced
-    ]
-    for name in dict.fromkeys(names):
-        definitions = [node for node in replaced if node.name == name]
-        if not definitions:
-            raise ProgramError(_no_such_class(name, kept, filename))
-        messages += _what_is_lost(name, definitions)
-        messages += _calls_in_another_dialect(name, definitions[-1], tree, filename)
-    return messages
+
+def engines_in(tree: ast.Module) -> list[ast.ClassDef]:
+    """Return the top-level classes that look as if they were an autograd engine of their own."""
+    needed = {"backward", "__add__", "__mul__"}
+    return [node for node in _classes(tree) if needed <= {*_attributes(node)}]
+
+
+def class_names(tree: ast.Module) -> list[str]:
+    """Return the names of the top-level classes."""
+    return [node.name for node in _classes(tree)]
+
+
+def _is_partials(name: str) -> bool:
+    return "grad" in name or "local" in name or "deriv" in name
+
+
+def _meaning(parameter: str, place: int) -> str | None:
+    """Return fastgrad's name of a parameter that stands at a place in the program's own class."""
+    if place == 0:
+        return "data"
+    return next((name for name, words in _MEANINGS.items() if words.search(parameter)), None)
+
+
+def _called(call: ast.Call) -> str | None:
+    function = call.func
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else None
 
 
 def _replace_in(
-    body: list[ast.stmt], names: frozenset[str], replaced: list[ast.ClassDef], kept: list[str]
+    body: list[ast.stmt],
+    names: dict[str, Replacement],
+    replaced: list[tuple[ast.ClassDef, Replacement]],
 ) -> None:
     """Walk statements that run at top level; expressions are skipped, however deeply they nest."""
     for index, statement in enumerate(body):
         if isinstance(statement, ast.ClassDef):
-            if statement.name in names:
-                replaced.append(statement)
-                body[index] = _import_of(statement)
-            else:
-                kept.append(statement.name)
+            if one := names.get(statement.name):
+                replaced.append((statement, one))
+                body[index] = _import_of(statement, one)
         elif not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             for block in _blocks(statement):
-                _replace_in(block, names, replaced, kept)
+                _replace_in(block, names, replaced)
+
+
+def _classes(tree: ast.Module) -> list[ast.ClassDef]:
+    found: list[ast.ClassDef] = []
+
+    def walk(body: list[ast.stmt]) -> None:
+        for statement in body:
+            if isinstance(statement, ast.ClassDef):
+                found.append(statement)
+            elif not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+                for block in _blocks(statement):
+                    walk(block)
+
+    walk(tree.body)
+    return found
 
 
 def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
@@ -103,14 +243,14 @@ def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
                 yield from (clause.body for clause in field)
 
 
-def _import_of(statement: ast.ClassDef) -> ast.ImportFrom:
-    name = statement.name
-    node = ast.ImportFrom(module=TARGETS[name], names=[ast.alias(name=name)], level=0)
+def _import_of(statement: ast.ClassDef, one: Replacement) -> ast.ImportFrom:
+    alias = ast.alias(name=one.target, asname=None if one.name == one.target else one.name)
+    node = ast.ImportFrom(module=TARGETS[one.target], names=[alias], level=0)
     return ast.fix_missing_locations(ast.copy_location(node, statement))
 
 
-def _target(name: str) -> str:
-    return f"{TARGETS[name]}.{name}"
+def _target(one: Replacement) -> str:
+    return f"{TARGETS[one.target]}.{one.target}"
 
 
 def _lines(node: ast.ClassDef) -> str:
@@ -118,32 +258,21 @@ def _lines(node: ast.ClassDef) -> str:
     return f"{first}-{node.end_lineno}"
 
 
-def _no_such_class(name: str, kept: list[str], filename: str) -> str:
-    others = ", ".join(dict.fromkeys(kept))
-    got = f"a program with the classes {others}" if others else "a program without classes"
-    return explain(
-        f"a top-level `class {name}`",
-        got,
-        filename,
-        "a program that imports its classes from micrograd runs without --replace-class",
-    )
-
-
-def _what_is_lost(name: str, definitions: list[ast.ClassDef]) -> list[str]:
+def _what_is_lost(one: Replacement, definitions: list[ast.ClassDef]) -> list[str]:
     """Say which attributes fastgrad's class lacks, and how its networks differ from a lecture's."""
-    target = getattr(importlib.import_module(TARGETS[name]), name)
+    target = getattr(importlib.import_module(TARGETS[one.target]), one.target)
     defined = dict.fromkeys(attribute for node in definitions for attribute in _attributes(node))
     lost = [
-        f"{name}.{attribute}"
+        f"{one.name}.{attribute}"
         for attribute in defined
         if getattr(target, attribute, None) is getattr(object, attribute, None)
     ]
     messages = []
     if lost:
-        messages.append(f"{_target(name)} has no {', '.join(lost)}; a use of it fails or differs")
-    if name in {"Neuron", "Layer", "MLP"}:
+        messages.append(f"{_target(one)} has no {', '.join(lost)}; a use of it fails or differs")
+    if one.target in {"Neuron", "Layer", "MLP"}:
         messages.append(
-            f"{_target(name)} is micrograd's: ReLU in every layer but the last, biases start at 0"
+            f"{_target(one)} is micrograd's: ReLU in every layer but the last, biases start at 0"
         )
     return [f"warning: {message}" for message in messages]
 
@@ -162,27 +291,6 @@ def _attributes(node: ast.ClassDef) -> Iterator[str]:
             private = name.startswith("_") and not name.startswith("__")
             if not private and name not in _IGNORED:
                 yield name
-
-
-def _calls_in_another_dialect(
-    name: str, node: ast.ClassDef, tree: ast.Module, filename: str
-) -> list[str]:
-    """Find calls `Value(data, operands, third)` whose third argument means something else.
-
-    In every dialect the second argument is the operands.  The third is a label for pictures in
-    micrograd and local derivatives in microgpt: silently taken for the other, the gradient is lost.
-    """
-    parameters = _parameters(node)
-    if name != "Value" or len(parameters) < 3 or "op" in parameters[2]:
-        return []
-    third = parameters[2]
-    return [
-        f"warning: {filename}:{call.lineno}: passes {third}, which {_target(name)}(data, "
-        "_children, _op) does not take: this node will have no derivative"
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == name
-        if len(call.args) > 2 or any(keyword.arg == third for keyword in call.keywords)
-    ]
 
 
 def _parameters(node: ast.ClassDef) -> list[str]:

@@ -6,7 +6,6 @@ put back afterwards: its threads and exit handlers outlive these functions.
 
 from __future__ import annotations
 
-import ast
 import builtins
 import io
 import os
@@ -14,9 +13,10 @@ import sys
 from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec
 from types import ModuleType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from fastgrad.command.alias import install_as_micrograd
+from fastgrad.command.program import Source, own_engines, parse, replace_in_program
 from fastgrad.errors import ProgramError, explain
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run_module", "run_script"]
 
+_OWN = {f"fastgrad.command.{name}" for name in ("runner", "program", "notebook")}
+
 
 def run_script(path: str, arguments: Sequence[str], replace: Sequence[str] = ()) -> int:
     """Run the file `path` as `python path arguments...` would.
@@ -33,11 +35,12 @@ def run_script(path: str, arguments: Sequence[str], replace: Sequence[str] = ())
     Parameters
     ----------
     path : str
-        A Python source file in any encoding that it declares.
+        A Python source file in any encoding that it declares, a notebook (.ipynb), or "-" for
+        standard input.
     arguments : sequence of str
         The program's `sys.argv[1:]`.
     replace : sequence of str, optional
-        Classes of the program that give way to fastgrad's, see `replace_classes`.
+        Classes of the program that give way to fastgrad's: `[MODULE:]NAME[=TARGET]`.
 
     Returns
     -------
@@ -51,11 +54,16 @@ def run_script(path: str, arguments: Sequence[str], replace: Sequence[str] = ())
     SystemExit, KeyboardInterrupt
         The program's own.
     """
-    source = _read(path)
+    if path == "-":
+        _prepare(["-", *arguments], "")
+        data = sys.stdin.buffer.read()
+        return _execute(lambda: _compile(data, "<stdin>", replace), _new_main())
+    data = _read(path)
     filename = os.path.abspath(path)
     _prepare([path, *arguments], os.path.dirname(os.path.realpath(path)))
     main = _new_main(__file__=filename, __loader__=SourceFileLoader("__main__", filename))
-    return _execute(lambda: _compile(source, filename, replace, os.path.basename(path)), main)
+    load = _compile_notebook if path.endswith(".ipynb") else _compile
+    return _execute(lambda: load(data, filename, replace), main)
 
 
 def run_module(name: str, arguments: Sequence[str], replace: Sequence[str] = ()) -> int:
@@ -66,23 +74,23 @@ def run_module(name: str, arguments: Sequence[str], replace: Sequence[str] = ())
     _prepare(["-m", *arguments], os.getcwd())  # what sys.argv[0] is while the module is being found
     main = _new_main()
 
-    def load() -> CodeType:
+    def load() -> list[CodeType]:
         spec = _find_module(name)
         # The loader can be any; a source loader is the case that typeshed knows these methods of.
         loader: SourceFileLoader = spec.loader  # type: ignore[assignment]
         sys.argv[0] = main.__file__ = spec.origin or name
         main.__loader__, main.__package__, main.__spec__ = loader, spec.parent, spec
-        if not replace:
-            code = loader.get_code(spec.name)
-            if code is None:
-                raise ProgramError(explain("a module with code", f"{name!r}, which has none", "-m"))
-            return code
         source = loader.get_source(spec.name)
-        if source is None:
+        if source is not None:
+            return _compile(source, main.__file__, replace, spec.parent or "")
+        if replace:
             raise ProgramError(
                 explain("a module with source code", f"{name!r}, which has none", "--replace-class")
             )
-        return _compile(source, main.__file__, replace, os.path.basename(main.__file__))
+        code = loader.get_code(spec.name)
+        if code is None:
+            raise ProgramError(explain("a module with code", f"{name!r}, which has none", "-m"))
+        return [code]
 
     return _execute(load, main)
 
@@ -101,16 +109,17 @@ def _new_main(**attributes: object) -> ModuleType:
     return main
 
 
-def _execute(load: Callable[[], CodeType], main: ModuleType) -> int:
+def _execute(load: Callable[[], list[CodeType]], main: ModuleType) -> int:
     sys.modules["__main__"] = main
     try:
-        code = load()
+        codes = load()
     except ProgramError:
         raise
     except Exception as error:  # a syntax error; or what the module's package raises when imported
         return _report(error)
     try:
-        exec(code, vars(main))  # noqa: S102
+        for code in codes:
+            exec(code, vars(main))  # noqa: S102
     except SystemExit:
         raise
     except BaseException as error:
@@ -121,7 +130,7 @@ def _execute(load: Callable[[], CodeType], main: ModuleType) -> int:
 def _report(error: BaseException) -> int:
     """Show an uncaught exception as the interpreter would, from the program's own frames on."""
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_globals.get("__name__") == __name__:
+    while frames is not None and frames.tb_frame.f_globals.get("__name__") in _OWN:
         frames = frames.tb_next
     error = error.with_traceback(frames)
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, frames  # for pdb.pm()
@@ -158,17 +167,29 @@ def _read(path: str) -> bytes:
         raise ProgramError(explain("a Python script", f"{path!r}: {error.strerror}")) from None
 
 
-def _compile(source: bytes | str, filename: str, replace: Sequence[str], shown: str) -> CodeType:
+def _compile(
+    source: bytes | str, filename: str, replace: Sequence[str], package: str = ""
+) -> list[CodeType]:
     """Compile, without this file's own `from __future__`; bytes bring their encoding (PEP 263)."""
-    if not replace:
-        return compile(source, filename, "exec", dont_inherit=True)
-    from fastgrad.command.replace_class import replace_classes
+    main = Source("", filename, parse(source, filename))
+    _change([main], replace, package)
+    return [compile(main.tree if replace else source, filename, "exec", dont_inherit=True)]
 
-    flags = ast.PyCF_ONLY_AST  # as ast.parse, without its frame in the traceback
-    tree = cast("ast.Module", compile(source, filename, "exec", flags, dont_inherit=True))
-    for message in replace_classes(tree, replace, shown):
+
+def _compile_notebook(data: bytes, filename: str, replace: Sequence[str]) -> list[CodeType]:
+    from fastgrad.command.notebook import compile_cell, read_notebook, show_cells_in_tracebacks
+
+    show_cells_in_tracebacks()
+    cells = read_notebook(data, filename)
+    _change(cells, replace, "")
+    return [code for cell in cells for code in compile_cell(cell)]
+
+
+def _change(main: list[Source], replace: Sequence[str], package: str) -> None:
+    """Replace classes in the program; where nobody asked for it, say which could be."""
+    told = replace_in_program(main, replace, package) if replace else own_engines(main, package)
+    for message in told:
         print(f"fastgrad: {message}", file=sys.stderr)
-    return compile(tree, filename, "exec", dont_inherit=True)
 
 
 def _find_module(name: str) -> ModuleSpec:

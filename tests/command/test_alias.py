@@ -145,3 +145,17 @@ def test_costs_import_fastgrad_nothing():
 @pytest.mark.parametrize("name", ["numpy", "micro", "micrograd2", "micrograd.viz"])
 def test_finder_leaves_other_names_alone(name):
     assert alias._Finder({}).find_spec(name) is None
+
+
+def test_star_imports_give_what_those_of_micrograd_give():
+    names = {}
+    for library in ("PyPI's", "fastgrad's"):
+        for module in ("micrograd.engine", "micrograd.nn"):
+            space = {}
+            exec(f"from {module} import *", space)
+            names[library, module] = {name for name in space if name != "__builtins__"}
+        for name in micrograd_modules():
+            del sys.modules[name]
+        fastgrad.install_as_micrograd()
+    assert names["PyPI's", "micrograd.nn"] <= names["fastgrad's", "micrograd.nn"]
+    assert names["PyPI's", "micrograd.engine"] <= names["fastgrad's", "micrograd.engine"]

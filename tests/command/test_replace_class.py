@@ -51,7 +51,8 @@ def test_replaces_networks_too_and_says_how_they_differ(tmp_path):
         """
         class Value: pass
         if True:
-            class MLP: pass
+            class MLP:
+                def __init__(self, sizes): pass
         match 1:
             case 1:
                 class Layer: pass
@@ -93,8 +94,8 @@ def test_warns_of_local_derivatives_passed_by_hand(tmp_path):
 @pytest.mark.parametrize(
     ("text", "got"),
     [
-        ("class Other: pass\nclass Other: pass\n", "a program with the classes Other ("),
-        ("def f():\n    class Value: pass\n", "a program without classes"),
+        ("class Other: pass\nclass Other: pass\n", "the classes Other in script.py ("),
+        ("def f():\n    class Value: pass\n", "no classes in script.py ("),
         ("from micrograd.engine import Value\n", "imports its classes from micrograd"),
     ],
 )
@@ -117,3 +118,195 @@ def test_refuses_to_replace_without_source(tmp_path):
     source.unlink()
     assert run("-m", "bare", cwd=tmp_path).stdout == "__main__\n"
     assert_refused(run("--replace-class", "Value", "-m", "bare", cwd=tmp_path), "source code")
+
+
+ENGINE = """
+import math
+
+class Other:
+    pass
+
+class Scalar:
+    def __init__(self, value, label="", parents=(), *, op=""):
+        self.data, self.grad, self.label = value, 0.0, label
+        self._prev, self._op, self._backward = set(parents), op, lambda: None
+
+    def __add__(self, other):
+        other = other if isinstance(other, Scalar) else Scalar(other)
+        out = Scalar(self.data + other.data, "", (self, other), op="+")
+        def step():
+            self.grad += out.grad
+            other.grad += out.grad
+        out._backward = step
+        return out
+
+    def __mul__(self, other):
+        other = other if isinstance(other, Scalar) else Scalar(value=other)
+        out = Scalar(self.data * other.data, parents=(self, other), op="*")
+        def step():
+            self.grad += other.data * out.grad
+            other.grad += self.data * out.grad
+        out._backward = step
+        return out
+
+    def backward(self):
+        order, seen = [], set()
+        def visit(v):
+            if v not in seen:
+                seen.add(v)
+                [visit(operand) for operand in v._prev]
+                order.append(v)
+        visit(self)
+        self.grad = 1.0
+        for v in reversed(order):
+            v._backward()
+"""
+
+USER = """
+import sys
+{imports}
+
+def sine(x):
+    out = {name}(math.sin(x.data), "sine", (x,), op="sin")
+    def step():
+        x.grad += math.cos(x.data) * out.grad
+    out._backward = step
+    return out
+
+x = {name}(value=0.5, label="x")
+w = {name}(-1.5, "w")
+y = sine(x * w + x) * w
+y.backward()
+print(y.data, x.grad, w.grad, x.label, w.label, isinstance(y, {name}))
+print({name}.__module__, file=sys.stderr)
+"""
+
+
+def write_program(folder, layout):
+    """Write a program whose engine is elsewhere; return how to run it."""
+    if layout == "module":
+        write(folder / "scalars.py", ENGINE)
+        text = USER.format(imports="import math\nfrom scalars import Scalar", name="Scalar")
+        write(folder / "train.py", text)
+        return ["train.py"], "scalars"
+    if layout == "attribute of a module":
+        write(folder / "scalars.py", ENGINE)
+        text = USER.format(imports="import math\nimport scalars", name="scalars.Scalar")
+        write(folder / "train.py", text)
+        return ["train.py"], "scalars"
+    (folder / "pack" / "core").mkdir(parents=True)
+    write(folder / "pack" / "__init__.py", "")
+    write(folder / "pack" / "core" / "__init__.py", "from .engine import Scalar\n")
+    write(folder / "pack" / "core" / "engine.py", ENGINE)
+    text = USER.format(imports="import math\nfrom .core import Scalar", name="Scalar")
+    write(folder / "pack" / "__main__.py", text)
+    return ["-m", "pack"], "pack.core.engine"
+
+
+@pytest.mark.parametrize("layout", ["module", "attribute of a module", "package"])
+@pytest.mark.parametrize("named", [False, True], ids=["found", "named"])
+def test_class_of_another_module_gives_way(tmp_path, layout, named):
+    program, module = write_program(tmp_path, layout)
+    option = f"{module}:Scalar=Value" if named else "Scalar=Value"
+    ours = run("--replace-class", option, *program, cwd=tmp_path)
+    theirs = python(*program, cwd=tmp_path)
+    assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout) != (0, "")
+    assert ours.stderr.splitlines()[-1] == "fastgrad.engine"
+    assert "class Scalar (" in ours.stderr
+
+
+@pytest.mark.parametrize("layout", ["module", "package"])
+def test_run_says_that_a_program_has_an_engine_of_its_own(tmp_path, layout):
+    program, module = write_program(tmp_path, layout)
+    ours, theirs = run(*program, cwd=tmp_path), python(*program, cwd=tmp_path)
+    assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout)
+    note, *rest = ours.stderr.splitlines(keepends=True)
+    assert note.startswith("fastgrad: note: ")
+    assert f"--replace-class {module}:Scalar=Value" in note
+    assert "".join(rest) == theirs.stderr
+
+
+def test_bytecode_of_the_unchanged_module_is_neither_used_nor_written(tmp_path):
+    program, _ = write_program(tmp_path, "module")
+    before = python(*program, cwd=tmp_path)
+    changed = run("--replace-class", "Scalar=Value", *program, cwd=tmp_path)
+    after = python(*program, cwd=tmp_path)
+    assert changed.stderr.splitlines()[-1] == "fastgrad.engine"
+    assert (before.stdout, before.stderr) == (after.stdout, after.stderr)
+
+
+def test_arguments_that_fastgrad_does_not_take_are_named(tmp_path):
+    write(
+        tmp_path / "script.py",
+        """
+        class Value:
+            def __init__(self, data, requires_grad=True): pass
+        v = Value(1.0)
+        try:
+            Value(1.0, requires_grad=False)
+        except TypeError as error:
+            print(error)
+        """,
+    )
+    process = run("--replace-class", "Value", "script.py", cwd=tmp_path)
+    assert "unexpected keyword argument 'requires_grad'" in process.stdout
+    assert "script.py:6: passes requires_grad, which fastgrad.engine.Value" in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "fragments"),
+    [
+        ("gone:Value", ["`class Value`", "no module 'gone' with source code", "gone:Value"]),
+        ("scalars:Value", ["the classes Other, Scalar in scalars.py", "NAME=Value"]),
+        ("Value", ["the classes Other, Scalar in train.py, scalars.py"]),
+        ("Scalar", ["'Scalar'", "Scalar=Value"]),
+        ("Scalar=Tensor", ["'Tensor'"]),
+        ("a b", ["[MODULE:]NAME[=TARGET]", "'a b'"]),
+    ],
+)
+def test_option_that_fits_no_class_is_refused(tmp_path, option, fragments):
+    program, _ = write_program(tmp_path, "module")
+    assert_refused(run("--replace-class", option, *program, cwd=tmp_path), *fragments)
+
+
+def test_modules_outside_the_folder_of_the_program_are_left_alone(tmp_path):
+    (tmp_path / "library").mkdir()
+    (tmp_path / "program").mkdir()
+    write(tmp_path / "library" / "scalars.py", ENGINE)
+    folder = str(tmp_path / "library")
+    imports = f"import math\nsys.path.append({folder!r})\nfrom scalars import Scalar"
+    write(tmp_path / "program" / "train.py", USER.format(imports=imports, name="Scalar"))
+    process = run("train.py", cwd=tmp_path / "program")
+    assert (process.returncode, process.stderr) == (0, "scalars\n")
+
+
+def test_named_module_outside_the_folder_of_the_program_gives_way(tmp_path, monkeypatch):
+    (tmp_path / "library").mkdir()
+    (tmp_path / "program").mkdir()
+    write(tmp_path / "library" / "scalars.py", ENGINE)
+    text = USER.format(imports="import math\nfrom scalars import Scalar", name="Scalar")
+    write(tmp_path / "program" / "train.py", text)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "library"))
+    process = run("--replace-class", "scalars:Scalar=Value", "train.py", cwd=tmp_path / "program")
+    assert (process.returncode, process.stderr.splitlines()[-1]) == (0, "fastgrad.engine")
+
+
+def test_module_that_the_program_finds_elsewhere_is_refused(tmp_path):
+    (tmp_path / "library").mkdir()
+    write(tmp_path / "library" / "scalars.py", ENGINE + "print('another')\n")
+    write(tmp_path / "scalars.py", ENGINE)
+    imports = "import math\nsys.path.insert(0, 'library')\nfrom scalars import Scalar"
+    write(tmp_path / "train.py", USER.format(imports=imports, name="Scalar"))
+    process = run("--replace-class", "Scalar=Value", "train.py", cwd=tmp_path)
+    assert (process.returncode, process.stdout) == (1, "")
+    assert "ImportError: expected scalars at " in process.stderr
+    assert "changed sys.path" in process.stderr
+
+
+def test_broken_neighbour_is_shown_by_the_program(tmp_path):
+    write(tmp_path / "broken.py", "def (\n")
+    write(
+        tmp_path / "train.py", "try:\n    import broken\nexcept SyntaxError:\n    print('seen')\n"
+    )
+    process = run("train.py", cwd=tmp_path)
+    assert (process.returncode, process.stdout, process.stderr) == (0, "seen\n", "")
