@@ -20,19 +20,57 @@ from fastgrad.errors import FastgradTypeError, FastgradValueError, explain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["MLP", "Layer", "Module", "Neuron"]
+# `from micrograd.nn import *` gives Value and random too, and programs rely on it.
+__all__ = ["MLP", "Layer", "Module", "Neuron", "Value", "random"]
 
 
 class Module:
-    """Base of everything that has parameters; override `parameters` in your own."""
+    """Base of everything that has parameters.
+
+    A subclass need not override `parameters`: it finds what the attributes hold.
+    """
 
     def zero_grad(self) -> None:
         """Set the grad of every parameter to 0. Cost: a few ns for each."""
         zero_grads(self.parameters())
 
     def parameters(self) -> list[Value]:
-        """Return the Values to train, in the order in which they were made."""
-        return []
+        """Return the Values to train, each once.
+
+        Returns
+        -------
+        list of Value
+            Leaves and the parameters of Modules, in the order of the attributes that hold them, and
+            within lists, tuples and values of dicts in theirs. A Value that was computed is none.
+
+        Notes
+        -----
+        Cost: a visit of each object found; keep the list where a loop needs it again and again.
+        """
+        found: dict[int, Value] = {}
+        seen: dict[int, object] = {}
+        work: list[object] = [self]
+        while work:
+            item = work.pop()
+            if id(item) in seen:
+                continue
+            seen[id(item)] = item  # kept, so that no other object gets its id
+            if isinstance(item, Value):
+                if not item._prev:
+                    found[id(item)] = item
+            else:
+                work += reversed(_held_by(item))
+        return [*found.values()]
+
+
+def _held_by(item: object) -> list[object]:
+    """Return what Module.parameters looks through in an object."""
+    if isinstance(item, Module):
+        overridden = type(item).parameters is not Module.parameters
+        return list(item.parameters() if overridden else vars(item).values())
+    if isinstance(item, list | tuple):
+        return list(item)
+    return list(item.values()) if isinstance(item, dict) else []
 
 
 class Neuron(NeuronCore, Module):

@@ -499,3 +499,44 @@ def test_grads_inside_a_sum_are_set_to_zero():
         v.zero_grad(graph=True)
         assert {n.grad for n in everything(v)} == {0.0}
     assert y.grad == 0.0
+
+
+class Block(nn.Module):
+    def __init__(self):
+        self.name = "no parameter"
+        self.scale = Value(2.0)
+        self.layers = [nn.Layer(2, 2), {"head": nn.Neuron(2), "shift": (Value(1.0), 3)}]
+        self.again = self.layers[0]
+        self.computed = self.scale * 2
+        self.outer = self
+
+
+def test_module_parameters_are_found_in_attributes():
+    block = Block()
+    layer, rest = block.layers
+    expected = [block.scale, *layer.parameters(), *rest["head"].parameters(), rest["shift"][0]]
+    found = block.parameters()
+    assert [id(p) for p in found] == [id(p) for p in expected]
+    for p in found:
+        p.grad = 1.0
+    block.zero_grad()
+    assert {p.grad for p in found} == {0.0}
+
+
+def test_module_parameters_go_through_modules_that_hold_each_other():
+    first, second = nn.Module(), nn.Module()
+    first.other, second.other, second.w = second, first, Value(1.0)
+    assert first.parameters() == second.parameters() == [second.w]
+
+
+def test_module_parameters_are_those_of_a_subclass_that_overrides_them():
+    class Half(nn.Module):
+        def __init__(self):
+            self.all = [Value(1.0), Value(2.0)]
+
+        def parameters(self):
+            return self.all[:1]
+
+    outer = nn.Module()
+    outer.inner = Half()
+    assert outer.parameters() == outer.inner.all[:1]
