@@ -41,8 +41,17 @@ class no_grad:
         no_grad_exit()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a function so that it runs inside `no_grad`."""
+        """Wrap a function so that it runs inside `no_grad`.
+
+        Of generators, coroutines and asynchronous generators each step does: what their caller
+        computes between two steps is recorded.
+        """
         from functools import wraps
+
+        from fastgrad._stepwise import run_stepwise
+
+        if stepwise := run_stepwise(function, no_grad):
+            return stepwise
 
         @wraps(function)
         def quietly(*args: Any, **kwargs: Any) -> Any:

@@ -3,6 +3,8 @@
 Oracle: Python's own arithmetic; the arena's own count of what is alive.
 """
 
+import asyncio
+import inspect
 import math
 import sys
 import threading
@@ -125,3 +127,113 @@ def test_no_grad_keeps_failed_operations_clean():
                 bad()
     sys.last_value = None
     assert arena_stats()["live_nodes"] == before
+
+
+@no_grad()
+def generator(seen):
+    """Yield whether operations are recorded; note what comes in."""
+    try:
+        while True:
+            seen.append((yield records()))
+    except KeyError:
+        seen.append(("thrown", records()))
+        yield "caught"
+    finally:
+        seen.append(("ended", records()))
+    return "result"
+
+
+def test_no_grad_generator_runs_each_step_inside():
+    seen = []
+    steps = generator(seen)
+    assert inspect.isgeneratorfunction(generator)
+    assert (next(steps), records()) == (False, True)
+    assert (steps.send("sent"), records()) == (False, True)
+    assert (steps.throw(KeyError), records()) == ("caught", True)
+    with pytest.raises(StopIteration, match="result"):
+        next(steps)
+    assert seen == ["sent", ("thrown", False), ("ended", False)]
+    assert records()
+
+
+def test_no_grad_generator_that_is_closed_ends_inside():
+    seen = []
+    steps = generator(seen)
+    next(steps)
+    steps.close()
+    assert (seen, records()) == ([("ended", False)], True)
+
+
+def test_no_grad_coroutine_runs_each_step_inside_and_no_other_task():
+    turns = []
+
+    @no_grad()
+    async def quiet(result):
+        for _ in range(3):
+            turns.append(("quiet", records()))
+            await asyncio.sleep(0)
+        return result
+
+    async def other():
+        for _ in range(3):
+            turns.append(("other", records()))
+            await asyncio.sleep(0)
+
+    async def both():
+        return await asyncio.gather(quiet("result"), other())
+
+    assert inspect.iscoroutinefunction(quiet)
+    assert asyncio.run(both()) == ["result", None]
+    assert turns == [("quiet", False), ("other", True)] * 3
+    assert records()
+
+
+def test_no_grad_coroutine_that_is_cancelled_ends_inside():
+    ended = []
+
+    @no_grad()
+    async def quiet():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(records())
+
+    async def cancel():
+        task = asyncio.create_task(quiet())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    assert (ended, records()) == ([False], True)
+
+
+def test_no_grad_asynchronous_generator_runs_each_step_inside():
+    seen = []
+
+    @no_grad()
+    async def quiet():
+        try:
+            while True:
+                await asyncio.sleep(0)
+                seen.append((yield records()))
+                if seen[-1] == "end":
+                    return
+        except KeyError:
+            yield "caught"
+
+    async def use():
+        steps = quiet()
+        assert (await anext(steps), records()) == (False, True)
+        assert (await steps.asend("sent"), records()) == (False, True)
+        with pytest.raises(StopAsyncIteration):
+            await steps.asend("end")
+        steps = quiet()
+        await anext(steps)
+        assert (await steps.athrow(KeyError), records()) == ("caught", True)
+        await steps.aclose()
+
+    assert inspect.isasyncgenfunction(quiet)
+    asyncio.run(use())
+    assert (seen, records()) == (["sent", "end"], True)
