@@ -13,12 +13,15 @@ STRUCTURAL = ("leaf", "python", "custom", "affine", "hidden")
 POWER = "pow(a, b - 1.0)"  # in C; whoever has it already gives it to op_<name>_da_given
 ERRORS = {"zero_division": "OP_ZERO_DIVISION", "overflow": "OP_OVERFLOW", "domain": "OP_DOMAIN"}
 
-_FORWARD = "int op_{}_forward(double a, double b, double *out)"
-_PARTIALS = "int op_{}_partials(double a, double b, double y, double *da, double *db)"
+_FORWARD = "int op_forward(int op, double a, double b, double *out)"
+_PARTIALS = "int op_partials(int op, double a, double b, double y, double *da, double *db)"
+_SECOND = (
+    "int op_second(int op, double a, double b, double y, double *daa, double *dab, double *dbb)"
+)
+_SLOPES = "void op_slopes(int op, double a, double b, double y, double *da, double *db)"
 _VALUE = "double op_{}_value(double a, double b)"
 _PARTIAL = "double op_{}_d{}(double a, double b, double y)"
 _GIVEN = "double op_{}_d{}_given(double a, double b, double y, double power)"
-_SECOND = "int op_{}_second(double a, double b, double y, double *daa, double *dab, double *dbb)"
 
 
 def header(rows: Sequence) -> str:
@@ -86,28 +89,14 @@ def _arrays(rows: Sequence) -> list[str]:
 
 
 def _kernels(row) -> str:
-    """Return the functions of one row: value and partials alone, and with what raises."""
-    tests = [(parse(condition), ERRORS[kind]) for condition, kind, _ in row.raises]
+    """Return the functions of one row: its value, and each partial."""
     lines = _formula(_VALUE.format(row.name), row.forward, "ab")
-    lines += [f"OP_INLINE {_FORWARD.format(row.name)} {{"]
-    lines += [f"    const double y = op_{row.name}_value(a, b);", "    *out = y;"]
-    lines += [f"    if ({to_c(test)}) return {error};" for test, error in tests]
-    lines += ["    return OP_OK;", "}", ""]
-
     partials = [*row.partials, "0"][:2]
     for operand, text in zip("ab", partials, strict=True):
         lines += _formula(_PARTIAL.format(row.name, operand), text, "aby")
         if row.parameter and POWER in to_c(parse(text)):  # tapes have it for many samples at once
             given = _formula(_GIVEN.format(row.name, operand), text, "aby")
             lines += [line.replace(POWER, "power") for line in given]
-    lines += [f"OP_INLINE {_PARTIALS.format(row.name)} {{"]
-    if row.singular:
-        lines += [f"    if ({to_c(parse(row.singular))}) return OP_ZERO_DIVISION;"]
-    for operand in "ab"[: row.arity]:
-        lines += [f"    *d{operand} = op_{row.name}_d{operand}(a, b, y);"]
-    lines += ["    (void)db;"] if row.arity == 1 else []
-    lines += ["    return OP_OK;", "}", ""]
-    lines += _second_kernels(row)
     return "\n".join(_fold(line) for line in lines)
 
 
@@ -123,20 +112,6 @@ def second_partials(row) -> dict[str, ast.expr]:
         for first, second in ("aa", "ba", "bb")
         if first in partials
     }
-
-
-def _second_kernels(row) -> list[str]:
-    """Return the functions of the second partials, each alone and all together."""
-    trees = second_partials(row)
-    lines = []
-    for names, tree in trees.items():
-        lines += _function(_PARTIAL.format(row.name, names), tree, "aby")
-    lines += [f"OP_INLINE {_SECOND.format(row.name)} {{"]
-    if row.singular:
-        lines += [f"    if ({to_c(parse(row.singular))}) return OP_ZERO_DIVISION;"]
-    lines += [f"    *d{names} = op_{row.name}_d{names}(a, b, y);" for names in trees]
-    lines += ["    (void)dab, (void)dbb;"] if row.arity == 1 else []
-    return [*lines, "    return OP_OK;", "}", ""]
 
 
 def _formula(signature: str, text: str, names: str) -> list[str]:
@@ -166,21 +141,15 @@ def _dispatch(rows: Sequence) -> list[str]:
     ]
     return [
         "/* The value; returns an enum op_error. Operations of one operand ignore b. */",
-        _switch(_FORWARD, rows, "forward(a, b, out)", "*out = 0.0;"),
+        *_switch(_FORWARD, rows, _forward_case, "*out = 0.0; return OP_OK;", "    double y;"),
         "/* The partials; returns OP_OK, or OP_ZERO_DIVISION where one is infinite. Operations of",
         " * one operand leave *db alone. */",
-        _switch(_PARTIALS, rows, "partials(a, b, y, da, db)",
-                "*da = 0.0;"),
+        *_switch(_PARTIALS, rows, _partials_case, "*da = 0.0; return OP_OK;"),
         "/* The partials as IEEE has them: infinite where the derivative is. For replay. */",
-        "OP_INLINE void op_slopes(int op, double a, double b, double y, double *da, double *db) {",
-        "    switch (op) {",
-        *(_slopes(row) for row in rows),
-        "    default: *da = 0.0;",
-        "    }",
-        "}\n",
+        *_switch(_SLOPES, rows, _slopes_case, "*da = 0.0;"),
         "/* The second partials, of the branch taken at a kink; returns as op_partials does.",
         " * Operations of one operand leave *dab and *dbb alone. */",
-        _switch(_SECOND, rows, "second(a, b, y, daa, dab, dbb)", "*daa = 0.0;"),
+        *_switch(_SECOND, rows, _second_case, "*daa = 0.0; return OP_OK;"),
         "/* What a forward that failed expected: the text of the Python error. */",
         "OP_INLINE const char *op_error_text(int op, int error) {",
         *expected,
@@ -193,30 +162,50 @@ def _dispatch(rows: Sequence) -> list[str]:
         '    default: return "expected a finite derivative";',
         "    }",
         "}\n",
-    ]  # fmt: skip
+    ]
 
 
-def _slopes(row) -> str:
-    """Return the case of `op_slopes` for a row."""
-    calls = [f"*d{x} = op_{row.name}_d{x}(a, b, y);" for x in "ab"[: row.arity]]
-    return f"    case {row.opcode}: {' '.join(calls)} break;"
+def _switch(
+    signature: str, rows: Sequence, case: Callable, default: str, *before: str
+) -> list[str]:
+    """Return a function with a case for each row; cases are lists of statements."""
+    lines = [f"OP_INLINE {signature} {{", *before, "    switch (op) {"]
+    for row in rows:
+        lines += [f"    case {row.opcode}:", *(f"        {statement}" for statement in case(row))]
+    lines += [f"    default: {default}", "    }", "}\n"]
+    return [_fold(line) for line in lines]
 
 
-def _switch(signature: str, rows: Sequence, call: str, default: str) -> str:
-    """Return a function that calls the kernel of an opcode."""
-    cases = [f"    case {row.opcode}: return op_{row.name}_{call};" for row in rows]
-    default = f"    default: {default} return OP_OK;"
-    head = [f"OP_INLINE {_for_opcode(signature)} {{", "    switch (op) {"]
-    return "\n".join([*head, *cases, default, "    }", "}\n"])
+def _forward_case(row) -> list[str]:
+    tests = [(parse(condition), ERRORS[kind]) for condition, kind, _ in row.raises]
+    returns = [f"if ({to_c(test)}) return {error};" for test, error in tests]
+    return [f"*out = y = op_{row.name}_value(a, b);", *returns, "return OP_OK;"]
 
 
-def _for_opcode(signature: str) -> str:
-    """Return the signature of the function that calls the kernel of an opcode."""
-    return signature.replace("op_{}_", "op_").replace("(", "(int op, ", 1)
+def _partials_case(row) -> list[str]:
+    return [*_singular(row), *_assigned(row), "return OP_OK;"]
+
+
+def _slopes_case(row) -> list[str]:
+    return [*_assigned(row), "break;"]
+
+
+def _second_case(row) -> list[str]:
+    values = [f"*d{names} = {to_c(tree)};" for names, tree in second_partials(row).items()]
+    return [*_singular(row), *values, "return OP_OK;"]
+
+
+def _singular(row) -> list[str]:
+    """Return the test that a partial is infinite, if one can be."""
+    return [f"if ({to_c(parse(row.singular))}) return OP_ZERO_DIVISION;"] if row.singular else []
+
+
+def _assigned(row) -> list[str]:
+    return [f"*d{operand} = op_{row.name}_d{operand}(a, b, y);" for operand in "ab"[: row.arity]]
 
 
 def declarations(rows: Sequence) -> str:
-    """Return `_ops.pxd`."""
+    """Return `codes.pxd`: what is asked for by opcode."""
     codes = [f"OP_{name.upper()}" for name in STRUCTURAL] + [row.opcode for row in rows]
     lines = [
         '"""Declarations of ops.h: what each operation is, in C.',
@@ -237,15 +226,12 @@ def declarations(rows: Sequence) -> str:
         "    const char *op_name[]",
         "    const char *op_symbol[]",
         "",
-        f"    {_for_opcode(_FORWARD)}",
-        f"    {_for_opcode(_PARTIALS)}",
-        f"    {_for_opcode(_SECOND)}",
+        f"    {_FORWARD}",
+        f"    {_PARTIALS}",
+        f"    {_SECOND}",
         "    const char *op_error_text(int op, int error)",
         "    const char *op_singular_text(int op)",
-        "",
     ]
-    for row in rows:
-        lines += [f"    {_FORWARD.format(row.name)}", f"    {_PARTIALS.format(row.name)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -259,7 +245,8 @@ def _prose(condition: str) -> str:
 
 
 def _unused(names: str, read: set[str]) -> list[str]:
-    return [f"    (void){name};" for name in names if name not in read]
+    unused = [f"(void){name}" for name in names if name not in read]
+    return [f"    {', '.join(unused)};"] if unused else []
 
 
 def _wrap(items: Iterable[str]) -> str:

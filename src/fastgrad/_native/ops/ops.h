@@ -75,127 +75,32 @@ OP_INLINE double op_add_value(double a, double b) {
     return a + b;
 }
 
-OP_INLINE int op_add_forward(double a, double b, double *out) {
-    const double y = op_add_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
 OP_INLINE double op_add_da(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 1.0;
 }
 
 OP_INLINE double op_add_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 1.0;
-}
-
-OP_INLINE int op_add_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_add_da(a, b, y);
-    *db = op_add_db(a, b, y);
-    return OP_OK;
-}
-
-OP_INLINE double op_add_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_add_dab(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_add_dbb(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_add_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
-    *daa = op_add_daa(a, b, y);
-    *dab = op_add_dab(a, b, y);
-    *dbb = op_add_dbb(a, b, y);
-    return OP_OK;
 }
 
 OP_INLINE double op_mul_value(double a, double b) {
     return a * b;
 }
 
-OP_INLINE int op_mul_forward(double a, double b, double *out) {
-    const double y = op_mul_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
 OP_INLINE double op_mul_da(double a, double b, double y) {
-    (void)a;
-    (void)y;
+    (void)a, (void)y;
     return b;
 }
 
 OP_INLINE double op_mul_db(double a, double b, double y) {
-    (void)b;
-    (void)y;
+    (void)b, (void)y;
     return a;
-}
-
-OP_INLINE int op_mul_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_mul_da(a, b, y);
-    *db = op_mul_db(a, b, y);
-    return OP_OK;
-}
-
-OP_INLINE double op_mul_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_mul_dab(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 1.0;
-}
-
-OP_INLINE double op_mul_dbb(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_mul_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
-    *daa = op_mul_daa(a, b, y);
-    *dab = op_mul_dab(a, b, y);
-    *dbb = op_mul_dbb(a, b, y);
-    return OP_OK;
 }
 
 OP_INLINE double op_pow_value(double a, double b) {
     return pow(a, b);
-}
-
-OP_INLINE int op_pow_forward(double a, double b, double *out) {
-    const double y = op_pow_value(a, b);
-    *out = y;
-    if ((a == 0.0) && (b < 0.0) && (b > -HUGE_VAL)) return OP_ZERO_DIVISION;
-    if ((a < 0.0) && (a > -HUGE_VAL) && (floor(b) < b)) return OP_DOMAIN;
-    if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL) && (fabs(b) < HUGE_VAL)) return OP_OVERFLOW;
-    return OP_OK;
 }
 
 OP_INLINE double op_pow_da(double a, double b, double y) {
@@ -209,49 +114,8 @@ OP_INLINE double op_pow_db(double a, double b, double y) {
     return (a == 0.0) ? 0.0 : (y * log(a));
 }
 
-OP_INLINE int op_pow_partials(double a, double b, double y, double *da, double *db) {
-    if ((a == 0.0) && (b < 1.0) && (b != 0.0)) return OP_ZERO_DIVISION;
-    *da = op_pow_da(a, b, y);
-    *db = op_pow_db(a, b, y);
-    return OP_OK;
-}
-
-OP_INLINE double op_pow_daa(double a, double b, double y) {
-    (void)y;
-    return (b == 0.0) ? 0.0 : (((((b - 1.0) + 1.0) == b) || !(fabs(a) < HUGE_VAL)) ? (b * (((b -
-        1.0) != 0.0) ? ((b - 1.0) * pow(a, (b - 1.0) - 1.0)) : 0.0)) : (b * ((((b != 0.0) ? (b *
-        pow(a, b - 1.0)) : 0.0) - (pow(a, b) / a)) / a)));
-}
-
-OP_INLINE double op_pow_dab(double a, double b, double y) {
-    return (a == 0.0) ? 0.0 : ((((b == 0.0) ? 0.0 : (((((b - 1.0) + 1.0) == b) || !(fabs(a) <
-        HUGE_VAL)) ? (b * pow(a, b - 1.0)) : (b * (pow(a, b) / a)))) * log(a)) + (y * (1.0 / a)));
-}
-
-OP_INLINE double op_pow_dbb(double a, double b, double y) {
-    (void)b;
-    return (a == 0.0) ? 0.0 : (((a == 0.0) ? 0.0 : (y * log(a))) * log(a));
-}
-
-OP_INLINE int op_pow_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
-    if ((a == 0.0) && (b < 1.0) && (b != 0.0)) return OP_ZERO_DIVISION;
-    *daa = op_pow_daa(a, b, y);
-    *dab = op_pow_dab(a, b, y);
-    *dbb = op_pow_dbb(a, b, y);
-    return OP_OK;
-}
-
 OP_INLINE double op_pow_number_value(double a, double b) {
     return pow(a, b);
-}
-
-OP_INLINE int op_pow_number_forward(double a, double b, double *out) {
-    const double y = op_pow_number_value(a, b);
-    *out = y;
-    if ((a == 0.0) && (b < 0.0) && (b > -HUGE_VAL)) return OP_ZERO_DIVISION;
-    if ((a < 0.0) && (a > -HUGE_VAL) && (floor(b) < b)) return OP_DOMAIN;
-    if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL) && (fabs(b) < HUGE_VAL)) return OP_OVERFLOW;
-    return OP_OK;
 }
 
 OP_INLINE double op_pow_number_da(double a, double b, double y) {
@@ -267,32 +131,8 @@ OP_INLINE double op_pow_number_da_given(double a, double b, double y, double pow
 }
 
 OP_INLINE double op_pow_number_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_pow_number_partials(double a, double b, double y, double *da, double *db) {
-    if ((a == 0.0) && (b < 1.0) && (b != 0.0)) return OP_ZERO_DIVISION;
-    *da = op_pow_number_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_pow_number_daa(double a, double b, double y) {
-    (void)y;
-    return (b == 0.0) ? 0.0 : ((b == 2.0) ? 2.0 : (((((b - 1.0) + 1.0) == b) || !(fabs(a) <
-        HUGE_VAL)) ? (b * (((b - 1.0) != 0.0) ? ((b - 1.0) * pow(a, (b - 1.0) - 1.0)) : 0.0)) : (b
-        * ((((b != 0.0) ? (b * pow(a, b - 1.0)) : 0.0) - (pow(a, b) / a)) / a))));
-}
-
-OP_INLINE int op_pow_number_second(double a, double b, double y, double *daa, double *dab, double
-        *dbb) {
-    if ((a == 0.0) && (b < 1.0) && (b != 0.0)) return OP_ZERO_DIVISION;
-    *daa = op_pow_number_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_relu_value(double a, double b) {
@@ -300,53 +140,18 @@ OP_INLINE double op_relu_value(double a, double b) {
     return (a < 0.0) ? 0.0 : a;
 }
 
-OP_INLINE int op_relu_forward(double a, double b, double *out) {
-    const double y = op_relu_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
 OP_INLINE double op_relu_da(double a, double b, double y) {
-    (void)a;
-    (void)b;
+    (void)a, (void)b;
     return (y > 0.0) ? 1.0 : 0.0;
 }
 
 OP_INLINE double op_relu_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_relu_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_relu_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_relu_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_relu_second(double a, double b, double y, double *daa, double *dab, double *dbb)
-        {
-    *daa = op_relu_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_leaky_relu_value(double a, double b) {
     return (a < 0.0) ? (b * a) : a;
-}
-
-OP_INLINE int op_leaky_relu_forward(double a, double b, double *out) {
-    const double y = op_leaky_relu_value(a, b);
-    *out = y;
-    return OP_OK;
 }
 
 OP_INLINE double op_leaky_relu_da(double a, double b, double y) {
@@ -355,30 +160,8 @@ OP_INLINE double op_leaky_relu_da(double a, double b, double y) {
 }
 
 OP_INLINE double op_leaky_relu_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_leaky_relu_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_leaky_relu_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_leaky_relu_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_leaky_relu_second(double a, double b, double y, double *daa, double *dab, double
-        *dbb) {
-    *daa = op_leaky_relu_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_abs_value(double a, double b) {
@@ -386,52 +169,18 @@ OP_INLINE double op_abs_value(double a, double b) {
     return fabs(a);
 }
 
-OP_INLINE int op_abs_forward(double a, double b, double *out) {
-    const double y = op_abs_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
 OP_INLINE double op_abs_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
+    (void)b, (void)y;
     return (a > 0.0) ? 1.0 : ((a < 0.0) ? -1.0 : 0.0);
 }
 
 OP_INLINE double op_abs_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_abs_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_abs_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_abs_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_abs_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
-    *daa = op_abs_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_min_value(double a, double b) {
     return ((a <= b) || (a != a)) ? a : b;
-}
-
-OP_INLINE int op_min_forward(double a, double b, double *out) {
-    const double y = op_min_value(a, b);
-    *out = y;
-    return OP_OK;
 }
 
 OP_INLINE double op_min_da(double a, double b, double y) {
@@ -444,48 +193,8 @@ OP_INLINE double op_min_db(double a, double b, double y) {
     return ((a <= b) || (a != a)) ? 0.0 : 1.0;
 }
 
-OP_INLINE int op_min_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_min_da(a, b, y);
-    *db = op_min_db(a, b, y);
-    return OP_OK;
-}
-
-OP_INLINE double op_min_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_min_dab(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_min_dbb(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_min_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
-    *daa = op_min_daa(a, b, y);
-    *dab = op_min_dab(a, b, y);
-    *dbb = op_min_dbb(a, b, y);
-    return OP_OK;
-}
-
 OP_INLINE double op_max_value(double a, double b) {
     return ((a >= b) || (a != a)) ? a : b;
-}
-
-OP_INLINE int op_max_forward(double a, double b, double *out) {
-    const double y = op_max_value(a, b);
-    *out = y;
-    return OP_OK;
 }
 
 OP_INLINE double op_max_da(double a, double b, double y) {
@@ -498,270 +207,60 @@ OP_INLINE double op_max_db(double a, double b, double y) {
     return ((a >= b) || (a != a)) ? 0.0 : 1.0;
 }
 
-OP_INLINE int op_max_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_max_da(a, b, y);
-    *db = op_max_db(a, b, y);
-    return OP_OK;
-}
-
-OP_INLINE double op_max_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_max_dab(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_max_dbb(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_max_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
-    *daa = op_max_daa(a, b, y);
-    *dab = op_max_dab(a, b, y);
-    *dbb = op_max_dbb(a, b, y);
-    return OP_OK;
-}
-
 OP_INLINE double op_lt_value(double a, double b) {
     return (a < b) ? 1.0 : 0.0;
 }
 
-OP_INLINE int op_lt_forward(double a, double b, double *out) {
-    const double y = op_lt_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
 OP_INLINE double op_lt_da(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
 }
 
 OP_INLINE double op_lt_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_lt_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_lt_da(a, b, y);
-    *db = op_lt_db(a, b, y);
-    return OP_OK;
-}
-
-OP_INLINE double op_lt_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_lt_dab(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_lt_dbb(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_lt_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
-    *daa = op_lt_daa(a, b, y);
-    *dab = op_lt_dab(a, b, y);
-    *dbb = op_lt_dbb(a, b, y);
-    return OP_OK;
 }
 
 OP_INLINE double op_le_value(double a, double b) {
     return (a <= b) ? 1.0 : 0.0;
 }
 
-OP_INLINE int op_le_forward(double a, double b, double *out) {
-    const double y = op_le_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
 OP_INLINE double op_le_da(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
 }
 
 OP_INLINE double op_le_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_le_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_le_da(a, b, y);
-    *db = op_le_db(a, b, y);
-    return OP_OK;
-}
-
-OP_INLINE double op_le_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_le_dab(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_le_dbb(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_le_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
-    *daa = op_le_daa(a, b, y);
-    *dab = op_le_dab(a, b, y);
-    *dbb = op_le_dbb(a, b, y);
-    return OP_OK;
 }
 
 OP_INLINE double op_keep_if_value(double a, double b) {
     return (a != 0.0) ? b : -0.0;
 }
 
-OP_INLINE int op_keep_if_forward(double a, double b, double *out) {
-    const double y = op_keep_if_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
 OP_INLINE double op_keep_if_da(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
 }
 
 OP_INLINE double op_keep_if_db(double a, double b, double y) {
-    (void)b;
-    (void)y;
+    (void)b, (void)y;
     return (a != 0.0) ? 1.0 : 0.0;
-}
-
-OP_INLINE int op_keep_if_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_keep_if_da(a, b, y);
-    *db = op_keep_if_db(a, b, y);
-    return OP_OK;
-}
-
-OP_INLINE double op_keep_if_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_keep_if_dab(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_keep_if_dbb(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_keep_if_second(double a, double b, double y, double *daa, double *dab, double
-        *dbb) {
-    *daa = op_keep_if_daa(a, b, y);
-    *dab = op_keep_if_dab(a, b, y);
-    *dbb = op_keep_if_dbb(a, b, y);
-    return OP_OK;
 }
 
 OP_INLINE double op_keep_unless_value(double a, double b) {
     return (a != 0.0) ? -0.0 : b;
 }
 
-OP_INLINE int op_keep_unless_forward(double a, double b, double *out) {
-    const double y = op_keep_unless_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
 OP_INLINE double op_keep_unless_da(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
 }
 
 OP_INLINE double op_keep_unless_db(double a, double b, double y) {
-    (void)b;
-    (void)y;
+    (void)b, (void)y;
     return (a != 0.0) ? 0.0 : 1.0;
-}
-
-OP_INLINE int op_keep_unless_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_keep_unless_da(a, b, y);
-    *db = op_keep_unless_db(a, b, y);
-    return OP_OK;
-}
-
-OP_INLINE double op_keep_unless_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_keep_unless_dab(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE double op_keep_unless_dbb(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_keep_unless_second(double a, double b, double y, double *daa, double *dab, double
-        *dbb) {
-    *daa = op_keep_unless_daa(a, b, y);
-    *dab = op_keep_unless_dab(a, b, y);
-    *dbb = op_keep_unless_dbb(a, b, y);
-    return OP_OK;
 }
 
 OP_INLINE double op_exp_value(double a, double b) {
@@ -769,42 +268,14 @@ OP_INLINE double op_exp_value(double a, double b) {
     return exp(a);
 }
 
-OP_INLINE int op_exp_forward(double a, double b, double *out) {
-    const double y = op_exp_value(a, b);
-    *out = y;
-    if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL)) return OP_OVERFLOW;
-    return OP_OK;
-}
-
 OP_INLINE double op_exp_da(double a, double b, double y) {
-    (void)a;
-    (void)b;
+    (void)a, (void)b;
     return y;
 }
 
 OP_INLINE double op_exp_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_exp_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_exp_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_exp_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    return y;
-}
-
-OP_INLINE int op_exp_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
-    *daa = op_exp_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_expm1_value(double a, double b) {
@@ -812,43 +283,14 @@ OP_INLINE double op_expm1_value(double a, double b) {
     return expm1(a);
 }
 
-OP_INLINE int op_expm1_forward(double a, double b, double *out) {
-    const double y = op_expm1_value(a, b);
-    *out = y;
-    if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL)) return OP_OVERFLOW;
-    return OP_OK;
-}
-
 OP_INLINE double op_expm1_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
+    (void)b, (void)y;
     return exp(a);
 }
 
 OP_INLINE double op_expm1_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_expm1_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_expm1_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_expm1_daa(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return exp(a);
-}
-
-OP_INLINE int op_expm1_second(double a, double b, double y, double *daa, double *dab, double *dbb)
-        {
-    *daa = op_expm1_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_log_value(double a, double b) {
@@ -856,42 +298,14 @@ OP_INLINE double op_log_value(double a, double b) {
     return log(a);
 }
 
-OP_INLINE int op_log_forward(double a, double b, double *out) {
-    const double y = op_log_value(a, b);
-    *out = y;
-    if (a <= 0.0) return OP_DOMAIN;
-    return OP_OK;
-}
-
 OP_INLINE double op_log_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
+    (void)b, (void)y;
     return 1.0 / a;
 }
 
 OP_INLINE double op_log_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_log_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_log_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_log_daa(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return (0.0 - (1.0 / a)) / a;
-}
-
-OP_INLINE int op_log_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
-    *daa = op_log_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_log1p_value(double a, double b) {
@@ -899,43 +313,14 @@ OP_INLINE double op_log1p_value(double a, double b) {
     return log1p(a);
 }
 
-OP_INLINE int op_log1p_forward(double a, double b, double *out) {
-    const double y = op_log1p_value(a, b);
-    *out = y;
-    if (a <= -1.0) return OP_DOMAIN;
-    return OP_OK;
-}
-
 OP_INLINE double op_log1p_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
+    (void)b, (void)y;
     return 1.0 / (1.0 + a);
 }
 
 OP_INLINE double op_log1p_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_log1p_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_log1p_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_log1p_daa(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return (0.0 - (1.0 / (1.0 + a))) / (1.0 + a);
-}
-
-OP_INLINE int op_log1p_second(double a, double b, double y, double *daa, double *dab, double *dbb)
-        {
-    *daa = op_log1p_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_square_value(double a, double b) {
@@ -943,43 +328,14 @@ OP_INLINE double op_square_value(double a, double b) {
     return a * a;
 }
 
-OP_INLINE int op_square_forward(double a, double b, double *out) {
-    const double y = op_square_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
 OP_INLINE double op_square_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
+    (void)b, (void)y;
     return 2.0 * a;
 }
 
 OP_INLINE double op_square_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_square_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_square_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_square_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 2.0;
-}
-
-OP_INLINE int op_square_second(double a, double b, double y, double *daa, double *dab, double
-        *dbb) {
-    *daa = op_square_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_sqrt_value(double a, double b) {
@@ -987,45 +343,14 @@ OP_INLINE double op_sqrt_value(double a, double b) {
     return sqrt(a);
 }
 
-OP_INLINE int op_sqrt_forward(double a, double b, double *out) {
-    const double y = op_sqrt_value(a, b);
-    *out = y;
-    if (a < 0.0) return OP_DOMAIN;
-    return OP_OK;
-}
-
 OP_INLINE double op_sqrt_da(double a, double b, double y) {
-    (void)a;
-    (void)b;
+    (void)a, (void)b;
     return 0.5 / y;
 }
 
 OP_INLINE double op_sqrt_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_sqrt_partials(double a, double b, double y, double *da, double *db) {
-    if (y == 0.0) return OP_ZERO_DIVISION;
-    *da = op_sqrt_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_sqrt_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    return (0.0 - ((0.5 / y) * (0.5 / y))) / y;
-}
-
-OP_INLINE int op_sqrt_second(double a, double b, double y, double *daa, double *dab, double *dbb)
-        {
-    if (y == 0.0) return OP_ZERO_DIVISION;
-    *daa = op_sqrt_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_sin_value(double a, double b) {
@@ -1033,42 +358,14 @@ OP_INLINE double op_sin_value(double a, double b) {
     return sin(a);
 }
 
-OP_INLINE int op_sin_forward(double a, double b, double *out) {
-    const double y = op_sin_value(a, b);
-    *out = y;
-    if (fabs(a) == HUGE_VAL) return OP_DOMAIN;
-    return OP_OK;
-}
-
 OP_INLINE double op_sin_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
+    (void)b, (void)y;
     return cos(a);
 }
 
 OP_INLINE double op_sin_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_sin_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_sin_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_sin_daa(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return -sin(a);
-}
-
-OP_INLINE int op_sin_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
-    *daa = op_sin_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_cos_value(double a, double b) {
@@ -1076,42 +373,14 @@ OP_INLINE double op_cos_value(double a, double b) {
     return cos(a);
 }
 
-OP_INLINE int op_cos_forward(double a, double b, double *out) {
-    const double y = op_cos_value(a, b);
-    *out = y;
-    if (fabs(a) == HUGE_VAL) return OP_DOMAIN;
-    return OP_OK;
-}
-
 OP_INLINE double op_cos_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
+    (void)b, (void)y;
     return -sin(a);
 }
 
 OP_INLINE double op_cos_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_cos_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_cos_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_cos_daa(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return -1.0 * cos(a);
-}
-
-OP_INLINE int op_cos_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
-    *daa = op_cos_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_tan_value(double a, double b) {
@@ -1119,42 +388,14 @@ OP_INLINE double op_tan_value(double a, double b) {
     return tan(a);
 }
 
-OP_INLINE int op_tan_forward(double a, double b, double *out) {
-    const double y = op_tan_value(a, b);
-    *out = y;
-    if (fabs(a) == HUGE_VAL) return OP_DOMAIN;
-    return OP_OK;
-}
-
 OP_INLINE double op_tan_da(double a, double b, double y) {
-    (void)a;
-    (void)b;
+    (void)a, (void)b;
     return 1.0 + (y * y);
 }
 
 OP_INLINE double op_tan_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_tan_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_tan_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_tan_daa(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    return ((1.0 + (y * y)) * y) + (y * (1.0 + (y * y)));
-}
-
-OP_INLINE int op_tan_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
-    *daa = op_tan_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_asin_value(double a, double b) {
@@ -1162,46 +403,14 @@ OP_INLINE double op_asin_value(double a, double b) {
     return asin(a);
 }
 
-OP_INLINE int op_asin_forward(double a, double b, double *out) {
-    const double y = op_asin_value(a, b);
-    *out = y;
-    if (fabs(a) > 1.0) return OP_DOMAIN;
-    return OP_OK;
-}
-
 OP_INLINE double op_asin_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
+    (void)b, (void)y;
     return 1.0 / sqrt((1.0 - a) * (1.0 + a));
 }
 
 OP_INLINE double op_asin_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_asin_partials(double a, double b, double y, double *da, double *db) {
-    if (fabs(a) == 1.0) return OP_ZERO_DIVISION;
-    *da = op_asin_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_asin_daa(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return (0.0 - ((1.0 / sqrt((1.0 - a) * (1.0 + a))) * ((0.5 / sqrt((1.0 - a) * (1.0 + a))) *
-        (((0.0 - 1.0) * (1.0 + a)) + (1.0 - a))))) / sqrt((1.0 - a) * (1.0 + a));
-}
-
-OP_INLINE int op_asin_second(double a, double b, double y, double *daa, double *dab, double *dbb)
-        {
-    if (fabs(a) == 1.0) return OP_ZERO_DIVISION;
-    *daa = op_asin_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_acos_value(double a, double b) {
@@ -1209,46 +418,14 @@ OP_INLINE double op_acos_value(double a, double b) {
     return acos(a);
 }
 
-OP_INLINE int op_acos_forward(double a, double b, double *out) {
-    const double y = op_acos_value(a, b);
-    *out = y;
-    if (fabs(a) > 1.0) return OP_DOMAIN;
-    return OP_OK;
-}
-
 OP_INLINE double op_acos_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
+    (void)b, (void)y;
     return -1.0 / sqrt((1.0 - a) * (1.0 + a));
 }
 
 OP_INLINE double op_acos_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_acos_partials(double a, double b, double y, double *da, double *db) {
-    if (fabs(a) == 1.0) return OP_ZERO_DIVISION;
-    *da = op_acos_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_acos_daa(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return (0.0 - ((-1.0 / sqrt((1.0 - a) * (1.0 + a))) * ((0.5 / sqrt((1.0 - a) * (1.0 + a))) *
-        (((0.0 - 1.0) * (1.0 + a)) + (1.0 - a))))) / sqrt((1.0 - a) * (1.0 + a));
-}
-
-OP_INLINE int op_acos_second(double a, double b, double y, double *daa, double *dab, double *dbb)
-        {
-    if (fabs(a) == 1.0) return OP_ZERO_DIVISION;
-    *daa = op_acos_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_atan_value(double a, double b) {
@@ -1256,53 +433,18 @@ OP_INLINE double op_atan_value(double a, double b) {
     return atan(a);
 }
 
-OP_INLINE int op_atan_forward(double a, double b, double *out) {
-    const double y = op_atan_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
 OP_INLINE double op_atan_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
+    (void)b, (void)y;
     return (fabs(a) < 1000000000.0) ? (1.0 / (1.0 + (a * a))) : ((1.0 / a) / a);
 }
 
 OP_INLINE double op_atan_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
+    (void)a, (void)b, (void)y;
     return 0.0;
-}
-
-OP_INLINE int op_atan_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_atan_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_atan_daa(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return (fabs(a) < 1000000000.0) ? ((0.0 - ((1.0 / (1.0 + (a * a))) * (a + a))) / (1.0 + (a *
-        a))) : ((((0.0 - (1.0 / a)) / a) - ((1.0 / a) / a)) / a);
-}
-
-OP_INLINE int op_atan_second(double a, double b, double y, double *daa, double *dab, double *dbb)
-        {
-    *daa = op_atan_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
 }
 
 OP_INLINE double op_atan2_value(double a, double b) {
     return atan2(a, b);
-}
-
-OP_INLINE int op_atan2_forward(double a, double b, double *out) {
-    const double y = op_atan2_value(a, b);
-    *out = y;
-    return OP_OK;
 }
 
 OP_INLINE double op_atan2_da(double a, double b, double y) {
@@ -1326,82 +468,8 @@ OP_INLINE double op_atan2_db(double a, double b, double y) {
         4.149515568880993e+180));
 }
 
-OP_INLINE int op_atan2_partials(double a, double b, double y, double *da, double *db) {
-    if ((a == 0.0) && (b == 0.0)) return OP_ZERO_DIVISION;
-    *da = op_atan2_da(a, b, y);
-    *db = op_atan2_db(a, b, y);
-    return OP_OK;
-}
-
-OP_INLINE double op_atan2_daa(double a, double b, double y) {
-    (void)y;
-    return ((((a * a) + (b * b)) > 1e-280) && (((a * a) + (b * b)) < 1e+300)) ? ((0.0 - ((b / ((a
-        * a) + (b * b))) * (a + a))) / ((a * a) + (b * b))) : (((fabs(a) + fabs(b)) > 1.0) ?
-        (((0.0 - (((b * 2.409919865102884e-181) / (((a * 2.409919865102884e-181) * (a *
-        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
-        * ((2.409919865102884e-181 * (a * 2.409919865102884e-181)) + ((a * 2.409919865102884e-181)
-        * 2.409919865102884e-181)))) / (((a * 2.409919865102884e-181) * (a *
-        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
-        * 2.409919865102884e-181) : (((0.0 - (((b * 4.149515568880993e+180) / (((a *
-        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
-        (b * 4.149515568880993e+180)))) * ((4.149515568880993e+180 * (a * 4.149515568880993e+180))
-        + ((a * 4.149515568880993e+180) * 4.149515568880993e+180)))) / (((a *
-        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
-        (b * 4.149515568880993e+180)))) * 4.149515568880993e+180));
-}
-
-OP_INLINE double op_atan2_dab(double a, double b, double y) {
-    (void)y;
-    return ((((a * a) + (b * b)) > 1e-280) && (((a * a) + (b * b)) < 1e+300)) ? ((-1.0 - ((-a /
-        ((a * a) + (b * b))) * (a + a))) / ((a * a) + (b * b))) : (((fabs(a) + fabs(b)) > 1.0) ?
-        ((((-1.0 * 2.409919865102884e-181) - (((-a * 2.409919865102884e-181) / (((a *
-        2.409919865102884e-181) * (a * 2.409919865102884e-181)) + ((b * 2.409919865102884e-181) *
-        (b * 2.409919865102884e-181)))) * ((2.409919865102884e-181 * (a * 2.409919865102884e-181))
-        + ((a * 2.409919865102884e-181) * 2.409919865102884e-181)))) / (((a *
-        2.409919865102884e-181) * (a * 2.409919865102884e-181)) + ((b * 2.409919865102884e-181) *
-        (b * 2.409919865102884e-181)))) * 2.409919865102884e-181) : ((((-1.0 *
-        4.149515568880993e+180) - (((-a * 4.149515568880993e+180) / (((a * 4.149515568880993e+180)
-        * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) * (b *
-        4.149515568880993e+180)))) * ((4.149515568880993e+180 * (a * 4.149515568880993e+180)) +
-        ((a * 4.149515568880993e+180) * 4.149515568880993e+180)))) / (((a *
-        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
-        (b * 4.149515568880993e+180)))) * 4.149515568880993e+180));
-}
-
-OP_INLINE double op_atan2_dbb(double a, double b, double y) {
-    (void)y;
-    return ((((a * a) + (b * b)) > 1e-280) && (((a * a) + (b * b)) < 1e+300)) ? ((0.0 - ((-a / ((a
-        * a) + (b * b))) * (b + b))) / ((a * a) + (b * b))) : (((fabs(a) + fabs(b)) > 1.0) ?
-        (((0.0 - (((-a * 2.409919865102884e-181) / (((a * 2.409919865102884e-181) * (a *
-        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
-        * ((2.409919865102884e-181 * (b * 2.409919865102884e-181)) + ((b * 2.409919865102884e-181)
-        * 2.409919865102884e-181)))) / (((a * 2.409919865102884e-181) * (a *
-        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
-        * 2.409919865102884e-181) : (((0.0 - (((-a * 4.149515568880993e+180) / (((a *
-        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
-        (b * 4.149515568880993e+180)))) * ((4.149515568880993e+180 * (b * 4.149515568880993e+180))
-        + ((b * 4.149515568880993e+180) * 4.149515568880993e+180)))) / (((a *
-        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
-        (b * 4.149515568880993e+180)))) * 4.149515568880993e+180));
-}
-
-OP_INLINE int op_atan2_second(double a, double b, double y, double *daa, double *dab, double *dbb)
-        {
-    if ((a == 0.0) && (b == 0.0)) return OP_ZERO_DIVISION;
-    *daa = op_atan2_daa(a, b, y);
-    *dab = op_atan2_dab(a, b, y);
-    *dbb = op_atan2_dbb(a, b, y);
-    return OP_OK;
-}
-
 OP_INLINE double op_hypot_value(double a, double b) {
     return hypot(a, b);
-}
-
-OP_INLINE int op_hypot_forward(double a, double b, double *out) {
-    const double y = op_hypot_value(a, b);
-    *out = y;
-    return OP_OK;
 }
 
 OP_INLINE double op_hypot_da(double a, double b, double y) {
@@ -1418,15 +486,649 @@ OP_INLINE double op_hypot_db(double a, double b, double y) {
         4.149515568880993e+180))));
 }
 
-OP_INLINE int op_hypot_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_hypot_da(a, b, y);
-    *db = op_hypot_db(a, b, y);
-    return OP_OK;
+OP_INLINE double op_sinh_value(double a, double b) {
+    (void)b;
+    return sinh(a);
 }
 
-OP_INLINE double op_hypot_daa(double a, double b, double y) {
-    return ((y > 1e-290) && (y < 1e+300)) ? ((1.0 - ((a / y) * (((y > 1e-290) && (y < 1e+300)) ?
-        (a / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((a * 2.409919865102884e-181) / hypot(a *
+OP_INLINE double op_sinh_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return cosh(a);
+}
+
+OP_INLINE double op_sinh_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_cosh_value(double a, double b) {
+    (void)b;
+    return cosh(a);
+}
+
+OP_INLINE double op_cosh_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return sinh(a);
+}
+
+OP_INLINE double op_cosh_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_tanh_value(double a, double b) {
+    (void)b;
+    return tanh(a);
+}
+
+OP_INLINE double op_tanh_da(double a, double b, double y) {
+    (void)b;
+    return (fabs(y) < 0.5) ? (1.0 - (y * y)) : ((fabs(a) < 300.0) ? (2.0 / (1.0 + cosh(2.0 * a)))
+        : (4.0 * exp(-2.0 * fabs(a))));
+}
+
+OP_INLINE double op_tanh_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_sigmoid_value(double a, double b) {
+    (void)b;
+    return (a > -700.0) ? (1.0 / (1.0 + exp(-a))) : exp(a);
+}
+
+OP_INLINE double op_sigmoid_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return (fabs(a) < 700.0) ? (0.5 / (1.0 + cosh(a))) : exp(-fabs(a));
+}
+
+OP_INLINE double op_sigmoid_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_softplus_value(double a, double b) {
+    (void)b;
+    return (a > 0.0) ? (a + log1p(exp(-a))) : log1p(exp(a));
+}
+
+OP_INLINE double op_softplus_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return (a > -700.0) ? (1.0 / (1.0 + exp(-a))) : exp(a);
+}
+
+OP_INLINE double op_softplus_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_erf_value(double a, double b) {
+    (void)b;
+    return erf(a);
+}
+
+OP_INLINE double op_erf_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return (fabs(a) < 28.0) ? (exp(-(a * a)) * (1.1283791670955126 - (1.1283791670955126 * fma(a,
+        a, -(a * a))))) : ((a == a) ? 0.0 : a);
+}
+
+OP_INLINE double op_erf_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_gelu_value(double a, double b) {
+    (void)b;
+    return (a > 9.0) ? a : ((a < -40.0) ? 0.0 : (a * ((0.5 * erfc(-0.7071067811865476 * a)) -
+        ((0.5641895835477563 * exp((-0.5 * a) * a)) * (fma(-0.7071067811865476, a,
+        0.7071067811865476 * a) + (4.833646656726457e-17 * a))))));
+}
+
+OP_INLINE double op_gelu_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return (a > 9.0) ? 1.0 : ((a < -40.0) ? 0.0 : (((0.5 * erfc(-0.7071067811865476 * a)) -
+        ((0.5641895835477563 * exp((-0.5 * a) * a)) * (fma(-0.7071067811865476, a,
+        0.7071067811865476 * a) + (4.833646656726457e-17 * a)))) + ((a * exp((-0.5 * a) * a)) *
+        (0.3989422804014327 - (0.3989422804014327 * fma(0.5 * a, a, -((0.5 * a) * a)))))));
+}
+
+OP_INLINE double op_gelu_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+/* The value; returns an enum op_error. Operations of one operand ignore b. */
+OP_INLINE int op_forward(int op, double a, double b, double *out) {
+    double y;
+    switch (op) {
+    case OP_ADD:
+        *out = y = op_add_value(a, b);
+        return OP_OK;
+    case OP_MUL:
+        *out = y = op_mul_value(a, b);
+        return OP_OK;
+    case OP_POW:
+        *out = y = op_pow_value(a, b);
+        if ((a == 0.0) && (b < 0.0) && (b > -HUGE_VAL)) return OP_ZERO_DIVISION;
+        if ((a < 0.0) && (a > -HUGE_VAL) && (floor(b) < b)) return OP_DOMAIN;
+        if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL) && (fabs(b) < HUGE_VAL)) return
+        OP_OVERFLOW;
+        return OP_OK;
+    case OP_POW_NUMBER:
+        *out = y = op_pow_number_value(a, b);
+        if ((a == 0.0) && (b < 0.0) && (b > -HUGE_VAL)) return OP_ZERO_DIVISION;
+        if ((a < 0.0) && (a > -HUGE_VAL) && (floor(b) < b)) return OP_DOMAIN;
+        if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL) && (fabs(b) < HUGE_VAL)) return
+        OP_OVERFLOW;
+        return OP_OK;
+    case OP_RELU:
+        *out = y = op_relu_value(a, b);
+        return OP_OK;
+    case OP_LEAKY_RELU:
+        *out = y = op_leaky_relu_value(a, b);
+        return OP_OK;
+    case OP_ABS:
+        *out = y = op_abs_value(a, b);
+        return OP_OK;
+    case OP_MIN:
+        *out = y = op_min_value(a, b);
+        return OP_OK;
+    case OP_MAX:
+        *out = y = op_max_value(a, b);
+        return OP_OK;
+    case OP_LT:
+        *out = y = op_lt_value(a, b);
+        return OP_OK;
+    case OP_LE:
+        *out = y = op_le_value(a, b);
+        return OP_OK;
+    case OP_KEEP_IF:
+        *out = y = op_keep_if_value(a, b);
+        return OP_OK;
+    case OP_KEEP_UNLESS:
+        *out = y = op_keep_unless_value(a, b);
+        return OP_OK;
+    case OP_EXP:
+        *out = y = op_exp_value(a, b);
+        if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL)) return OP_OVERFLOW;
+        return OP_OK;
+    case OP_EXPM1:
+        *out = y = op_expm1_value(a, b);
+        if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL)) return OP_OVERFLOW;
+        return OP_OK;
+    case OP_LOG:
+        *out = y = op_log_value(a, b);
+        if (a <= 0.0) return OP_DOMAIN;
+        return OP_OK;
+    case OP_LOG1P:
+        *out = y = op_log1p_value(a, b);
+        if (a <= -1.0) return OP_DOMAIN;
+        return OP_OK;
+    case OP_SQUARE:
+        *out = y = op_square_value(a, b);
+        return OP_OK;
+    case OP_SQRT:
+        *out = y = op_sqrt_value(a, b);
+        if (a < 0.0) return OP_DOMAIN;
+        return OP_OK;
+    case OP_SIN:
+        *out = y = op_sin_value(a, b);
+        if (fabs(a) == HUGE_VAL) return OP_DOMAIN;
+        return OP_OK;
+    case OP_COS:
+        *out = y = op_cos_value(a, b);
+        if (fabs(a) == HUGE_VAL) return OP_DOMAIN;
+        return OP_OK;
+    case OP_TAN:
+        *out = y = op_tan_value(a, b);
+        if (fabs(a) == HUGE_VAL) return OP_DOMAIN;
+        return OP_OK;
+    case OP_ASIN:
+        *out = y = op_asin_value(a, b);
+        if (fabs(a) > 1.0) return OP_DOMAIN;
+        return OP_OK;
+    case OP_ACOS:
+        *out = y = op_acos_value(a, b);
+        if (fabs(a) > 1.0) return OP_DOMAIN;
+        return OP_OK;
+    case OP_ATAN:
+        *out = y = op_atan_value(a, b);
+        return OP_OK;
+    case OP_ATAN2:
+        *out = y = op_atan2_value(a, b);
+        return OP_OK;
+    case OP_HYPOT:
+        *out = y = op_hypot_value(a, b);
+        return OP_OK;
+    case OP_SINH:
+        *out = y = op_sinh_value(a, b);
+        if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL)) return OP_OVERFLOW;
+        return OP_OK;
+    case OP_COSH:
+        *out = y = op_cosh_value(a, b);
+        if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL)) return OP_OVERFLOW;
+        return OP_OK;
+    case OP_TANH:
+        *out = y = op_tanh_value(a, b);
+        return OP_OK;
+    case OP_SIGMOID:
+        *out = y = op_sigmoid_value(a, b);
+        return OP_OK;
+    case OP_SOFTPLUS:
+        *out = y = op_softplus_value(a, b);
+        return OP_OK;
+    case OP_ERF:
+        *out = y = op_erf_value(a, b);
+        return OP_OK;
+    case OP_GELU:
+        *out = y = op_gelu_value(a, b);
+        return OP_OK;
+    default: *out = 0.0; return OP_OK;
+    }
+}
+/* The partials; returns OP_OK, or OP_ZERO_DIVISION where one is infinite. Operations of
+ * one operand leave *db alone. */
+OP_INLINE int op_partials(int op, double a, double b, double y, double *da, double *db) {
+    switch (op) {
+    case OP_ADD:
+        *da = op_add_da(a, b, y);
+        *db = op_add_db(a, b, y);
+        return OP_OK;
+    case OP_MUL:
+        *da = op_mul_da(a, b, y);
+        *db = op_mul_db(a, b, y);
+        return OP_OK;
+    case OP_POW:
+        if ((a == 0.0) && (b < 1.0) && (b != 0.0)) return OP_ZERO_DIVISION;
+        *da = op_pow_da(a, b, y);
+        *db = op_pow_db(a, b, y);
+        return OP_OK;
+    case OP_POW_NUMBER:
+        if ((a == 0.0) && (b < 1.0) && (b != 0.0)) return OP_ZERO_DIVISION;
+        *da = op_pow_number_da(a, b, y);
+        return OP_OK;
+    case OP_RELU:
+        *da = op_relu_da(a, b, y);
+        return OP_OK;
+    case OP_LEAKY_RELU:
+        *da = op_leaky_relu_da(a, b, y);
+        return OP_OK;
+    case OP_ABS:
+        *da = op_abs_da(a, b, y);
+        return OP_OK;
+    case OP_MIN:
+        *da = op_min_da(a, b, y);
+        *db = op_min_db(a, b, y);
+        return OP_OK;
+    case OP_MAX:
+        *da = op_max_da(a, b, y);
+        *db = op_max_db(a, b, y);
+        return OP_OK;
+    case OP_LT:
+        *da = op_lt_da(a, b, y);
+        *db = op_lt_db(a, b, y);
+        return OP_OK;
+    case OP_LE:
+        *da = op_le_da(a, b, y);
+        *db = op_le_db(a, b, y);
+        return OP_OK;
+    case OP_KEEP_IF:
+        *da = op_keep_if_da(a, b, y);
+        *db = op_keep_if_db(a, b, y);
+        return OP_OK;
+    case OP_KEEP_UNLESS:
+        *da = op_keep_unless_da(a, b, y);
+        *db = op_keep_unless_db(a, b, y);
+        return OP_OK;
+    case OP_EXP:
+        *da = op_exp_da(a, b, y);
+        return OP_OK;
+    case OP_EXPM1:
+        *da = op_expm1_da(a, b, y);
+        return OP_OK;
+    case OP_LOG:
+        *da = op_log_da(a, b, y);
+        return OP_OK;
+    case OP_LOG1P:
+        *da = op_log1p_da(a, b, y);
+        return OP_OK;
+    case OP_SQUARE:
+        *da = op_square_da(a, b, y);
+        return OP_OK;
+    case OP_SQRT:
+        if (y == 0.0) return OP_ZERO_DIVISION;
+        *da = op_sqrt_da(a, b, y);
+        return OP_OK;
+    case OP_SIN:
+        *da = op_sin_da(a, b, y);
+        return OP_OK;
+    case OP_COS:
+        *da = op_cos_da(a, b, y);
+        return OP_OK;
+    case OP_TAN:
+        *da = op_tan_da(a, b, y);
+        return OP_OK;
+    case OP_ASIN:
+        if (fabs(a) == 1.0) return OP_ZERO_DIVISION;
+        *da = op_asin_da(a, b, y);
+        return OP_OK;
+    case OP_ACOS:
+        if (fabs(a) == 1.0) return OP_ZERO_DIVISION;
+        *da = op_acos_da(a, b, y);
+        return OP_OK;
+    case OP_ATAN:
+        *da = op_atan_da(a, b, y);
+        return OP_OK;
+    case OP_ATAN2:
+        if ((a == 0.0) && (b == 0.0)) return OP_ZERO_DIVISION;
+        *da = op_atan2_da(a, b, y);
+        *db = op_atan2_db(a, b, y);
+        return OP_OK;
+    case OP_HYPOT:
+        *da = op_hypot_da(a, b, y);
+        *db = op_hypot_db(a, b, y);
+        return OP_OK;
+    case OP_SINH:
+        *da = op_sinh_da(a, b, y);
+        return OP_OK;
+    case OP_COSH:
+        *da = op_cosh_da(a, b, y);
+        return OP_OK;
+    case OP_TANH:
+        *da = op_tanh_da(a, b, y);
+        return OP_OK;
+    case OP_SIGMOID:
+        *da = op_sigmoid_da(a, b, y);
+        return OP_OK;
+    case OP_SOFTPLUS:
+        *da = op_softplus_da(a, b, y);
+        return OP_OK;
+    case OP_ERF:
+        *da = op_erf_da(a, b, y);
+        return OP_OK;
+    case OP_GELU:
+        *da = op_gelu_da(a, b, y);
+        return OP_OK;
+    default: *da = 0.0; return OP_OK;
+    }
+}
+/* The partials as IEEE has them: infinite where the derivative is. For replay. */
+OP_INLINE void op_slopes(int op, double a, double b, double y, double *da, double *db) {
+    switch (op) {
+    case OP_ADD:
+        *da = op_add_da(a, b, y);
+        *db = op_add_db(a, b, y);
+        break;
+    case OP_MUL:
+        *da = op_mul_da(a, b, y);
+        *db = op_mul_db(a, b, y);
+        break;
+    case OP_POW:
+        *da = op_pow_da(a, b, y);
+        *db = op_pow_db(a, b, y);
+        break;
+    case OP_POW_NUMBER:
+        *da = op_pow_number_da(a, b, y);
+        break;
+    case OP_RELU:
+        *da = op_relu_da(a, b, y);
+        break;
+    case OP_LEAKY_RELU:
+        *da = op_leaky_relu_da(a, b, y);
+        break;
+    case OP_ABS:
+        *da = op_abs_da(a, b, y);
+        break;
+    case OP_MIN:
+        *da = op_min_da(a, b, y);
+        *db = op_min_db(a, b, y);
+        break;
+    case OP_MAX:
+        *da = op_max_da(a, b, y);
+        *db = op_max_db(a, b, y);
+        break;
+    case OP_LT:
+        *da = op_lt_da(a, b, y);
+        *db = op_lt_db(a, b, y);
+        break;
+    case OP_LE:
+        *da = op_le_da(a, b, y);
+        *db = op_le_db(a, b, y);
+        break;
+    case OP_KEEP_IF:
+        *da = op_keep_if_da(a, b, y);
+        *db = op_keep_if_db(a, b, y);
+        break;
+    case OP_KEEP_UNLESS:
+        *da = op_keep_unless_da(a, b, y);
+        *db = op_keep_unless_db(a, b, y);
+        break;
+    case OP_EXP:
+        *da = op_exp_da(a, b, y);
+        break;
+    case OP_EXPM1:
+        *da = op_expm1_da(a, b, y);
+        break;
+    case OP_LOG:
+        *da = op_log_da(a, b, y);
+        break;
+    case OP_LOG1P:
+        *da = op_log1p_da(a, b, y);
+        break;
+    case OP_SQUARE:
+        *da = op_square_da(a, b, y);
+        break;
+    case OP_SQRT:
+        *da = op_sqrt_da(a, b, y);
+        break;
+    case OP_SIN:
+        *da = op_sin_da(a, b, y);
+        break;
+    case OP_COS:
+        *da = op_cos_da(a, b, y);
+        break;
+    case OP_TAN:
+        *da = op_tan_da(a, b, y);
+        break;
+    case OP_ASIN:
+        *da = op_asin_da(a, b, y);
+        break;
+    case OP_ACOS:
+        *da = op_acos_da(a, b, y);
+        break;
+    case OP_ATAN:
+        *da = op_atan_da(a, b, y);
+        break;
+    case OP_ATAN2:
+        *da = op_atan2_da(a, b, y);
+        *db = op_atan2_db(a, b, y);
+        break;
+    case OP_HYPOT:
+        *da = op_hypot_da(a, b, y);
+        *db = op_hypot_db(a, b, y);
+        break;
+    case OP_SINH:
+        *da = op_sinh_da(a, b, y);
+        break;
+    case OP_COSH:
+        *da = op_cosh_da(a, b, y);
+        break;
+    case OP_TANH:
+        *da = op_tanh_da(a, b, y);
+        break;
+    case OP_SIGMOID:
+        *da = op_sigmoid_da(a, b, y);
+        break;
+    case OP_SOFTPLUS:
+        *da = op_softplus_da(a, b, y);
+        break;
+    case OP_ERF:
+        *da = op_erf_da(a, b, y);
+        break;
+    case OP_GELU:
+        *da = op_gelu_da(a, b, y);
+        break;
+    default: *da = 0.0;
+    }
+}
+/* The second partials, of the branch taken at a kink; returns as op_partials does.
+ * Operations of one operand leave *dab and *dbb alone. */
+OP_INLINE int op_second(int op, double a, double b, double y, double *daa, double *dab, double
+        *dbb) {
+    switch (op) {
+    case OP_ADD:
+        *daa = 0.0;
+        *dab = 0.0;
+        *dbb = 0.0;
+        return OP_OK;
+    case OP_MUL:
+        *daa = 0.0;
+        *dab = 1.0;
+        *dbb = 0.0;
+        return OP_OK;
+    case OP_POW:
+        if ((a == 0.0) && (b < 1.0) && (b != 0.0)) return OP_ZERO_DIVISION;
+        *daa = (b == 0.0) ? 0.0 : (((((b - 1.0) + 1.0) == b) || !(fabs(a) < HUGE_VAL)) ? (b * (((b
+        - 1.0) != 0.0) ? ((b - 1.0) * pow(a, (b - 1.0) - 1.0)) : 0.0)) : (b * ((((b != 0.0) ? (b *
+        pow(a, b - 1.0)) : 0.0) - (pow(a, b) / a)) / a)));
+        *dab = (a == 0.0) ? 0.0 : ((((b == 0.0) ? 0.0 : (((((b - 1.0) + 1.0) == b) || !(fabs(a) <
+        HUGE_VAL)) ? (b * pow(a, b - 1.0)) : (b * (pow(a, b) / a)))) * log(a)) + (y * (1.0 / a)));
+        *dbb = (a == 0.0) ? 0.0 : (((a == 0.0) ? 0.0 : (y * log(a))) * log(a));
+        return OP_OK;
+    case OP_POW_NUMBER:
+        if ((a == 0.0) && (b < 1.0) && (b != 0.0)) return OP_ZERO_DIVISION;
+        *daa = (b == 0.0) ? 0.0 : ((b == 2.0) ? 2.0 : (((((b - 1.0) + 1.0) == b) || !(fabs(a) <
+        HUGE_VAL)) ? (b * (((b - 1.0) != 0.0) ? ((b - 1.0) * pow(a, (b - 1.0) - 1.0)) : 0.0)) : (b
+        * ((((b != 0.0) ? (b * pow(a, b - 1.0)) : 0.0) - (pow(a, b) / a)) / a))));
+        return OP_OK;
+    case OP_RELU:
+        *daa = 0.0;
+        return OP_OK;
+    case OP_LEAKY_RELU:
+        *daa = 0.0;
+        return OP_OK;
+    case OP_ABS:
+        *daa = 0.0;
+        return OP_OK;
+    case OP_MIN:
+        *daa = 0.0;
+        *dab = 0.0;
+        *dbb = 0.0;
+        return OP_OK;
+    case OP_MAX:
+        *daa = 0.0;
+        *dab = 0.0;
+        *dbb = 0.0;
+        return OP_OK;
+    case OP_LT:
+        *daa = 0.0;
+        *dab = 0.0;
+        *dbb = 0.0;
+        return OP_OK;
+    case OP_LE:
+        *daa = 0.0;
+        *dab = 0.0;
+        *dbb = 0.0;
+        return OP_OK;
+    case OP_KEEP_IF:
+        *daa = 0.0;
+        *dab = 0.0;
+        *dbb = 0.0;
+        return OP_OK;
+    case OP_KEEP_UNLESS:
+        *daa = 0.0;
+        *dab = 0.0;
+        *dbb = 0.0;
+        return OP_OK;
+    case OP_EXP:
+        *daa = y;
+        return OP_OK;
+    case OP_EXPM1:
+        *daa = exp(a);
+        return OP_OK;
+    case OP_LOG:
+        *daa = (0.0 - (1.0 / a)) / a;
+        return OP_OK;
+    case OP_LOG1P:
+        *daa = (0.0 - (1.0 / (1.0 + a))) / (1.0 + a);
+        return OP_OK;
+    case OP_SQUARE:
+        *daa = 2.0;
+        return OP_OK;
+    case OP_SQRT:
+        if (y == 0.0) return OP_ZERO_DIVISION;
+        *daa = (0.0 - ((0.5 / y) * (0.5 / y))) / y;
+        return OP_OK;
+    case OP_SIN:
+        *daa = -sin(a);
+        return OP_OK;
+    case OP_COS:
+        *daa = -1.0 * cos(a);
+        return OP_OK;
+    case OP_TAN:
+        *daa = ((1.0 + (y * y)) * y) + (y * (1.0 + (y * y)));
+        return OP_OK;
+    case OP_ASIN:
+        if (fabs(a) == 1.0) return OP_ZERO_DIVISION;
+        *daa = (0.0 - ((1.0 / sqrt((1.0 - a) * (1.0 + a))) * ((0.5 / sqrt((1.0 - a) * (1.0 + a)))
+        * (((0.0 - 1.0) * (1.0 + a)) + (1.0 - a))))) / sqrt((1.0 - a) * (1.0 + a));
+        return OP_OK;
+    case OP_ACOS:
+        if (fabs(a) == 1.0) return OP_ZERO_DIVISION;
+        *daa = (0.0 - ((-1.0 / sqrt((1.0 - a) * (1.0 + a))) * ((0.5 / sqrt((1.0 - a) * (1.0 + a)))
+        * (((0.0 - 1.0) * (1.0 + a)) + (1.0 - a))))) / sqrt((1.0 - a) * (1.0 + a));
+        return OP_OK;
+    case OP_ATAN:
+        *daa = (fabs(a) < 1000000000.0) ? ((0.0 - ((1.0 / (1.0 + (a * a))) * (a + a))) / (1.0 + (a
+        * a))) : ((((0.0 - (1.0 / a)) / a) - ((1.0 / a) / a)) / a);
+        return OP_OK;
+    case OP_ATAN2:
+        if ((a == 0.0) && (b == 0.0)) return OP_ZERO_DIVISION;
+        *daa = ((((a * a) + (b * b)) > 1e-280) && (((a * a) + (b * b)) < 1e+300)) ? ((0.0 - ((b /
+        ((a * a) + (b * b))) * (a + a))) / ((a * a) + (b * b))) : (((fabs(a) + fabs(b)) > 1.0) ?
+        (((0.0 - (((b * 2.409919865102884e-181) / (((a * 2.409919865102884e-181) * (a *
+        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
+        * ((2.409919865102884e-181 * (a * 2.409919865102884e-181)) + ((a * 2.409919865102884e-181)
+        * 2.409919865102884e-181)))) / (((a * 2.409919865102884e-181) * (a *
+        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
+        * 2.409919865102884e-181) : (((0.0 - (((b * 4.149515568880993e+180) / (((a *
+        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
+        (b * 4.149515568880993e+180)))) * ((4.149515568880993e+180 * (a * 4.149515568880993e+180))
+        + ((a * 4.149515568880993e+180) * 4.149515568880993e+180)))) / (((a *
+        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
+        (b * 4.149515568880993e+180)))) * 4.149515568880993e+180));
+        *dab = ((((a * a) + (b * b)) > 1e-280) && (((a * a) + (b * b)) < 1e+300)) ? ((-1.0 - ((-a
+        / ((a * a) + (b * b))) * (a + a))) / ((a * a) + (b * b))) : (((fabs(a) + fabs(b)) > 1.0) ?
+        ((((-1.0 * 2.409919865102884e-181) - (((-a * 2.409919865102884e-181) / (((a *
+        2.409919865102884e-181) * (a * 2.409919865102884e-181)) + ((b * 2.409919865102884e-181) *
+        (b * 2.409919865102884e-181)))) * ((2.409919865102884e-181 * (a * 2.409919865102884e-181))
+        + ((a * 2.409919865102884e-181) * 2.409919865102884e-181)))) / (((a *
+        2.409919865102884e-181) * (a * 2.409919865102884e-181)) + ((b * 2.409919865102884e-181) *
+        (b * 2.409919865102884e-181)))) * 2.409919865102884e-181) : ((((-1.0 *
+        4.149515568880993e+180) - (((-a * 4.149515568880993e+180) / (((a * 4.149515568880993e+180)
+        * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) * (b *
+        4.149515568880993e+180)))) * ((4.149515568880993e+180 * (a * 4.149515568880993e+180)) +
+        ((a * 4.149515568880993e+180) * 4.149515568880993e+180)))) / (((a *
+        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
+        (b * 4.149515568880993e+180)))) * 4.149515568880993e+180));
+        *dbb = ((((a * a) + (b * b)) > 1e-280) && (((a * a) + (b * b)) < 1e+300)) ? ((0.0 - ((-a /
+        ((a * a) + (b * b))) * (b + b))) / ((a * a) + (b * b))) : (((fabs(a) + fabs(b)) > 1.0) ?
+        (((0.0 - (((-a * 2.409919865102884e-181) / (((a * 2.409919865102884e-181) * (a *
+        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
+        * ((2.409919865102884e-181 * (b * 2.409919865102884e-181)) + ((b * 2.409919865102884e-181)
+        * 2.409919865102884e-181)))) / (((a * 2.409919865102884e-181) * (a *
+        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
+        * 2.409919865102884e-181) : (((0.0 - (((-a * 4.149515568880993e+180) / (((a *
+        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
+        (b * 4.149515568880993e+180)))) * ((4.149515568880993e+180 * (b * 4.149515568880993e+180))
+        + ((b * 4.149515568880993e+180) * 4.149515568880993e+180)))) / (((a *
+        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
+        (b * 4.149515568880993e+180)))) * 4.149515568880993e+180));
+        return OP_OK;
+    case OP_HYPOT:
+        *daa = ((y > 1e-290) && (y < 1e+300)) ? ((1.0 - ((a / y) * (((y > 1e-290) && (y < 1e+300))
+        ? (a / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((a * 2.409919865102884e-181) / hypot(a *
         2.409919865102884e-181, b * 2.409919865102884e-181)) : ((a * 4.149515568880993e+180) /
         hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180))))))) / y) : ((y == 0.0) ?
         0.0 : ((y > 1.0) ? ((2.409919865102884e-181 - (((a * 2.409919865102884e-181) / hypot(a *
@@ -1440,11 +1142,8 @@ OP_INLINE double op_hypot_daa(double a, double b, double y) {
         / hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180)) : 0.0) *
         4.149515568880993e+180))) / hypot(a * 4.149515568880993e+180, b *
         4.149515568880993e+180))));
-}
-
-OP_INLINE double op_hypot_dab(double a, double b, double y) {
-    return ((y > 1e-290) && (y < 1e+300)) ? ((0.0 - ((b / y) * (((y > 1e-290) && (y < 1e+300)) ?
-        (a / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((a * 2.409919865102884e-181) / hypot(a *
+        *dab = ((y > 1e-290) && (y < 1e+300)) ? ((0.0 - ((b / y) * (((y > 1e-290) && (y < 1e+300))
+        ? (a / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((a * 2.409919865102884e-181) / hypot(a *
         2.409919865102884e-181, b * 2.409919865102884e-181)) : ((a * 4.149515568880993e+180) /
         hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180))))))) / y) : ((y == 0.0) ?
         0.0 : ((y > 1.0) ? ((0.0 - (((b * 2.409919865102884e-181) / hypot(a *
@@ -1457,11 +1156,8 @@ OP_INLINE double op_hypot_dab(double a, double b, double y) {
         4.149515568880993e+180) > 0.0) ? ((a * 4.149515568880993e+180) / hypot(a *
         4.149515568880993e+180, b * 4.149515568880993e+180)) : 0.0) * 4.149515568880993e+180))) /
         hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180))));
-}
-
-OP_INLINE double op_hypot_dbb(double a, double b, double y) {
-    return ((y > 1e-290) && (y < 1e+300)) ? ((1.0 - ((b / y) * (((y > 1e-290) && (y < 1e+300)) ?
-        (b / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((b * 2.409919865102884e-181) / hypot(a *
+        *dbb = ((y > 1e-290) && (y < 1e+300)) ? ((1.0 - ((b / y) * (((y > 1e-290) && (y < 1e+300))
+        ? (b / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((b * 2.409919865102884e-181) / hypot(a *
         2.409919865102884e-181, b * 2.409919865102884e-181)) : ((b * 4.149515568880993e+180) /
         hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180))))))) / y) : ((y == 0.0) ?
         0.0 : ((y > 1.0) ? ((2.409919865102884e-181 - (((b * 2.409919865102884e-181) / hypot(a *
@@ -1475,323 +1171,36 @@ OP_INLINE double op_hypot_dbb(double a, double b, double y) {
         / hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180)) : 0.0) *
         4.149515568880993e+180))) / hypot(a * 4.149515568880993e+180, b *
         4.149515568880993e+180))));
-}
-
-OP_INLINE int op_hypot_second(double a, double b, double y, double *daa, double *dab, double *dbb)
-        {
-    *daa = op_hypot_daa(a, b, y);
-    *dab = op_hypot_dab(a, b, y);
-    *dbb = op_hypot_dbb(a, b, y);
-    return OP_OK;
-}
-
-OP_INLINE double op_sinh_value(double a, double b) {
-    (void)b;
-    return sinh(a);
-}
-
-OP_INLINE int op_sinh_forward(double a, double b, double *out) {
-    const double y = op_sinh_value(a, b);
-    *out = y;
-    if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL)) return OP_OVERFLOW;
-    return OP_OK;
-}
-
-OP_INLINE double op_sinh_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return cosh(a);
-}
-
-OP_INLINE double op_sinh_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_sinh_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_sinh_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_sinh_daa(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return sinh(a);
-}
-
-OP_INLINE int op_sinh_second(double a, double b, double y, double *daa, double *dab, double *dbb)
-        {
-    *daa = op_sinh_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
-}
-
-OP_INLINE double op_cosh_value(double a, double b) {
-    (void)b;
-    return cosh(a);
-}
-
-OP_INLINE int op_cosh_forward(double a, double b, double *out) {
-    const double y = op_cosh_value(a, b);
-    *out = y;
-    if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL)) return OP_OVERFLOW;
-    return OP_OK;
-}
-
-OP_INLINE double op_cosh_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return sinh(a);
-}
-
-OP_INLINE double op_cosh_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_cosh_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_cosh_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_cosh_daa(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return cosh(a);
-}
-
-OP_INLINE int op_cosh_second(double a, double b, double y, double *daa, double *dab, double *dbb)
-        {
-    *daa = op_cosh_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
-}
-
-OP_INLINE double op_tanh_value(double a, double b) {
-    (void)b;
-    return tanh(a);
-}
-
-OP_INLINE int op_tanh_forward(double a, double b, double *out) {
-    const double y = op_tanh_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
-OP_INLINE double op_tanh_da(double a, double b, double y) {
-    (void)b;
-    return (fabs(y) < 0.5) ? (1.0 - (y * y)) : ((fabs(a) < 300.0) ? (2.0 / (1.0 + cosh(2.0 * a)))
-        : (4.0 * exp(-2.0 * fabs(a))));
-}
-
-OP_INLINE double op_tanh_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_tanh_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_tanh_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_tanh_daa(double a, double b, double y) {
-    (void)b;
-    return (fabs(y) < 0.5) ? (0.0 - ((((fabs(y) < 0.5) ? (1.0 - (y * y)) : ((fabs(a) < 300.0) ?
-        (2.0 / (1.0 + cosh(2.0 * a))) : (4.0 * exp(-2.0 * fabs(a))))) * y) + (y * ((fabs(y) < 0.5)
-        ? (1.0 - (y * y)) : ((fabs(a) < 300.0) ? (2.0 / (1.0 + cosh(2.0 * a))) : (4.0 * exp(-2.0 *
-        fabs(a)))))))) : ((fabs(a) < 300.0) ? ((0.0 - ((2.0 / (1.0 + cosh(2.0 * a))) * (sinh(2.0 *
-        a) * 2.0))) / (1.0 + cosh(2.0 * a))) : (4.0 * (exp(-2.0 * fabs(a)) * (-2.0 * ((a > 0.0) ?
-        1.0 : ((a < 0.0) ? -1.0 : 0.0))))));
-}
-
-OP_INLINE int op_tanh_second(double a, double b, double y, double *daa, double *dab, double *dbb)
-        {
-    *daa = op_tanh_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
-}
-
-OP_INLINE double op_sigmoid_value(double a, double b) {
-    (void)b;
-    return (a > -700.0) ? (1.0 / (1.0 + exp(-a))) : exp(a);
-}
-
-OP_INLINE int op_sigmoid_forward(double a, double b, double *out) {
-    const double y = op_sigmoid_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
-OP_INLINE double op_sigmoid_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return (fabs(a) < 700.0) ? (0.5 / (1.0 + cosh(a))) : exp(-fabs(a));
-}
-
-OP_INLINE double op_sigmoid_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_sigmoid_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_sigmoid_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_sigmoid_daa(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return (fabs(a) < 700.0) ? ((0.0 - ((0.5 / (1.0 + cosh(a))) * sinh(a))) / (1.0 + cosh(a))) :
-        (exp(-fabs(a)) * (-1.0 * ((a > 0.0) ? 1.0 : ((a < 0.0) ? -1.0 : 0.0))));
-}
-
-OP_INLINE int op_sigmoid_second(double a, double b, double y, double *daa, double *dab, double
-        *dbb) {
-    *daa = op_sigmoid_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
-}
-
-OP_INLINE double op_softplus_value(double a, double b) {
-    (void)b;
-    return (a > 0.0) ? (a + log1p(exp(-a))) : log1p(exp(a));
-}
-
-OP_INLINE int op_softplus_forward(double a, double b, double *out) {
-    const double y = op_softplus_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
-OP_INLINE double op_softplus_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return (a > -700.0) ? (1.0 / (1.0 + exp(-a))) : exp(a);
-}
-
-OP_INLINE double op_softplus_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_softplus_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_softplus_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_softplus_daa(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return (a > -700.0) ? ((0.0 - ((1.0 / (1.0 + exp(-a))) * (exp(-a) * -1.0))) / (1.0 + exp(-a)))
-        : exp(a);
-}
-
-OP_INLINE int op_softplus_second(double a, double b, double y, double *daa, double *dab, double
-        *dbb) {
-    *daa = op_softplus_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
-}
-
-OP_INLINE double op_erf_value(double a, double b) {
-    (void)b;
-    return erf(a);
-}
-
-OP_INLINE int op_erf_forward(double a, double b, double *out) {
-    const double y = op_erf_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
-OP_INLINE double op_erf_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return (fabs(a) < 28.0) ? (exp(-(a * a)) * (1.1283791670955126 - (1.1283791670955126 * fma(a,
-        a, -(a * a))))) : ((a == a) ? 0.0 : a);
-}
-
-OP_INLINE double op_erf_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_erf_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_erf_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_erf_daa(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return (fabs(a) < 28.0) ? (((exp(-(a * a)) * (-1.0 * (a + a))) * (1.1283791670955126 -
+        return OP_OK;
+    case OP_SINH:
+        *daa = sinh(a);
+        return OP_OK;
+    case OP_COSH:
+        *daa = cosh(a);
+        return OP_OK;
+    case OP_TANH:
+        *daa = (fabs(y) < 0.5) ? (0.0 - ((((fabs(y) < 0.5) ? (1.0 - (y * y)) : ((fabs(a) < 300.0)
+        ? (2.0 / (1.0 + cosh(2.0 * a))) : (4.0 * exp(-2.0 * fabs(a))))) * y) + (y * ((fabs(y) <
+        0.5) ? (1.0 - (y * y)) : ((fabs(a) < 300.0) ? (2.0 / (1.0 + cosh(2.0 * a))) : (4.0 *
+        exp(-2.0 * fabs(a)))))))) : ((fabs(a) < 300.0) ? ((0.0 - ((2.0 / (1.0 + cosh(2.0 * a))) *
+        (sinh(2.0 * a) * 2.0))) / (1.0 + cosh(2.0 * a))) : (4.0 * (exp(-2.0 * fabs(a)) * (-2.0 *
+        ((a > 0.0) ? 1.0 : ((a < 0.0) ? -1.0 : 0.0))))));
+        return OP_OK;
+    case OP_SIGMOID:
+        *daa = (fabs(a) < 700.0) ? ((0.0 - ((0.5 / (1.0 + cosh(a))) * sinh(a))) / (1.0 + cosh(a)))
+        : (exp(-fabs(a)) * (-1.0 * ((a > 0.0) ? 1.0 : ((a < 0.0) ? -1.0 : 0.0))));
+        return OP_OK;
+    case OP_SOFTPLUS:
+        *daa = (a > -700.0) ? ((0.0 - ((1.0 / (1.0 + exp(-a))) * (exp(-a) * -1.0))) / (1.0 +
+        exp(-a))) : exp(a);
+        return OP_OK;
+    case OP_ERF:
+        *daa = (fabs(a) < 28.0) ? (((exp(-(a * a)) * (-1.0 * (a + a))) * (1.1283791670955126 -
         (1.1283791670955126 * fma(a, a, -(a * a))))) + (exp(-(a * a)) * (0.0 - (1.1283791670955126
         * ((a + a) + (-1.0 * (a + a))))))) : ((a == a) ? 0.0 : 1.0);
-}
-
-OP_INLINE int op_erf_second(double a, double b, double y, double *daa, double *dab, double *dbb) {
-    *daa = op_erf_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
-}
-
-OP_INLINE double op_gelu_value(double a, double b) {
-    (void)b;
-    return (a > 9.0) ? a : ((a < -40.0) ? 0.0 : (a * ((0.5 * erfc(-0.7071067811865476 * a)) -
-        ((0.5641895835477563 * exp((-0.5 * a) * a)) * (fma(-0.7071067811865476, a,
-        0.7071067811865476 * a) + (4.833646656726457e-17 * a))))));
-}
-
-OP_INLINE int op_gelu_forward(double a, double b, double *out) {
-    const double y = op_gelu_value(a, b);
-    *out = y;
-    return OP_OK;
-}
-
-OP_INLINE double op_gelu_da(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return (a > 9.0) ? 1.0 : ((a < -40.0) ? 0.0 : (((0.5 * erfc(-0.7071067811865476 * a)) -
-        ((0.5641895835477563 * exp((-0.5 * a) * a)) * (fma(-0.7071067811865476, a,
-        0.7071067811865476 * a) + (4.833646656726457e-17 * a)))) + ((a * exp((-0.5 * a) * a)) *
-        (0.3989422804014327 - (0.3989422804014327 * fma(0.5 * a, a, -((0.5 * a) * a)))))));
-}
-
-OP_INLINE double op_gelu_db(double a, double b, double y) {
-    (void)a;
-    (void)b;
-    (void)y;
-    return 0.0;
-}
-
-OP_INLINE int op_gelu_partials(double a, double b, double y, double *da, double *db) {
-    *da = op_gelu_da(a, b, y);
-    (void)db;
-    return OP_OK;
-}
-
-OP_INLINE double op_gelu_daa(double a, double b, double y) {
-    (void)b;
-    (void)y;
-    return (a > 9.0) ? 0.0 : ((a < -40.0) ? 0.0 : (((0.5 * ((-1.1283791670955126 *
+        return OP_OK;
+    case OP_GELU:
+        *daa = (a > 9.0) ? 0.0 : ((a < -40.0) ? 0.0 : (((0.5 * ((-1.1283791670955126 *
         exp(-((-0.7071067811865476 * a) * (-0.7071067811865476 * a)))) * -0.7071067811865476)) -
         (((0.5641895835477563 * (exp((-0.5 * a) * a) * ((-0.5 * a) + (-0.5 * a)))) *
         (fma(-0.7071067811865476, a, 0.7071067811865476 * a) + (4.833646656726457e-17 * a))) +
@@ -1800,181 +1209,10 @@ OP_INLINE double op_gelu_daa(double a, double b, double y) {
         * a) + (-0.5 * a))))) * (0.3989422804014327 - (0.3989422804014327 * fma(0.5 * a, a, -((0.5
         * a) * a))))) + ((a * exp((-0.5 * a) * a)) * (0.0 - (0.3989422804014327 * (((a * 0.5) +
         (0.5 * a)) + (-1.0 * ((0.5 * a) + (0.5 * a))))))))));
-}
-
-OP_INLINE int op_gelu_second(double a, double b, double y, double *daa, double *dab, double *dbb)
-        {
-    *daa = op_gelu_daa(a, b, y);
-    (void)dab, (void)dbb;
-    return OP_OK;
-}
-
-/* The value; returns an enum op_error. Operations of one operand ignore b. */
-OP_INLINE int op_forward(int op, double a, double b, double *out) {
-    switch (op) {
-    case OP_ADD: return op_add_forward(a, b, out);
-    case OP_MUL: return op_mul_forward(a, b, out);
-    case OP_POW: return op_pow_forward(a, b, out);
-    case OP_POW_NUMBER: return op_pow_number_forward(a, b, out);
-    case OP_RELU: return op_relu_forward(a, b, out);
-    case OP_LEAKY_RELU: return op_leaky_relu_forward(a, b, out);
-    case OP_ABS: return op_abs_forward(a, b, out);
-    case OP_MIN: return op_min_forward(a, b, out);
-    case OP_MAX: return op_max_forward(a, b, out);
-    case OP_LT: return op_lt_forward(a, b, out);
-    case OP_LE: return op_le_forward(a, b, out);
-    case OP_KEEP_IF: return op_keep_if_forward(a, b, out);
-    case OP_KEEP_UNLESS: return op_keep_unless_forward(a, b, out);
-    case OP_EXP: return op_exp_forward(a, b, out);
-    case OP_EXPM1: return op_expm1_forward(a, b, out);
-    case OP_LOG: return op_log_forward(a, b, out);
-    case OP_LOG1P: return op_log1p_forward(a, b, out);
-    case OP_SQUARE: return op_square_forward(a, b, out);
-    case OP_SQRT: return op_sqrt_forward(a, b, out);
-    case OP_SIN: return op_sin_forward(a, b, out);
-    case OP_COS: return op_cos_forward(a, b, out);
-    case OP_TAN: return op_tan_forward(a, b, out);
-    case OP_ASIN: return op_asin_forward(a, b, out);
-    case OP_ACOS: return op_acos_forward(a, b, out);
-    case OP_ATAN: return op_atan_forward(a, b, out);
-    case OP_ATAN2: return op_atan2_forward(a, b, out);
-    case OP_HYPOT: return op_hypot_forward(a, b, out);
-    case OP_SINH: return op_sinh_forward(a, b, out);
-    case OP_COSH: return op_cosh_forward(a, b, out);
-    case OP_TANH: return op_tanh_forward(a, b, out);
-    case OP_SIGMOID: return op_sigmoid_forward(a, b, out);
-    case OP_SOFTPLUS: return op_softplus_forward(a, b, out);
-    case OP_ERF: return op_erf_forward(a, b, out);
-    case OP_GELU: return op_gelu_forward(a, b, out);
-    default: *out = 0.0; return OP_OK;
-    }
-}
-
-/* The partials; returns OP_OK, or OP_ZERO_DIVISION where one is infinite. Operations of
- * one operand leave *db alone. */
-OP_INLINE int op_partials(int op, double a, double b, double y, double *da, double *db) {
-    switch (op) {
-    case OP_ADD: return op_add_partials(a, b, y, da, db);
-    case OP_MUL: return op_mul_partials(a, b, y, da, db);
-    case OP_POW: return op_pow_partials(a, b, y, da, db);
-    case OP_POW_NUMBER: return op_pow_number_partials(a, b, y, da, db);
-    case OP_RELU: return op_relu_partials(a, b, y, da, db);
-    case OP_LEAKY_RELU: return op_leaky_relu_partials(a, b, y, da, db);
-    case OP_ABS: return op_abs_partials(a, b, y, da, db);
-    case OP_MIN: return op_min_partials(a, b, y, da, db);
-    case OP_MAX: return op_max_partials(a, b, y, da, db);
-    case OP_LT: return op_lt_partials(a, b, y, da, db);
-    case OP_LE: return op_le_partials(a, b, y, da, db);
-    case OP_KEEP_IF: return op_keep_if_partials(a, b, y, da, db);
-    case OP_KEEP_UNLESS: return op_keep_unless_partials(a, b, y, da, db);
-    case OP_EXP: return op_exp_partials(a, b, y, da, db);
-    case OP_EXPM1: return op_expm1_partials(a, b, y, da, db);
-    case OP_LOG: return op_log_partials(a, b, y, da, db);
-    case OP_LOG1P: return op_log1p_partials(a, b, y, da, db);
-    case OP_SQUARE: return op_square_partials(a, b, y, da, db);
-    case OP_SQRT: return op_sqrt_partials(a, b, y, da, db);
-    case OP_SIN: return op_sin_partials(a, b, y, da, db);
-    case OP_COS: return op_cos_partials(a, b, y, da, db);
-    case OP_TAN: return op_tan_partials(a, b, y, da, db);
-    case OP_ASIN: return op_asin_partials(a, b, y, da, db);
-    case OP_ACOS: return op_acos_partials(a, b, y, da, db);
-    case OP_ATAN: return op_atan_partials(a, b, y, da, db);
-    case OP_ATAN2: return op_atan2_partials(a, b, y, da, db);
-    case OP_HYPOT: return op_hypot_partials(a, b, y, da, db);
-    case OP_SINH: return op_sinh_partials(a, b, y, da, db);
-    case OP_COSH: return op_cosh_partials(a, b, y, da, db);
-    case OP_TANH: return op_tanh_partials(a, b, y, da, db);
-    case OP_SIGMOID: return op_sigmoid_partials(a, b, y, da, db);
-    case OP_SOFTPLUS: return op_softplus_partials(a, b, y, da, db);
-    case OP_ERF: return op_erf_partials(a, b, y, da, db);
-    case OP_GELU: return op_gelu_partials(a, b, y, da, db);
-    default: *da = 0.0; return OP_OK;
-    }
-}
-
-/* The partials as IEEE has them: infinite where the derivative is. For replay. */
-OP_INLINE void op_slopes(int op, double a, double b, double y, double *da, double *db) {
-    switch (op) {
-    case OP_ADD: *da = op_add_da(a, b, y); *db = op_add_db(a, b, y); break;
-    case OP_MUL: *da = op_mul_da(a, b, y); *db = op_mul_db(a, b, y); break;
-    case OP_POW: *da = op_pow_da(a, b, y); *db = op_pow_db(a, b, y); break;
-    case OP_POW_NUMBER: *da = op_pow_number_da(a, b, y); break;
-    case OP_RELU: *da = op_relu_da(a, b, y); break;
-    case OP_LEAKY_RELU: *da = op_leaky_relu_da(a, b, y); break;
-    case OP_ABS: *da = op_abs_da(a, b, y); break;
-    case OP_MIN: *da = op_min_da(a, b, y); *db = op_min_db(a, b, y); break;
-    case OP_MAX: *da = op_max_da(a, b, y); *db = op_max_db(a, b, y); break;
-    case OP_LT: *da = op_lt_da(a, b, y); *db = op_lt_db(a, b, y); break;
-    case OP_LE: *da = op_le_da(a, b, y); *db = op_le_db(a, b, y); break;
-    case OP_KEEP_IF: *da = op_keep_if_da(a, b, y); *db = op_keep_if_db(a, b, y); break;
-    case OP_KEEP_UNLESS: *da = op_keep_unless_da(a, b, y); *db = op_keep_unless_db(a, b, y); break;
-    case OP_EXP: *da = op_exp_da(a, b, y); break;
-    case OP_EXPM1: *da = op_expm1_da(a, b, y); break;
-    case OP_LOG: *da = op_log_da(a, b, y); break;
-    case OP_LOG1P: *da = op_log1p_da(a, b, y); break;
-    case OP_SQUARE: *da = op_square_da(a, b, y); break;
-    case OP_SQRT: *da = op_sqrt_da(a, b, y); break;
-    case OP_SIN: *da = op_sin_da(a, b, y); break;
-    case OP_COS: *da = op_cos_da(a, b, y); break;
-    case OP_TAN: *da = op_tan_da(a, b, y); break;
-    case OP_ASIN: *da = op_asin_da(a, b, y); break;
-    case OP_ACOS: *da = op_acos_da(a, b, y); break;
-    case OP_ATAN: *da = op_atan_da(a, b, y); break;
-    case OP_ATAN2: *da = op_atan2_da(a, b, y); *db = op_atan2_db(a, b, y); break;
-    case OP_HYPOT: *da = op_hypot_da(a, b, y); *db = op_hypot_db(a, b, y); break;
-    case OP_SINH: *da = op_sinh_da(a, b, y); break;
-    case OP_COSH: *da = op_cosh_da(a, b, y); break;
-    case OP_TANH: *da = op_tanh_da(a, b, y); break;
-    case OP_SIGMOID: *da = op_sigmoid_da(a, b, y); break;
-    case OP_SOFTPLUS: *da = op_softplus_da(a, b, y); break;
-    case OP_ERF: *da = op_erf_da(a, b, y); break;
-    case OP_GELU: *da = op_gelu_da(a, b, y); break;
-    default: *da = 0.0;
-    }
-}
-
-/* The second partials, of the branch taken at a kink; returns as op_partials does.
- * Operations of one operand leave *dab and *dbb alone. */
-OP_INLINE int op_second(int op, double a, double b, double y, double *daa, double *dab, double *dbb) {
-    switch (op) {
-    case OP_ADD: return op_add_second(a, b, y, daa, dab, dbb);
-    case OP_MUL: return op_mul_second(a, b, y, daa, dab, dbb);
-    case OP_POW: return op_pow_second(a, b, y, daa, dab, dbb);
-    case OP_POW_NUMBER: return op_pow_number_second(a, b, y, daa, dab, dbb);
-    case OP_RELU: return op_relu_second(a, b, y, daa, dab, dbb);
-    case OP_LEAKY_RELU: return op_leaky_relu_second(a, b, y, daa, dab, dbb);
-    case OP_ABS: return op_abs_second(a, b, y, daa, dab, dbb);
-    case OP_MIN: return op_min_second(a, b, y, daa, dab, dbb);
-    case OP_MAX: return op_max_second(a, b, y, daa, dab, dbb);
-    case OP_LT: return op_lt_second(a, b, y, daa, dab, dbb);
-    case OP_LE: return op_le_second(a, b, y, daa, dab, dbb);
-    case OP_KEEP_IF: return op_keep_if_second(a, b, y, daa, dab, dbb);
-    case OP_KEEP_UNLESS: return op_keep_unless_second(a, b, y, daa, dab, dbb);
-    case OP_EXP: return op_exp_second(a, b, y, daa, dab, dbb);
-    case OP_EXPM1: return op_expm1_second(a, b, y, daa, dab, dbb);
-    case OP_LOG: return op_log_second(a, b, y, daa, dab, dbb);
-    case OP_LOG1P: return op_log1p_second(a, b, y, daa, dab, dbb);
-    case OP_SQUARE: return op_square_second(a, b, y, daa, dab, dbb);
-    case OP_SQRT: return op_sqrt_second(a, b, y, daa, dab, dbb);
-    case OP_SIN: return op_sin_second(a, b, y, daa, dab, dbb);
-    case OP_COS: return op_cos_second(a, b, y, daa, dab, dbb);
-    case OP_TAN: return op_tan_second(a, b, y, daa, dab, dbb);
-    case OP_ASIN: return op_asin_second(a, b, y, daa, dab, dbb);
-    case OP_ACOS: return op_acos_second(a, b, y, daa, dab, dbb);
-    case OP_ATAN: return op_atan_second(a, b, y, daa, dab, dbb);
-    case OP_ATAN2: return op_atan2_second(a, b, y, daa, dab, dbb);
-    case OP_HYPOT: return op_hypot_second(a, b, y, daa, dab, dbb);
-    case OP_SINH: return op_sinh_second(a, b, y, daa, dab, dbb);
-    case OP_COSH: return op_cosh_second(a, b, y, daa, dab, dbb);
-    case OP_TANH: return op_tanh_second(a, b, y, daa, dab, dbb);
-    case OP_SIGMOID: return op_sigmoid_second(a, b, y, daa, dab, dbb);
-    case OP_SOFTPLUS: return op_softplus_second(a, b, y, daa, dab, dbb);
-    case OP_ERF: return op_erf_second(a, b, y, daa, dab, dbb);
-    case OP_GELU: return op_gelu_second(a, b, y, daa, dab, dbb);
+        return OP_OK;
     default: *daa = 0.0; return OP_OK;
     }
 }
-
 /* What a forward that failed expected: the text of the Python error. */
 OP_INLINE const char *op_error_text(int op, int error) {
     if (op == OP_POW && error == OP_ZERO_DIVISION)
