@@ -36,7 +36,7 @@ def everything(v):
 
 
 def chain(length, x):
-    """Add 1 to a Value, over and over."""
+    """Add a Value to itself, and to each sum again, so many times."""
     y = x
     for _ in range(length):
         y = y + x

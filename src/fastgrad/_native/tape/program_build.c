@@ -62,7 +62,7 @@ static uint64_t bits_of(double x) {
     return bits;
 }
 
-/* Bit by bit: else the first folds would wait for all of its pages. */
+/* A block at a time, so that signals are polled while the table's pages come in. */
 static int clear_table(Build *b) {
     const uint32_t block = 1 << 12;
     for (size_t i = 0; i <= b->mask; i += block) {

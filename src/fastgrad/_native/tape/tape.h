@@ -149,7 +149,7 @@ int plan_build(const Program *program, const uint8_t *batched, tape_poll poll, P
 void plan_free(Plan *plan);
 size_t plan_bytes(const Plan *plan);
 
-/* An input as its caller has it: element i of sample s lies at base + i * step + s * stride. */
+/* An input as its caller has it: that of sample s lies at data + s * stride. */
 typedef struct {
     const double *data;
     ptrdiff_t stride; /* doubles from sample to sample; 0: shared */

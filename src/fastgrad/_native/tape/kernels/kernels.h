@@ -1,4 +1,4 @@
-/* Batch kernels: the bodies, compiled once for each SIMD level by _tape_<level>.c.
+/* Batch kernels: the bodies, compiled once for each SIMD level by <level>.c.
  * The includer defines KERNELS, LEVEL, WIDTH (doubles in a register) and COLUMNS (of weights whose
  * sums stay in registers). There are eight logical lanes however wide a register is: a sum over
  * samples adds sample s into lane s % 8 and folds the lanes in one fixed order, so that every level
