@@ -83,20 +83,20 @@ def memory():
 
 @pytest.fixture
 def graph():
-    """A graph with every structure that the check knows: a, chain, block, fused."""
+    """A graph with every structure that the check knows: a, chain, block, dot."""
     a = Value(2.0)
     chain = a
     for _ in range(CHUNK + 1):
         chain = chain + a  # no handle but the last one has
     chain = chain * 2.0
     neuron = Neuron(2, nonlin=False)
-    fused = neuron([a, 1.0])
-    fused._prev  # noqa: B018
-    return {"a": a, "chain": chain, "custom": Value(1.0, (a, chain)), "fused": fused, "n": neuron}
+    dot = neuron([a, 1.0])
+    dot._prev  # noqa: B018
+    return {"a": a, "chain": chain, "custom": Value(1.0, (a, chain)), "dot": dot, "n": neuron}
 
 
 def hidden_block(memory, graph):
-    return memory.block(memory.node(memory.id(graph["fused"])).b)
+    return memory.block(memory.node(memory.id(graph["dot"])).b)
 
 
 # What is wrong: the message; the struct and the field; what to put there.
@@ -126,7 +126,7 @@ BROKEN = {
     "pinned without a handle":
         lambda m, g: (m.node(m.node(m.id(g["chain"])).a), "flags", PINNED),
     "pinned and unused, yet not deferred":
-        lambda m, g: (m.node(m.id(g["fused"])), "flags", m.node(m.id(g["fused"])).flags | PINNED),
+        lambda m, g: (m.node(m.id(g["dot"])), "flags", m.node(m.id(g["dot"])).flags | PINNED),
     "its backward function is not registered":
         lambda m, g: (m.node(m.id(g["a"])), "flags", CLOSURE),
     "refs 2 is not the number of its users":
@@ -143,7 +143,7 @@ BROKEN = {
         lambda m, g: (m.node(m.id(g["chain"])), "count", 7),
     "node .* is used and not alive":
         lambda m, g: (m.node(m.id(g["a"])), "count", 0),
-    "fused nodes are said to be swept":
+    "dot nodes are said to be swept":
         lambda m, g: (m.arena, "swept", m.arena.swept + 1),
     "waits to be unpinned":
         lambda m, g: (m.arena, "deferred", m.id(g["chain"])),

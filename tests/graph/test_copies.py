@@ -144,11 +144,11 @@ def test_deepcopy_of_custom_nodes_keeps_their_functions():
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
-@pytest.mark.parametrize("kind", ["fused", "hidden", "operation", "leaf"])
+@pytest.mark.parametrize("kind", ["dot", "hidden", "operation", "leaf"])
 def test_copies_of_any_node_keep_its_function(copied, kind):
-    fused = Neuron(2, nonlin=False)([Value(1.0), 2.0])
-    product = next(p for p in fused._prev if p._op == "*")
-    v = {"fused": fused, "hidden": product, "operation": fused * 2, "leaf": Value(1.0)}[kind]
+    dot = Neuron(2, nonlin=False)([Value(1.0), 2.0])
+    product = next(p for p in dot._prev if p._op == "*")
+    v = {"dot": dot, "hidden": product, "operation": dot * 2, "leaf": Value(1.0)}[kind]
     called = []
     v._backward = lambda: called.append(1)
     (copied(v) + 1).backward()

@@ -320,7 +320,7 @@ def test_patched_calls_count(monkeypatch, cls):
     assert ours == theirs
 
 
-# -- inside fused nodes ---------------------------------------------------------------------------
+# -- inside dot nodes ---------------------------------------------------------------------------
 
 
 def inside(node, *path):

@@ -166,12 +166,12 @@ def test_sweeps_of_one_graph_may_nest(depth):
     del again.outer
 
 
-@pytest.mark.parametrize("fused", [True, False])
-def test_nested_sweep_of_a_shared_neuron(fused):
+@pytest.mark.parametrize("dot", [True, False])
+def test_nested_sweep_of_a_shared_neuron(dot):
     neuron = Neuron(2, nonlin=False)
     neuron.w[0].data, neuron.w[1].data = 2.0, 3.0
     a, b = Value(1.0), Value(1.0)
-    y = neuron([a, b]) if fused else neuron.b + neuron.w[0] * a + neuron.w[1] * b
+    y = neuron([a, b]) if dot else neuron.b + neuron.w[0] * a + neuron.w[1] * b
 
     def inner():
         z = y * 1.0

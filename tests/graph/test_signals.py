@@ -243,7 +243,7 @@ def test_zero_grad_stops_within_65536_nodes():
     assert cleared <= FARTHEST // 1000 + 1 + 1  # visited, and an operand of the last one
 
 
-@pytest.mark.parametrize("seen", [False, True], ids=["fused", "expanded"])
+@pytest.mark.parametrize("seen", [False, True], ids=["dot", "expanded"])
 def test_operands_of_neurons_count(seen):
     """Wide neurons are few nodes, and as much work as many."""
     neuron = Neuron(512, nonlin=False)

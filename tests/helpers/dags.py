@@ -1,4 +1,4 @@
-"""Random graphs of 5 to 500 nodes with shared operands, dead branches, fused neurons; their oracle.
+"""Random graphs of 5 to 500 nodes with shared operands, dead branches, dot nodes; their oracle.
 
 A graph is a list of numbers of 40 bits; `run` builds it from any class that behaves as Value does.
 """

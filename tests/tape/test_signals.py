@@ -124,16 +124,16 @@ from fastgrad.nn import Neuron
 x = Value(0.5)
 y = chain(300_000, x)
 big, other = Neuron(4096, nonlin=False), Neuron(8, nonlin=False)
-fused, owner = big([y] * 4096), [other([y] * 8)]
+dot, owner = big([y] * 4096), [other([y] * 8)]
 hidden = max(owner[0]._prev, key=lambda v: len(v._prev))
-root = fused * 1e-3 + hidden
+root = dot * 1e-3 + hidden
 kept, graphs = [], [chain(2000, Value(1.0)) for _ in range(50)]
 actions = {
     "builds": lambda: kept.__init__([chain(300_000, x)]),
     "drops": graphs.pop,
     "sweeps": root.backward,
     "records": lambda: kept.append(fg.record(lambda v: v * x, 1.0)),
-    "looks into a neuron": lambda: fused._prev,
+    "looks into a neuron": lambda: dot._prev,
     "drops the neuron of a hidden node": owner.clear,
 }
 number, numbers = Shape((), 0, "x"), Shape((70_000,), 0, "result")

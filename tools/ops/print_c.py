@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from expression import derivative, parse, to_c, variables
 
 NOTE = "Written by tools/ops/generate.py from fastgrad/ops.py: edit that, then run `make ops`."
-STRUCTURAL = ("leaf", "python", "custom", "affine", "hidden")
+STRUCTURAL = ("leaf", "python", "custom", "dot", "hidden")
 POWER = "pow(a, b - 1.0)"  # in C; whoever has it already gives it to op_<name>_da_given
 ERRORS = {"zero_division": "OP_ZERO_DIVISION", "overflow": "OP_OVERFLOW", "domain": "OP_DOMAIN"}
 

@@ -14,7 +14,7 @@ from fastgrad._native.memory.arena cimport (
 )
 from fastgrad._native.graph.handle cimport GC_HEADER, HandleLayout, handle_slot
 from fastgrad._native.ops.codes cimport (
-    OP_AFFINE, OP_COUNT, OP_HIDDEN, OP_LEAF, OP_OK, op_forward, op_name, op_second,
+    OP_DOT, OP_COUNT, OP_HIDDEN, OP_LEAF, OP_OK, op_forward, op_name, op_second,
 )
 from fastgrad._native.memory.pool cimport pool_bytes
 from fastgrad._native.memory.region cimport Region, region_bytes
@@ -100,7 +100,7 @@ cdef list operands(node_id id, dict uses):
     if node.flags & BLOCK:
         uses[node.a] = uses.get(node.a, 0) + 1
         return []
-    if node.op == OP_AFFINE:
+    if node.op == OP_DOT:
         uses[node.a] = uses.get(node.a, 0) + 1
         uses[node.b] = uses.get(node.b, 0) + 1
         if node.flags & EXPANDED:
@@ -283,7 +283,7 @@ def arena_check():
         wrong += check_node(id)
         if handle_slot(id)[0] != NULL:
             counts[id] = counts.get(id, 0) + 1
-        if node_at(id).op == OP_AFFINE and node_at(id).flags & SWEPT:
+        if node_at(id).op == OP_DOT and node_at(id).flags & SWEPT:
             swept += 1
         for operand in operands(id, uses):
             counts[operand] = counts.get(operand, 0) + 1
@@ -296,7 +296,7 @@ def arena_check():
     for id in counts:
         wrong.append(f"node {id} is used and not alive")
     if swept != arena.swept:
-        wrong.append(f"{arena.swept} fused nodes are said to be swept, expected {swept}")
+        wrong.append(f"{arena.swept} dot nodes are said to be swept, expected {swept}")
     if arena.deferred:
         wrong.append(f"node {arena.deferred} waits to be unpinned")
     return wrong

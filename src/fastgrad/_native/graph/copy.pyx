@@ -17,13 +17,13 @@ from fastgrad._native.memory.arena cimport (
     block_take, hidden_operand, ids_append, prefetch, unlikely,
 )
 from fastgrad._native.graph.engine cimport operand_keep
-from fastgrad._native.graph.fused cimport affine_expand
+from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.graph.shown cimport operands_shown, shown_op
 from fastgrad._native.graph.handle cimport (
     Handle, HandleLayout, Py_TYPE, attributes_of, handle_new, handle_slot, handles_settle, node_at,
     node_drop, node_id, value_type,
 )
-from fastgrad._native.ops.codes cimport OP_AFFINE, OP_HIDDEN, OP_LEAF, OP_PYTHON
+from fastgrad._native.ops.codes cimport OP_DOT, OP_HIDDEN, OP_LEAF, OP_PYTHON
 
 cdef enum:
     SIGNAL_INTERVAL = 65536  # nodes between looks at pending signals
@@ -31,7 +31,7 @@ cdef enum:
 
 cdef enum:       # what a page knows of a node; with any of the first two, the node is counted
     REACHED = 1  # part of the graph
-    PLACED = 2   # its turn is that of its place: not a hidden node, which comes with its fused one
+    PLACED = 2   # its turn is that of its place: not a hidden node, which comes with its dot node
     MADE = 4     # its copy is counted
 
 ctypedef struct Page:  # of a chunk
@@ -159,7 +159,7 @@ cdef int reach(Copies *copies, node_id id) except -1:
 
 cdef int reach_block(Copies *copies, uint32_t index) except -1:
     cdef uint32_t i
-    block_take(index)  # a handler may look into a fused node, which gives it other inputs
+    block_take(index)  # a handler may look into a dot node, which gives it other inputs
     try:
         for i in range(arena.blocks[index].size):
             look(copies)
@@ -182,7 +182,7 @@ cdef int reach_all(Copies *copies, node_id root) except -1:
         node = node_at(stack.ids[stack.n])
         if node.flags & BLOCK:
             reach_block(copies, node.a)
-        elif node.op == OP_AFFINE and not node.flags & EXPANDED:  # nobody has looked inside
+        elif node.op == OP_DOT and not node.flags & EXPANDED:  # nobody has looked inside
             a, b = node.a, node.b
             reach_block(copies, a)
             reach_block(copies, b)
@@ -213,26 +213,26 @@ cdef uint32_t block_copy(Copies *copies, uint32_t index) except 0:
 cdef node_id copy_one(Copies *copies, node_id id) except 0:
     """Append a copy of one node, owned by the caller, on the copies of its operands.
 
-    What somebody has looked into, a fused node and its hidden ones, becomes ordinary nodes.
+    What somebody has looked into, a dot node and its hidden ones, becomes ordinary nodes.
     """
     cdef Node *node = node_at(id)
     cdef node_id a = 0
     cdef node_id b = 0
     cdef node_id made = 0
-    cdef bint hidden = node.op == OP_HIDDEN or node.op == OP_AFFINE and node.flags & EXPANDED
+    cdef bint hidden = node.op == OP_HIDDEN or node.op == OP_DOT and node.flags & EXPANDED
     cdef int op = shown_op(node) if hidden else node.op
     if op == OP_LEAF:
         made = arena_push_leaf(node.data)
-    elif node.flags & BLOCK or op == OP_AFFINE:
+    elif node.flags & BLOCK or op == OP_DOT:
         a = <node_id> block_copy(copies, node.a)
         b = node.b
         try:
-            if op == OP_AFFINE:
+            if op == OP_DOT:
                 b = <node_id> block_copy(copies, node.b)
             made = arena_push(op, a, b, node.data)
         except BaseException:
             block_give(a)
-            if op == OP_AFFINE and b != node.b:
+            if op == OP_DOT and b != node.b:
                 block_give(b)
             raise
     else:
@@ -247,7 +247,7 @@ cdef node_id copy_one(Copies *copies, node_id id) except 0:
     node_at(made).flags = node.flags & (BLOCK | NUMBER | BOOL)
     if node.op == OP_PYTHON:
         node_at(made).flags |= node.flags & 0xFF00
-    if op == OP_AFFINE and node.flags & SWEPT:  # so its hidden nodes, once made, have its adjoint
+    if op == OP_DOT and node.flags & SWEPT:  # so its hidden nodes, once made, have its adjoint
         node_at(made).flags |= SWEPT
         arena.swept += 1
     return made
@@ -323,7 +323,7 @@ cdef int make_one(Copies *copies, node_id id, object memo, list handles) except 
 
 
 cdef int make_chunk(Copies *copies, uint32_t c, object memo, list handles) except -1:
-    """Copy what is reached of a chunk; hidden nodes, younger than users of their fused one, with it."""
+    """Copy what is reached of a chunk; hidden nodes, younger than users of their dot node, with it."""
     cdef uint32_t i
     cdef uint32_t h
     cdef node_id id
@@ -340,7 +340,7 @@ cdef int make_chunk(Copies *copies, uint32_t c, object memo, list handles) excep
         look(copies)  # here: a handler may look into the node
         id = <node_id> (c << CHUNK_SHIFT | i)
         node = node_at(id)
-        if node.op == OP_AFFINE and node.flags & EXPANDED:
+        if node.op == OP_DOT and node.flags & EXPANDED:
             hidden = arena.blocks[node.b]
             for h in range(hidden.size):
                 look(copies)
@@ -348,7 +348,7 @@ cdef int make_chunk(Copies *copies, uint32_t c, object memo, list handles) excep
                     continue
                 x = hidden_operand(hidden, h, 1)
                 if node_at(x).op == OP_LEAF and copy_of(copies, x) == x:
-                    make_one(copies, x, memo, handles)  # made since its fused node was reached
+                    make_one(copies, x, memo, handles)  # made since its dot node was reached
                 make_one(copies, hidden.ids[h], memo, handles)
         if state & REACHED:
             make_one(copies, id, memo, handles)
@@ -383,8 +383,8 @@ cdef Handle one_copy(Handle handle):
 
 cdef Handle node_copy(Handle handle):
     """Copy a node on the same operands, with the same attributes."""
-    if node_at(handle.id).op == OP_AFFINE:
-        affine_expand(handle.id)  # the copy has the same operands, and they will be seen
+    if node_at(handle.id).op == OP_DOT:
+        dot_expand(handle.id)  # the copy has the same operands, and they will be seen
     result = one_copy(handle)
     attributes_copy(handle, result, None)
     return result

@@ -1,8 +1,9 @@
 """Networks: neurons and layers evaluated natively.
 
-A neuron's weighted sum is one fused node. Its weights' block is kept from call to call and checked
-against the neuron's list each time, so whatever is edited in Python counts at the next call. What
-is not plain (a subclass, a patched operator, inputs of another length) goes through Python.
+What a neuron has before its activation is one dot node. The block of its weights is kept from call to
+call and checked against the neuron's list each time, so whatever is edited in Python counts at the
+next call. What is not plain (a subclass, a patched operator, inputs of another length) goes through
+Python.
 """
 
 from libc.stdint cimport uint32_t
@@ -17,7 +18,7 @@ from fastgrad._native.memory.arena cimport (
     node_drop,
 )
 from fastgrad._native.graph.engine cimport is_quiet, leaf_hidden, somewhere_quiet
-from fastgrad._native.graph.fused cimport affine_evaluate, affine_push
+from fastgrad._native.graph.dot cimport dot_evaluate, dot_push
 from fastgrad._native.graph.handle cimport (
     Handle, NOT_A_NUMBER, Py_TYPE, handle_new, handle_of, handle_slot, handles_settle, is_value,
     node_at, node_id,
@@ -323,9 +324,9 @@ cdef uint32_t layer_push(list neurons, uint32_t inputs) except? 0:
     block.refs, block.size = 1, 0
     try:
         for i in range(n):
-            block.ids[i] = affine_push(inputs, (<NeuronCore> PyList_GET_ITEM(neurons, i)).block)
+            block.ids[i] = dot_push(inputs, (<NeuronCore> PyList_GET_ITEM(neurons, i)).block)
             block.size = i + 1
-        affine_evaluate(block.ids, n)
+        dot_evaluate(block.ids, n)
         for i in range(n):
             o = <PyObject *> PyList_GET_ITEM(neurons, i)
             if (<NeuronCore> o).curved:

@@ -6,16 +6,16 @@ from cpython.object cimport PyObject
 
 from fastgrad._native.memory.arena cimport BLOCK, BOOL, Block, NUMBER, Node, arena, hidden_operand
 from fastgrad._native.graph.engine cimport custom_operations
-from fastgrad._native.graph.fused cimport affine_expand
+from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.graph.handle cimport HandleLayout, handle_slot, node_at, node_id
 from fastgrad._native.ops.codes cimport (
-    OP_ADD, OP_AFFINE, OP_CUSTOM, OP_HIDDEN, OP_POW_NUMBER, OP_PYTHON, op_has_parameter, op_symbol,
+    OP_ADD, OP_DOT, OP_CUSTOM, OP_HIDDEN, OP_POW_NUMBER, OP_PYTHON, op_has_parameter, op_symbol,
 )
 
 
 cdef int shown_op(Node *node) noexcept:
     """Give the opcode of a node as it is shown."""
-    if node.op == OP_AFFINE:
+    if node.op == OP_DOT:
         return OP_ADD
     if node.op == OP_HIDDEN or node.op == OP_PYTHON and node.flags >> 8:
         return node.flags >> 8
@@ -33,14 +33,14 @@ cdef list block_list(Block *block):
 cdef void operands_shown(Node *node, node_id *a, node_id *b) noexcept:
     """Give the operands of a node that has no block of them: two, an exponent's too, 0 for none.
 
-    A fused node has those that it is shown with; somebody has looked inside.
+    A dot node has those that it is shown with; somebody has looked inside.
     """
     cdef Block *hidden
     cdef uint32_t position
     a[0], b[0] = node.a, node.b
     if node.op == OP_HIDDEN:
         hidden, position = arena.blocks[node.a], node.b
-    elif node.op == OP_AFFINE:
+    elif node.op == OP_DOT:
         hidden = arena.blocks[node.b]
         position = 2 * ((hidden.size + 1) // 2) - 1
     else:
@@ -49,14 +49,14 @@ cdef void operands_shown(Node *node, node_id *a, node_id *b) noexcept:
 
 
 cdef list node_operands(node_id id):
-    """Give the ids of a node's operands, making the hidden ones of a fused node."""
+    """Give the ids of a node's operands, making the hidden ones of a dot node."""
     cdef Node *node = node_at(id)
     cdef node_id a = 0
     cdef node_id b = 0
     if node.flags & BLOCK:
         return block_list(arena.blocks[node.a])
-    if node.op == OP_AFFINE:
-        affine_expand(id)
+    if node.op == OP_DOT:
+        dot_expand(id)
     operands_shown(node, &a, &b)
     if not a:
         return []

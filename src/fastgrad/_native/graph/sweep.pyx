@@ -15,9 +15,9 @@ from fastgrad._native.memory.arena cimport (
     Node, SWEPT, arena, chunk_filled, hidden_operand, ids_append, likely, node_at, node_drop, node_id,
     prefetch, unlikely,
 )
-from fastgrad._native.graph.fused cimport affine_expand
+from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.ops.codes cimport (
-    OP_ADD, OP_AFFINE, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_OK, OP_PYTHON,
+    OP_ADD, OP_DOT, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_OK, OP_PYTHON,
     op_has_parameter, op_partials, op_singular_text,
 )
 
@@ -26,7 +26,7 @@ cdef extern from "config.h" nogil:
 
 cdef enum:
     REACHED_HIDDEN = 4      # shift from a sweep's bit to "only hidden nodes of it were reached"
-    SIGNAL_INTERVAL = 65536  # nodes, or operands of fused ones, between looks at pending signals
+    SIGNAL_INTERVAL = 65536  # nodes, or operands of dot nodes, between looks at pending signals
     AHEAD = 32               # nodes between fetching operands and using them
     FURTHER = 64             # nodes between fetching one and visiting it
     MANY = 16                # users of an operand that is likely in the cache
@@ -76,8 +76,8 @@ cdef inline int table_step(Node *node, int op, Node *a, Node *b) except -1:
     return 0
 
 
-cdef void affine_step(Sweep *sweep, Node *node) noexcept:
-    """Run a fused neuron backwards: last product first, as its hidden nodes would."""
+cdef void dot_step(Sweep *sweep, Node *node) noexcept:
+    """Run a dot node backwards: last product first, as its hidden nodes would."""
     cdef Block *xs = arena.blocks[node.a]
     cdef Block *ws = arena.blocks[node.b]
     cdef double grad = node.grad
@@ -111,7 +111,7 @@ cdef inline int rule_of(Node *node) noexcept:
 
 
 cdef int local_step(node_id id, int op, python_step step) except -1:
-    """Run one node backwards by a given rule without marking anything; fused nodes must be expanded."""
+    """Run one node backwards by a given rule without marking anything; dot nodes must be expanded."""
     cdef Node *node = node_at(id)
     cdef Block *hidden
     cdef node_id a = node.a
@@ -120,9 +120,9 @@ cdef int local_step(node_id id, int op, python_step step) except -1:
         return step(id, op)
     if op == OP_LEAF:
         return 0
-    if op == OP_AFFINE:
+    if op == OP_DOT:
         hidden = arena.blocks[b]
-        a = affine_partial_sum(hidden)
+        a = dot_partial_sum(hidden)
         b = hidden.ids[hidden.size - 1]
         op = OP_ADD
     elif op == OP_HIDDEN:
@@ -140,8 +140,8 @@ cdef int local_step(node_id id, int op, python_step step) except -1:
     return 0
 
 
-cdef inline node_id affine_partial_sum(Block *hidden) noexcept:
-    """Give the first operand of a fused node as it is shown: a partial sum, or the bias alone."""
+cdef inline node_id dot_partial_sum(Block *hidden) noexcept:
+    """Give the first operand of a dot node as it is shown: a partial sum, or the bias alone."""
     cdef Block *weights = arena.blocks[hidden.under]
     return hidden.ids[hidden.size - 2] if hidden.size > 1 else weights.ids[weights.size - 1]
 
@@ -149,8 +149,8 @@ cdef inline node_id affine_partial_sum(Block *hidden) noexcept:
 cdef int sweep_step(node_id id, python_step step) except -1:
     """Run one node backwards by its own rule, whatever function has been set in its place."""
     cdef Node *node = node_at(id)
-    if node.op == OP_AFFINE:
-        affine_expand(id)
+    if node.op == OP_DOT:
+        dot_expand(id)
     return local_step(id, node.flags >> 8 if node.op == OP_PYTHON else node.op, step)
 
 
@@ -177,7 +177,7 @@ cdef void reach_operands(Sweep *sweep, Node *node) noexcept:
         reach(sweep, b, node_at(b))
     elif node.flags & BLOCK:
         reach_block(sweep, arena.blocks[node.a])
-    elif node.op == OP_AFFINE:
+    elif node.op == OP_DOT:
         reach_block(sweep, arena.blocks[node.a])
         reach_block(sweep, arena.blocks[arena.blocks[node.b].under if node.flags & EXPANDED else node.b])
     else:
@@ -190,18 +190,18 @@ cdef void reach_operands(Sweep *sweep, Node *node) noexcept:
 cdef int hidden_reach(Sweep *sweep, Node *node) except -1:
     """Have the owner of a hidden node met in its own turn; the hidden node keeps its mark."""
     cdef node_id owner = arena.blocks[node.a].owner
-    cdef Node *fused = node_at(owner)
+    cdef Node *dot = node_at(owner)
     cdef uint8_t both = sweep.bit | sweep.bit << REACHED_HIDDEN
-    sweep.pending += not fused.mark & both
-    if not fused.mark & sweep.bit << REACHED_HIDDEN:
+    sweep.pending += not dot.mark & both
+    if not dot.mark & sweep.bit << REACHED_HIDDEN:
         ids_append(&arena.owners, owner)  # no part of the graph: it must live until its turn
-        fused.count += 1
-    fused.mark |= sweep.bit << REACHED_HIDDEN
+        dot.count += 1
+    dot.mark |= sweep.bit << REACHED_HIDDEN
     arena.marked[(owner >> CHUNK_SHIFT) * DEPTH_LIMIT + sweep.depth] = 1
 
 
 cdef int expanded_step(Sweep *sweep, node_id id, bint reached) except -1:
-    """Run a fused node through its hidden nodes, which have their turn here."""
+    """Run a dot node through its hidden nodes, which have their turn here."""
     cdef Node *node = node_at(id)
     cdef Block *hidden = arena.blocks[node.b]
     cdef Node *part
@@ -210,7 +210,7 @@ cdef int expanded_step(Sweep *sweep, node_id id, bint reached) except -1:
     cdef uint32_t i = hidden.size
     if reached:
         local_step(id, rule_of(node), sweep.step)
-        a = affine_partial_sum(hidden)
+        a = dot_partial_sum(hidden)
         node_at(hidden.ids[hidden.size - 1]).mark |= sweep.bit
         if hidden.size > 1:
             node_at(a).mark |= sweep.bit
@@ -259,7 +259,7 @@ cdef inline int structure_visit(Sweep *sweep, node_id id, Node *node, bint reach
         node.mark |= sweep.bit
         hidden_reach(sweep, node)
         return 0
-    if node.op != OP_AFFINE:
+    if node.op != OP_DOT:
         sweep.step(id, node.op)
         reach_operands(sweep, node)
         return 0
@@ -269,7 +269,7 @@ cdef inline int structure_visit(Sweep *sweep, node_id id, Node *node, bint reach
         if not node.flags & SWEPT:
             node.flags |= SWEPT
             arena.swept += 1
-        affine_step(sweep, node)
+        dot_step(sweep, node)
     return signals_look(sweep, arena.blocks[node.a].size)
 
 
@@ -284,7 +284,7 @@ cdef inline bint adds_product(Node *node, node_id id, uint8_t either) noexcept:
 
 cdef inline Node *walk_products(
         Node **base, Node *node, node_id id, uint8_t bit, double *adjoint) noexcept:
-    """Go down a sum of products, `... + w*x`, two nodes at a time; return the node that is next.
+    """Go down a dot in single nodes, `... + w*x`, two at a time; return the node that is next.
 
     Each comes next anyhow, so none needs a mark. It ends at a product with an operand to be marked.
     """
@@ -314,8 +314,8 @@ cdef inline Node *walk_products(
 cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scattered) except -1:
     """Visit the reached operations of a chunk, newest first, from a slot downwards.
 
-    An operand that comes next anyhow needs no mark, and its adjoint stays in a register; sums of
-    products take a shorter way still.
+    An operand that comes next anyhow needs no mark, and its adjoint stays in a register; dots
+    in single nodes take a shorter way still.
     `scattered`, known at compile time: operands lie far apart, so fetch them ahead and set marks
     without branches, which would be mispredicted and wait for memory. Otherwise a branch is quicker.
     """
@@ -464,7 +464,7 @@ cdef void zero(Node *node) noexcept:
         node_at(hidden_operand(hidden, node.b, 1)).grad = 0.0
     elif node.flags & BLOCK:
         zero_block(arena.blocks[node.a])
-    elif node.op == OP_AFFINE:
+    elif node.op == OP_DOT:
         zero_block(arena.blocks[node.a])
         zero_block(arena.blocks[node.b])
         if node.flags & EXPANDED:
@@ -480,7 +480,7 @@ cdef void zero(Node *node) noexcept:
 
 
 cdef enum Purpose:
-    EXPAND_SWEPT  # fused nodes that the sweep will meet again: their hidden adjoints are not zero
+    EXPAND_SWEPT  # dot nodes that the sweep will meet again: their hidden adjoints are not zero
     EXPAND_ALL    # and those met the first time, since a sweep in flight may come to them afterwards
     ZERO          # set the adjoints to zero
 
@@ -505,10 +505,10 @@ cdef int visit_reached(Sweep *sweep, node_id root, Purpose purpose) except -1:
                     id = <node_id> (c << CHUNK_SHIFT | (node - arena.base[c]))
                     if purpose == ZERO:
                         zero(node)
-                    elif node.op == OP_AFFINE and (purpose == EXPAND_ALL or node.flags & SWEPT):
-                        affine_expand(id)
+                    elif node.op == OP_DOT and (purpose == EXPAND_ALL or node.flags & SWEPT):
+                        dot_expand(id)
                     reach_operands(sweep, node)
-                    if node.op == OP_AFFINE:
+                    if node.op == OP_DOT:
                         signals_look(sweep, arena.blocks[node.a].size)
                 node -= 1
             arena.marked[c * DEPTH_LIMIT + sweep.depth] = 0

@@ -16,7 +16,7 @@ from fastgrad._native.graph.engine cimport (
     negated, operand_keep, operand_take, operands_block, operands_give, power, result_of,
     somewhere_quiet,
 )
-from fastgrad._native.graph.fused cimport affine_expand
+from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.graph.copy cimport graph_copy, node_copy
 from fastgrad._native.graph.shown cimport node_label, node_operands
 from fastgrad._native.graph.handle cimport (
@@ -25,7 +25,7 @@ from fastgrad._native.graph.handle cimport (
     number_expect, number_read, type_lookup, type_version, types_patch, value_type,
 )
 from fastgrad._native.ops.codes cimport (
-    OP_ABS, OP_ADD, OP_AFFINE, OP_CUSTOM, OP_HIDDEN, OP_LE, OP_LEAF, OP_LT, OP_MUL, OP_OK,
+    OP_ABS, OP_ADD, OP_DOT, OP_CUSTOM, OP_HIDDEN, OP_LE, OP_LEAF, OP_LT, OP_MUL, OP_OK,
     OP_POW_NUMBER, OP_PYTHON, op_forward,
 )
 from fastgrad._native.graph.recording cimport is_recorded, recorded_read, somewhere_recording
@@ -239,7 +239,7 @@ cdef class Core(Methods):
             if <PyObject *> name == <PyObject *> DATA and not somewhere_recording:
                 node.data = PyFloat_AS_DOUBLE(value)
                 return
-            if <PyObject *> name == <PyObject *> GRAD and node.op != OP_AFFINE:
+            if <PyObject *> name == <PyObject *> GRAD and node.op != OP_DOT:
                 node.grad = PyFloat_AS_DOUBLE(value)
                 return
         handle_set_attribute(self, name, <PyObject *> value)
@@ -269,8 +269,8 @@ cdef class Core(Methods):
     @grad.setter
     def grad(self, value):
         cdef double grad = number_expect(value, "grad of Value")
-        if node_at(self.id).flags & SWEPT and node_at(self.id).op == OP_AFFINE:
-            affine_expand(self.id)  # its hidden nodes keep the adjoints they have
+        if node_at(self.id).flags & SWEPT and node_at(self.id).op == OP_DOT:
+            dot_expand(self.id)  # its hidden nodes keep the adjoints they have
             handles_settle()
         node_at(self.id).grad = grad
 
@@ -309,8 +309,8 @@ cdef class Core(Methods):
     @_backward.setter
     def _backward(self, function):
         cdef Node *node = node_at(self.id)
-        if node.op == OP_AFFINE:
-            affine_expand(self.id)
+        if node.op == OP_DOT:
+            dot_expand(self.id)
         if node.op == OP_LEAF and not node.flags & CLOSURE:
             closures_add(self.id)
             try:

@@ -28,9 +28,9 @@ cdef enum:  # Node.flags, low byte; the high byte is the opcode shown by OP_PYTH
     PINNED = 1      # the node holds a reference to its own handle
     DEFERRED = 2    # that reference waits to be dropped
     BLOCK = 4       # operand a is the index of a block of operands
-    SWEPT = 8       # fused: the hidden adjoints are no longer zero
+    SWEPT = 8       # dot: the hidden adjoints are no longer zero
     FRESH = 8       # leaf: made by __new__, not yet set by __init__
-    EXPANDED = 16   # fused: operand b is the block of its hidden nodes
+    EXPANDED = 16   # dot: operand b is the block of its hidden nodes
     CLOSURE = 32    # a Python function stands for its backward step
     NUMBER = 64     # leaf: made from a plain number; parameter: k was an int
     BOOL = 128      # parameter: k was a bool
@@ -74,7 +74,7 @@ ctypedef struct Block:   # operands of a node that has more than two
     uint32_t refs        # nodes that use it; with one or more it counts as a use of each of its ids
     uint32_t size
     uint32_t under       # block of hidden nodes: the block of weights that it replaced
-    node_id owner        # block of hidden nodes: their fused node
+    node_id owner        # block of hidden nodes: their dot node
     uint8_t owned        # held from outside the arena too (a neuron keeps its weights' block)
     uint8_t leaves       # holds nothing but leaves, so a sweep need not mark it
     uint64_t sweep       # the last one that has marked all of it
@@ -113,12 +113,12 @@ ctypedef struct Arena:
     uint32_t depth       # sweeps in flight
     uint64_t clock
     uint64_t sweeps      # begun so far
-    uint64_t swept       # live fused nodes flagged SWEPT
+    uint64_t swept       # live dot nodes flagged SWEPT
     uint64_t edits       # times that a node became another, or had other operands, while it lived
     size_t block_bytes
     Regions memory       # of chunks
     IdList closures      # leaves flagged CLOSURE
-    IdList owners        # fused nodes that sweeps in flight have reached through hidden nodes only
+    IdList owners        # dot nodes that sweeps in flight have reached through hidden nodes only
 
 cdef Arena arena
 

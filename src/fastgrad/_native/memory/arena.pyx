@@ -10,7 +10,7 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 cdef extern from "Python.h":
     void Py_INCREF(PyObject *o)
 
-from fastgrad._native.ops.codes cimport OP_AFFINE, OP_HIDDEN, OP_LEAF, OP_PYTHON
+from fastgrad._native.ops.codes cimport OP_DOT, OP_HIDDEN, OP_LEAF, OP_PYTHON
 from fastgrad._native.memory.region cimport Region, region_give, region_take
 
 cdef enum:
@@ -256,7 +256,7 @@ cdef node_id block_drop(uint32_t index, node_id work) noexcept:
 
 
 cdef node_id hidden_release(uint32_t index, node_id work) noexcept:
-    """Make ordinary nodes of a dying fused node's hidden ones; those that nobody uses die too."""
+    """Make ordinary nodes of a dying dot node's hidden ones; those that nobody uses die too."""
     cdef Block *hidden = arena.blocks[index]
     cdef Node *node
     cdef uint32_t i
@@ -281,7 +281,7 @@ cdef node_id structure_release(Node *node, node_id work) noexcept:
         if node.a:
             work = operand_drop(node.a, work)
         return operand_drop(node.b, work) if node.b else work
-    if node.op == OP_AFFINE:
+    if node.op == OP_DOT:
         if node.flags & EXPANDED:
             work = hidden_release(node.b, work)
         else:

@@ -9,7 +9,7 @@ cdef extern from "ops/ops.h" nogil:
         OP_LEAF
         OP_PYTHON
         OP_CUSTOM
-        OP_AFFINE
+        OP_DOT
         OP_HIDDEN
         OP_ADD
         OP_MUL

@@ -17,7 +17,7 @@
 enum op_error { OP_OK, OP_ZERO_DIVISION, OP_OVERFLOW, OP_DOMAIN };
 
 enum opcode {
-    OP_LEAF, OP_PYTHON, OP_CUSTOM, OP_AFFINE, OP_HIDDEN, OP_ADD, OP_MUL, OP_POW, OP_POW_NUMBER,
+    OP_LEAF, OP_PYTHON, OP_CUSTOM, OP_DOT, OP_HIDDEN, OP_ADD, OP_MUL, OP_POW, OP_POW_NUMBER,
     OP_RELU, OP_LEAKY_RELU, OP_ABS, OP_MIN, OP_MAX, OP_LT, OP_LE, OP_KEEP_IF, OP_KEEP_UNLESS,
     OP_EXP, OP_EXPM1, OP_LOG, OP_LOG1P, OP_SQUARE, OP_SQRT, OP_SIN, OP_COS, OP_TAN, OP_ASIN,
     OP_ACOS, OP_ATAN, OP_ATAN2, OP_HYPOT, OP_SINH, OP_COSH, OP_TANH, OP_SIGMOID, OP_SOFTPLUS,
@@ -57,7 +57,7 @@ OP_STATIC const unsigned char op_has_parameter[OP_COUNT] = {
 
 /* Name in the table. */
 OP_STATIC const char *const op_name[OP_COUNT] = {
-    "leaf", "python", "custom", "affine", "hidden", "add", "mul", "pow", "pow_number", "relu",
+    "leaf", "python", "custom", "dot", "hidden", "add", "mul", "pow", "pow_number", "relu",
     "leaky_relu", "abs", "min", "max", "lt", "le", "keep_if", "keep_unless", "exp", "expm1",
     "log", "log1p", "square", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2",
     "hypot", "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu"
@@ -65,10 +65,10 @@ OP_STATIC const char *const op_name[OP_COUNT] = {
 
 /* What `_op` shows. */
 OP_STATIC const char *const op_symbol[OP_COUNT] = {
-    "", "python", "custom", "affine", "hidden", "+", "*", "**", "**", "ReLU", "leaky_relu",
-    "abs", "min", "max", "<", "<=", "keep_if", "keep_unless", "exp", "expm1", "log", "log1p",
-    "square", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh",
-    "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu"
+    "", "python", "custom", "dot", "hidden", "+", "*", "**", "**", "ReLU", "leaky_relu", "abs",
+    "min", "max", "<", "<=", "keep_if", "keep_unless", "exp", "expm1", "log", "log1p", "square",
+    "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh",
+    "tanh", "sigmoid", "softplus", "erf", "gelu"
 };
 
 OP_INLINE double op_add_value(double a, double b) {

@@ -23,7 +23,7 @@ from fastgrad._native.memory.arena cimport (
 from fastgrad._native.graph.engine cimport custom_operations, take_index
 from fastgrad._native.graph.handle cimport Handle
 from fastgrad._native.graph.recording cimport source_of
-from fastgrad._native.ops.codes cimport OP_AFFINE, OP_ADD, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_PYTHON
+from fastgrad._native.ops.codes cimport OP_DOT, OP_ADD, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_PYTHON
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject *o)
@@ -141,7 +141,7 @@ cdef int need_operands(Walk *walk, Node *node) except -1:
         walk.n_terms += arena.blocks[node.a].size
         walk.n_ops += 1
         signals_look(walk, arena.blocks[node.a].size)
-    elif node.op == OP_AFFINE:
+    elif node.op == OP_DOT:
         weights = arena.blocks[arena.blocks[node.b].under if node.flags & EXPANDED else node.b]
         need_block(walk, arena.blocks[node.a])
         need_block(walk, weights)
@@ -224,7 +224,7 @@ cdef int emit_node(Walk *walk, Recording *raw, node_id id) except -1:
     cdef Block *xs
     cdef Block *ws
     cdef uint32_t i
-    if node.op == OP_AFFINE:
+    if node.op == OP_DOT:
         if node.flags & EXPANDED:
             return emit_expanded(walk, raw, id, source)
         xs, ws = arena.blocks[node.a], arena.blocks[node.b]
@@ -233,7 +233,7 @@ cdef int emit_node(Walk *walk, Recording *raw, node_id id) except -1:
             raw.terms[start + 1 + 2 * i] = reference(walk, ws.ids[i])
             raw.terms[start + 2 + 2 * i] = reference(walk, xs.ids[i])
         raw.n_terms += 1 + 2 * xs.size
-        emit(raw, OP_AFFINE, start, xs.size, source)
+        emit(raw, OP_DOT, start, xs.size, source)
     elif node.op == OP_CUSTOM:
         emit_terms(walk, raw, arena.blocks[node.a])
         emit(raw, OP_CUSTOM, start, arena.blocks[node.a].size - 1, source)

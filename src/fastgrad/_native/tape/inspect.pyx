@@ -12,19 +12,19 @@ from cpython.exc cimport PyErr_CheckSignals
 from fastgrad._native.tape.bind cimport load_sample
 from fastgrad._native.tape.extract cimport TapeOp
 from fastgrad._native.ops.codes cimport (
-    OP_AFFINE, OP_CUSTOM, OP_HIDDEN, op_has_parameter, op_name, op_operands,
+    OP_DOT, OP_CUSTOM, OP_HIDDEN, op_has_parameter, op_name, op_operands,
 )
 from fastgrad._native.tape.tape cimport Frame, Plan, Plans, Program, TapeCore, program_leaves
 
 
 def sizes(TapeCore tape not None):
-    """Give n_inputs, n_parameters, n_constants, n_ops, n_recorded, n_fused."""
+    """Give n_inputs, n_parameters, n_constants, n_ops, n_recorded, n_dots."""
     cdef Program *p = &tape.program
-    cdef uint32_t fused = 0
+    cdef uint32_t dots = 0
     cdef uint32_t i
     for i in range(p.n_ops):
-        fused += p.ops[i].op == OP_AFFINE
-    return p.n_inputs, p.n_parameters, p.n_constants, p.n_ops, p.n_recorded, fused
+        dots += p.ops[i].op == OP_DOT
+    return p.n_inputs, p.n_parameters, p.n_constants, p.n_ops, p.n_recorded, dots
 
 
 def operation(TapeCore tape not None, uint32_t i):
@@ -40,9 +40,9 @@ def operation(TapeCore tape not None, uint32_t i):
         if op_operands[op.op] == 2 or op_has_parameter[op.op]:
             slots.append(op.b)
     else:
-        for t in range(1 + op.b * (2 if op.op == OP_AFFINE else 1)):
+        for t in range(1 + op.b * (2 if op.op == OP_DOT else 1)):
             slots.append(tape.program.terms[op.a + t])
-    name = "take" if op.op == OP_CUSTOM else "dot" if op.op == OP_AFFINE else op_name[op.op].decode()
+    name = "take" if op.op == OP_CUSTOM else "dot" if op.op == OP_DOT else op_name[op.op].decode()
     return name, slots, tape.program.sources[i]
 
 

@@ -1,6 +1,6 @@
 /* Plan: how a program runs when some of its inputs have a batch axis.
- * What is the same for all samples is left to the scalar interpreter and enters through ports; sums
- * of products over the same inputs become one layer, runs of the same operation one map. */
+ * What is the same for all samples is left to the scalar interpreter and enters through ports; dots
+ * of the same inputs become one layer, runs of the same operation one map. */
 #include <Python.h>
 
 #include "tape/tape.h"
@@ -150,7 +150,7 @@ static int emit_layer(Planner *p, uint32_t first) {
     const uint32_t leaves = program_leaves(p->program), *terms = p->program->terms;
     const TapeOp *head = &p->program->ops[first];
     BatchStep step = {.kind = BATCH_LAYER,
-        .op = OP_AFFINE,
+        .op = OP_DOT,
         .y = plan->n_rows,
         .k = head->b,
         .list = plan->n_lists,
@@ -178,7 +178,7 @@ static int emit_layer(Planner *p, uint32_t first) {
     return step_add(plan, step);
 }
 
-static int emit_list(Planner *p, uint32_t i) { /* a general sum of products, or a take */
+static int emit_list(Planner *p, uint32_t i) { /* a dot that is in no layer, or a take */
     Plan *plan = p->plan;
     const TapeOp *op = &p->program->ops[i];
     const uint32_t *terms = p->program->terms + op->a;
@@ -246,7 +246,7 @@ static int emit_all(Planner *p) {
 
 static int varies(const Plan *plan, const Program *program, const TapeOp *op) {
     if (op->op > OP_HIDDEN) return plan->row_of[op->a] != NO_SLOT || plan->row_of[op->b] != NO_SLOT;
-    const uint32_t n = op->op == OP_AFFINE ? 1 + 2 * op->b : 1 + op->b;
+    const uint32_t n = op->op == OP_DOT ? 1 + 2 * op->b : 1 + op->b;
     for (uint32_t t = 0; t < n; t++)
         if (plan->row_of[program->terms[op->a + t]] != NO_SLOT) return 1;
     return 0;
@@ -278,7 +278,7 @@ static int build(Planner *p, const uint8_t *batched) {
             else plan->uniform[plan->n_uniform++] = i;
         }
         for (uint32_t i = 0; i < program->n_ops; i++)
-            if (program->ops[i].op == OP_AFFINE && plan->row_of[leaves + i] != NO_SLOT)
+            if (program->ops[i].op == OP_DOT && plan->row_of[leaves + i] != NO_SLOT)
                 join_layer(p, i, seen);
         result = emit_all(p);
     }

@@ -14,7 +14,7 @@ from cpython.mem cimport PyMem_RawCalloc
 
 from fastgrad._native.tape.extract cimport TapeOp
 from fastgrad._native.ops.codes cimport (
-    OP_AFFINE, OP_COUNT, OP_CUSTOM, OP_HIDDEN, op_has_parameter, op_name, op_operands,
+    OP_DOT, OP_COUNT, OP_CUSTOM, OP_HIDDEN, op_has_parameter, op_name, op_operands,
 )
 from fastgrad._native.tape.tape cimport Program, TapeCore, program_leaves, program_slots
 
@@ -27,7 +27,7 @@ cdef enum:
 
 def opcodes():
     """Give the opcode of each operation that a tape can hold, by its name."""
-    cdef dict codes = {"dot": OP_AFFINE, "take": OP_CUSTOM}
+    cdef dict codes = {"dot": OP_DOT, "take": OP_CUSTOM}
     cdef uint32_t op
     for op in range(OP_HIDDEN + 1, OP_COUNT):
         codes[op_name[op].decode()] = op
@@ -57,7 +57,7 @@ cdef inline uint64_t listed(const TapeOp *op) noexcept nogil:
     """Count the operands that an operation has in the list of terms."""
     if op.op > OP_HIDDEN:
         return 0
-    return 1 + <uint64_t> op.b * (2 if op.op == OP_AFFINE else 1)
+    return 1 + <uint64_t> op.b * (2 if op.op == OP_DOT else 1)
 
 
 cdef int mark_inputs(const Program *p, uint8_t *read) except -1:

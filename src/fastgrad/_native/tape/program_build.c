@@ -1,6 +1,6 @@
 /* Program: from what was recorded to what is worth running.
- * Constants are folded, duplicates and dead work dropped, sums of products joined; every value
- * keeps the bits that the eager engine gives it, since no rounding is moved. */
+ * Constants are folded, duplicates and dead work dropped, dots joined; every value keeps the bits
+ * that the eager engine gives it, since no rounding is moved. */
 #include <Python.h>
 
 #include "tape/tape.h"
@@ -32,8 +32,8 @@ typedef struct {
     uint32_t *sources;
     uint32_t n_ops;
     uint32_t *uses;    /* of kept operations */
-    uint8_t *absorbed; /* by a sum of products */
-    uint32_t *chain;   /* products in the sum that ends here */
+    uint8_t *absorbed; /* by a dot */
+    uint32_t *chain;   /* products in the dot that ends here */
     uint8_t *leaf_kind;
     double *leaf_value;
     uint32_t *leaf_slot;
@@ -133,7 +133,7 @@ static uint32_t fold(Build *b, TapeOp op, uint32_t source) {
 }
 
 static uint32_t n_listed(const TapeOp *op) { /* terms of a structural operation */
-    return op->op == OP_AFFINE ? 1 + 2 * op->b : op->op == OP_CUSTOM ? 1 + op->b : 0;
+    return op->op == OP_DOT ? 1 + 2 * op->b : op->op == OP_CUSTOM ? 1 + op->b : 0;
 }
 
 static int copy_leaves(Build *b) {
@@ -179,12 +179,12 @@ static int count_uses(Build *b, const uint32_t *outputs, uint32_t n) {
         use(b, op->a);
         if (op->b != op->a || op_operands[op->op] == 2) use(b, op->b);
     }
-    for (uint32_t i = 0; i < n; i++) /* an output is seen from outside: it is no part of a sum */
+    for (uint32_t i = 0; i < n; i++) /* an output is seen from outside: it is no part of a dot */
         if (!(outputs[i] & RECORD_LEAF)) b->uses[outputs[i]] += 2;
     return TAPE_OK;
 }
 
-/* ---- sums of products: s + w*x + ... where nobody else sees the parts ---- */
+/* ---- dots: s + w*x + ... where nobody else sees the parts ---- */
 
 static int is_private(const Build *b, uint32_t ref, uint32_t op) {
     return !(ref & RECORD_LEAF) && b->ops[ref].op == op && b->uses[ref] == 1;
@@ -241,10 +241,10 @@ static uint32_t moved(const uint32_t *place, uint32_t ref) {
     return ref & RECORD_LEAF ? ref : place[ref];
 }
 
-/* The sum of products that ends at i, from its first term to its last. */
+/* The dot that ends at i, from its first term to its last. */
 static TapeOp joined(const Build *b, Program *out, const uint32_t *place, uint32_t i) {
     uint32_t n = b->chain[i], at = i;
-    TapeOp op = {out->n_terms, n, OP_AFFINE};
+    TapeOp op = {out->n_terms, n, OP_DOT};
     uint32_t *terms = out->terms + out->n_terms;
     for (uint32_t t = n; t-- > 0; at = b->ops[at].a) {
         const TapeOp *product = &b->ops[b->ops[at].b];
@@ -291,7 +291,7 @@ static void number_leaf(Build *b, Program *out, uint32_t ref) {
                                                               : out->n_constants++;
 }
 
-/* In the order of their first use; in a sum of products the initial value comes last, as in a
+/* In the order of their first use; in a dot the initial value comes last, as in a
  * neuron's parameters. */
 static int number_leaves(Build *b, Program *out) {
     for (uint32_t i = 0; i < out->n_ops; i++) {

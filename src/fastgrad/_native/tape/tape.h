@@ -12,7 +12,7 @@
 
 /* A slot is a value: inputs first, then parameters, constants, and the result of each operation.
  * Structural opcodes keep their meaning in the arena and have their operands in `terms`:
- * OP_AFFINE  a: where [initial, w0, x0, w1, x1, ...] starts, b: number of pairs
+ * OP_DOT  a: where [initial, w0, x0, w1, x1, ...] starts, b: number of pairs
  * OP_CUSTOM  take. a: where [index, entry 0, entry 1, ...] starts, b: number of entries */
 typedef struct {
     uint32_t a, b;

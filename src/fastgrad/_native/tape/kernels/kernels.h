@@ -72,7 +72,7 @@ OP_EACH(REVERSE)
 OP_EACH_BY(FORWARD_BY)
 OP_EACH_BY(REVERSE_BY)
 
-/* ---- layers: m sums of the same k products each ---- */
+/* ---- layers: m dots of the same k inputs ---- */
 
 /* Calls TILE_CALL(count) for a tile of `most` or one at a time, the count being a constant. */
 #define IN_TILES(i, n, most, TILE_CALL)                                                            \
@@ -189,7 +189,7 @@ static void layer_weights(double *dw, double *dbias, const double *values, const
     for (r = 0; r < m; r++) dbias[r] += sum_lanes(n, g + r * stride);
 }
 
-/* ---- what general sums of products are made of ---- */
+/* ---- what dots in no layer are made of ---- */
 
 static void multiply_add(
     size_t n, const double *restrict a, const double *restrict b, double *restrict y) {

@@ -1,9 +1,9 @@
-"""Fused nodes: one node for a neuron's weighted sum, and the nodes it stands for.
+"""Dot: a neuron's sum of products as one node, and the nodes it stands for.
 
-OP_AFFINE is ((b + w[0]*x[0]) + w[1]*x[1]) + ..., rounded as micrograd's loop rounds it. Operand a is
+OP_DOT is ((b + w[0]*x[0]) + w[1]*x[1]) + ..., rounded as micrograd's loop rounds it. Operand a is
 the block of inputs, shared by a whole layer; operand b the block of weights, bias last. When somebody
 looks inside, its hidden nodes are made: the products and partial sums that micrograd would show. They
-come later in the arena than their users, so no sweep visits them in turn: the fused node runs them.
+come later in the arena than their users, so no sweep visits them in turn: the dot node runs them.
 """
 
 from libc.stdint cimport uint32_t
@@ -13,19 +13,19 @@ from fastgrad._native.memory.arena cimport (
     block_describe, block_give, block_new, block_take, handle_slot,
     node_at, node_id,
 )
-from fastgrad._native.ops.codes cimport OP_ADD, OP_AFFINE, OP_HIDDEN, OP_LEAF, OP_MUL
+from fastgrad._native.ops.codes cimport OP_ADD, OP_DOT, OP_HIDDEN, OP_LEAF, OP_MUL
 
 
-cdef node_id affine_push(uint32_t inputs, uint32_t weights) except 0:
-    """Append a weighted sum with one owner, the caller; affine_evaluate then gives it its data."""
-    cdef node_id id = arena_push(OP_AFFINE, <node_id> inputs, <node_id> weights, 0.0)
+cdef node_id dot_push(uint32_t inputs, uint32_t weights) except 0:
+    """Append a dot with one owner, the caller; dot_evaluate then gives it its data."""
+    cdef node_id id = arena_push(OP_DOT, <node_id> inputs, <node_id> weights, 0.0)
     handle_slot(id)[0] = NULL
     block_take(inputs)
     block_take(weights)
     return id
 
 
-cdef double affine_value(Block *xs, Block *ws) noexcept:
+cdef double dot_value(Block *xs, Block *ws) noexcept:
     cdef uint32_t i
     cdef double y = node_at(ws.ids[xs.size]).data
     if xs.run != NULL and ws.run != NULL:
@@ -37,8 +37,8 @@ cdef double affine_value(Block *xs, Block *ws) noexcept:
     return y
 
 
-cdef void affine_evaluate(const node_id *ids, uint32_t n) noexcept:
-    """Compute weighted sums of the same inputs.
+cdef void dot_evaluate(const node_id *ids, uint32_t n) noexcept:
+    """Compute dots of the same inputs.
 
     Each sum waits for its own last addition; so where weights lie side by side, four run abreast.
     """
@@ -52,7 +52,7 @@ cdef void affine_evaluate(const node_id *ids, uint32_t n) noexcept:
         for j in range(min(<uint32_t> 4, n - k)):
             ws[j] = arena.blocks[node_at(ids[k + j]).b]
         if n - k < 4 or xs.run == NULL or not (ws[0].run and ws[1].run and ws[2].run and ws[3].run):
-            node_at(ids[k]).data = affine_value(xs, ws[0])
+            node_at(ids[k]).data = dot_value(xs, ws[0])
             k += 1
             continue
         y0, y1 = ws[0].run[xs.size].data, ws[1].run[xs.size].data
@@ -74,7 +74,7 @@ cdef inline bint is_number(Node *node) noexcept:
 
 
 cdef uint32_t inputs_separate(Node *node) except 0:
-    """Give a fused node inputs where each plain number is a leaf of its own, as micrograd has it.
+    """Give a dot node inputs where each plain number is a leaf of its own, as micrograd has it.
 
     A layer makes one leaf per number and shares it among its neurons; nobody can tell until they
     are shown. Returns a block that no node uses yet, or the old one if nothing was shared.
@@ -118,8 +118,8 @@ cdef uint32_t inputs_separate(Node *node) except 0:
     return index
 
 
-cdef int affine_expand(node_id id) except -1:
-    """Make the hidden nodes of a fused node; their adjoints are its own if it was swept before."""
+cdef int dot_expand(node_id id) except -1:
+    """Make the hidden nodes of a dot node; their adjoints are its own if it was swept before."""
     cdef Node *node = node_at(id)
     cdef Block *xs
     cdef Block *ws
