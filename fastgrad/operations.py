@@ -5,13 +5,7 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any
 
-from fastgrad._native.graph.engine import (
-    apply_custom,
-    apply_take,
-    numbers_of,
-    register_custom,
-    register_take,
-)
+from fastgrad._native.graph.engine import apply_custom, apply_take, numbers_of, register_custom
 from fastgrad.engine import Value
 from fastgrad.errors import (
     FastgradIndexError,
@@ -164,15 +158,6 @@ class CustomOperation:
             expected = f"{len(operands)} numbers, one for each operand"
             raise FastgradValueError(explain(expected, f"{len(partials)}", where))
         return partials
-
-
-class _Take:
-    """What a node made by `take` shows; its backward step is native."""
-
-    name = "take"
-
-
-register_take(_Take())
 
 
 def take(table: Sequence[Any], i: Any) -> Any:

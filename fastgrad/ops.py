@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["DOMAIN", "OVERFLOW", "TABLE", "ZERO_DIVISION", "Op", "names", "native", "rows"]
+__all__ = [
+    "DOMAIN",
+    "OVERFLOW",
+    "STRUCTURAL",
+    "TABLE",
+    "ZERO_DIVISION",
+    "Op",
+    "Structural",
+    "names",
+    "native",
+    "rows",
+]
 
 ZERO_DIVISION = "zero_division"  # ZeroDivisionError
 OVERFLOW = "overflow"  # OverflowError
@@ -106,6 +117,43 @@ class Op:
     def functions(self) -> tuple[str, ...]:
         """Names of the functions in `fastgrad.functional`."""
         return () if self.variant_of else (self.name, *self.aliases)
+
+
+@dataclass(frozen=True)
+class Structural:
+    """Describe an opcode that is no row of the table: its rule is written by hand.
+
+    Attributes
+    ----------
+    name : str
+        Name of the opcode `OP_<NAME>`; on tapes and in their files that of the operation.
+    doc : str
+        One line: what it is.
+    arena : bool
+        Whether a node may have it.
+    tape : bool
+        Whether an operation of a tape may have it; it then lists its operands.
+    python : bool
+        Whether its backward step is a Python function.
+    block : bool
+        Whether a node of it always has its operands in a block.
+    listed : (int, int)
+        Operands that an operation of a tape lists, by the number n that it carries: those at the
+        start of the list, and those for each of n.
+    """
+
+    name: str
+    doc: str
+    arena: bool = True
+    tape: bool = False
+    python: bool = False
+    block: bool = False
+    listed: tuple[int, int] = (0, 0)
+
+    @property
+    def opcode(self) -> str:
+        """Name of the opcode in C."""
+        return f"OP_{self.name.upper()}"
 
 
 # Intervals. Half of the sampled points are uniform in them, half uniform in the exponent.
@@ -294,6 +342,19 @@ _ROWS = (
 )  # fmt: skip
 
 TABLE = MappingProxyType({row.name: row for row in _ROWS})
+
+_STRUCTURAL = (
+    Structural("leaf", "A number: no operands."),
+    Structural("python", "`_backward` was set, or Value(data, operands) made it.", python=True),
+    Structural("custom", "An operation of fastgrad.custom.", python=True, block=True),
+    Structural("hidden", "A product or partial sum inside a dot that somebody has looked into."),
+    Structural("dot", "((s + w*x) + w*x) + ..., a neuron before its activation: s, w, x, w, x, ...",
+               tape=True, listed=(1, 2)),
+    Structural("take", "The entry that the first operand numbers: index, entry, entry, ...",
+               tape=True, block=True, listed=(1, 1)),
+)  # fmt: skip
+
+STRUCTURAL = MappingProxyType({row.name: row for row in _STRUCTURAL})
 
 
 def rows() -> tuple[Op, ...]:

@@ -51,7 +51,7 @@ def check_row(row) -> None:
 def outputs(root: Path = ROOT) -> dict[str, str]:
     """Return what each generated file should contain, by path relative to the root."""
     table = load_table(root)
-    rows, native = table.rows(), table.native()
+    rows, native, structural = table.rows(), table.native(), tuple(table.STRUCTURAL.values())
     for row in rows:
         check_row(row)
 
@@ -59,8 +59,8 @@ def outputs(root: Path = ROOT) -> dict[str, str]:
         return print_python.fill((root / path).read_text(encoding="utf-8"), text, path)
 
     return {
-        "src/fastgrad/_native/ops/ops.h": print_c.header(native),
-        "src/fastgrad/_native/ops/codes.pxd": print_c.declarations(native),
+        "src/fastgrad/_native/ops/ops.h": print_c.header(structural, native),
+        "src/fastgrad/_native/ops/codes.pxd": print_c.declarations(structural, native),
         "src/fastgrad/_native/ops/methods.pxi": print_python.methods(native),
         "src/fastgrad/_native/ops/functional.pxi": print_python.functions(rows),
         "fastgrad/functional.pyi": filled("fastgrad/functional.pyi", print_python.stubs(rows)),

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from expression import derivative, parse, to_c, variables
 
 NOTE = "Written by tools/ops/generate.py from fastgrad/ops.py: edit that, then run `make ops`."
-STRUCTURAL = ("leaf", "python", "custom", "dot", "hidden")
 POWER = "pow(a, b - 1.0)"  # in C; whoever has it already gives it to op_<name>_da_given
 ERRORS = {"zero_division": "OP_ZERO_DIVISION", "overflow": "OP_OVERFLOW", "domain": "OP_DOMAIN"}
 
@@ -24,14 +23,41 @@ _PARTIAL = "double op_{}_d{}(double a, double b, double y)"
 _GIVEN = "double op_{}_d{}_given(double a, double b, double y, double power)"
 
 
-def header(rows: Sequence) -> str:
+def _reads_b(row) -> bool:
+    return row.arity == 2 or row.parameter is not None
+
+
+# What can be asked of an opcode: the function, what it tells, the rows of the table and the
+# structural ones that it tells so of.
+_QUESTIONS = (
+    ("op_is_binary", "It has two operands, so b gets an adjoint.",
+     lambda row: row.arity == 2, lambda _: False),
+    ("op_has_parameter", "b is a hidden leaf, or a constant, that holds the parameter.",
+     lambda row: row.parameter is not None, lambda _: False),
+    ("op_reads_b", "It has a second operand or a parameter.",
+     _reads_b, lambda _: False),
+    ("op_in_arena", "A node may have it.",
+     lambda _: True, lambda row: row.arena),
+    ("op_on_tape", "An operation of a tape may have it.",
+     lambda _: True, lambda row: row.tape),
+    ("op_calls_python", "Its backward step is a Python function.",
+     lambda _: False, lambda row: row.python),
+    ("op_has_block", "A node of it has its operands in a block.",
+     lambda _: False, lambda row: row.block),
+)  # fmt: skip
+_LISTED = "unsigned long long op_listed(int op, unsigned n)"
+_COUNTED = "unsigned op_counted(int op, unsigned listed)"
+
+
+def header(structural: Sequence, rows: Sequence) -> str:
     """Return `ops.h`."""
-    return "\n".join([_HEAD, *_arrays(rows), *map(_kernels, rows), *_dispatch(rows), _FOOT])
+    parts = [_HEAD, *_arrays(structural, rows), *_questions(structural, rows)]
+    return "\n".join([*parts, *map(_kernels, rows), *_dispatch(rows), _FOOT])
 
 
 _HEAD = f"""\
 /* Operations: opcodes, what is known of each, forward values, partials, reasons for errors.
- * Layer: bottom. Includes <math.h> only. Compile with -ffp-contract=off: the table's rounding.
+ * Compile with -ffp-contract=off: the table's rounding.
  * {NOTE} */
 #ifndef FASTGRAD_OPS_H
 #define FASTGRAD_OPS_H
@@ -53,38 +79,82 @@ _FOOT = """\
 #endif"""
 
 
-def _arrays(rows: Sequence) -> list[str]:
-    """Return the opcodes and the arrays that they index."""
-    codes = [f"OP_{name.upper()}" for name in STRUCTURAL] + [row.opcode for row in rows]
-    symbols = ["", *STRUCTURAL[1:]] + [row.symbol for row in rows]
-    names = [*STRUCTURAL, *(row.name for row in rows)]
-    zeros = [0] * len(STRUCTURAL)
+def _codes(structural: Sequence, rows: Sequence) -> list[str]:
+    """Return the names of the opcodes, in their order."""
+    return [row.opcode for row in (*structural, *rows)]
 
-    def array(comment: str, declaration: str, values: Sequence, show: Callable) -> str:
-        items = _wrap(map(show, values))
-        return f"/* {comment} */\nOP_STATIC {declaration}[OP_COUNT] = {{\n{items}}};\n"
 
-    def quoted(text: str) -> str:
-        return f'"{text}"'
+def _array(comment: str, declaration: str, values: Sequence[str]) -> str:
+    """Return an array that opcodes index."""
+    return f"/* {comment} */\nOP_STATIC {declaration} = {{\n{_wrap(values)}}};\n"
+
+
+def _arrays(structural: Sequence, rows: Sequence) -> list[str]:
+    """Return the opcodes and the arrays of their names."""
 
     def each(rows: Iterable) -> str:
         calls = " ".join(f"X({row.name},{row.opcode},{row.arity})" for row in rows)
         return _break(calls, 84, "    ", "    ").replace("\n", " \\\n").replace(",", ", ")
 
-    second = [row for row in rows if row.arity == 2 or row.parameter is not None]
+    names = [row.name for row in (*structural, *rows)]
+    symbols = ["", *(row.name for row in structural[1:]), *(row.symbol for row in rows)]
+    comments = [f" * {row.opcode:<10} {row.doc}" for row in structural]
     return [
-        f"enum opcode {{\n{_wrap([*codes, 'OP_COUNT'])}}};\n",
+        "/* Structural opcodes, whose rules are written by hand, then the rows of the table.",
+        *comments[:-1],
+        f"{comments[-1]} */",
+        f"enum opcode {{\n{_wrap([*_codes(structural, rows), 'OP_COUNT'])}}};\n",
         "/* The rows of the table (name, opcode, operands), for whoever needs each of them. */",
         f"#define OP_EACH(X) \\\n{each(rows)}\n",
         "/* Those that have a second operand or a parameter. */",
-        f"#define OP_EACH_BY(X) \\\n{each(second)}\n",
-        array("Operands that are shown.", "const unsigned char op_operands",
-              zeros + [row.arity for row in rows], str),
-        array("1: b is a hidden leaf that holds the parameter.",
-              "const unsigned char op_has_parameter",
-              zeros + [int(row.parameter is not None) for row in rows], str),
-        array("Name in the table.", "const char *const op_name", names, quoted),
-        array("What `_op` shows.", "const char *const op_symbol", symbols, quoted),
+        f"#define OP_EACH_BY(X) \\\n{each(filter(_reads_b, rows))}\n",
+        _array("Name in the table.", "const char *const op_name[OP_COUNT]",
+               [f'"{name}"' for name in names]),
+        _array("What `_op` shows.", "const char *const op_symbol[OP_COUNT]",
+               [f'"{symbol}"' for symbol in symbols]),
+    ]  # fmt: skip
+
+
+def _questions(structural: Sequence, rows: Sequence) -> list[str]:
+    """Return the functions that tell what an opcode is, and the arrays that they read."""
+    answers = [0] * (len(structural) + len(rows))
+    functions = [
+        "/* A row of the table: a and b are its operands. They come after all that are none. */",
+        "OP_INLINE int op_is_row(int op) {",
+        f"    return op >= {rows[0].opcode};",
+        "}\n",
+        "OP_INLINE int op_is_add_or_mul(int op) {",
+        "    return op == OP_ADD || op == OP_MUL;",
+        "}\n",
+        "/* The same of what is known to be a row, in one comparison: they are the first two. */",
+        "OP_INLINE int op_row_is_add_or_mul(int op) {",
+        "    return op <= OP_MUL;",
+        "}\n",
+    ]
+    for place, (name, comment, of_row, of_structural) in enumerate(_QUESTIONS):
+        yes = [*map(of_structural, structural), *map(of_row, rows)]
+        answers = [found | answer << place for found, answer in zip(answers, yes, strict=True)]
+        functions += [
+            f"/* {comment} */",
+            f"OP_INLINE int {name}(int op) {{",
+            f"    return (op_answers[op] & {1 << place}) != 0;",
+            "}\n",
+        ]
+    listed = [f"{{{first}, {each}}}" for first, each in (row.listed for row in structural)]
+    return [
+        _array("What the functions below tell, a bit for each.",
+               "const unsigned char op_answers[OP_COUNT]", list(map(str, answers))),
+        _array("Operands that a tape lists: at the start, and for each of what b counts.",
+               "const unsigned char op_lists[OP_COUNT][2]", listed),
+        *functions,
+        "/* How many operands an operation of a tape lists, n being its b; 0 for a row. */",
+        f"OP_INLINE {_LISTED} {{",
+        "    return op_lists[op][0] + op_lists[op][1] * (unsigned long long)n;",
+        "}\n",
+        "/* The n of an operation that lists so many operands. */",
+        f"OP_INLINE {_COUNTED} {{",
+        "    return (listed - op_lists[op][0]) / op_lists[op][1];",
+        "}\n",
     ]  # fmt: skip
 
 
@@ -204,31 +274,31 @@ def _assigned(row) -> list[str]:
     return [f"*d{operand} = op_{row.name}_d{operand}(a, b, y);" for operand in "ab"[: row.arity]]
 
 
-def declarations(rows: Sequence) -> str:
+def declarations(structural: Sequence, rows: Sequence) -> str:
     """Return `codes.pxd`: what is asked for by opcode."""
-    codes = [f"OP_{name.upper()}" for name in STRUCTURAL] + [row.opcode for row in rows]
     lines = [
         '"""Declarations of ops.h: what each operation is, in C.',
         "",
-        "Layer: bottom. Cimports nothing.",
         NOTE,
         '"""',
         "",
         'cdef extern from "ops/ops.h" nogil:',
         "    enum opcode:",
-        *(f"        {code}" for code in [*codes, "OP_COUNT"]),
+        *(f"        {code}" for code in [*_codes(structural, rows), "OP_COUNT"]),
         "",
         "    enum op_error:",
         *(f"        {error}" for error in ["OP_OK", *ERRORS.values()]),
         "",
-        "    const unsigned char op_operands[]",
-        "    const unsigned char op_has_parameter[]",
         "    const char *op_name[]",
         "    const char *op_symbol[]",
         "",
-        f"    {_FORWARD}",
-        f"    {_PARTIALS}",
-        f"    {_SECOND}",
+        "    bint op_is_row(int op)",
+        "    bint op_row_is_add_or_mul(int op)",
+        *(f"    bint {name}(int op)" for name, *_ in _QUESTIONS),
+        f"    {_LISTED}",
+        f"    {_COUNTED}",
+        "",
+        *(f"    {signature}" for signature in (_FORWARD, _PARTIALS, _SECOND)),
         "    const char *op_error_text(int op, int error)",
         "    const char *op_singular_text(int op)",
     ]

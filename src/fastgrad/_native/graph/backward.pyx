@@ -4,7 +4,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 
 from fastgrad._native.memory.arena cimport Block, Node, arena, node_at, node_id
-from fastgrad._native.graph.engine cimport custom_operations, quiet_after_fork, take_index, take_position
+from fastgrad._native.graph.engine cimport custom_operations, quiet_after_fork
 from fastgrad._native.graph.handle cimport (
     Handle, HandleLayout, handle_slot, handles_after_fork, handles_settle,
 )
@@ -38,10 +38,6 @@ cdef int step_custom(Node *node) except -1:
     cdef uint32_t i
     cdef double partial = 0.0
     cdef list operands = []
-    if node.b == take_index:  # passes to the chosen operand only: 0 * inf must not reach the others
-        i = <uint32_t> take_position(node_at(block.ids[0]).data, n - 1) + 1
-        node_at(block.ids[i]).grad += node.grad
-        return 0
     operation = custom_operations[node.b]
     for i in range(n):
         operands.append(node_at(block.ids[i]).data)

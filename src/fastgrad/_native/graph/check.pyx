@@ -14,7 +14,7 @@ from fastgrad._native.memory.arena cimport (
 )
 from fastgrad._native.graph.handle cimport GC_HEADER, HandleLayout, handle_slot
 from fastgrad._native.ops.codes cimport (
-    OP_DOT, OP_COUNT, OP_HIDDEN, OP_LEAF, OP_OK, op_forward, op_name, op_second,
+    OP_COUNT, OP_DOT, OP_HIDDEN, OP_LEAF, OP_OK, op_forward, op_in_arena, op_is_row, op_name, op_second,
 )
 from fastgrad._native.memory.pool cimport pool_bytes
 from fastgrad._native.memory.region cimport Region, region_bytes
@@ -37,8 +37,8 @@ def second_partials(str name, double a, double b=0.0):
     cdef double dab = 0.0
     cdef double dbb = 0.0
     cdef int op
-    for op in range(OP_HIDDEN + 1, <int> OP_COUNT):
-        if op_name[op].decode() == name:
+    for op in range(<int> OP_COUNT):
+        if op_is_row(op) and op_name[op].decode() == name:
             op_forward(op, a, b, &y)
             if op_second(op, a, b, y, &daa, &dab, &dbb) != OP_OK:
                 raise ZeroDivisionError(f"expected finite partials of {name}, got {a!r} and {b!r}")
@@ -227,7 +227,7 @@ cdef list check_node(node_id id):
     cdef PyObject *handle = handle_slot(id)[0]
     cdef bint leaf = arena.chunks[id >> CHUNK_SHIFT].kind == CHUNK_LEAVES
     cdef list wrong = []
-    if node.op >= OP_COUNT or leaf != (node.op == OP_LEAF):
+    if node.op >= OP_COUNT or not op_in_arena(node.op) or leaf != (node.op == OP_LEAF):
         wrong.append(f"node {id}: opcode {node.op} in a chunk of {'leaves' if leaf else 'operations'}")
     if not arena.depth and node.mark != (0xFF if leaf else 0):
         wrong.append(f"node {id}: mark {node.mark} is left over")

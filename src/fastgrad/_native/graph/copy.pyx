@@ -23,7 +23,7 @@ from fastgrad._native.graph.handle cimport (
     Handle, HandleLayout, Py_TYPE, attributes_of, handle_new, handle_slot, handles_settle, node_at,
     node_drop, node_id, value_type,
 )
-from fastgrad._native.ops.codes cimport OP_DOT, OP_HIDDEN, OP_LEAF, OP_PYTHON
+from fastgrad._native.ops.codes cimport OP_DOT, OP_HIDDEN, OP_LEAF, OP_PYTHON, op_is_row
 
 cdef enum:
     SIGNAL_INTERVAL = 65536  # nodes between looks at pending signals
@@ -115,7 +115,7 @@ cdef void made_drop(Page *page) noexcept:
         i -= 1
         if i >= page.first + AHEAD:
             ahead = node_at(page.copies[i - AHEAD])
-            if page.copies[i - AHEAD] and ahead.op > OP_HIDDEN:
+            if page.copies[i - AHEAD] and op_is_row(ahead.op):
                 prefetch(node_at(ahead.a))
                 prefetch(node_at(ahead.b))
         if page.states[i] & MADE:

@@ -2,12 +2,11 @@
 
 from libc.stdint cimport uint32_t
 
-from fastgrad._native.memory.arena cimport node_id
+from fastgrad._native.memory.arena cimport Node, node_id
 from fastgrad._native.graph.handle cimport Handle
 
 cdef unsigned somewhere_quiet  # threads in no_grad(); if any, ask is_quiet()
 cdef list custom_operations  # what OP_CUSTOM nodes index; operations are defined once and stay
-cdef Py_ssize_t take_index  # the one among them that is `take`; -1 until somebody has used it
 
 cdef bint is_quiet() noexcept
 cdef void quiet_after_fork() noexcept
@@ -17,7 +16,7 @@ cdef node_id leaf_hidden(double data) except 0
 cdef uint32_t operands_block(tuple taken, bint numbers) except 0
 cdef int operands_give(uint32_t index) except -1
 cdef object result_of(node_id id)
-cdef Py_ssize_t take_position(double index, Py_ssize_t n) except -1
+cdef int take_step(Node *node) except -1
 
 cdef node_id negated(node_id taken) except 0
 cdef object composite(object a, object b, bint division)

@@ -15,8 +15,8 @@ from fastgrad._native.graph.handle cimport (
     handles_settle, is_handle, is_value, node_at, node_drop, node_id, number_expect, number_read,
 )
 from fastgrad._native.ops.codes cimport (
-    OP_ADD, OP_CUSTOM, OP_DOMAIN, OP_MUL, OP_OK, OP_OVERFLOW, OP_POW, OP_POW_NUMBER,
-    OP_ZERO_DIVISION, op_error_text, op_forward, op_has_parameter, op_name, op_operands, op_symbol,
+    OP_ADD, OP_CUSTOM, OP_DOMAIN, OP_MUL, OP_OK, OP_OVERFLOW, OP_POW, OP_POW_NUMBER, OP_TAKE,
+    OP_ZERO_DIVISION, op_error_text, op_forward, op_name, op_reads_b, op_symbol,
 )
 from fastgrad._native.graph.recording cimport recorded_read, somewhere_recording
 
@@ -47,7 +47,6 @@ BUILD_FLAGS = FASTGRAD_BUILD_FLAGS.decode()
 COMPILER = FASTGRAD_COMPILER.decode()
 
 custom_operations = []
-take_index = -1
 
 
 # Graph or no graph ---------------------------------------------------------------------------------
@@ -160,7 +159,7 @@ cdef object result_of(node_id id):
 
 cdef int operation_raise(int op, int error, double a, double b) except -1:
     kinds = {OP_ZERO_DIVISION: ZeroDivisionError, OP_OVERFLOW: OverflowError, OP_DOMAIN: ValueError}
-    got = f"{a!r} and {b!r}" if op_operands[op] == 2 or op_has_parameter[op] else repr(a)
+    got = f"{a!r} and {b!r}" if op_reads_b(op) else repr(a)
     raise kinds[error](f"{op_error_text(op, error).decode()}, got {got}")
 
 
@@ -372,6 +371,13 @@ def numbers_of(tuple operands):
 def apply_custom(Py_ssize_t registered, tuple operands, object result):
     """Record a result of a registered operation (`fastgrad.custom`) on its operands."""
     cdef double y = number_expect(result, f"what {custom_operations[registered]} returned")
+    if registered > BLOCK_LIMIT:
+        raise OverflowError(f"expected at most {BLOCK_LIMIT} custom operations")
+    return push_listed(OP_CUSTOM, operands, <node_id> registered, y)
+
+
+cdef object push_listed(int op, tuple operands, node_id b, double y):
+    """Record an operation whose operands are listed in a block."""
     cdef uint32_t index
     cdef node_id id
     if somewhere_quiet and is_quiet():
@@ -379,23 +385,15 @@ def apply_custom(Py_ssize_t registered, tuple operands, object result):
             if somewhere_recording and is_handle(operand):
                 recorded_read((<Handle> operand).id, "no_grad")
         return handle_new(arena_push_leaf(y))
-    if registered > BLOCK_LIMIT:
-        raise OverflowError(f"expected at most {BLOCK_LIMIT} custom operations")
     index = operands_block(operands, True)
     try:
-        id = arena_push(OP_CUSTOM, <node_id> index, <node_id> registered, y)
+        id = arena_push(op, <node_id> index, b, y)
     except BaseException:
         operands_give(index)
         raise
     node_at(id).flags = BLOCK
     handle_slot(id)[0] = NULL
     return result_of(id)
-
-
-def register_take(operation):
-    """Register the operation whose nodes choose one of their operands: see `apply_take`."""
-    global take_index
-    take_index = register_custom(operation)
 
 
 cdef Py_ssize_t take_position(double index, Py_ssize_t n) except -1:
@@ -411,7 +409,15 @@ def apply_take(tuple operands):
     """Record the choice of one of the operands after the first, a Value that says which."""
     cdef Handle index = operands[0]
     cdef Py_ssize_t position = take_position(node_at(index.id).data, len(operands) - 1)
-    return apply_custom(take_index, operands, numbers_of(operands[position + 1:position + 2])[0])
+    return push_listed(OP_TAKE, operands, 0, numbers_of(operands[position + 1:position + 2])[0])
+
+
+cdef int take_step(Node *node) except -1:
+    """Pass the adjoint to the chosen operand only: 0 * inf must not reach the others."""
+    cdef Block *block = arena.blocks[node.a]
+    cdef uint32_t i = <uint32_t> take_position(node_at(block.ids[0]).data, block.size - 1) + 1
+    node_at(block.ids[i]).grad += node.grad
+    return 0
 
 
 cdef int operands_give(uint32_t index) except -1:

@@ -270,7 +270,7 @@ cdef uint32_t inputs_block(list inputs) except? 0:
 
 cdef node_id activation_push(int op, node_id act) except 0:
     """Append an activation, owned by the caller, to a sum whose count it takes over."""
-    cdef node_id slope = leaf_hidden(LEAKY_RELU_SLOPE) if op_has_parameter[op] else 0
+    cdef node_id slope = leaf_hidden(LEAKY_RELU_SLOPE) if op_has_parameter(op) else 0
     cdef node_id out = 0
     cdef double y = 0.0
     op_forward(op, node_at(act).data, LEAKY_RELU_SLOPE, &y)  # no activation can fail

@@ -9,7 +9,7 @@ from fastgrad._native.graph.engine cimport custom_operations
 from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.graph.handle cimport HandleLayout, handle_slot, node_at, node_id
 from fastgrad._native.ops.codes cimport (
-    OP_ADD, OP_DOT, OP_CUSTOM, OP_HIDDEN, OP_POW_NUMBER, OP_PYTHON, op_has_parameter, op_symbol,
+    OP_ADD, OP_CUSTOM, OP_DOT, OP_HIDDEN, OP_POW_NUMBER, OP_PYTHON, op_has_parameter, op_symbol,
 )
 
 
@@ -60,7 +60,7 @@ cdef list node_operands(node_id id):
     operands_shown(node, &a, &b)
     if not a:
         return []
-    return [a] if not b or op_has_parameter[shown_op(node)] else [a, b]
+    return [a] if not b or op_has_parameter(shown_op(node)) else [a, b]
 
 
 cdef object node_label(node_id id):

@@ -15,10 +15,11 @@ from fastgrad._native.memory.arena cimport (
     Node, SWEPT, arena, chunk_filled, hidden_operand, ids_append, likely, node_at, node_drop, node_id,
     prefetch, unlikely,
 )
+from fastgrad._native.graph.engine cimport take_step
 from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.ops.codes cimport (
-    OP_ADD, OP_DOT, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_OK, OP_PYTHON,
-    op_has_parameter, op_partials, op_singular_text,
+    OP_ADD, OP_DOT, OP_HIDDEN, OP_LEAF, OP_MUL, OP_OK, OP_PYTHON, OP_TAKE, op_calls_python,
+    op_has_parameter, op_is_row, op_partials, op_row_is_add_or_mul, op_singular_text,
 )
 
 cdef extern from "config.h" nogil:
@@ -71,7 +72,7 @@ cdef inline int table_step(Node *node, int op, Node *a, Node *b) except -1:
     if unlikely(op_partials(op, a.data, b.data, node.data, &da, &db) != OP_OK):
         raise_singular(node, op)
     a.grad += da * node.grad
-    if node.b and not op_has_parameter[op]:
+    if node.b and not op_has_parameter(op):
         b.grad += db * node.grad
     return 0
 
@@ -116,8 +117,10 @@ cdef int local_step(node_id id, int op, python_step step) except -1:
     cdef Block *hidden
     cdef node_id a = node.a
     cdef node_id b = node.b
-    if op == OP_PYTHON or op == OP_CUSTOM:
+    if op_calls_python(op):
         return step(id, op)
+    if op == OP_TAKE:
+        return take_step(node)
     if op == OP_LEAF:
         return 0
     if op == OP_DOT:
@@ -260,7 +263,7 @@ cdef inline int structure_visit(Sweep *sweep, node_id id, Node *node, bint reach
         hidden_reach(sweep, node)
         return 0
     if node.op != OP_DOT:
-        sweep.step(id, node.op)
+        local_step(id, node.op, sweep.step)
         reach_operands(sweep, node)
         return 0
     if node.flags & EXPANDED:
@@ -277,7 +280,7 @@ cdef inline bint adds_product(Node *node, node_id id, uint8_t either) noexcept:
     """Tell whether a node sums the two before it, the later one a product, neither reached yet."""
     return (
         node.b == id - 1 and node.a == id - 2 and node.op == OP_ADD and (id & CHUNK_MASK) >= 2
-        and (node - 1).op == OP_MUL and (node - 2).op > OP_HIDDEN
+        and (node - 1).op == OP_MUL and op_is_row((node - 2).op)
         and not ((node - 1).mark | (node - 2).mark) & either
     )
 
@@ -347,7 +350,7 @@ cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scatter
             continue
         node.mark = mark & ~either
         pending -= 1
-        if unlikely(node.op <= OP_HIDDEN):
+        if unlikely(not op_is_row(node.op)):
             sweep.pending = pending
             id = <node_id> (c << CHUNK_SHIFT | (node - nodes))
             structure_visit(sweep, id, node, mark & bit)
@@ -358,10 +361,10 @@ cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scatter
             continue
         grad = node.grad
         while True:
-            below = node - 1 if likely(node > nodes) and (node - 1).op > OP_HIDDEN else NULL
+            below = node - 1 if likely(node > nodes) and op_is_row((node - 1).op) else NULL
             ia, ib = node.a, node.b
             prefetch(node - FURTHER)
-            if scattered and node - nodes >= AHEAD and (node - AHEAD).op > OP_HIDDEN:
+            if scattered and node - nodes >= AHEAD and op_is_row((node - AHEAD).op):
                 prefetch(base[(node - AHEAD).a >> CHUNK_SHIFT] + ((node - AHEAD).a & CHUNK_MASK))
                 prefetch(base[(node - AHEAD).b >> CHUNK_SHIFT] + ((node - AHEAD).b & CHUNK_MASK))
             a = base[ia >> CHUNK_SHIFT] + (ia & CHUNK_MASK)
@@ -380,7 +383,7 @@ cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scatter
                 b.mark |= bit
                 marked[(ib >> CHUNK_SHIFT) * DEPTH_LIMIT] = 1
             # b first: where both are one node, the last sum is the one to go on with
-            if scattered and node.op <= OP_MUL:  # as likely one as the other: select, do not branch
+            if scattered and op_row_is_add_or_mul(node.op):  # equally likely: select, do not branch
                 is_mul = <size_t> 0 - (node.op == OP_MUL)
                 da = <double *> (<size_t> &b.data & is_mul | <size_t> &one & ~is_mul)
                 db = <double *> (<size_t> &a.data & is_mul | <size_t> &one & ~is_mul)
@@ -418,7 +421,7 @@ cdef bint is_scattered(uint32_t c) noexcept:
     cdef Node *b
     cdef uint32_t far = 0
     for _ in range(SAMPLES):
-        if node.count and node.op > OP_HIDDEN and node.b and node.b >> CHUNK_SHIFT != c:
+        if node.count and op_is_row(node.op) and node.b and node.b >> CHUNK_SHIFT != c:
             b = node_at(node.b)
             far += b.op != OP_LEAF and b.count < MANY
         node += CHUNK_NODES // SAMPLES

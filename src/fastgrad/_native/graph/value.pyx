@@ -25,8 +25,8 @@ from fastgrad._native.graph.handle cimport (
     number_expect, number_read, type_lookup, type_version, types_patch, value_type,
 )
 from fastgrad._native.ops.codes cimport (
-    OP_ABS, OP_ADD, OP_DOT, OP_CUSTOM, OP_HIDDEN, OP_LE, OP_LEAF, OP_LT, OP_MUL, OP_OK,
-    OP_POW_NUMBER, OP_PYTHON, op_forward,
+    OP_ABS, OP_ADD, OP_DOT, OP_LE, OP_LEAF, OP_LT, OP_MUL, OP_OK, OP_POW_NUMBER, OP_PYTHON, op_forward,
+    op_has_block, op_is_row,
 )
 from fastgrad._native.graph.recording cimport is_recorded, recorded_read, somewhere_recording
 from fastgrad._native.graph.sweep cimport sweep_reverse, sweep_zero
@@ -321,7 +321,7 @@ cdef class Core(Methods):
                 raise
         else:
             attributes_of(self)["_backward"] = function
-        if node.op > OP_HIDDEN or node.op == OP_CUSTOM:  # its own rule stays on record
+        if op_is_row(node.op) or op_has_block(node.op):  # its own rule stays on record
             node.flags = (node.flags & 0xFF) | node.op << 8
             node.op = OP_PYTHON
         node.flags |= CLOSURE

@@ -10,7 +10,7 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 cdef extern from "Python.h":
     void Py_INCREF(PyObject *o)
 
-from fastgrad._native.ops.codes cimport OP_DOT, OP_HIDDEN, OP_LEAF, OP_PYTHON
+from fastgrad._native.ops.codes cimport OP_DOT, OP_LEAF, OP_PYTHON, op_is_row
 from fastgrad._native.memory.region cimport Region, region_give, region_take
 
 cdef enum:
@@ -307,7 +307,7 @@ cdef void release_all(node_id work) noexcept:
         work = <node_id> node.count
         node.count = 0
         prefetch(node - FURTHER)
-        if node.op > OP_HIDDEN:
+        if op_is_row(node.op):
             work = operand_drop(node.a, work)
             if node.b:
                 work = operand_drop(node.b, work)

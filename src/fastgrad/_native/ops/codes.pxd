@@ -1,6 +1,5 @@
 """Declarations of ops.h: what each operation is, in C.
 
-Layer: bottom. Cimports nothing.
 Written by tools/ops/generate.py from fastgrad/ops.py: edit that, then run `make ops`.
 """
 
@@ -9,8 +8,9 @@ cdef extern from "ops/ops.h" nogil:
         OP_LEAF
         OP_PYTHON
         OP_CUSTOM
-        OP_DOT
         OP_HIDDEN
+        OP_DOT
+        OP_TAKE
         OP_ADD
         OP_MUL
         OP_POW
@@ -53,10 +53,20 @@ cdef extern from "ops/ops.h" nogil:
         OP_OVERFLOW
         OP_DOMAIN
 
-    const unsigned char op_operands[]
-    const unsigned char op_has_parameter[]
     const char *op_name[]
     const char *op_symbol[]
+
+    bint op_is_row(int op)
+    bint op_row_is_add_or_mul(int op)
+    bint op_is_binary(int op)
+    bint op_has_parameter(int op)
+    bint op_reads_b(int op)
+    bint op_in_arena(int op)
+    bint op_on_tape(int op)
+    bint op_calls_python(int op)
+    bint op_has_block(int op)
+    unsigned long long op_listed(int op, unsigned n)
+    unsigned op_counted(int op, unsigned listed)
 
     int op_forward(int op, double a, double b, double *out)
     int op_partials(int op, double a, double b, double y, double *da, double *db)

@@ -1,5 +1,5 @@
 /* Operations: opcodes, what is known of each, forward values, partials, reasons for errors.
- * Layer: bottom. Includes <math.h> only. Compile with -ffp-contract=off: the table's rounding.
+ * Compile with -ffp-contract=off: the table's rounding.
  * Written by tools/ops/generate.py from fastgrad/ops.py: edit that, then run `make ops`. */
 #ifndef FASTGRAD_OPS_H
 #define FASTGRAD_OPS_H
@@ -16,12 +16,19 @@
 
 enum op_error { OP_OK, OP_ZERO_DIVISION, OP_OVERFLOW, OP_DOMAIN };
 
+/* Structural opcodes, whose rules are written by hand, then the rows of the table.
+ * OP_LEAF    A number: no operands.
+ * OP_PYTHON  `_backward` was set, or Value(data, operands) made it.
+ * OP_CUSTOM  An operation of fastgrad.custom.
+ * OP_HIDDEN  A product or partial sum inside a dot that somebody has looked into.
+ * OP_DOT     ((s + w*x) + w*x) + ..., a neuron before its activation: s, w, x, w, x, ...
+ * OP_TAKE    The entry that the first operand numbers: index, entry, entry, ... */
 enum opcode {
-    OP_LEAF, OP_PYTHON, OP_CUSTOM, OP_DOT, OP_HIDDEN, OP_ADD, OP_MUL, OP_POW, OP_POW_NUMBER,
-    OP_RELU, OP_LEAKY_RELU, OP_ABS, OP_MIN, OP_MAX, OP_LT, OP_LE, OP_KEEP_IF, OP_KEEP_UNLESS,
-    OP_EXP, OP_EXPM1, OP_LOG, OP_LOG1P, OP_SQUARE, OP_SQRT, OP_SIN, OP_COS, OP_TAN, OP_ASIN,
-    OP_ACOS, OP_ATAN, OP_ATAN2, OP_HYPOT, OP_SINH, OP_COSH, OP_TANH, OP_SIGMOID, OP_SOFTPLUS,
-    OP_ERF, OP_GELU, OP_COUNT
+    OP_LEAF, OP_PYTHON, OP_CUSTOM, OP_HIDDEN, OP_DOT, OP_TAKE, OP_ADD, OP_MUL, OP_POW,
+    OP_POW_NUMBER, OP_RELU, OP_LEAKY_RELU, OP_ABS, OP_MIN, OP_MAX, OP_LT, OP_LE, OP_KEEP_IF,
+    OP_KEEP_UNLESS, OP_EXP, OP_EXPM1, OP_LOG, OP_LOG1P, OP_SQUARE, OP_SQRT, OP_SIN, OP_COS,
+    OP_TAN, OP_ASIN, OP_ACOS, OP_ATAN, OP_ATAN2, OP_HYPOT, OP_SINH, OP_COSH, OP_TANH,
+    OP_SIGMOID, OP_SOFTPLUS, OP_ERF, OP_GELU, OP_COUNT
 };
 
 /* The rows of the table (name, opcode, operands), for whoever needs each of them. */
@@ -43,33 +50,91 @@ enum opcode {
     X(le, OP_LE, 2) X(keep_if, OP_KEEP_IF, 2) X(keep_unless, OP_KEEP_UNLESS, 2) \
     X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2)
 
-/* Operands that are shown. */
-OP_STATIC const unsigned char op_operands[OP_COUNT] = {
-    0, 0, 0, 0, 0, 2, 2, 2, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2,
-    2, 1, 1, 1, 1, 1, 1, 1
-};
-
-/* 1: b is a hidden leaf that holds the parameter. */
-OP_STATIC const unsigned char op_has_parameter[OP_COUNT] = {
-    0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0
-};
-
 /* Name in the table. */
 OP_STATIC const char *const op_name[OP_COUNT] = {
-    "leaf", "python", "custom", "dot", "hidden", "add", "mul", "pow", "pow_number", "relu",
-    "leaky_relu", "abs", "min", "max", "lt", "le", "keep_if", "keep_unless", "exp", "expm1",
-    "log", "log1p", "square", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2",
-    "hypot", "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu"
+    "leaf", "python", "custom", "hidden", "dot", "take", "add", "mul", "pow", "pow_number",
+    "relu", "leaky_relu", "abs", "min", "max", "lt", "le", "keep_if", "keep_unless", "exp",
+    "expm1", "log", "log1p", "square", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan",
+    "atan2", "hypot", "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu"
 };
 
 /* What `_op` shows. */
 OP_STATIC const char *const op_symbol[OP_COUNT] = {
-    "", "python", "custom", "dot", "hidden", "+", "*", "**", "**", "ReLU", "leaky_relu", "abs",
-    "min", "max", "<", "<=", "keep_if", "keep_unless", "exp", "expm1", "log", "log1p", "square",
-    "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh",
-    "tanh", "sigmoid", "softplus", "erf", "gelu"
+    "", "python", "custom", "hidden", "dot", "take", "+", "*", "**", "**", "ReLU", "leaky_relu",
+    "abs", "min", "max", "<", "<=", "keep_if", "keep_unless", "exp", "expm1", "log", "log1p",
+    "square", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh",
+    "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu"
 };
+
+/* What the functions below tell, a bit for each. */
+OP_STATIC const unsigned char op_answers[OP_COUNT] = {
+    8, 40, 104, 8, 24, 88, 29, 29, 29, 30, 24, 30, 24, 29, 29, 29, 29, 29, 29, 24, 24, 24, 24,
+    24, 24, 24, 24, 24, 24, 24, 24, 29, 29, 24, 24, 24, 24, 24, 24, 24
+};
+
+/* Operands that a tape lists: at the start, and for each of what b counts. */
+OP_STATIC const unsigned char op_lists[OP_COUNT][2] = {
+    {0, 0}, {0, 0}, {0, 0}, {0, 0}, {1, 2}, {1, 1}
+};
+
+/* A row of the table: a and b are its operands. They come after all that are none. */
+OP_INLINE int op_is_row(int op) {
+    return op >= OP_ADD;
+}
+
+OP_INLINE int op_is_add_or_mul(int op) {
+    return op == OP_ADD || op == OP_MUL;
+}
+
+/* The same of what is known to be a row, in one comparison: they are the first two. */
+OP_INLINE int op_row_is_add_or_mul(int op) {
+    return op <= OP_MUL;
+}
+
+/* It has two operands, so b gets an adjoint. */
+OP_INLINE int op_is_binary(int op) {
+    return (op_answers[op] & 1) != 0;
+}
+
+/* b is a hidden leaf, or a constant, that holds the parameter. */
+OP_INLINE int op_has_parameter(int op) {
+    return (op_answers[op] & 2) != 0;
+}
+
+/* It has a second operand or a parameter. */
+OP_INLINE int op_reads_b(int op) {
+    return (op_answers[op] & 4) != 0;
+}
+
+/* A node may have it. */
+OP_INLINE int op_in_arena(int op) {
+    return (op_answers[op] & 8) != 0;
+}
+
+/* An operation of a tape may have it. */
+OP_INLINE int op_on_tape(int op) {
+    return (op_answers[op] & 16) != 0;
+}
+
+/* Its backward step is a Python function. */
+OP_INLINE int op_calls_python(int op) {
+    return (op_answers[op] & 32) != 0;
+}
+
+/* A node of it has its operands in a block. */
+OP_INLINE int op_has_block(int op) {
+    return (op_answers[op] & 64) != 0;
+}
+
+/* How many operands an operation of a tape lists, n being its b; 0 for a row. */
+OP_INLINE unsigned long long op_listed(int op, unsigned n) {
+    return op_lists[op][0] + op_lists[op][1] * (unsigned long long)n;
+}
+
+/* The n of an operation that lists so many operands. */
+OP_INLINE unsigned op_counted(int op, unsigned listed) {
+    return (listed - op_lists[op][0]) / op_lists[op][1];
+}
 
 OP_INLINE double op_add_value(double a, double b) {
     return a + b;

@@ -203,7 +203,7 @@ static void map_reverse(
     const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
     const size_t stride = w->job->stride;
     const Kernels *kernels = w->job->run->kernels;
-    const int binary = op_operands[step->op] == 2;
+    const int binary = op_is_binary(step->op);
     const double *g = w->adjoints + step->y * stride, *y = w->values + step->y * stride;
     if (!((step->a | step->b) & PORT) && (!binary || step->a != step->b)) {
         kernels->reverse[step->op]((step->m - 1) * stride + wide, w->values + step->a * stride,

@@ -20,10 +20,13 @@ from fastgrad._native.memory.arena cimport (
     Block, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, EXPANDED, Node, PINNED, arena,
     chunk_filled, handle_slot, node_at, node_id, unlikely,
 )
-from fastgrad._native.graph.engine cimport custom_operations, take_index
+from fastgrad._native.graph.engine cimport custom_operations
 from fastgrad._native.graph.handle cimport Handle
 from fastgrad._native.graph.recording cimport source_of
-from fastgrad._native.ops.codes cimport OP_DOT, OP_ADD, OP_CUSTOM, OP_HIDDEN, OP_LEAF, OP_MUL, OP_PYTHON
+from fastgrad._native.ops.codes cimport (
+    OP_ADD, OP_DOT, OP_HIDDEN, OP_LEAF, OP_MUL, OP_PYTHON, op_calls_python, op_counted,
+    op_has_block,
+)
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject *o)
@@ -132,11 +135,9 @@ cdef int refuse(Node *node) except -1:
 cdef int need_operands(Walk *walk, Node *node) except -1:
     """Mark the operands of a node, which may be many: let signal handlers run then."""
     cdef Block *weights
-    if node.flags & CLOSURE or node.op == OP_PYTHON:
+    if node.flags & CLOSURE or op_calls_python(node.op):
         refuse(node)
-    if node.op == OP_CUSTOM:
-        if node.b != <node_id> take_index:
-            refuse(node)
+    if op_has_block(node.op):
         need_block(walk, arena.blocks[node.a])
         walk.n_terms += arena.blocks[node.a].size
         walk.n_ops += 1
@@ -234,9 +235,9 @@ cdef int emit_node(Walk *walk, Recording *raw, node_id id) except -1:
             raw.terms[start + 2 + 2 * i] = reference(walk, xs.ids[i])
         raw.n_terms += 1 + 2 * xs.size
         emit(raw, OP_DOT, start, xs.size, source)
-    elif node.op == OP_CUSTOM:
+    elif op_has_block(node.op):
         emit_terms(walk, raw, arena.blocks[node.a])
-        emit(raw, OP_CUSTOM, start, arena.blocks[node.a].size - 1, source)
+        emit(raw, node.op, start, op_counted(node.op, arena.blocks[node.a].size), source)
     else:
         emit(raw, node.op, reference(walk, node.a), reference(walk, node.b if node.b else node.a), source)
     return 0

@@ -12,7 +12,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from fastgrad._native.tape.bind cimport load_sample
 from fastgrad._native.tape.extract cimport TapeOp
 from fastgrad._native.ops.codes cimport (
-    OP_DOT, OP_CUSTOM, OP_HIDDEN, op_has_parameter, op_name, op_operands,
+    OP_DOT, op_is_row, op_listed, op_name, op_reads_b,
 )
 from fastgrad._native.tape.tape cimport Frame, Plan, Plans, Program, TapeCore, program_leaves
 
@@ -35,15 +35,14 @@ def operation(TapeCore tape not None, uint32_t i):
     if i >= tape.program.n_ops:
         raise IndexError(f"expected an operation of {tape.program.n_ops}, got {i}")
     op = &tape.program.ops[i]
-    if op.op > OP_HIDDEN:
+    if op_is_row(op.op):
         slots.append(op.a)
-        if op_operands[op.op] == 2 or op_has_parameter[op.op]:
+        if op_reads_b(op.op):
             slots.append(op.b)
     else:
-        for t in range(1 + op.b * (2 if op.op == OP_DOT else 1)):
+        for t in range(op_listed(op.op, op.b)):
             slots.append(tape.program.terms[op.a + t])
-    name = "take" if op.op == OP_CUSTOM else "dot" if op.op == OP_DOT else op_name[op.op].decode()
-    return name, slots, tape.program.sources[i]
+    return op_name[op.op].decode(), slots, tape.program.sources[i]
 
 
 def constant(TapeCore tape not None, uint32_t i):

@@ -182,7 +182,7 @@ static int emit_list(Planner *p, uint32_t i) { /* a dot that is in no layer, or 
     Plan *plan = p->plan;
     const TapeOp *op = &p->program->ops[i];
     const uint32_t *terms = p->program->terms + op->a;
-    const int is_take = op->op == OP_CUSTOM;
+    const int is_take = op->op == OP_TAKE;
     BatchStep step = {.kind = is_take ? BATCH_TAKE : BATCH_DOT,
         .op = (uint8_t)op->op,
         .k = op->b,
@@ -191,7 +191,7 @@ static int emit_list(Planner *p, uint32_t i) { /* a dot that is in no layer, or 
         .op_index = i};
     uint32_t item;
     TRY(operand(plan, terms[0], &step.a));
-    for (uint32_t t = 1; t <= op->b * (is_take ? 1 : 2); t++) {
+    for (uint32_t t = 1; t < op_listed(op->op, op->b); t++) {
         TRY(operand(plan, terms[t], &item));
         TRY(list_add(plan, item));
     }
@@ -209,10 +209,9 @@ static int emit_map(Planner *p, uint32_t i) {
     Plan *plan = p->plan;
     const TapeOp *op = &p->program->ops[i];
     BatchStep step = {.kind = BATCH_MAP, .op = (uint8_t)op->op, .m = 1, .op_index = i};
-    const int binary = op_operands[op->op] == 2 || op_has_parameter[op->op];
     TRY(operand(plan, op->a, &step.a));
     step.b = step.a;
-    if (binary && op->b != op->a) TRY(operand(plan, op->b, &step.b));
+    if (op_reads_b(op->op) && op->b != op->a) TRY(operand(plan, op->b, &step.b));
     step.y = plan->row_of[program_leaves(p->program) + i] = plan->n_rows++;
 
     BatchStep *back = plan->n_steps ? &plan->steps[plan->n_steps - 1] : NULL;
@@ -235,7 +234,7 @@ static int emit_all(Planner *p) {
         if (p->plan->row_of[leaves + i] == NO_SLOT) continue;
         if (p->layer_of[i]) {
             if (p->layer_of[i] == 1 + i) TRY(emit_layer(p, i));
-        } else if (program->ops[i].op > OP_HIDDEN) {
+        } else if (op_is_row(program->ops[i].op)) {
             TRY(emit_map(p, i));
         } else {
             TRY(emit_list(p, i));
@@ -245,8 +244,8 @@ static int emit_all(Planner *p) {
 }
 
 static int varies(const Plan *plan, const Program *program, const TapeOp *op) {
-    if (op->op > OP_HIDDEN) return plan->row_of[op->a] != NO_SLOT || plan->row_of[op->b] != NO_SLOT;
-    const uint32_t n = op->op == OP_DOT ? 1 + 2 * op->b : 1 + op->b;
+    if (op_is_row(op->op)) return plan->row_of[op->a] != NO_SLOT || plan->row_of[op->b] != NO_SLOT;
+    const uint32_t n = (uint32_t)op_listed(op->op, op->b);
     for (uint32_t t = 0; t < n; t++)
         if (plan->row_of[program->terms[op->a + t]] != NO_SLOT) return 1;
     return 0;

@@ -14,7 +14,7 @@ from cpython.mem cimport PyMem_RawCalloc
 
 from fastgrad._native.tape.extract cimport TapeOp
 from fastgrad._native.ops.codes cimport (
-    OP_DOT, OP_COUNT, OP_CUSTOM, OP_HIDDEN, op_has_parameter, op_name, op_operands,
+    OP_COUNT, op_has_parameter, op_is_binary, op_is_row, op_listed, op_name, op_on_tape,
 )
 from fastgrad._native.tape.tape cimport Program, TapeCore, program_leaves, program_slots
 
@@ -27,10 +27,11 @@ cdef enum:
 
 def opcodes():
     """Give the opcode of each operation that a tape can hold, by its name."""
-    cdef dict codes = {"dot": OP_DOT, "take": OP_CUSTOM}
+    cdef dict codes = {}
     cdef uint32_t op
-    for op in range(OP_HIDDEN + 1, OP_COUNT):
-        codes[op_name[op].decode()] = op
+    for op in range(OP_COUNT):
+        if op_on_tape(op):
+            codes[op_name[op].decode()] = op
     return codes
 
 
@@ -53,13 +54,6 @@ cdef bytes copied(const void *data, size_t n, size_t size):
     return PyBytes_FromStringAndSize(<const char *> data, n * size)
 
 
-cdef inline uint64_t listed(const TapeOp *op) noexcept nogil:
-    """Count the operands that an operation has in the list of terms."""
-    if op.op > OP_HIDDEN:
-        return 0
-    return 1 + <uint64_t> op.b * (2 if op.op == OP_DOT else 1)
-
-
 cdef int mark_inputs(const Program *p, uint8_t *read) except -1:
     """Set 1 for each input that an operation or an output reads."""
     cdef uint64_t worked = 0
@@ -68,7 +62,7 @@ cdef int mark_inputs(const Program *p, uint8_t *read) except -1:
         read[i] = 0
     for i in range(p.n_ops):
         signals_look(&worked, 1)
-        if p.ops[i].op > OP_HIDDEN:
+        if op_is_row(p.ops[i].op):
             if p.ops[i].a < p.n_inputs:
                 read[p.ops[i].a] = 1
             if p.ops[i].b < p.n_inputs:
@@ -162,9 +156,9 @@ cdef tuple check_list(const Program *p, uint32_t i, uint32_t terms):
         return "at least 1 pair or entry", "0", f"b[{i}]"
     if op.a != terms:
         return f"{terms}, where the list before ends", f"{op.a}", f"a[{i}]"
-    if listed(op) > p.n_terms - terms:
+    if op_listed(op.op, op.b) > p.n_terms - terms:
         return f"a list within {p.n_terms} terms", f"{op.b} pairs or entries from {terms} on", f"b[{i}]"
-    for t in range(terms, terms + listed(op)):
+    for t in range(terms, terms + op_listed(op.op, op.b)):
         if p.terms[t] >= slot:
             return operand_fault(p.terms[t], slot, "terms", t)
     return None
@@ -178,10 +172,10 @@ cdef tuple check_map(const Program *p, uint32_t i):
         return operand_fault(op.a, leaves + i, "a", i)
     if op.b >= leaves + i:
         return operand_fault(op.b, leaves + i, "b", i)
-    if op_has_parameter[op.op]:
+    if op_has_parameter(op.op):
         if not leaves - p.n_constants <= op.b < leaves:
             return f"the slot of a constant, for {op_name[op.op].decode()}", f"{op.b}", f"b[{i}]"
-    elif op_operands[op.op] == 1 and op.b != op.a:
+    elif not op_is_binary(op.op) and op.b != op.a:
         return f"{op.a} as in a, for {op_name[op.op].decode()} of one operand", f"{op.b}", f"b[{i}]"
     return None
 
@@ -195,10 +189,10 @@ cdef tuple check(const Program *p, const uint8_t *inputs):
     cdef bytes read
     cdef uint8_t *marks
     for i in range(p.n_ops):
-        signals_look(&worked, 1 + listed(&p.ops[i]))
-        if p.ops[i].op <= OP_HIDDEN:
+        signals_look(&worked, 1 + op_listed(p.ops[i].op, p.ops[i].b))
+        if not op_is_row(p.ops[i].op):
             fault = check_list(p, i, terms)
-            terms += <uint32_t> listed(&p.ops[i])
+            terms += <uint32_t> op_listed(p.ops[i].op, p.ops[i].b)
         else:
             fault = check_map(p, i)
         if fault is not None:

@@ -111,7 +111,7 @@ static uint32_t push(Build *b, TapeOp op, uint32_t source) {
 
 /* One table operation: what stands for it. */
 static uint32_t fold(Build *b, TapeOp op, uint32_t source) {
-    int binary = op_operands[op.op] == 2 || op_has_parameter[op.op];
+    int binary = op_reads_b(op.op);
     op.a = renamed(b, op.a);
     op.b = binary ? renamed(b, op.b) : op.a;
     if (is_constant(b, op.a) && is_constant(b, op.b)) {
@@ -133,7 +133,7 @@ static uint32_t fold(Build *b, TapeOp op, uint32_t source) {
 }
 
 static uint32_t n_listed(const TapeOp *op) { /* terms of a structural operation */
-    return op->op == OP_DOT ? 1 + 2 * op->b : op->op == OP_CUSTOM ? 1 + op->b : 0;
+    return (uint32_t)op_listed(op->op, op->b);
 }
 
 static int copy_leaves(Build *b) {
@@ -177,7 +177,7 @@ static int count_uses(Build *b, const uint32_t *outputs, uint32_t n) {
         for (uint32_t t = 0; t < listed; t++) use(b, b->in->terms[op->a + t]);
         if (listed) continue;
         use(b, op->a);
-        if (op->b != op->a || op_operands[op->op] == 2) use(b, op->b);
+        if (op->b != op->a || op_is_binary(op->op)) use(b, op->b);
     }
     for (uint32_t i = 0; i < n; i++) /* an output is seen from outside: it is no part of a dot */
         if (!(outputs[i] & RECORD_LEAF)) b->uses[outputs[i]] += 2;
@@ -272,8 +272,7 @@ static int emit(Build *b, Program *out, uint32_t *place) {
         } else {
             op.a = moved(place, op.a);
             op.b = moved(place, op.b);
-            if ((op.op == OP_ADD || op.op == OP_MUL) && k && op.b == k - 1)
-                swap(&op); /* replays carry a */
+            if (op_is_add_or_mul(op.op) && k && op.b == k - 1) swap(&op); /* replays carry a */
         }
         if (look(b, listed)) return TAPE_STOPPED;
         out->n_terms += listed;

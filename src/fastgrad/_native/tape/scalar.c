@@ -30,7 +30,7 @@ static inline double select_bits(double yes, double no, int64_t mask) {
 static int structure_forward(
     const TapeOp *op, const uint32_t *terms, const double *v, double *out) {
     const uint32_t *t = terms + op->a;
-    if (op->op == OP_CUSTOM) {
+    if (op->op == OP_TAKE) {
         int64_t entry = take_entry(v[t[0]], op->b);
         *out = entry < 0 ? NAN : v[t[1 + entry]];
         return entry < 0 ? TAPE_BAD_INDEX : TAPE_OK;
@@ -44,7 +44,7 @@ static int structure_forward(
 static void structure_reverse(
     const TapeOp *op, const uint32_t *terms, const double *v, double *adj, double g) {
     const uint32_t *t = terms + op->a;
-    if (op->op == OP_CUSTOM) {
+    if (op->op == OP_TAKE) {
         int64_t entry = take_entry(v[t[0]], op->b);
         if (entry >= 0) adj[t[1 + entry]] += g;
         return;
@@ -64,7 +64,7 @@ static inline double term(double partial, double tangent) {
 static double structure_tangent(
     const TapeOp *op, const uint32_t *terms, const double *v, const double *tan) {
     const uint32_t *t = terms + op->a;
-    if (op->op == OP_CUSTOM) {
+    if (op->op == OP_TAKE) {
         int64_t entry = take_entry(v[t[0]], op->b);
         return entry < 0 ? NAN : tan[t[1 + entry]];
     }
@@ -86,8 +86,8 @@ static inline int forward_some(
         const uint32_t i = which ? which[k] : k;
         const TapeOp *op = &p->ops[i];
         double y;
-        if (!which && end - k > AHEAD && op[AHEAD].op > OP_HIDDEN) PREFETCH(&v[op[AHEAD].b]);
-        if (LIKELY(op->op == OP_ADD || op->op == OP_MUL)) {
+        if (!which && end - k > AHEAD && op_is_row(op[AHEAD].op)) PREFETCH(&v[op[AHEAD].b]);
+        if (LIKELY(op_is_add_or_mul(op->op))) {
             const double b = v[op->b];
             double a = carry;
             if (op->a != last) {
@@ -98,7 +98,7 @@ static inline int forward_some(
             /* a * b + -0 or a * 1 + b: one rounding (to nearest), nothing to select once `a` is
              * there */
             y = a * select_bits(b, 1.0, is_mul) + select_bits(-0.0, b, is_mul);
-        } else if (op->op > OP_HIDDEN) {
+        } else if (op_is_row(op->op)) {
             op_forward(op->op, v[op->a], v[op->b], &y);
         } else if (structure_forward(op, terms, v, &y) != TAPE_OK) {
             result = TAPE_BAD_INDEX;
@@ -120,25 +120,25 @@ static inline void reverse_some(const Program *p, const uint32_t *which, uint32_
         const uint32_t y = leaves + i;
         const double g = y == last ? carry : adj[y];
         if (!which && k >= AHEAD &&
-            op[-AHEAD].op > OP_HIDDEN) { /* the second operand may be anywhere */
+            op_is_row(op[-AHEAD].op)) { /* the second operand may be anywhere */
             PREFETCH(&adj[op[-AHEAD].b]);
             PREFETCH(&v[op[-AHEAD].b]);
         }
         const uint32_t ia = op->a, ib = op->b;
         last = NO_SLOT;
-        if (LIKELY(op->op == OP_ADD || op->op == OP_MUL)) {
+        if (LIKELY(op_is_add_or_mul(op->op))) {
             const int64_t is_mul = -(int64_t)(op->op == OP_MUL);
             const double da = select_bits(v[ib], 1.0, is_mul);
             const double db = select_bits(v[ia], 1.0, is_mul);
             adj[ib] += db * g; /* b first: where both are one slot, the last sum is carried */
             adj[ia] = carry = adj[ia] + da * g;
             last = ia;
-        } else if (op->op > OP_HIDDEN) {
+        } else if (op_is_row(op->op)) {
             const double a = v[ia], b = v[ib];
             double da = 0.0, db = 0.0;
             op_slopes(op->op, a, b, v[y], &da, &db);
             adj[ia] += da * g;
-            if (op_operands[op->op] == 2) adj[ib] += db * g;
+            if (op_is_binary(op->op)) adj[ib] += db * g;
         } else {
             structure_reverse(op, p->terms, v, adj, g);
         }
@@ -152,10 +152,10 @@ static inline void tangent_some(const Program *p, const uint32_t *which, uint32_
         const uint32_t i = which ? which[k] : k;
         const TapeOp *op = &p->ops[i];
         double da = 0.0, db = 0.0, t;
-        if (op->op > OP_HIDDEN) {
+        if (op_is_row(op->op)) {
             op_slopes(op->op, v[op->a], v[op->b], v[leaves + i], &da, &db);
             t = term(da, tan[op->a]);
-            if (op_operands[op->op] == 2) t += term(db, tan[op->b]);
+            if (op_is_binary(op->op)) t += term(db, tan[op->b]);
         } else {
             t = structure_tangent(op, p->terms, v, tan);
         }

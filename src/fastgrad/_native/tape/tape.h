@@ -11,9 +11,10 @@
 /* ---- the program: operations in single assignment, one slot for each value ---- */
 
 /* A slot is a value: inputs first, then parameters, constants, and the result of each operation.
- * Structural opcodes keep their meaning in the arena and have their operands in `terms`:
- * OP_DOT  a: where [initial, w0, x0, w1, x1, ...] starts, b: number of pairs
- * OP_CUSTOM  take. a: where [index, entry 0, entry 1, ...] starts, b: number of entries */
+ * Rows of the table have operands a and b (a again, where there is but one). Structural opcodes
+ * list them in `terms`, op_listed() of them from a on:
+ * OP_DOT   s, w, x, w, x, ...; b: number of pairs
+ * OP_TAKE  index, entry, entry, ...; b: number of entries */
 typedef struct {
     uint32_t a, b;
     uint32_t op;

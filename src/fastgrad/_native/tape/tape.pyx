@@ -18,7 +18,7 @@ from fastgrad._native.tape.bind cimport (
 )
 from fastgrad._native.tape.extract cimport LEAF_PARAMETER, NO_SLOT, Recorded, record_graph
 from fastgrad._native.graph.handle cimport HandleLayout
-from fastgrad._native.ops.codes cimport OP_CUSTOM
+from fastgrad._native.ops.codes cimport OP_TAKE
 
 import operator
 import os
@@ -223,7 +223,7 @@ cdef class TapeCore:
             PyErr_CheckSignals()
             for i in range(self.program.n_ops):
                 op = &self.program.ops[i]
-                if op.op != OP_CUSTOM:
+                if op.op != OP_TAKE:
                     continue
                 index = frame.values[self.program.terms[op.a]]
                 if take_entry(index, op.b) < 0:

@@ -1,0 +1,59 @@
+"""Opcodes that are no row of the table. Oracle: their own rows, held to what tapes do."""
+
+import pytest
+
+from fastgrad import Value, custom, ops, record, take
+from fastgrad._native.tape.inspect import operation
+from fastgrad._native.tape.program import opcodes
+from fastgrad.errors import TapeError
+
+
+def test_opcodes_of_tapes_are_the_rows_and_the_structural_ones_that_say_so():
+    names = [row.name for row in (*ops.STRUCTURAL.values(), *ops.native())]
+    on_tapes = [name for name in names if name in ops.TABLE or ops.STRUCTURAL[name].tape]
+    assert opcodes() == {name: names.index(name) for name in on_tapes}
+    assert {"dot", "take"} < set(on_tapes)
+
+
+@pytest.mark.parametrize("n", [2, 3, 7])
+@pytest.mark.parametrize("name", [row.name for row in ops.STRUCTURAL.values() if row.tape])
+def test_structural_operation_lists_as_many_operands_as_its_row_says(name, n):
+    leaves = [Value(float(k)) for k in range(2 * n + 1)]
+
+    def dot(x):
+        total = leaves[0]
+        for k in range(n):
+            total = total + leaves[1 + k] * (x + k)
+        return total
+
+    tape = record({"dot": dot, "take": lambda i: take(leaves[:n], i)}[name], 1.0)
+    shown = [operation(tape, i) for i in range(tape.stats()["operations"])]
+    (slots,) = [slots for found, slots, _ in shown if found == name]
+    first, each = ops.STRUCTURAL[name].listed
+    assert len(slots) == first + each * n
+
+
+def test_structural_operations_with_a_step_in_python_are_refused_by_record():
+    @custom("twice")
+    def twice(x):
+        return 2 * x
+
+    twice.partials(lambda x, y: 2.0)
+
+    def with_closure(x):
+        y = x * 2
+        y._backward = lambda: None
+        return y
+
+    makers = {"custom": twice, "python": with_closure}
+    assert set(makers) == {row.name for row in ops.STRUCTURAL.values() if row.python}
+    for function in makers.values():
+        with pytest.raises(TapeError):
+            record(function, 1.0)
+
+
+def test_structural_opcode_is_the_capital_name_of_its_row():
+    assert ops.STRUCTURAL["take"].opcode == "OP_TAKE"
+    assert list(ops.STRUCTURAL) == [row.name for row in ops.STRUCTURAL.values()]
+    with pytest.raises(TypeError):
+        ops.STRUCTURAL["leaf"] = None
