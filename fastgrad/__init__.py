@@ -1,6 +1,25 @@
 """fastgrad: micrograd's scalar autograd on a native engine."""
 
-from fastgrad.engine import Value, arena_stats, no_grad
+try:
+    from fastgrad.engine import Value, arena_stats, no_grad
+except ModuleNotFoundError as error:
+    if not (error.name or "").startswith("fastgrad._native."):
+        raise
+    import sys
+
+    from fastgrad.errors import explain
+
+    # No error of ours: nobody can name one while the package cannot be imported.
+    raise ImportError(
+        explain(
+            "compiled modules",
+            f"none for {sys.implementation.cache_tag}",
+            "/".join(__path__),
+            "in a checkout run `make build` and use .venv/bin/python, or `pip install .` and start "
+            "Python in another folder",
+        ),
+        name=error.name,
+    ) from None
 
 __all__ = [
     "MLP",
@@ -31,7 +50,9 @@ _LAZY = {  # name: module that has it
     "where": "functional",
     "__version__": "_native.graph.engine",
 }
-_SUBMODULES = ("engine", "functional", "nn", "optim")
+_SUBMODULES = (
+    "engine", "errors", "functional", "nn", "operations", "ops", "optim", "tape", "training",
+)  # fmt: skip
 
 
 def __getattr__(name):
@@ -46,3 +67,7 @@ def __getattr__(name):
         raise AttributeError(f"module 'fastgrad' has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY, *_SUBMODULES})

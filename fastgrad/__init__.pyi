@@ -1,7 +1,12 @@
 from fastgrad import engine as engine
+from fastgrad import errors as errors
 from fastgrad import functional as functional
 from fastgrad import nn as nn
+from fastgrad import operations as operations
+from fastgrad import ops as ops
 from fastgrad import optim as optim
+from fastgrad import tape as tape
+from fastgrad import training as training
 from fastgrad.command.alias import install_as_micrograd as install_as_micrograd
 from fastgrad.engine import Value as Value
 from fastgrad.engine import arena_stats as arena_stats

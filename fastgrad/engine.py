@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from fastgrad._native.graph.backward import after_fork
 from fastgrad._native.graph.engine import no_grad_enter, no_grad_exit
 from fastgrad._native.graph.value import Value
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["Value", "arena_stats", "build_info", "no_grad"]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastgrad._native.graph.neurons import (
     ACTIVATIONS,
@@ -16,9 +17,6 @@ from fastgrad._native.graph.neurons import (
 )
 from fastgrad.engine import Value
 from fastgrad.errors import FastgradTypeError, FastgradValueError, explain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 # `from micrograd.nn import *` gives Value and random too, and programs rely on it.
 __all__ = ["MLP", "Layer", "Module", "Neuron", "Value", "random"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from fastgrad._native.graph.engine import apply_custom, apply_take, numbers_of, register_custom
 from fastgrad.engine import Value
@@ -14,9 +15,6 @@ from fastgrad.errors import (
     ShapeError,
     explain,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 __all__ = ["CustomOperation", "custom", "take"]
 

@@ -6,13 +6,11 @@ are read and written natively.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 from fastgrad._native.train.optim import STATE, Updater, adopt, step, zero_grad
 from fastgrad.errors import FastgradTypeError, FastgradValueError, explain
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop"]
 

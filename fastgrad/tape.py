@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastgrad._native.graph.engine import numbers_of
 from fastgrad._native.graph.recording import leaf_mark_input, record_enter, record_exit, sources
@@ -21,10 +23,6 @@ from fastgrad.errors import (
     TapeError,
     explain,
 )
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["SIMD", "NonFinite", "Tape", "load_tape", "record"]
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from fastgrad._native.train.fit import Loop
 from fastgrad.errors import FastgradTypeError, FastgradValueError, NonFiniteError, explain
 from fastgrad.optim import Optimizer
 from fastgrad.tape import Tape
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 __all__ = ["fit"]
 

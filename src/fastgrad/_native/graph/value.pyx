@@ -186,7 +186,7 @@ cdef bint slots_check() noexcept:
 
 
 cdef class Core(Methods):
-    """What Value inherits: see there."""
+    """Core(data, _children=(), _op="", label=None, **dialect)\n--\n\nWhat Value inherits: see there."""
 
     def __init__(self, data, _children=(), _op="", label=None, **dialect):
         cdef double y = number_expect(data, "data of Value")
