@@ -132,6 +132,8 @@ bench: $(BENCH)  ## time this machine; rewrite README's table, docs/benchmarks.m
 bench-peers: $(BENCH) $(PEERS)/.installed  ## the same, beside PyTorch, JAX, XAD, CasADi, autograd
 	$(PY) -m benchmarks.run --json $(RESULTS)
 	$(PY) -m benchmarks.report $(RESULTS)
+pictures: build  ## redraw README's and docs/benchmarks.md's pictures from the stored times
+	$(PY) -m benchmarks.report --pictures
 bench-compare: $(BENCH)  ## this tree against BASE=<git revision>, in alternation; ENGINE=fastgrad_tape: tapes
 	$(PY) -m benchmarks.compare $(or $(BASE),HEAD) --engine $(or $(ENGINE),fastgrad)
 bench-micro: $(BENCH)  ## each operation, sweep, call by itself: pytest-benchmark
@@ -182,4 +184,4 @@ clean:  ## remove what was built; `rm -r .venv` removes the environment
 	rm -f fastgrad/*.so $(VENV)/.built
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-.PHONY: help build debug annotate ops ops-check demo test test-slow test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers bench-compare bench-micro instructions instructions-update lint wheel sdist-test wheel-test ci nightly clean
+.PHONY: help build debug annotate ops ops-check demo test test-slow test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers pictures bench-compare bench-micro instructions instructions-update lint wheel sdist-test wheel-test ci nightly clean

@@ -248,7 +248,7 @@ def _detail(row) -> list[str]:
     lines = [f"### {row.name}", "", *accuracy]
     if not texts:
         return lines
-    lines += ["```python"]
+    lines += ["```text"]
     for name, text in texts:
         broken = re.sub(r" (?=else )", "\n", _shown(text, row)).split("\n")
         for line in [f"{name} = {broken[0]}", *broken[1:]]:
