@@ -7,6 +7,7 @@ targets, subcommands and files that exist, and the README is as short as it prom
 import doctest
 import json
 import re
+import subprocess
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -213,6 +214,23 @@ def test_paths_in_a_document_exist(path):
 def test_commands_are_found_in_code_and_nowhere_else(text, expected, tmp_path):
     (tmp_path / "a.md").write_text(text)
     assert commands_of(tmp_path / "a.md", "make") == expected
+
+
+@repository
+def test_examples_of_commits_have_the_form_and_exist():
+    commits = re.findall(r"^- `(\w+)` (.*)$", read(ROOT / "CONTRIBUTING.md"), re.MULTILINE)
+    assert len(commits) == 3
+    for commit, subject in commits:
+        assert re.fullmatch(r"[a-z]+: [a-z].*[^.]", subject)
+        assert len(subject) <= 72
+        git = ["git", "log", "-1", "--format=%h %s", commit]
+        try:
+            found = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False)
+        except OSError:
+            pytest.skip("no git")
+        if found.returncode:
+            pytest.skip("no history that reaches back to the example")
+        assert found.stdout.split(maxsplit=1)[1].strip() == subject
 
 
 # Docstrings ---------------------------------------------------------------------------------------
