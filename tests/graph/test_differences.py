@@ -273,13 +273,40 @@ def not_chosen():
     return math.isnan(gradient(x, y))
 
 
-def own_operation():
-    @custom("difference")
-    def square(x):
-        return x * x
+def nan_gradient():
+    w = Value(0.0)
+    tape = record(
+        lambda x: functional.where(functional.gt(w * x, 1.0), 1 / (w * x + 1e-300), w * x), 1.0
+    )
+    tape.value_and_grad(1.0, check=True)
+    history = fit(tape, [1.0], optimizer=optim.SGD([w], lr=0.1), steps=1)
+    return history[0], math.isnan(w.data)
 
-    square = square.partials(lambda x, y: 2 * x)
+
+def masked():
+    array = np.ma.array([1.0, 2.0], mask=[False, True])
+    return record(lambda x: x.sum(), np.zeros(2))(array)
+
+
+@custom("square")
+def square(x):
+    return x * x
+
+
+@square.partials
+def square(x, y):
+    return 2 * x
+
+
+def own_operation():
     return record(square, 1.0)
+
+
+def pickled_operation():
+    try:
+        return pickle.dumps(square)
+    except pickle.PicklingError as error:
+        return type(error).__name__
 
 
 def closure():
@@ -359,6 +386,11 @@ RECORDED = {
     ],
     "`leaky_relu(x, s)` with a Value `s`": [(slope, 0.0)],
     "`where(c, 1 / x, y)` at x = 0": [(not_chosen, True)],
+    "a nan gradient of a finite loss in `fit`, or with `check=True`": [(nan_gradient, (0.0, True))],
+    "a masked array as an argument": [(masked, 3.0)],
+    "`take({0: v}, x)` with a Value `x`": [
+        (lambda: take({0: Value(5.0)}, Value(0)).data, 0.0),
+    ],
     "`@fastgrad.custom`, `out._backward = f`": [
         (own_operation, RuntimeError),
         (closure, RuntimeError),
@@ -369,6 +401,9 @@ RECORDED = {
         (lambda: record(table, 0)(-1), IndexError),
     ],
     "`pickle.dumps(tape)`": [(lambda: pickle.dumps(record(lambda x: x * 2, 1.0)), TypeError)],
+    "`pickle.dumps(swish)` of a custom operation": [
+        (pickled_operation, "PicklingError")
+    ],
     "a Value that the function does not use": [(used_parameters, [True, True])],
     "`tape.parameters[0] = w`": [(set_parameter, (2.0, 3.0))],
     "`fit` with an optimizer of other Values": [(other_parameters, (True, 0.0, 5.0))],
@@ -396,6 +431,7 @@ def test_row_holds_for_tapes(row):
 
 
 MISSING = {
+    "softmax": lambda V: V.softmax,
     "int(v)": lambda V: int(V(3)),
     "round(v)": lambda V: round(V(3)),
     "+v": lambda V: +V(3),
@@ -414,5 +450,6 @@ MISSING = {
 def test_what_the_page_calls_missing_in_both_is_missing(V):
     named = re.search(r"^Neither has (.*?)\n\n", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert re.findall("`(.*?)`", named[1]) == list(MISSING)
+    assert not hasattr(functional, "softmax")
     for run in MISSING.values():
         assert outcome(run, V) in (TypeError, AttributeError)
