@@ -1,46 +1,56 @@
-"""How native loops look at pending signals: counted, and stopped or disturbed at any of them."""
+"""How native loops poll signals: counted, and stopped or disturbed at any poll, without a timer.
+
+    last, result = at_each_poll(action)        # how often it polls, what it gives
+    with pytest.raises(KeyboardInterrupt):
+        at_each_poll(action, stop_at(number))  # Ctrl-C at its poll of this number, 1 to last
+    at_each_poll(action, visit)                # visit(number) does anything at each of them
+
+The action is any function of no arguments, bytecode or not; only native polls count, those of this
+thread. Meanwhile loops without the GIL poll as often as the others do, whatever the time: once in
+`POLL_INTERVAL` steps (nodes, operands, results). So the number follows from the work alone;
+only with `threads=` above 1 it depends on who does which share as well, and a caller polls at least
+once, when it has done its own.
+"""
 
 import _thread
-import operator
 import signal
-from collections import defaultdict
+import threading
 from functools import partial
 
+from fastgrad._native.base import poll
+
+POLL_INTERVAL = poll.STEPS
 # Ctrl-C, from C: no bytecode runs between this and what C calls next, so only that can notice it.
 CTRL_C = partial(_thread.interrupt_main, signal.SIGINT)
 
 
-def at_each_look(action, visit=lambda number: None):
-    """Do something that runs no bytecode, with Ctrl-C pressed anew whenever it has been noticed.
+def at_each_poll(action, visit=lambda number: None):
+    """Do something, and call `visit(number)` at each poll, counted from 1; it may raise.
 
-    What is noticed by bytecode after all, as on the way to an error, is the last: a frame that is
-    traced would look again before its next instruction, for ever.
-    `visit` is called at each look, with its number from 1 on, and may raise. Gives how often that
-    was, and what the action gave.
+    Polls within a visit are not counted. Gives how many there were, and what the action gave.
     """
-    armed = [True]
-    seen = []
-    button = defaultdict(CTRL_C)  # an item that it has not presses Ctrl-C: no call, no bytecode
+    count, thread, visiting = 0, threading.get_ident(), False
 
-    def handler(_, frame):
-        if not armed:
+    def observer():
+        nonlocal count, visiting
+        if visiting or threading.get_ident() != thread:
             return
-        seen.append(None)
-        visit(len(seen))
-        if frame.f_code is at_each_look.__code__:
-            button[len(seen)]
+        count, visiting = count + 1, True
+        try:
+            visit(count)
+        finally:
+            visiting = False
 
-    before = signal.signal(signal.SIGINT, handler)
+    poll.observe(observer)
     try:
-        _, result, _ = map(operator.call, (CTRL_C, action, armed.clear))
+        result = action()
     finally:
-        armed.clear()
-        signal.signal(signal.SIGINT, before)
-    return len(seen), result
+        poll.observe(None)
+    return count, result
 
 
 def stop_at(last):
-    """Return what raises KeyboardInterrupt at a look, as Ctrl-C does."""
+    """Return what raises KeyboardInterrupt at a poll, as Ctrl-C does."""
 
     def visit(number):
         if number == last:

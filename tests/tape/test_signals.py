@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers.graphs import chain, live, many, settled
-from helpers.polls import at_each_look, stop_at
+from helpers.polls import POLL_INTERVAL, at_each_poll, stop_at
 from helpers.processes import python
 from helpers.tally import tally
 
@@ -24,7 +24,6 @@ from fastgrad.errors import TapeError
 from fastgrad.nn import Layer
 
 pytestmark = [pytest.mark.wide, pytest.mark.usefixtures("no_gc_callbacks", "no_collector")]
-WALK, BUILD, FILE = 65_536, 131_072, 262_144  # what each comes by between two looks
 NUMBER = Shape((), 0, "x")
 
 
@@ -41,10 +40,10 @@ def table(operations, leaves):
 def test_operations_are_counted():
     n = many(1 << 20)
     x = Value(1.0)
-    looks, _ = at_each_look(taped(x, chain(n, x)))
+    polls, _ = at_each_poll(taped(x, chain(n, x)))
     walks = 2 * n  # back and forth
     build = table(n, 1) + 8 * n  # folded, used, chains (2), measured, moved, numbered (2)
-    assert looks >= walks // WALK + build // BUILD - 2
+    assert polls >= (walks + build) // POLL_INTERVAL - 2
 
 
 def test_leaves_are_counted():
@@ -53,11 +52,11 @@ def test_leaves_are_counted():
     kept = [Value(i) for i in range(n)]
     for leaf in kept:
         y = y + leaf
-    looks, _ = at_each_look(taped(x, y))
+    polls, _ = at_each_poll(taped(x, y))
     walks = 3 * n  # back, forth, and the leaves
     build = table(n, n) + 10 * n  # twice more: the leaves are copied, and looked at for constants
     lists = n  # of parameters
-    assert looks >= walks // WALK + build // BUILD + lists // WALK - 3
+    assert polls >= (walks + build + lists) // POLL_INTERVAL - 3
 
 
 def test_operands_are_counted():
@@ -66,26 +65,26 @@ def test_operands_are_counted():
     x = Value(1.0)
     y = sum(layer([x] * 1024))
     n = 2 * 1024 * 256
-    looks, _ = at_each_look(taped(x, y))
+    polls, _ = at_each_poll(taped(x, y))
     walks = 2 * n + n // 2  # and the weights
     build = table(0, n // 2) + 5 * n + n  # folded, used, moved, leaves, slots; the weights twice
-    assert looks >= walks // WALK + build // BUILD + (n // 2) // WALK - 1
+    assert polls >= (walks + build + n // 2) // POLL_INTERVAL - 1
 
 
 def test_arrays_of_a_file_are_counted():
     n = many(1 << 20)
     x = Value(1.0)
     core = taped(x, chain(n, x))()
-    looks, (arrays, codes) = at_each_look(partial(export, core))
-    assert looks >= 2 * n // FILE - 1  # operations, and which inputs they read
+    polls, (arrays, codes) = at_each_poll(partial(export, core))
+    assert polls >= 2 * n // POLL_INTERVAL - 1  # operations, and which inputs they read
     empty = TapeCore.__new__(TapeCore)
-    looks, fault = at_each_look(partial(restore, empty, arrays, codes, n, 0))
+    polls, fault = at_each_poll(partial(restore, empty, arrays, codes, n, 0))
     assert fault == ("one of 0 places, or 0", "1", "sources[0]") or fault is None
-    assert looks >= 3 * n // FILE - 2  # copied and checked besides
+    assert polls >= 3 * n // POLL_INTERVAL - 2  # copied and checked besides
 
 
 @pytest.mark.parametrize("held", [False, True], ids=["numbers", "parameters"])
-def test_stopped_at_any_look(held):
+def test_stopped_at_any_poll(held):
     n = 200_000
     x = y = Value(0.5)
     leaves = [Value(1.0) if held else 1.0 for _ in range(n // 2)]
@@ -93,17 +92,17 @@ def test_stopped_at_any_look(held):
         y = y * 0.5 + leaf
     make = taped(x, y)
     before = live()
-    last, core = at_each_look(make)
+    last, core = at_each_poll(make)
     assert core(0.5) == y.data
     del core
     assert last > 6
     for number in range(1, last + 1):
         with pytest.raises(KeyboardInterrupt):
-            at_each_look(make, stop_at(number))
+            at_each_poll(make, stop_at(number))
         assert live() == before
         assert check.arena_check() == []
     assert make()(0.5) == y.data
-    tally("Ctrl-C: recordings stopped, each at another look", last)
+    tally("Ctrl-C: recordings stopped, each at another poll", last)
 
 
 # What signal handlers do there may move the arena's tables and make other nodes of those that the
@@ -114,7 +113,7 @@ import sys
 sys.path.insert(0, sys.argv[2])
 from functools import partial
 from helpers.graphs import chain
-from helpers.polls import at_each_look
+from helpers.polls import at_each_poll
 import fastgrad as fg
 from fastgrad import Value
 from fastgrad._native.graph import check
@@ -139,11 +138,11 @@ actions = {
 number, numbers = Shape((), 0, "x"), Shape((70_000,), 0, "result")
 for first in 1, 7:  # while it begins, and on its way forth
     action = actions[sys.argv[1]]
-    looks, core = at_each_look(
+    polls, core = at_each_poll(
         partial(TapeCore, [x], [root] * 70_000, [number], numbers),
         lambda number: action() if first <= number < 10 else None,
     )
-    assert looks > 10
+    assert polls > 10
     assert core(0.5)[0] == root.data != core(0.25)[0]
 assert check.arena_check() == []
 """
@@ -170,7 +169,7 @@ def test_a_handler_that_writes_a_backward_step_is_noticed():
             middle._backward = lambda: None
 
     with pytest.raises(TapeError, match="backward step in Python"):
-        at_each_look(taped(x, y), write)
+        at_each_poll(taped(x, y), write)
 
 
 def test_a_handler_that_changes_the_lists_changes_no_tape():
@@ -182,7 +181,7 @@ def test_a_handler_that_changes_the_lists_changes_no_tape():
         inputs.clear()
         outputs.extend([y] * 1000)
 
-    _, core = at_each_look(partial(TapeCore, inputs, outputs, [NUMBER], NUMBER), change)
+    _, core = at_each_poll(partial(TapeCore, inputs, outputs, [NUMBER], NUMBER), change)
     assert core(1.0) == y.data
 
 

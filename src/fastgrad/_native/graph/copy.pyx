@@ -7,14 +7,14 @@ originals and copies are counted until all is done.
 
 from libc.stdint cimport uint8_t, uint32_t
 
-from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport PyObject
 
+from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.memory.arena cimport (
     BLOCK, BOOL, Block, CHUNK_LEAVES, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, EXPANDED, IdList,
     NUMBER, Node, SWEPT, arena, arena_push, arena_push_leaf, block_describe, block_give, block_new,
-    block_take, hidden_operand, ids_append, prefetch, unlikely,
+    block_take, hidden_operand, ids_append, prefetch,
 )
 from fastgrad._native.graph.engine cimport operand_keep
 from fastgrad._native.graph.dot cimport dot_expand
@@ -26,8 +26,7 @@ from fastgrad._native.graph.handle cimport (
 from fastgrad._native.ops.codes cimport OP_DOT, OP_HIDDEN, OP_LEAF, OP_PYTHON, op_is_row
 
 cdef enum:
-    SIGNAL_INTERVAL = 65536  # nodes between looks at pending signals
-    AHEAD = 32               # nodes between fetching operands and using them
+    AHEAD = 32  # nodes between fetching operands and using them
 
 cdef enum:       # what a page knows of a node; with any of the first two, the node is counted
     REACHED = 1  # part of the graph
@@ -43,7 +42,7 @@ ctypedef struct Page:  # of a chunk
 ctypedef struct Copies:
     Page *pages        # by chunk; those without memory are empty
     uint32_t capacity
-    uint32_t looked    # nodes since the last look at signals
+    Poll poll          # by nodes
     IdList stack       # reached, operands not yet
 
 
@@ -122,15 +121,6 @@ cdef void made_drop(Page *page) noexcept:
             node_drop(page.copies[i])
 
 
-cdef inline int look(Copies *copies) except -1:
-    """Let signal handlers run every so often."""
-    copies.looked += 1
-    if unlikely(copies.looked == SIGNAL_INTERVAL):
-        copies.looked = 0
-        PyErr_CheckSignals()
-    return 0
-
-
 # What a graph consists of -------------------------------------------------------------------------
 
 cdef int place(Copies *copies, node_id id, uint8_t how) except -1:
@@ -162,7 +152,7 @@ cdef int reach_block(Copies *copies, uint32_t index) except -1:
     block_take(index)  # a handler may look into a dot node, which gives it other inputs
     try:
         for i in range(arena.blocks[index].size):
-            look(copies)
+            poll_signals(&copies.poll, 1)
             reach(copies, arena.blocks[index].ids[i])
     finally:
         block_give(index)
@@ -177,7 +167,7 @@ cdef int reach_all(Copies *copies, node_id root) except -1:
     cdef node_id b = 0
     reach(copies, root)
     while stack.n:
-        look(copies)
+        poll_signals(&copies.poll, 1)
         stack.n -= 1
         node = node_at(stack.ids[stack.n])
         if node.flags & BLOCK:
@@ -337,13 +327,13 @@ cdef int make_chunk(Copies *copies, uint32_t c, object memo, list handles) excep
         state = copies.pages[c].states[i]
         if not state & PLACED:
             continue
-        look(copies)  # here: a handler may look into the node
+        poll_signals(&copies.poll, 1)  # here: a handler may look into the node
         id = <node_id> (c << CHUNK_SHIFT | i)
         node = node_at(id)
         if node.op == OP_DOT and node.flags & EXPANDED:
             hidden = arena.blocks[node.b]
             for h in range(hidden.size):
-                look(copies)
+                poll_signals(&copies.poll, 1)
                 if not state & REACHED and not is_reached(copies, hidden.ids[h]):
                     continue
                 x = hidden_operand(hidden, h, 1)
@@ -407,7 +397,7 @@ cdef Handle graph_copy(Handle handle, object memo):
         attributes_copy(handle, result, memo)
         operand_keep(result)
         return result
-    copies.pages, copies.capacity, copies.looked = NULL, 0, 0
+    copies.pages, copies.capacity, copies.poll = NULL, 0, poll_begin(poll_with_gil)
     copies.stack.ids, copies.stack.n, copies.stack.capacity = NULL, 0, 0
     try:
         reach_all(&copies, handle.id)

@@ -8,8 +8,7 @@ callback may start another) has its own bit of the marks.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from cpython.exc cimport PyErr_CheckSignals
-
+from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.memory.arena cimport (
     BLOCK, Block, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, DEPTH_LIMIT, EXPANDED,
     Node, SWEPT, arena, chunk_filled, hidden_operand, ids_append, likely, node_at, node_drop, node_id,
@@ -27,7 +26,6 @@ cdef extern from "config.h" nogil:
 
 cdef enum:
     REACHED_HIDDEN = 4      # shift from a sweep's bit to "only hidden nodes of it were reached"
-    SIGNAL_INTERVAL = 65536  # nodes, or operands of dot nodes, between looks at pending signals
     AHEAD = 32               # nodes between fetching operands and using them
     FURTHER = 64             # nodes between fetching one and visiting it
     MANY = 16                # users of an operand that is likely in the cache
@@ -38,7 +36,7 @@ ctypedef struct Sweep:
     uint64_t number
     uint32_t owners      # length of arena.owners when it began
     int64_t pending
-    int64_t budget       # until the next look at signals
+    Poll poll            # by nodes, and operands of dot nodes
     python_step step
 
 
@@ -47,15 +45,6 @@ cdef inline void reach(Sweep *sweep, node_id id, Node *node) noexcept:
     sweep.pending += not node.mark & (sweep.bit | sweep.bit << REACHED_HIDDEN)
     node.mark |= sweep.bit
     arena.marked[(id >> CHUNK_SHIFT) * DEPTH_LIMIT + sweep.depth] = 1
-
-
-cdef inline int signals_look(Sweep *sweep, uint32_t done) except -1:
-    """Let signal handlers run every so often; they may do anything, so reload `base` afterwards."""
-    sweep.budget -= done
-    if unlikely(sweep.budget <= 0):
-        sweep.budget = SIGNAL_INTERVAL
-        PyErr_CheckSignals()
-    return 0
 
 
 # One node's step ----------------------------------------------------------------------------------
@@ -244,7 +233,7 @@ cdef int expanded_step(Sweep *sweep, node_id id, bint reached) except -1:
 cdef void sweep_abandon(Sweep *sweep) noexcept:
     """Clear what marks a sweep has left behind.
 
-    It looks for no signals: 10^7 nodes take 16 to 34 ms, less than the sweep that they end.
+    It polls no signals: 10^7 nodes take 16 to 34 ms, less than the sweep that they end.
     """
     cdef uint8_t keep = ~(sweep.bit | sweep.bit << REACHED_HIDDEN)
     cdef uint32_t c = arena.newest
@@ -273,7 +262,7 @@ cdef inline int structure_visit(Sweep *sweep, node_id id, Node *node, bint reach
             node.flags |= SWEPT
             arena.swept += 1
         dot_step(sweep, node)
-    return signals_look(sweep, arena.blocks[node.a].size)
+    return poll_signals(&sweep.poll, arena.blocks[node.a].size)
 
 
 cdef inline bint adds_product(Node *node, node_id id, uint8_t either) noexcept:
@@ -443,7 +432,7 @@ cdef int walk(Sweep *sweep, node_id root) except -1:
                 walk_chunk(sweep, c, slot, False)
             arena.marked[c * DEPTH_LIMIT + sweep.depth] = 0
             if sweep.pending:
-                signals_look(sweep, CHUNK_NODES)
+                poll_signals(&sweep.poll, CHUNK_NODES)
         if not sweep.pending:
             return 0
         c, slot = arena.chunks[c].older, CHUNK_MASK
@@ -512,10 +501,10 @@ cdef int visit_reached(Sweep *sweep, node_id root, Purpose purpose) except -1:
                         dot_expand(id)
                     reach_operands(sweep, node)
                     if node.op == OP_DOT:
-                        signals_look(sweep, arena.blocks[node.a].size)
+                        poll_signals(&sweep.poll, arena.blocks[node.a].size)
                 node -= 1
             arena.marked[c * DEPTH_LIMIT + sweep.depth] = 0
-            signals_look(sweep, CHUNK_NODES)
+            poll_signals(&sweep.poll, CHUNK_NODES)
         if not sweep.pending:
             return 0
         c = arena.chunks[c].older
@@ -535,7 +524,7 @@ cdef int sweep_open(Sweep *sweep, node_id root) except -1:
     arena.sweeps += 1
     sweep.number = arena.sweeps
     sweep.owners = arena.owners.n
-    sweep.pending, sweep.budget = 0, SIGNAL_INTERVAL
+    sweep.pending, sweep.poll = 0, poll_begin(poll_with_gil)
     arena.depth += 1
     node_at(root).count += 1
     return 0

@@ -6,15 +6,13 @@
 #include <Python.h>
 
 #include <stdatomic.h>
-#include <time.h>
 
 #include "tape/tape.h"
 
 enum {
     GROUPS_MOST = 64,
     ACCUMULATORS_MOST = 1 << 22,
-    APART = 128,            /* bytes: processors fetch two cache lines at a time */
-    LOOK_INTERVAL = 1 << 17 /* results between looks at the clock and at other threads */
+    APART = 128 /* bytes: processors fetch two cache lines at a time */
 };
 
 typedef struct Worker Worker;
@@ -39,36 +37,22 @@ struct Worker { /* one thread's memory */
     size_t end_group;
     double *values, *adjoints; /* rows */
     double *spare;             /* three rows */
-    int is_caller;             /* the thread that came from Python: it looks at signals */
-    size_t worked;             /* results since it last looked at the clock */
-    int64_t polled;            /* when it last looked at signals */
+    Poll poll;                 /* by results; only the thread that came from Python has a check */
     char apart[APART];         /* from the next one, which another processor writes to */
 };
 
-static int64_t milliseconds(void) {
-    struct timespec now;
-    timespec_get(&now, TIME_UTC);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void look_at_signals(void *worker) {
+static void poll_stop(void *worker) {
     Worker *w = worker;
     if (atomic_load(&w->job->stop) == TAPE_STOPPED)
         return; /* its error is set: run no handler beside it */
-    if (w->job->run->poll && w->job->run->poll())
+    if (poll_now(&w->poll))
         atomic_store(&w->job->stop, TAPE_STOPPED); /* over what others have stored */
 }
 
 /* Counts work; true if it is to be left, since a signal has come or another thread has stopped. */
-static int is_over(Worker *w, size_t work) {
-    w->worked += work;
-    if (w->worked < LOOK_INTERVAL) return 0;
-    w->worked = 0;
-    const int64_t now = milliseconds();
-    if (w->is_caller && (now < w->polled || now >= w->polled + LOOK_MILLISECONDS)) {
-        w->polled = now;
-        look_at_signals(w);
-    }
+static int poll_worker(Worker *w, size_t work) {
+    if (!poll_is_due(&w->poll, (int64_t)work)) return 0;
+    poll_stop(w);
     return atomic_load(&w->job->stop) != TAPE_OK;
 }
 
@@ -183,7 +167,7 @@ static int forward(Worker *w, size_t count, size_t wide) {
     for (uint32_t i = 0; i < plan->n_steps; i++) {
         const BatchStep *step = &plan->steps[i];
         const double *ports = w->job->port_values + step->port;
-        if (is_over(w, work_of(step, wide))) return TAPE_STOPPED;
+        if (poll_worker(w, work_of(step, wide))) return TAPE_STOPPED;
         switch (step->kind) {
         case BATCH_MAP: map_forward(w, step, wide); break;
         case BATCH_LAYER:
@@ -277,7 +261,7 @@ static int reverse(Worker *w, double *acc, size_t count, size_t wide) {
         const size_t weights = (size_t)step->m * step->k;
         const uint32_t *x = plan->lists + step->list;
         const double *g = w->adjoints + step->y * stride;
-        if (is_over(w, 2 * work_of(step, wide))) return TAPE_STOPPED;
+        if (poll_worker(w, 2 * work_of(step, wide))) return TAPE_STOPPED;
         switch (step->kind) {
         case BATCH_MAP: map_reverse(w, step, acc, count, wide); break;
         case BATCH_LAYER:
@@ -362,7 +346,7 @@ static int run_group(Worker *w, size_t group) {
         const int result = run_block(w, group, begin, left < block ? left : block);
         int none = TAPE_OK; /* a stop is stored already, and is not to be lost: its error is set */
         if (result != TAPE_OK) atomic_compare_exchange_strong(&job->stop, &none, result);
-        if (is_over(w, block)) return 0; /* there may be no step at all */
+        if (poll_worker(w, block)) return 0; /* there may be no step at all */
     }
     add_group(job, group);
     return 1;
@@ -384,7 +368,6 @@ int batch_run(BatchRun *run) {
     const Plan *plan = run->plan;
     Worker workers[CREW_MOST];
     Job job = {.run = run, .workers = workers};
-    const int64_t began = milliseconds();
     const size_t rows = plan->n_rows, lanes_used = run->n < plan->block ? run->n : plan->block;
     job.n_blocks = (run->n + plan->block - 1) / plan->block;
     job.n_groups = job.n_blocks < GROUPS_MOST ? job.n_blocks : GROUPS_MOST;
@@ -410,9 +393,7 @@ int batch_run(BatchRun *run) {
     double *at = (double *)(((uintptr_t)run->workspace->memory + 63) & ~(uintptr_t)63);
     for (int t = 0; t < threads; t++, at += per_thread) {
         workers[t].job = &job;
-        workers[t].is_caller = t == 0;
-        workers[t].worked = 0;
-        workers[t].polled = began;
+        workers[t].poll = t ? poll_begin(NULL) : run->poll;
         workers[t].values = at;
         workers[t].adjoints = at + rows * job.stride;
         workers[t].spare = at + 2 * rows * job.stride;
@@ -430,8 +411,7 @@ int batch_run(BatchRun *run) {
             workers[t].end_group = (t + 1) * job.n_groups / threads;
         }
         if (threads == 1) run_groups(workers);
-    } while (
-        threads > 1 && !crew_run(run_groups, workers, sizeof *workers, threads, look_at_signals));
+    } while (threads > 1 && !crew_run(run_groups, workers, sizeof *workers, threads, poll_stop));
     const int result = atomic_load(&job.stop);
     if (result != TAPE_OK) return result;
     const uint32_t out = plan->program->outputs[0];

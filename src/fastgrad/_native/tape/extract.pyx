@@ -12,13 +12,15 @@ from libc.stdint cimport int64_t, uint64_t
 
 from libc.string cimport memset
 
-from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport PyObject
 
+from fastgrad._native.base.poll cimport (
+    POLL_INTERVAL, Poll, poll_begin, poll_is_due, poll_now, poll_with_gil,
+)
 from fastgrad._native.memory.arena cimport (
     Block, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, EXPANDED, Node, PINNED, arena,
-    chunk_filled, handle_slot, node_at, node_id, unlikely,
+    chunk_filled, handle_slot, node_at, node_id,
 )
 from fastgrad._native.graph.engine cimport custom_operations
 from fastgrad._native.graph.handle cimport Handle
@@ -31,9 +33,6 @@ from fastgrad._native.ops.codes cimport (
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject *o)
 
-cdef enum:
-    SIGNAL_INTERVAL = 65536  # slots, operands or leaves between looks at pending signals
-
 ctypedef struct Walk:
     uint32_t **place     # per chunk, per slot: 0 not needed; 1 needed; later 1 + number of operation
     uint32_t n_chunks    # length of `place`: signal handlers may open chunks beyond
@@ -45,8 +44,8 @@ ctypedef struct Walk:
     uint32_t capacity
     uint32_t n_ops
     uint32_t n_terms
-    int64_t interval
-    int64_t budget       # until the next look at signals
+    int64_t interval     # between polls: POLL_INTERVAL, and more if it has begun anew
+    Poll poll            # by slots, operands and leaves
     uint64_t edits       # of the arena, when the walk began
 
 
@@ -54,12 +53,11 @@ class Edited(Exception):
     """A signal handler has made something else of a node, perhaps one that is marked."""
 
 
-cdef inline int signals_look(Walk *walk, uint32_t done) except -1:
-    """Let signal handlers run every so often; they may do anything, so reload `base` afterwards."""
-    walk.budget -= done
-    if unlikely(walk.budget <= 0):
-        walk.budget = walk.interval
-        PyErr_CheckSignals()
+cdef inline int poll_walk(Walk *walk, uint32_t done) except -1:
+    """Poll signals every so often; handlers may do anything, so reload `base` afterwards."""
+    if poll_is_due(&walk.poll, done):
+        walk.poll.left = walk.interval
+        poll_now(&walk.poll)
         if arena.edits != walk.edits:
             raise Edited()
     return 0
@@ -141,14 +139,14 @@ cdef int need_operands(Walk *walk, Node *node) except -1:
         need_block(walk, arena.blocks[node.a])
         walk.n_terms += arena.blocks[node.a].size
         walk.n_ops += 1
-        signals_look(walk, arena.blocks[node.a].size)
+        poll_walk(walk, arena.blocks[node.a].size)
     elif node.op == OP_DOT:
         weights = arena.blocks[arena.blocks[node.b].under if node.flags & EXPANDED else node.b]
         need_block(walk, arena.blocks[node.a])
         need_block(walk, weights)
         walk.n_terms += 0 if node.flags & EXPANDED else 2 * weights.size - 1
         walk.n_ops += 2 * weights.size - 2 if node.flags & EXPANDED else 1
-        signals_look(walk, 2 * weights.size)
+        poll_walk(walk, 2 * weights.size)
     else:
         need(walk, node.a)
         if node.b:
@@ -171,7 +169,7 @@ cdef uint32_t walk_back(Walk *walk) except? 0:
                 if walk.place[c][slot]:
                     walk.pending -= 1
                     need_operands(walk, arena.base[c] + slot)
-                signals_look(walk, 1)
+                poll_walk(walk, 1)
         c = arena.chunks[c].older
     return oldest
 
@@ -255,8 +253,8 @@ cdef int walk_forth(Walk *walk, Recording *raw, uint32_t oldest) except -1:
                 emit_node(walk, raw, <node_id> (c << CHUNK_SHIFT | slot))
                 walk.place[c][slot] = raw.n_ops  # 1 + the number of its (last) operation
                 walk.marked -= 1
-                signals_look(walk, raw.n_terms - terms)
-            signals_look(walk, 1)
+                poll_walk(walk, raw.n_terms - terms)
+            poll_walk(walk, 1)
             slot += 1
         c = arena.chunks[c].newer
     return 0
@@ -305,7 +303,7 @@ cdef int describe_leaves(Recorded recorded, Walk *walk, Py_ssize_t n_inputs) exc
         if recorded.raw.outputs[i] & RECORD_LEAF:
             ours[recorded.raw.outputs[i] & ~(<uint32_t> RECORD_LEAF)] += 2
     for i in range(walk.n_leaves):
-        signals_look(walk, 1)
+        poll_walk(walk, 1)
         if arena.edits != walk.edits:  # by a finaliser: objects are made here
             raise Edited()
         id = walk.leaves[i]
@@ -328,7 +326,8 @@ cdef Recorded extract(tuple inputs, tuple outputs, int64_t interval):
     cdef uint32_t oldest, c
     recorded.parameters = []
     memset(&walk, 0, sizeof(walk))
-    walk.interval, walk.budget, walk.edits = interval, interval, arena.edits
+    walk.poll, walk.edits = poll_begin(poll_with_gil), arena.edits
+    walk.poll.left = walk.interval = interval
     walk.n_chunks = arena.capacity
     walk.place = <uint32_t **> PyMem_RawCalloc(walk.n_chunks, sizeof(uint32_t *))
     if walk.place == NULL:
@@ -336,17 +335,17 @@ cdef Recorded extract(tuple inputs, tuple outputs, int64_t interval):
     try:
         for handle in inputs:
             need(&walk, handle.id)
-            signals_look(&walk, 1)
+            poll_walk(&walk, 1)
         for handle in outputs:
             need(&walk, handle.id)
-            signals_look(&walk, 1)
+            poll_walk(&walk, 1)
         oldest = walk_back(&walk)
         take_memory(recorded, &walk, len(outputs))
         walk_forth(&walk, &recorded.raw, oldest)
         for handle in outputs:
             recorded.raw.outputs[recorded.raw.n_outputs] = reference(&walk, handle.id)
             recorded.raw.n_outputs += 1
-            signals_look(&walk, 1)
+            poll_walk(&walk, 1)
         handle = None
         describe_leaves(recorded, &walk, len(inputs))
     finally:
@@ -363,7 +362,7 @@ cdef Recorded record_graph(list inputs, list outputs):
     """Extract what some nodes need; inputs are leaves, in the order of their slots."""
     cdef tuple first = tuple(inputs)  # nobody can change these while signal handlers run
     cdef tuple last = tuple(outputs)
-    cdef int64_t interval = SIGNAL_INTERVAL
+    cdef int64_t interval = POLL_INTERVAL
     while True:
         try:
             return extract(first, last, interval)

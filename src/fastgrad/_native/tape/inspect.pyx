@@ -7,14 +7,15 @@ from libc.math cimport isfinite
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from cpython.exc cimport PyErr_CheckSignals
-
+from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.tape.bind cimport load_sample
 from fastgrad._native.tape.extract cimport TapeOp
 from fastgrad._native.ops.codes cimport (
     OP_DOT, op_is_row, op_listed, op_name, op_reads_b,
 )
-from fastgrad._native.tape.tape cimport Frame, Plan, Plans, Program, TapeCore, program_leaves
+from fastgrad._native.tape.tape cimport (
+    Frame, Plan, Plans, Program, SAMPLE_STEPS, TapeCore, program_leaves,
+)
 
 
 def sizes(TapeCore tape not None):
@@ -86,6 +87,7 @@ def first_nonfinite(TapeCore tape not None, tuple args not None):
     cdef Frame frame = tape.frame_take()
     cdef uint32_t leaves = program_leaves(&tape.program)
     cdef list operands = []
+    cdef Poll poll = poll_begin(poll_with_gil)
     cdef Py_ssize_t s
     cdef uint32_t i
     try:
@@ -93,7 +95,7 @@ def first_nonfinite(TapeCore tape not None, tuple args not None):
         for s in range(max(frame.n, 1)):
             load_sample(frame, s)
             tape.run_single(frame, False)
-            PyErr_CheckSignals()
+            poll_signals(&poll, tape.program.n_ops + SAMPLE_STEPS)
             for i in range(tape.program.n_ops):
                 if isfinite(frame.values[leaves + i]):
                     continue

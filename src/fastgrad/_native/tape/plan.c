@@ -5,7 +5,6 @@
 
 #include "tape/tape.h"
 
-enum { POLL_INTERVAL = 1 << 18 }; /* operations between looks at pending signals */
 enum { BLOCK_BYTES = 384 << 10, BLOCK_MOST = 256 }; /* values and adjoints of a block stay in L2 */
 
 void plan_free(Plan *plan) {
@@ -28,7 +27,7 @@ size_t plan_bytes(const Plan *p) {
 typedef struct {
     Plan *plan;
     const Program *program;
-    tape_poll poll;
+    Poll *poll;
     uint32_t *layer_of; /* per operation: 1 + first member of its layer, 0 none */
     uint32_t *next;     /* member of the same layer, 0 at the end */
     uint32_t *last;     /* of a first member: the last one so far */
@@ -84,6 +83,10 @@ static int step_add(Plan *plan, BatchStep step) {
         int tried = (call);                                                                        \
         if (tried != TAPE_OK) return tried;                                                        \
     } while (0)
+
+static int64_t steps_of(const TapeOp *op) { /* between polls */
+    return 1 + (int64_t)op_listed(op->op, op->b);
+}
 
 /* ---- who belongs to which layer ---- */
 
@@ -230,7 +233,7 @@ static int emit_all(Planner *p) {
     const Program *program = p->program;
     const uint32_t leaves = program_leaves(program);
     for (uint32_t i = 0; i < program->n_ops; i++) {
-        if (i % POLL_INTERVAL == POLL_INTERVAL - 1 && p->poll()) return TAPE_STOPPED;
+        if (poll_signals(p->poll, steps_of(&program->ops[i]))) return TAPE_STOPPED;
         if (p->plan->row_of[leaves + i] == NO_SLOT) continue;
         if (p->layer_of[i]) {
             if (p->layer_of[i] == 1 + i) TRY(emit_layer(p, i));
@@ -251,10 +254,27 @@ static int varies(const Plan *plan, const Program *program, const TapeOp *op) {
     return 0;
 }
 
+/* Tells what varies from sample to sample, and finds layers. */
+static int sort_out(Planner *p, uint32_t *seen) {
+    Plan *plan = p->plan;
+    const Program *program = p->program;
+    uint32_t *row_of = plan->row_of + program_leaves(program);
+    for (uint32_t i = 0; i < program->n_ops; i++) {
+        if (poll_signals(p->poll, steps_of(&program->ops[i]))) return TAPE_STOPPED;
+        if (varies(plan, program, &program->ops[i])) row_of[i] = VARIES;
+        else plan->uniform[plan->n_uniform++] = i;
+    }
+    for (uint32_t i = 0; i < program->n_ops; i++) {
+        if (poll_signals(p->poll, steps_of(&program->ops[i]))) return TAPE_STOPPED;
+        if (program->ops[i].op == OP_DOT && row_of[i] != NO_SLOT) join_layer(p, i, seen);
+    }
+    return TAPE_OK;
+}
+
 static int build(Planner *p, const uint8_t *batched) {
     Plan *plan = p->plan;
     const Program *program = p->program;
-    const uint32_t leaves = program_leaves(program), slots = program_slots(program);
+    const uint32_t slots = program_slots(program);
     size_t table = 16;
     while (table < 2 * (size_t)program->n_ops) table *= 2;
     p->mask = (uint32_t)(table - 1);
@@ -272,20 +292,14 @@ static int build(Planner *p, const uint8_t *batched) {
         memset(plan->row_of, 0xff, slots * sizeof *plan->row_of);
         for (uint32_t i = 0; i < program->n_inputs; i++)
             if ((plan->batched[i] = batched[i])) plan->row_of[i] = plan->n_rows++;
-        for (uint32_t i = 0; i < program->n_ops; i++) {
-            if (varies(plan, program, &program->ops[i])) plan->row_of[leaves + i] = VARIES;
-            else plan->uniform[plan->n_uniform++] = i;
-        }
-        for (uint32_t i = 0; i < program->n_ops; i++)
-            if (program->ops[i].op == OP_DOT && plan->row_of[leaves + i] != NO_SLOT)
-                join_layer(p, i, seen);
-        result = emit_all(p);
+        result = sort_out(p, seen);
+        if (result == TAPE_OK) result = emit_all(p);
     }
     PyMem_RawFree(seen);
     return result;
 }
 
-int plan_build(const Program *program, const uint8_t *batched, tape_poll poll, Plan *plan) {
+int plan_build(const Program *program, const uint8_t *batched, Poll *poll, Plan *plan) {
     Planner p = {.plan = plan, .program = program, .poll = poll};
     memset(plan, 0, sizeof *plan);
     plan->program = program;

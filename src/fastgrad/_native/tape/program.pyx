@@ -9,9 +9,9 @@ from libc.stdint cimport uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawCalloc
 
+from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.tape.extract cimport TapeOp
 from fastgrad._native.ops.codes cimport (
     OP_COUNT, op_has_parameter, op_is_binary, op_is_row, op_listed, op_name, op_on_tape,
@@ -22,7 +22,6 @@ VALUES_MOST = 0x7fffffff  # slots, and operands in lists
 
 cdef enum:
     NO_CODE = 0xffff
-    SIGNAL_INTERVAL = 1 << 18  # operations and terms between looks at pending signals
 
 
 def opcodes():
@@ -33,15 +32,6 @@ def opcodes():
         if op_on_tape(op):
             codes[op_name[op].decode()] = op
     return codes
-
-
-cdef inline int signals_look(uint64_t *worked, uint64_t done) except -1:
-    """Let signal handlers run every so often."""
-    worked[0] += done
-    if worked[0] >= SIGNAL_INTERVAL:
-        worked[0] = 0
-        PyErr_CheckSignals()
-    return 0
 
 
 # From a tape --------------------------------------------------------------------------------------
@@ -56,19 +46,19 @@ cdef bytes copied(const void *data, size_t n, size_t size):
 
 cdef int mark_inputs(const Program *p, uint8_t *read) except -1:
     """Set 1 for each input that an operation or an output reads."""
-    cdef uint64_t worked = 0
+    cdef Poll poll = poll_begin(poll_with_gil)
     cdef uint32_t i
     for i in range(p.n_inputs):
         read[i] = 0
     for i in range(p.n_ops):
-        signals_look(&worked, 1)
+        poll_signals(&poll, 1)
         if op_is_row(p.ops[i].op):
             if p.ops[i].a < p.n_inputs:
                 read[p.ops[i].a] = 1
             if p.ops[i].b < p.n_inputs:
                 read[p.ops[i].b] = 1
     for i in range(p.n_terms):
-        signals_look(&worked, 1)
+        poll_signals(&poll, 1)
         if p.terms[i] < p.n_inputs:
             read[p.terms[i]] = 1
     for i in range(p.n_outputs):
@@ -94,7 +84,7 @@ def export(TapeCore tape not None):
     cdef const Program *p = &tape.program
     cdef uint16_t place[OP_COUNT]
     cdef list codes = []
-    cdef uint64_t worked = 0
+    cdef Poll poll = poll_begin(poll_with_gil)
     cdef uint32_t i
     cdef bytes operations = room(p.n_ops, 2)
     cdef bytes a = room(p.n_ops, 4)
@@ -110,7 +100,7 @@ def export(TapeCore tape not None):
     for i in range(OP_COUNT):
         place[i] = NO_CODE
     for i in range(p.n_ops):
-        signals_look(&worked, 1)
+        poll_signals(&poll, 1)
         if place[p.ops[i].op] == NO_CODE:
             place[p.ops[i].op] = <uint16_t> len(codes)
             codes.append(p.ops[i].op)
@@ -184,12 +174,12 @@ cdef tuple check(const Program *p, const uint8_t *inputs):
     """Give what was expected, what is there, and where; None for a program that is sound."""
     cdef uint32_t i
     cdef uint32_t terms = 0
-    cdef uint64_t worked = 0
+    cdef Poll poll = poll_begin(poll_with_gil)
     cdef tuple fault
     cdef bytes read
     cdef uint8_t *marks
     for i in range(p.n_ops):
-        signals_look(&worked, 1 + op_listed(p.ops[i].op, p.ops[i].b))
+        poll_signals(&poll, 1 + op_listed(p.ops[i].op, p.ops[i].b))
         if not op_is_row(p.ops[i].op):
             fault = check_list(p, i, terms)
             terms += <uint32_t> op_listed(p.ops[i].op, p.ops[i].b)
@@ -219,7 +209,7 @@ cdef tuple copy_operations(Program *p, dict arrays, list codes, uint32_t places)
     cdef const uint32_t *b = <const uint32_t *> data_of(arrays["b"])
     cdef const uint32_t *sources = NULL
     cdef uint16_t code[OP_COUNT]
-    cdef uint64_t worked = 0
+    cdef Poll poll = poll_begin(poll_with_gil)
     cdef uint32_t i
     cdef uint32_t n = 0
     if "sources" in arrays:
@@ -228,7 +218,7 @@ cdef tuple copy_operations(Program *p, dict arrays, list codes, uint32_t places)
         code[n] = one
         n += 1
     for i in range(p.n_ops):
-        signals_look(&worked, 1)
+        poll_signals(&poll, 1)
         if operations[i] >= n:
             return f"one of {n} operations", f"number {operations[i]}", f"operations[{i}]"
         p.ops[i].op, p.ops[i].a, p.ops[i].b = code[operations[i]], a[i], b[i]

@@ -5,8 +5,6 @@
 
 #include "tape/tape.h"
 
-enum { POLL_INTERVAL = 1 << 17 }; /* operations and terms between looks at pending signals: 20 ms */
-
 static void *take_memory(size_t n, size_t size) { return PyMem_RawCalloc(n ? n : 1, size); }
 
 void program_free(Program *program) {
@@ -40,16 +38,8 @@ typedef struct {
     uint32_t n_leaves;
     uint32_t *table; /* hash of operations and of constants: 1 + reference, 0 empty */
     uint32_t mask;
-    tape_poll poll;
-    uint32_t worked; /* since the last look at signals */
+    Poll *poll;
 } Build;
-
-static int look(Build *b, uint32_t done) {
-    b->worked += done;
-    if (b->worked < POLL_INTERVAL) return TAPE_OK;
-    b->worked = 0;
-    return b->poll() ? TAPE_STOPPED : TAPE_OK;
-}
 
 static uint32_t mix(uint64_t key) {
     key *= 0x9e3779b97f4a7c15u;
@@ -66,7 +56,7 @@ static uint64_t bits_of(double x) {
 static int clear_table(Build *b) {
     const uint32_t block = 1 << 12;
     for (size_t i = 0; i <= b->mask; i += block) {
-        if (look(b, block)) return TAPE_STOPPED;
+        if (poll_signals(b->poll, block)) return TAPE_STOPPED;
         memset(
             b->table + i, 0, (i + block <= b->mask ? block : b->mask + 1 - i) * sizeof *b->table);
     }
@@ -139,7 +129,7 @@ static uint32_t n_listed(const TapeOp *op) { /* terms of a structural operation 
 static int copy_leaves(Build *b) {
     const Recording *in = b->in;
     for (uint32_t i = 0; i < in->n_leaves; i++) {
-        if (look(b, 1)) return TAPE_STOPPED;
+        if (poll_signals(b->poll, 1)) return TAPE_STOPPED;
         b->leaf_kind[i] = in->leaf_kind[i];
         b->leaf_value[i] = in->leaf_value[i];
         b->leaf_slot[i] = in->leaf_kind[i] == LEAF_INPUT ? in->leaf_slot[i] : NO_SLOT;
@@ -152,7 +142,7 @@ static int fold_all(Build *b) {
     for (uint32_t i = 0; i < b->in->n_ops; i++) {
         TapeOp op = b->in->ops[i];
         uint32_t n = n_listed(&op);
-        if (look(b, 1 + n)) return TAPE_STOPPED;
+        if (poll_signals(b->poll, 1 + n)) return TAPE_STOPPED;
         for (uint32_t t = 0; t < n; t++)
             b->in->terms[op.a + t] = renamed(b, b->in->terms[op.a + t]);
         const uint32_t source = b->in->sources[i];
@@ -172,7 +162,7 @@ static int count_uses(Build *b, const uint32_t *outputs, uint32_t n) {
     for (uint32_t i = b->n_ops; i-- > 0;) {
         const TapeOp *op = &b->ops[i];
         uint32_t listed = n_listed(op);
-        if (look(b, 1 + listed)) return TAPE_STOPPED;
+        if (poll_signals(b->poll, 1 + listed)) return TAPE_STOPPED;
         if (!b->uses[i]) continue;
         for (uint32_t t = 0; t < listed; t++) use(b, b->in->terms[op->a + t]);
         if (listed) continue;
@@ -199,7 +189,7 @@ static void swap(TapeOp *op) {
 
 static int find_chains(Build *b) {
     for (uint32_t i = 0; i < b->n_ops; i++) {
-        if (look(b, 1)) return TAPE_STOPPED;
+        if (poll_signals(b->poll, 1)) return TAPE_STOPPED;
         TapeOp *op = &b->ops[i];
         if (!b->uses[i] || op->op != OP_ADD || op->a == op->b) continue;
         if (is_private(b, op->a, OP_MUL) && !is_private(b, op->b, OP_MUL)) swap(op);
@@ -208,7 +198,7 @@ static int find_chains(Build *b) {
         b->chain[i] = 1 + (longer ? b->chain[op->a] : 0);
     }
     for (uint32_t i = b->n_ops; i-- > 0;) {
-        if (look(b, 1)) return TAPE_STOPPED;
+        if (poll_signals(b->poll, 1)) return TAPE_STOPPED;
         if (b->chain[i] < 2) {
             b->chain[i] = 0;
             continue;
@@ -229,7 +219,7 @@ static int find_chains(Build *b) {
 
 static int measure(Build *b, Program *out, size_t *terms) {
     for (uint32_t i = 0; i < b->n_ops; i++) {
-        if (look(b, 1)) return TAPE_STOPPED;
+        if (poll_signals(b->poll, 1)) return TAPE_STOPPED;
         if (!b->uses[i] || b->absorbed[i]) continue;
         *terms += b->chain[i] ? 1 + 2 * (size_t)b->chain[i] : n_listed(&b->ops[i]);
         out->n_ops++;
@@ -258,7 +248,7 @@ static TapeOp joined(const Build *b, Program *out, const uint32_t *place, uint32
 static int emit(Build *b, Program *out, uint32_t *place) {
     uint32_t k = 0;
     for (uint32_t i = 0; i < b->n_ops; i++) {
-        if (look(b, 1)) return TAPE_STOPPED;
+        if (poll_signals(b->poll, 1)) return TAPE_STOPPED;
         if (!b->uses[i] || b->absorbed[i]) continue;
         TapeOp op = b->ops[i];
         uint32_t listed = n_listed(&op);
@@ -274,7 +264,7 @@ static int emit(Build *b, Program *out, uint32_t *place) {
             op.b = moved(place, op.b);
             if (op_is_add_or_mul(op.op) && k && op.b == k - 1) swap(&op); /* replays carry a */
         }
-        if (look(b, listed)) return TAPE_STOPPED;
+        if (poll_signals(b->poll, listed)) return TAPE_STOPPED;
         out->n_terms += listed;
         out->ops[k] = op;
         out->sources[k] = b->sources[i];
@@ -296,7 +286,7 @@ static int number_leaves(Build *b, Program *out) {
     for (uint32_t i = 0; i < out->n_ops; i++) {
         const TapeOp *op = &out->ops[i];
         uint32_t listed = n_listed(op);
-        if (look(b, 1 + listed)) return TAPE_STOPPED;
+        if (poll_signals(b->poll, 1 + listed)) return TAPE_STOPPED;
         for (uint32_t t = 1; t < listed; t++) number_leaf(b, out, out->terms[op->a + t]);
         number_leaf(b, out, listed ? out->terms[op->a] : op->a);
         if (!listed) number_leaf(b, out, op->b);
@@ -316,19 +306,19 @@ static uint32_t slot_of(const Build *b, const Program *out, uint32_t ref) {
 static int place_all(Build *b, Program *out) {
     for (uint32_t i = 0; i < out->n_ops; i++) {
         TapeOp *op = &out->ops[i];
-        if (look(b, 1)) return TAPE_STOPPED;
+        if (poll_signals(b->poll, 1)) return TAPE_STOPPED;
         if (n_listed(op)) continue;
         op->a = slot_of(b, out, op->a);
         op->b = slot_of(b, out, op->b);
     }
     for (uint32_t t = 0; t < out->n_terms; t++) {
-        if (look(b, 1)) return TAPE_STOPPED;
+        if (poll_signals(b->poll, 1)) return TAPE_STOPPED;
         out->terms[t] = slot_of(b, out, out->terms[t]);
     }
     for (uint32_t i = 0; i < out->n_outputs; i++)
         out->outputs[i] = slot_of(b, out, out->outputs[i]);
     for (uint32_t i = 0; i < b->n_leaves; i++) {
-        if (look(b, 1)) return TAPE_STOPPED;
+        if (poll_signals(b->poll, 1)) return TAPE_STOPPED;
         if (b->leaf_kind[i] == LEAF_CONSTANT && b->leaf_slot[i] != NO_SLOT)
             out->constants[b->leaf_slot[i]] = b->leaf_value[i];
     }
@@ -381,7 +371,7 @@ static int build_all(Build *b, Program *out) {
     return TAPE_OK;
 }
 
-int program_build(Recording *recording, uint32_t n_inputs, tape_poll poll, Program *program) {
+int program_build(Recording *recording, uint32_t n_inputs, Poll *poll, Program *program) {
     Build b = {0};
     b.in = recording;
     b.poll = poll;

@@ -2,8 +2,6 @@
  * The same operations in the eager engine's order, so values and adjoints have its bits. */
 #include "tape/tape.h"
 
-enum { POLL_INTERVAL = 1 << 20 }; /* operations between looks at pending signals: under 20 ms */
-
 enum { AHEAD = 24 }; /* operations between fetching operands and using them */
 
 #if defined(__GNUC__)
@@ -163,37 +161,37 @@ static inline void tangent_some(const Program *p, const uint32_t *which, uint32_
     }
 }
 
-int steps_forward(const Steps *s, double *values, tape_poll poll) {
+int steps_forward(const Steps *s, double *values, Poll *poll) {
     int result = TAPE_OK;
     for (uint32_t begin = 0; begin < s->n;) {
         uint32_t end = s->n - begin < POLL_INTERVAL ? s->n : begin + POLL_INTERVAL;
         int some = s->which ? forward_some(s->program, s->which, begin, end, values)
                             : forward_some(s->program, NULL, begin, end, values);
         if (some != TAPE_OK) result = some;
+        if (poll_signals(poll, end - begin)) return TAPE_STOPPED;
         begin = end;
-        if (begin < s->n && poll && poll()) return TAPE_STOPPED;
     }
     return result;
 }
 
-int steps_reverse(const Steps *s, const double *values, double *adjoints, tape_poll poll) {
+int steps_reverse(const Steps *s, const double *values, double *adjoints, Poll *poll) {
     for (uint32_t end = s->n; end > 0;) {
         uint32_t begin = end < POLL_INTERVAL ? 0 : end - POLL_INTERVAL;
         if (s->which) reverse_some(s->program, s->which, begin, end, values, adjoints);
         else reverse_some(s->program, NULL, begin, end, values, adjoints);
+        if (poll_signals(poll, end - begin)) return TAPE_STOPPED;
         end = begin;
-        if (end > 0 && poll && poll()) return TAPE_STOPPED;
     }
     return TAPE_OK;
 }
 
-int steps_tangent(const Steps *s, const double *values, double *tangents, tape_poll poll) {
+int steps_tangent(const Steps *s, const double *values, double *tangents, Poll *poll) {
     for (uint32_t begin = 0; begin < s->n;) {
         uint32_t end = s->n - begin < POLL_INTERVAL ? s->n : begin + POLL_INTERVAL;
         if (s->which) tangent_some(s->program, s->which, begin, end, values, tangents);
         else tangent_some(s->program, NULL, begin, end, values, tangents);
+        if (poll_signals(poll, end - begin)) return TAPE_STOPPED;
         begin = end;
-        if (begin < s->n && poll && poll()) return TAPE_STOPPED;
     }
     return TAPE_OK;
 }

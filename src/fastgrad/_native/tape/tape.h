@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/poll.h"
 #include "ops/ops.h"
 
 /* ---- the program: operations in single assignment, one slot for each value ---- */
@@ -34,7 +35,7 @@ typedef struct {
 enum tape_result {
     TAPE_OK = 0,
     TAPE_NO_MEMORY = -1,
-    TAPE_STOPPED = -2, /* by poll: its Python error is set */
+    TAPE_STOPPED = -2, /* by a poll: its Python error is set */
     TAPE_TOO_LARGE = -3,
     TAPE_BAD_INDEX = -4 /* a take names no entry */
 };
@@ -62,9 +63,7 @@ typedef struct {
 
 #define NO_SLOT 0xffffffffu
 
-typedef int (*tape_poll)(void); /* nonzero: stop, a signal has come */
-
-int program_build(Recording *recording, uint32_t n_inputs, tape_poll poll, Program *program);
+int program_build(Recording *recording, uint32_t n_inputs, Poll *poll, Program *program);
 void program_free(Program *program);
 size_t program_bytes(const Program *program);
 
@@ -77,9 +76,9 @@ typedef struct {
     uint32_t n;
 } Steps;
 
-int steps_forward(const Steps *steps, double *values, tape_poll poll);
-int steps_reverse(const Steps *steps, const double *values, double *adjoints, tape_poll poll);
-int steps_tangent(const Steps *steps, const double *values, double *tangents, tape_poll poll);
+int steps_forward(const Steps *steps, double *values, Poll *poll);
+int steps_reverse(const Steps *steps, const double *values, double *adjoints, Poll *poll);
+int steps_tangent(const Steps *steps, const double *values, double *tangents, Poll *poll);
 
 static inline int64_t take_entry(double index, uint32_t n) { /* -1 where it names none */
     return index >= 0.0 && index < (double)n && index == (double)(uint32_t)index ? (int64_t)index
@@ -146,7 +145,7 @@ typedef struct {
     uint32_t block; /* samples that are worked on at a time */
 } Plan;
 
-int plan_build(const Program *program, const uint8_t *batched, tape_poll poll, Plan *plan);
+int plan_build(const Program *program, const uint8_t *batched, Poll *poll, Plan *plan);
 void plan_free(Plan *plan);
 size_t plan_bytes(const Plan *plan);
 
@@ -176,22 +175,19 @@ typedef struct {
     ptrdiff_t *grad_strides;
     double total; /* sum of the first output over the samples, in a fixed order */
     int threads;
-    tape_poll poll;
+    Poll poll; /* of the caller's share, while it waits too */
 } BatchRun;
 
 int batch_run(BatchRun *run);
 
 /* ---- threads ---- */
 
-enum {
-    CREW_MOST = 64,        /* threads, the caller's among them */
-    LOOK_MILLISECONDS = 20 /* between a caller's looks at pending signals, which need the GIL */
-};
+enum { CREW_MOST = 64 }; /* threads, the caller's among them */
 
 /* Do work(share) for the first of n shares, each `size` bytes, on this thread, and for the others
  * as far as there are threads, so any of them must be able to do it all. What has begun has ended
- * when it returns; it calls look(shares) every so often while it waits for that. 0: work or look
+ * when it returns; it calls poll(shares) every so often while it waits for that. 0: work or poll
  * has forked, and this is the child, where what helpers did is lost. */
-int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look)(void *));
+int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*poll)(void *));
 
 #endif

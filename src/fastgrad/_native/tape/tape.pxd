@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint8_t
 
+from fastgrad._native.base.poll cimport Poll
 from fastgrad._native.memory.arena cimport Node
 from fastgrad._native.tape.bind cimport Bound, InputColumn, Shape
 from fastgrad._native.tape.extract cimport Recording, TapeOp
@@ -28,8 +29,7 @@ cdef extern from "tape/tape.h" nogil:
         uint32_t *outputs
     uint32_t program_leaves(const Program *p)
     uint32_t program_slots(const Program *p)
-    ctypedef int (*tape_poll)() noexcept nogil
-    int program_build(Recording *recording, uint32_t n_inputs, tape_poll poll, Program *program)
+    int program_build(Recording *recording, uint32_t n_inputs, Poll *poll, Program *program)
     void program_free(Program *program)
     size_t program_bytes(const Program *program)
 
@@ -37,9 +37,9 @@ cdef extern from "tape/tape.h" nogil:
         const Program *program
         const uint32_t *which
         uint32_t n
-    int steps_forward(const Steps *steps, double *values, tape_poll poll)
-    int steps_reverse(const Steps *steps, const double *values, double *adjoints, tape_poll poll)
-    int steps_tangent(const Steps *steps, const double *values, double *tangents, tape_poll poll)
+    int steps_forward(const Steps *steps, double *values, Poll *poll)
+    int steps_reverse(const Steps *steps, const double *values, double *adjoints, Poll *poll)
+    int steps_tangent(const Steps *steps, const double *values, double *tangents, Poll *poll)
     int64_t take_entry(double index, uint32_t n)
 
     ctypedef struct Kernels:
@@ -61,7 +61,7 @@ cdef extern from "tape/tape.h" nogil:
         uint32_t n_rows
         uint32_t n_layers
         uint32_t block
-    int plan_build(const Program *program, const uint8_t *batched, tape_poll poll, Plan *plan)
+    int plan_build(const Program *program, const uint8_t *batched, Poll *poll, Plan *plan)
     void plan_free(Plan *plan)
     size_t plan_bytes(const Plan *plan)
 
@@ -83,8 +83,12 @@ cdef extern from "tape/tape.h" nogil:
         Py_ssize_t *grad_strides
         double total
         int threads
-        tape_poll poll
+        Poll poll
     int batch_run(BatchRun *run)
+
+
+cdef enum:
+    SAMPLE_STEPS = 64  # between polls: what a sample that runs by itself takes besides its operations
 
 
 cdef class Plans:            # one plan, as an object

@@ -7,10 +7,10 @@ interpreter; a batch runs a plan made for the set of arguments that have a batch
 
 from libc.string cimport memcpy, memset
 
-from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.pythread cimport PyThread_get_thread_ident
 
+from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil, poll_without_gil
 from fastgrad._native.memory.arena cimport node_at
 from fastgrad._native.tape.bind cimport (
     Out, Shape, bind_all, bound_prepare, floats, is_number, load_sample, out_from, out_give, out_new,
@@ -27,11 +27,9 @@ import threading
 cdef extern from "Python.h":
     bint PyFloat_CheckExact(object o)
     double PyFloat_AS_DOUBLE(object o)
-    int check_signals "PyErr_CheckSignals"() noexcept  # here -1 is an answer, its error stays set
     void *PyTuple_GET_ITEM(tuple o, Py_ssize_t i)
 
 cdef enum:
-    SIGNAL_INTERVAL = 65536  # leaves between looks at pending signals
     SMALL = 2048  # operations of a call that is over before another thread could run
     PLANS_MOST = 64  # kept: sets of batched arguments
 
@@ -47,10 +45,6 @@ def _after_fork():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-cdef int poll_signals() noexcept with gil:
-    return check_signals()
 
 
 cdef int fail(int result) except -1:
@@ -107,18 +101,19 @@ cdef class TapeCore:
         cdef Recorded recorded = record_graph(inputs, outputs)
         cdef list parameters
         cdef uint32_t leaf
+        cdef Poll poll = poll_begin(poll_without_gil)
         cdef int built
         if self.nodes != NULL:
             raise TypeError("expected a new tape, got one that is recorded already")
         with nogil:
-            built = program_build(&recorded.raw, n, poll_signals, &self.program)
+            built = program_build(&recorded.raw, n, &poll, &self.program)
         if built != TAPE_OK:
             fail(built)
         parameters = [None] * self.program.n_parameters
         values = iter(recorded.parameters)
+        poll = poll_begin(poll_with_gil)
         for leaf in range(recorded.raw.n_leaves):
-            if leaf % SIGNAL_INTERVAL == 0:
-                PyErr_CheckSignals()
+            poll_signals(&poll, 1)
             if recorded.raw.leaf_kind[leaf] == LEAF_PARAMETER:
                 value = next(values)
                 if recorded.raw.leaf_slot[leaf] != NO_SLOT:
@@ -196,13 +191,14 @@ cdef class TapeCore:
     cdef Plans plan_for(self, Frame frame):
         cdef bytes mask = (<char *> frame.batched)[:self.program.n_inputs]
         cdef Plans found = self.plans.get(mask)
+        cdef Poll poll = poll_begin(poll_without_gil)
         cdef int built
         if found is None:
             if len(self.plans) >= PLANS_MOST:
                 self.plans.clear()
             found = Plans.__new__(Plans)
             with nogil:
-                built = plan_build(&self.program, frame.batched, poll_signals, &found.plan)
+                built = plan_build(&self.program, frame.batched, &poll, &found.plan)
             if built != TAPE_OK:
                 fail(built)
             self.plans[mask] = found
@@ -216,11 +212,13 @@ cdef class TapeCore:
         cdef Py_ssize_t s
         cdef uint32_t i
         cdef Steps steps
+        cdef Poll poll = poll_begin(poll_with_gil)
         steps.program, steps.which, steps.n = &self.program, NULL, self.program.n_ops
         for s in range(max(frame.n, 1)):
             load_sample(frame, s)
-            steps_forward(&steps, frame.values, NULL)
-            PyErr_CheckSignals()
+            if steps_forward(&steps, frame.values, &poll) == TAPE_STOPPED:
+                return -1  # its error is set
+            poll_signals(&poll, SAMPLE_STEPS)
             for i in range(self.program.n_ops):
                 op = &self.program.ops[i]
                 if op.op != OP_TAKE:
@@ -243,13 +241,14 @@ cdef class TapeCore:
     cdef int perform_single(self, Frame frame, bint reverse) noexcept nogil:
         """Run all operations on one sample, and back from the first output."""
         cdef Steps steps
+        cdef Poll poll = poll_begin(poll_without_gil)
         cdef int result
         steps.program, steps.which, steps.n = &self.program, NULL, self.program.n_ops
-        result = steps_forward(&steps, frame.values, poll_signals)
+        result = steps_forward(&steps, frame.values, &poll)
         if reverse and result == TAPE_OK:
             memset(frame.adjoints, 0, program_slots(&self.program) * sizeof(double))
             frame.adjoints[self.program.outputs[0]] = 1.0
-            result = steps_reverse(&steps, frame.values, frame.adjoints, poll_signals)
+            result = steps_reverse(&steps, frame.values, frame.adjoints, &poll)
         return result
 
     cdef int run_single(self, Frame frame, bint reverse) except -1:
@@ -276,7 +275,9 @@ cdef class TapeCore:
         # No other thread runs handlers; and a daemon's ends at exit, should it take the GIL: not while
         # helpers use its stack.
         if PyThread_get_thread_ident() == main_thread:
-            run.poll = poll_signals
+            run.poll = poll_begin(poll_without_gil)
+        else:
+            run.poll = poll_begin(NULL)
         if reverse:
             run.slot_adjoints = frame.adjoints
             if inputs:
@@ -288,13 +289,14 @@ cdef class TapeCore:
 
     cdef int perform(self, Frame frame, BatchRun *run, const Steps *uniform) noexcept nogil:
         """Run a batch: what all samples share, the samples, and back."""
-        cdef int result = steps_forward(uniform, frame.values, poll_signals)
+        cdef Poll poll = poll_begin(poll_without_gil)
+        cdef int result = steps_forward(uniform, frame.values, &poll)
         if run.slot_adjoints != NULL:
             memset(frame.adjoints, 0, program_slots(&self.program) * sizeof(double))
         if result == TAPE_OK:
             result = batch_run(run)
         if result == TAPE_OK and run.slot_adjoints != NULL:
-            result = steps_reverse(uniform, frame.values, frame.adjoints, poll_signals)
+            result = steps_reverse(uniform, frame.values, frame.adjoints, &poll)
         return result
 
     cdef double run_batch(
@@ -517,14 +519,14 @@ cdef class TapeCore:
         cdef Shape shape
         cdef Out values = out_new((frame.n,), frame.arrays)
         cdef Out out
+        cdef Poll poll = poll_begin(poll_with_gil)
         cdef list outs = []
         for shape in shapes:
             outs.append(out_new((frame.n,) + shape.shape, frame.arrays))
         for s in range(frame.n):
             load_sample(frame, s)
             self.run_single(frame, True)
-            if s % 1024 == 0 or self.program.n_ops > SMALL:
-                PyErr_CheckSignals()
+            poll_signals(&poll, self.program.n_ops + SAMPLE_STEPS)
             values.data[s] = frame.values[self.program.outputs[0]]
             for shape, out in zip(shapes, outs):
                 memcpy(out.data + s * shape.size, frame.adjoints + shape.start, shape.size * sizeof(double))
@@ -587,6 +589,7 @@ cdef class TapeCore:
         cdef list shapes = shapes_of(self.result)
         cdef Shape shape
         cdef Out out, slope
+        cdef Poll poll = poll_begin(poll_with_gil)
         cdef uint32_t slot
         for shape in shapes:
             extents = (n,) + shape.shape if n >= 0 else shape.shape
@@ -596,7 +599,7 @@ cdef class TapeCore:
             load_sample(at, s)
             load_sample(along, s)
             self.run_tangent(at, along)
-            PyErr_CheckSignals()
+            poll_signals(&poll, 2 * self.program.n_ops + SAMPLE_STEPS)
             for shape, out, slope in zip(shapes, outs, slopes):
                 for e in range(shape.size):
                     slot = self.program.outputs[shape.start + e]
@@ -607,13 +610,14 @@ cdef class TapeCore:
     cdef int run_tangent(self, Frame at, Frame along) except -1:
         """Run one sample; the tangents of all slots are left where `along` has adjoints."""
         cdef Steps steps
+        cdef Poll poll = poll_begin(poll_without_gil)
         cdef int result
         steps.program, steps.which, steps.n = &self.program, NULL, self.program.n_ops
         self.run_single(at, False)
         memset(along.adjoints, 0, program_slots(&self.program) * sizeof(double))
         memcpy(along.adjoints, along.values, self.program.n_inputs * sizeof(double))
         with nogil:
-            result = steps_tangent(&steps, at.values, along.adjoints, poll_signals)
+            result = steps_tangent(&steps, at.values, along.adjoints, &poll)
         return fail(result) if result != TAPE_OK else 0
 
     @property

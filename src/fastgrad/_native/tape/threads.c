@@ -16,8 +16,8 @@
 
 #if defined(_WIN32)
 
-int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look)(void *)) {
-    (void)size, (void)n, (void)look;
+int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*poll)(void *)) {
+    (void)size, (void)n, (void)poll;
     work(shares);
     return 1;
 }
@@ -27,7 +27,7 @@ int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look
 enum {
     HELPERS_MOST = CREW_MOST - 1,
     WATCH_MICROSECONDS = 100, /* sleeping and waking up takes 30 */
-    LOOKS = 64                /* between looks at the clock */
+    READS = 64                /* of a number between those of the clock */
 };
 
 typedef struct Ticket { /* work on offer: lives with its caller, who waits for active == 0 */
@@ -94,7 +94,7 @@ static void relax(void) {
 static int watch(const atomic_uint *number, unsigned seen) {
     const int64_t end = microseconds() + WATCH_MICROSECONDS;
     do {
-        for (int i = 0; i < LOOKS; i++, relax())
+        for (int i = 0; i < READS; i++, relax())
             if (atomic_load_explicit(number, memory_order_acquire) != seen) return 1;
         sched_yield(); /* to whom it waits for, where processors are few */
     } while (microseconds() < end);
@@ -199,28 +199,28 @@ static void hire(int wanted) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static struct timespec next_look(void) {
+static struct timespec next_poll(void) {
     struct timespec at;
     clock_gettime(WAITS_CLOCK, &at);
-    at.tv_nsec += LOOK_MILLISECONDS * 1000000;
+    at.tv_nsec += POLL_MILLISECONDS * 1000000;
     at.tv_sec += at.tv_nsec / 1000000000;
     at.tv_nsec %= 1000000000;
     return at;
 }
 
-/* Waits for helpers with the lock held, which it gives up to look around. */
-static void wait_for(Ticket *ticket, unsigned forks, void (*look)(void *)) {
-    struct timespec until = next_look();
+/* Waits for helpers with the lock held, which it gives up to poll. */
+static void wait_for(Ticket *ticket, unsigned forks, void (*poll)(void *)) {
+    struct timespec until = next_poll();
     while (forks == crew.forks && atomic_load(&ticket->active)) {
         if (!pthread_cond_timedwait(&crew.change, &crew.lock, &until)) continue;
         pthread_mutex_unlock(&crew.lock);
-        look(ticket->shares);
+        poll(ticket->shares);
         pthread_mutex_lock(&crew.lock);
-        until = next_look();
+        until = next_poll();
     }
 }
 
-int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look)(void *)) {
+int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*poll)(void *)) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     Ticket ticket = {.work = work, .shares = shares, .size = size, .next = 1, .n = n};
     int wanted = n - 1;
@@ -242,6 +242,7 @@ int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look
     atomic_fetch_add(&crew.posted, 1);
 
     work(shares);
+    poll(shares);
 
     pthread_mutex_lock(&crew.lock);
     if (forks == crew.forks) { /* nobody begins from here on */
@@ -253,7 +254,7 @@ int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*look
             if (!watch(&ticket.active, active)) break;
         if (!atomic_load(&ticket.active)) return 1;
         pthread_mutex_lock(&crew.lock);
-        wait_for(&ticket, forks, look);
+        wait_for(&ticket, forks, poll);
     }
     const int whole = forks == crew.forks; /* else a signal handler forked: this is the child */
     pthread_mutex_unlock(&crew.lock);

@@ -1,21 +1,18 @@
 """Fit: the training loop itself, native: batches, gradient, update.
 
-Between two looks at pending signals nothing here needs the GIL. The parameters live in the frame's
+Between two polls nothing here needs the GIL. The parameters live in the frame's
 slots while the loop runs, and are written back to their nodes whenever it pauses.
 """
 
 from libc.math cimport isfinite
 from libc.stdint cimport uint32_t, uint64_t
 
-from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 
+from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_without_gil
 from fastgrad._native.tape.bind cimport InputColumn
 from fastgrad._native.train.optim cimport Updater
 from fastgrad._native.tape.tape cimport BatchRun, Frame, Steps, TAPE_OK, TapeCore
-
-cdef enum:
-    PAUSE = 1 << 21  # operations times samples between looks at pending signals: some 10 ms
 
 
 cdef void *room(size_t n, size_t size) except NULL:
@@ -196,29 +193,26 @@ cdef class Loop:
         cdef const double *grad = self.frame.adjoints + self.tape.program.n_inputs
         cdef double loss = 0.0
         cdef int result = TAPE_OK
-        cdef Py_ssize_t work
+        cdef Poll poll = poll_begin(poll_without_gil)
         cdef Py_ssize_t each = (<Py_ssize_t> self.tape.program.n_ops + 1) * (<Py_ssize_t> self.batch + 1)
         count = min(count, self.steps - self.done)
         self.groups.refresh()
         try:
-            while count > 0:
-                with nogil:
-                    work = 0
-                    while count > 0 and work < PAUSE:
-                        result = self.one_step(&loss)
-                        if result != TAPE_OK or not isfinite(loss):
-                            break
-                        self.groups.update(data, grad)
-                        self.losses[self.done] = loss
-                        self.done += 1
-                        count -= 1
-                        work += each
-                if result != TAPE_OK:
-                    self.tape.fail(self.frame, result)
-                if not isfinite(loss):
-                    self.stopped_at = loss
-                    return False
-                PyErr_CheckSignals()
+            with nogil:
+                while count > 0:
+                    result = self.one_step(&loss)
+                    if result != TAPE_OK or not isfinite(loss):
+                        break
+                    self.groups.update(data, grad)
+                    self.losses[self.done] = loss
+                    self.done += 1
+                    count -= 1
+                    poll_signals(&poll, each)
+            if result != TAPE_OK:
+                self.tape.fail(self.frame, result)
+            if not isfinite(loss):
+                self.stopped_at = loss
+                return False
         finally:
             self.groups.write_back()
         return True
