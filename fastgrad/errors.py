@@ -6,8 +6,11 @@ such a program would catch.
 """
 
 __all__ = [
+    "FastgradAttributeError",
     "FastgradError",
     "FastgradIndexError",
+    "FastgradOverflowError",
+    "FastgradRecursionError",
     "FastgradRuntimeError",
     "FastgradTypeError",
     "FastgradValueError",
@@ -40,6 +43,18 @@ class FastgradRuntimeError(FastgradError, RuntimeError):
 
 class FastgradIndexError(FastgradError, IndexError):
     """An index is outside its sequence, or no whole number."""
+
+
+class FastgradAttributeError(FastgradError, AttributeError):
+    """An attribute of a Value can be neither set nor deleted."""
+
+
+class FastgradOverflowError(FastgradError, OverflowError):
+    """More nodes, operands or values of a tape than there are numbers for."""
+
+
+class FastgradRecursionError(FastgradRuntimeError, RecursionError):
+    """Calls that are too deep inside each other."""
 
 
 class ShapeError(FastgradValueError):

@@ -181,8 +181,8 @@ def test_refuses_operands_that_are_no_numbers(apply, wrong):
     v = Value(2.0)
     symbol = re.escape(next(name for name, f in OPERATORS.items() if f is apply))
     words = (
-        rf"unsupported operand for {symbol}: expected a Value or a number, "
-        rf"got {type(wrong).__name__} .*convert it with float\(\)"
+        rf"expected a Value or a number, got {type(wrong).__name__} .*"
+        rf"\(operand of {symbol}\); convert it with float\(\)"
     )
     with refused(words, v):
         apply(v, wrong)
@@ -231,12 +231,12 @@ BAD_CALLS = {
     "None as _op": (lambda v: Value(1.0, (v,), None), "expected a str, got NoneType"),
     "unknown keyword": (
         lambda v: Value(1.0, foo=2),
-        "unexpected keyword argument 'foo'; it takes data, _children, _op, label",
+        "expected data, _children, _op, label, got 'foo' \\(keyword of Value\\)",
     ),
     "too many": (lambda v: Value(1.0, (), "", "", 5), "argument"),
     "modulus": (lambda v: pow(v, 2, 3), "modulus"),
     "arguments of a method": (lambda v: v.exp(3), "argument"),
-    "parameter of a method": (lambda v: v.leaky_relu("x"), "expected a number as the parameter"),
+    "parameter of a method": (lambda v: v.leaky_relu("x"), "expected a number, got str 'x'"),
     "operand of a method": (lambda v: v.hypot("x"), "expected a Value or a number, got str 'x'"),
     "object to a method": (lambda v: v.hypot(object()), "expected a Value or a number, got object"),
     "arguments of backward": (lambda v: v.backward(1.0), "argument"),

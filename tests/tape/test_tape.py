@@ -3,19 +3,17 @@
 Oracles: the recorded function itself, run eagerly on Values, and Python's own arithmetic.
 """
 
-import _thread
 import copy
 import gc
 import math
-import operator
 import pickle
 import re
-import signal
 import weakref
 from functools import partial
 
 import pytest
 from helpers.graphs import settled
+from helpers.polls import at_each_poll
 
 import fastgrad as fg
 from fastgrad import Value, functional, nn
@@ -360,15 +358,9 @@ def test_a_refused_index_is_the_one_of_this_call(numpy):
 def test_an_index_that_is_right_when_it_is_looked_for(numpy):
     """A signal handler puts it right between the replay and the search for what was wrong."""
     tape = fg.record(lambda i: fg.take(values(1.0, 2.0), i) * 1.0, 0.0)
-    indices = numpy.array([0.0] * 9 + [2.0])
-    before = signal.signal(signal.SIGINT, lambda *_: indices.fill(0.0))
-    try:
-        with pytest.raises(IndexError, match="changed since"):
-            # Both calls are made from C: nothing between them looks at signals.
-            list(map(operator.call, (partial(_thread.interrupt_main), partial(tape, indices))))
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert tape(indices).tolist() == [1.0] * 10
+    indices = numpy.array([0.0] * 5_000 + [2.0])  # too few for a poll in the replay
+    with pytest.raises(IndexError, match="changed since"):
+        at_each_poll(partial(tape, indices), lambda number: indices.fill(0.0))
 
 
 # -- the object ------------------------------------------------------------------------------------
@@ -430,10 +422,10 @@ def test_names_of_arguments():
 
 def test_tapes_are_neither_pickled_nor_copied(linear):
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        with pytest.raises(TypeError, match="cannot pickle or copy a Tape"):
+        with pytest.raises(TypeError, match="expected what can be pickled or copied, got a Tape"):
             pickle.dumps(linear, protocol)
     for duplicate in (copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match="cannot pickle or copy a Tape"):
+        with pytest.raises(TypeError, match="expected what can be pickled or copied, got a Tape"):
             duplicate(linear)
 
 

@@ -7,6 +7,7 @@ from libc.stdint cimport uint32_t
 
 from cpython.object cimport PyObject
 
+from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.memory.arena cimport (
     BLOCK, Block, CHUNK_FREE, CHUNK_LEAVES, CHUNK_MASK, CHUNK_NODES, CHUNK_OPERATIONS, CHUNK_SHIFT,
     CHUNK_VACANT, CLOSURE, Chunk, DEFERRED, DEPTH_LIMIT, EXPANDED, ID_BITS, Node, PINNED, SWEPT,
@@ -41,9 +42,9 @@ def second_partials(str name, double a, double b=0.0):
         if op_is_row(op) and op_name[op].decode() == name:
             op_forward(op, a, b, &y)
             if op_second(op, a, b, y, &daa, &dab, &dbb) != OP_OK:
-                raise ZeroDivisionError(f"expected finite partials of {name}, got {a!r} and {b!r}")
+                raise error_of("ZeroDivisionError", "finite partials", f"{a!r} and {b!r}", name)
             return daa, dab, dbb
-    raise KeyError(name)
+    raise error_of("KeyError", "a native row of the table", f"{name!r}")
 
 
 def arena_stats():

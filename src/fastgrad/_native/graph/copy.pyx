@@ -10,6 +10,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport PyObject
 
+from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.memory.arena cimport (
     BLOCK, BOOL, Block, CHUNK_LEAVES, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, EXPANDED, IdList,
@@ -284,9 +285,9 @@ cdef Handle memo_get(object memo, Handle original):
         return None
     known = memo[id_of(original)]
     if not isinstance(known, Handle):
-        raise TypeError(
-            f"expected a Value as the memo's copy of a Value, got {type(known).__name__}; "
-            "give deepcopy a memo of copies, or none")
+        raise error_of(
+            "FastgradTypeError", "a Value as the memo's copy of a Value", described(known),
+            "memo of deepcopy", "give it a memo of copies, or none")
     return known
 
 

@@ -8,6 +8,7 @@ come later in the arena than their users, so no sweep visits them in turn: the d
 
 from libc.stdint cimport uint32_t
 
+from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.memory.arena cimport (
     Block, BLOCK_LIMIT, EXPANDED, NUMBER, Node, SWEPT, arena, arena_push, arena_push_leaf,
     block_describe, block_give, block_new, block_take, handle_slot,
@@ -134,7 +135,9 @@ cdef int dot_expand(node_id id) except -1:
     n = xs.size
     try:
         if 2 * n > BLOCK_LIMIT:
-            raise OverflowError(f"expected a neuron of at most {BLOCK_LIMIT // 2} inputs, got {n}")
+            raise error_of(
+                "FastgradOverflowError", f"a neuron of at most {BLOCK_LIMIT // 2} inputs", f"{n}",
+                "what is looked into, or swept twice")
         index = block_new(2 * n - 1)
     except BaseException:
         if inputs != node.a:

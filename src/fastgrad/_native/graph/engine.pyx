@@ -6,6 +6,7 @@ is computed first and may fail comes before anything is appended.
 
 from libc.stdint cimport uint32_t
 
+from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.memory.arena cimport (
     BLOCK, BLOCK_LIMIT, BOOL, Block, NUMBER, arena, arena_push, arena_push_leaf, block_describe,
     block_give, block_new, unlikely,
@@ -158,17 +159,18 @@ cdef object result_of(node_id id):
 
 
 cdef int operation_raise(int op, int error, double a, double b) except -1:
-    kinds = {OP_ZERO_DIVISION: ZeroDivisionError, OP_OVERFLOW: OverflowError, OP_DOMAIN: ValueError}
+    kinds = {OP_ZERO_DIVISION: "ZeroDivisionError", OP_OVERFLOW: "OverflowError", OP_DOMAIN: "ValueError"}
     got = f"{a!r} and {b!r}" if op_reads_b(op) else repr(a)
-    raise kinds[error](f"{op_error_text(op, error).decode()}, got {got}")
+    name, expected = op_error_text(op, error).decode().split(" expects ")
+    raise error_of(kinds[error], expected, got, name)
 
 
 cdef object operand_refuse(object o, const char *symbol):
     """Raise for the types whose mistake is common; leave others a chance to know Values themselves."""
     if o is None or isinstance(o, (str, bytes, complex, list, tuple, dict, set)):
-        raise TypeError(
-            f"unsupported operand for {symbol.decode()}: expected a Value or a number, got "
-            f"{type(o).__name__} {o!r:.80}; convert it with float(), one number at a time")
+        raise error_of(
+            "FastgradTypeError", "a Value or a number", described(o), f"operand of {symbol.decode()}",
+            "convert it with float(), one number at a time")
     return NotImplemented
 
 
@@ -199,9 +201,9 @@ cdef object apply_binary(object a, object b, int op):
     result = apply_slowly(a, b, op)
     if result is NotImplemented:
         wrong = a if not is_handle(a) else b
-        raise TypeError(
-            f"unsupported operand for {op_symbol[op].decode()}: expected a Value or a number, "
-            f"got {type(wrong).__name__}")
+        raise error_of(
+            "FastgradTypeError", "a Value or a number", described(wrong),
+            f"operand of {op_symbol[op].decode()}")
     return result
 
 
@@ -229,8 +231,8 @@ cdef object apply_parameter(Handle a, object parameter, int op):
     cdef node_id ik
     cdef node_id id
     if kind == NOT_A_NUMBER:
-        raise TypeError(
-            f"expected a number as the parameter of {op_name[op].decode()}, got {type(parameter).__name__}")
+        raise error_of(
+            "FastgradTypeError", "a number", described(parameter), f"parameter of {op_name[op].decode()}")
     ia = operand_take(a)
     try:
         ik = leaf_hidden(k)
@@ -255,11 +257,17 @@ cdef node_id negated(node_id taken) except 0:
     return push_taken(OP_MUL, taken, minus)
 
 
+cdef int divide_by_zero(object divisor) except -1:
+    raise error_of("ZeroDivisionError", "a divisor other than 0", f"{divisor!r}", "division by zero")
+
+
 cdef node_id inverted(node_id taken) except 0:
     """Append `**-1` to an operand already counted."""
     cdef node_id minus
     cdef node_id id
     try:
+        if node_at(taken).data == 0.0:
+            divide_by_zero(node_at(taken).data)
         minus = leaf_hidden(-1.0)
     except BaseException:
         operand_give(taken)
@@ -285,9 +293,7 @@ cdef object composite(object a, object b, bint division):
             return operand_refuse(number, symbol)
         if left and division:
             if k == 0.0:
-                raise ZeroDivisionError(
-                    f"expected a divisor other than 0, got "
-                    f"Value(data={node_at((<Handle> a).id).data!r}) / {number!r}")
+                divide_by_zero(number)
             if op_forward(OP_POW_NUMBER, k, -1.0, &inverse) != OP_OK:
                 operation_raise(OP_POW_NUMBER, OP_OVERFLOW, k, -1.0)
             k = inverse
@@ -400,9 +406,8 @@ cdef Py_ssize_t take_position(double index, Py_ssize_t n) except -1:
     """Read an index that is the data of a Value; raise unless it is a whole number below n."""
     if 0.0 <= index < n and index == <Py_ssize_t> index:
         return <Py_ssize_t> index
-    from fastgrad.errors import FastgradIndexError, explain
     got = repr(index).removesuffix(".0")
-    raise FastgradIndexError(explain(f"an index of 0 to {n - 1}", got, "index of take"))
+    raise error_of("FastgradIndexError", f"an index of 0 to {n - 1}", got, "index of take")
 
 
 def apply_take(tuple operands):
@@ -442,13 +447,13 @@ cdef uint32_t operands_block(tuple taken, bint numbers) except 0:
     try:
         for i in range(n):
             if not numbers and not is_handle(taken[i]):
-                raise TypeError(
-                    f"expected Values as operands, got {type(taken[i]).__name__} {taken[i]!r:.80} "
-                    "(second argument of Value); wrap numbers: Value(2.0)")
+                raise error_of(
+                    "FastgradTypeError", "Values as operands", described(taken[i]),
+                    "second argument of Value", "wrap numbers: Value(2.0)")
             id = operand_take(taken[i])
             if not id:
-                raise TypeError(
-                    f"expected a Value or a number, got {type(taken[i]).__name__} {taken[i]!r:.80}")
+                raise error_of(
+                    "FastgradTypeError", "a Value or a number", described(taken[i]), "operand")
             block.ids[i] = id
             block.size = i + 1
     except BaseException:

@@ -6,6 +6,7 @@ references or a subclass's state cannot be remade, so the node keeps it (PINNED)
 its only owner. The collector is shown a handle's attributes only when nothing else uses the node.
 """
 
+from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.memory.arena cimport (
     CLOSURE, DEFERRED, FRESH, NUMBER, PINNED, arena_push_leaf, chunks_trim, node_release,
 )
@@ -293,7 +294,9 @@ cdef PyObject *handle_tp_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     cdef node_id id
     cdef object value
     if value_type == NULL or not PyType_IsSubtype(type, value_type):
-        raise TypeError(f"cannot create instances of {(<object> <PyObject *> type).__name__!r}; use Value")
+        raise error_of(
+            "FastgradTypeError", "Value or a class derived from it",
+            f"its base {(<object> <PyObject *> type).__name__}", "class to make an instance of")
     id = arena_push_leaf(0.0)
     handle_slot(id)[0] = NULL
     node_at(id).flags = FRESH
@@ -340,7 +343,9 @@ cdef PyObject *value_vectorcall(
 cdef int handle_set_attribute(Handle handle, object name, PyObject *value) except -1:
     """Set an attribute, or delete it with NULL."""
     if value == NULL and name in ("data", "grad", "_backward"):
-        raise AttributeError(f"cannot delete {name!r} of a Value; set it instead")
+        raise error_of(
+            "FastgradAttributeError", f"{name} to stay", "its deletion", "attribute of Value",
+            "set it instead")
     PyObject_GenericSetAttr(<PyObject *> handle, <PyObject *> name, value)
     return handle_track(handle)
 
@@ -404,8 +409,8 @@ cdef double number_expect(object value, str where) except? -1.0:
     """Read a plain number or raise."""
     cdef double out = 0.0
     if number_read(value, &out) == NOT_A_NUMBER:
-        raise TypeError(
-            f"expected a number, got {type(value).__name__} {value!r:.80} ({where}); "
+        raise error_of(
+            "FastgradTypeError", "a number", described(value), where,
             "pass an int, a float or what float() accepts, one number at a time")
     return out
 
@@ -435,7 +440,9 @@ cdef int types_patch(object base, object value, bint first) except -1:
         return 0
     slots = <TypeSlots *> <PyObject *> value
     if slots.tp_basicsize != sizeof(HandleLayout) or slots.tp_dictoffset != ATTRIBUTES_OFFSET:
-        raise SystemError("fastgrad is built wrongly: a handle's layout is not what its C code assumes")
+        raise error_of(
+            "SystemError", f"handles of {sizeof(HandleLayout)} bytes, as the C code assumes",
+            f"{slots.tp_basicsize}", "build of fastgrad", "report it, with python -m fastgrad info")
     slots.tp_dealloc = handle_dealloc
     slots.tp_traverse = handle_traverse
     slots.tp_clear = handle_clear

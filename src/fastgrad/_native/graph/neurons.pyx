@@ -12,6 +12,7 @@ from libc.string cimport memcmp
 from cpython.list cimport PyList_GET_ITEM
 from cpython.object cimport PyObject, PyTypeObject
 
+from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.memory.arena cimport (
     Block, FRESH, arena, arena_push, arena_push_leaf, block_describe, block_disown, block_give,
     block_new,
@@ -118,10 +119,10 @@ cdef class NeuronCore:
 
     @activation.setter
     def activation(self, name):
-        if name not in ACTIVATIONS:
-            raise ValueError(
-                f"expected an activation out of {', '.join(ACTIVATIONS)}, got {name!r} "
-                "(activation of Neuron)")
+        if type(name).__hash__ is None or name not in ACTIVATIONS:
+            raise error_of(
+                "FastgradValueError" if type(name).__hash__ else "FastgradTypeError",
+                f"one of {', '.join(ACTIVATIONS)}", f"{name!r:.80}", "activation of Neuron")
         if name != "linear":  # a linear neuron keeps the function that nonlin = True would apply
             self.name, self.op = name, ACTIVATIONS[name][0]
         self.nonlin = name != "linear"

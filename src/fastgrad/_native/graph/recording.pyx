@@ -16,6 +16,7 @@ from libc.string cimport memset
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport PyObject
 
+from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.memory.arena cimport (
     CHUNK_LIMIT, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, INPUT, Node, arena_set_note, likely, unlikely,
 )
@@ -133,7 +134,8 @@ cpdef int leaf_mark_input(Handle leaf) except -1:
     """Make a leaf an input of the recording, so that what is read of it is reported."""
     cdef Node *node = node_at(leaf.id)
     if node.op != OP_LEAF:
-        raise TypeError("expected a leaf as the input of a recording, got the result of an operation")
+        raise error_of(
+            "FastgradTypeError", "a leaf", "the result of an operation", "input of a recording")
     node.flags |= INPUT
     return 0
 

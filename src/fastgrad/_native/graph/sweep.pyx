@@ -8,6 +8,7 @@ callback may start another) has its own bit of the marks.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.memory.arena cimport (
     BLOCK, Block, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, DEPTH_LIMIT, EXPANDED,
@@ -50,8 +51,10 @@ cdef inline void reach(Sweep *sweep, node_id id, Node *node) noexcept:
 # One node's step ----------------------------------------------------------------------------------
 
 cdef int raise_singular(Node *node, int op) except -1:
-    text = op_singular_text(op).decode()
-    raise ZeroDivisionError(f"{text} (backward of Value(data={node.data!r}))")
+    name, where = op_singular_text(op).decode().split(" has an infinite derivative where ")
+    raise error_of(
+        "ZeroDivisionError", f"a finite derivative of {name}", f"an infinite one, where {where}",
+        f"backward of Value(data={node.data!r})")
 
 
 cdef inline int table_step(Node *node, int op, Node *a, Node *b) except -1:
@@ -516,9 +519,9 @@ cdef int visit_reached(Sweep *sweep, node_id root, Purpose purpose) except -1:
 cdef int sweep_open(Sweep *sweep, node_id root) except -1:
     """Choose the marks for one more sweep; its graph will outlive it whatever a callback does."""
     if arena.depth == DEPTH_LIMIT:
-        raise RecursionError(
-            f"expected at most {DEPTH_LIMIT} calls of backward() inside each other, got another one; "
-            "call backward() after the outer one has returned")
+        raise error_of(
+            "FastgradRecursionError", f"at most {DEPTH_LIMIT} calls of backward() inside each other",
+            "another one", "", "call backward() after the outer one has returned")
     sweep.bit = <uint8_t> (1 << arena.depth)
     sweep.depth = arena.depth
     arena.sweeps += 1

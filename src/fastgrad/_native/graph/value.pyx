@@ -6,6 +6,7 @@ Arithmetic on plain Values, floats and ints has a short path here; all else is t
 from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE, PyObject
 from libc.stdint cimport uint16_t, uint32_t
 
+from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.memory.arena cimport (
     BLOCK, CLOSURE, FRESH, NUMBER, Node, SWEPT, arena, arena_has_room, arena_push,
     arena_push_leaf, closures_add, closures_remove, likely, node_id, unlikely,
@@ -199,21 +200,25 @@ cdef class Core(Methods):
             elif name == "op":
                 _op = dialect[name]
             else:
-                raise TypeError(
-                    f"Value() got an unexpected keyword argument {name!r}; "
-                    "it takes data, _children, _op, label")
+                raise error_of(
+                    "FastgradTypeError", "data, _children, _op, label", f"{name!r}", "keyword of Value")
         if not isinstance(_op, str):
-            raise TypeError(f"expected a str, got {type(_op).__name__} {_op!r:.80} (_op of Value)")
+            raise error_of("FastgradTypeError", "a str", described(_op), "_op of Value")
         _children = tuple(dict.fromkeys(_children))
         for child in _children:
             if child is self:
-                raise TypeError("expected other Values as operands, got the new Value itself")
+                raise error_of(
+                    "FastgradTypeError", "other Values as operands", "the new Value itself",
+                    "second argument of Value")
         node = node_at(self.id)  # only now: reading the arguments may have run anything
         if not node.flags & FRESH and (node.op != OP_LEAF or _children):
-            raise TypeError(
-                "expected a new Value, got one that is initialised already; make another Value instead")
+            raise error_of(
+                "FastgradTypeError", "a new Value", "one that is initialised already", "__init__ of Value",
+                "make another Value instead")
         if _children and node.count > 1:
-            raise TypeError("expected a new Value, got one that a graph uses already")
+            raise error_of(
+                "FastgradTypeError", "a new Value", "one that a graph uses already", "__init__ of Value",
+                "give it its operands first")
         node.data, node.grad = y, 0.0
         if _children and not is_quiet():
             index = operands_block(_children, False)
@@ -286,8 +291,9 @@ cdef class Core(Methods):
 
     @_prev.setter
     def _prev(self, operands):
-        raise AttributeError(
-            "the operands of a Value are fixed when it is made; write Value(data, operands, 'name')")
+        raise error_of(
+            "FastgradAttributeError", "operands to be given when a Value is made", "others afterwards",
+            "_prev of Value", "write Value(data, operands, 'name')")
 
     @property
     def _op(self):
@@ -385,7 +391,7 @@ cdef class Core(Methods):
 
     def __pow__(a, b, modulus):
         if modulus is not None:
-            raise TypeError("pow() of a Value takes no modulus")
+            raise error_of("FastgradTypeError", "two arguments", "a modulus", "pow of a Value")
         return pow_of(a, b)
 
     def __neg__(self):
@@ -458,9 +464,9 @@ cdef class Core(Methods):
     def __reduce__(self):
         from copyreg import __newobj__
         if node_at(self.id).op != OP_LEAF:
-            raise TypeError(
-                "expected a leaf to pickle, got the result of an operation; pickle v.detach(), or the "
-                "Values it was computed from")
+            raise error_of(
+                "FastgradTypeError", "a leaf to pickle", "the result of an operation", "",
+                "pickle v.detach(), or the Values it was computed from")
         if unlikely(somewhere_recording):
             recorded_read(self.id, "pickle")
         return __newobj__, (type(self),), (

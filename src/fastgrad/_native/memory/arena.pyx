@@ -10,6 +10,7 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 cdef extern from "Python.h":
     void Py_INCREF(PyObject *o)
 
+from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.ops.codes cimport OP_DOT, OP_LEAF, OP_PYTHON, op_is_row
 from fastgrad._native.memory.region cimport Region, region_give, region_take
 
@@ -57,9 +58,10 @@ cdef int chunk_obtain(uint32_t *index) except -1:
         return 0
     c = arena.vacant
     if not c and arena.used == CHUNK_LIMIT:
-        raise OverflowError(
-            f"expected at most {<unsigned long long> CHUNK_LIMIT * CHUNK_NODES} nodes alive at once "
-            f"({ID_BITS}-bit ids); drop results that are no longer needed")
+        raise error_of(
+            "FastgradOverflowError",
+            f"at most {<unsigned long long> CHUNK_LIMIT * CHUNK_NODES} nodes alive at once", "one more",
+            f"{ID_BITS}-bit ids", "drop results that are no longer needed")
     if not c and arena.used == arena.capacity:
         grow_table()
     try:
@@ -328,9 +330,9 @@ cdef int grow_blocks() except -1:
     cdef uint32_t capacity = min(max(2 * arena.block_capacity, 16), <uint32_t> BLOCK_LIMIT)
     cdef void *moved
     if arena.block_used == BLOCK_LIMIT:
-        raise OverflowError(
-            f"expected at most {BLOCK_LIMIT - 1} blocks of operands alive at once "
-            f"({ID_BITS}-bit ids); drop results that are no longer needed")
+        raise error_of(
+            "FastgradOverflowError", f"at most {BLOCK_LIMIT - 1} blocks of operands alive at once",
+            "one more", f"{ID_BITS}-bit ids", "drop results that are no longer needed")
     moved = PyMem_RawRealloc(arena.blocks, capacity * sizeof(Block *))
     if moved == NULL:
         raise MemoryError()

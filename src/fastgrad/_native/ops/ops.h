@@ -1316,7 +1316,7 @@ OP_INLINE const char *op_error_text(int op, int error) {
         return "sinh expects a result that fits a float";
     if (op == OP_COSH && error == OP_OVERFLOW)
         return "cosh expects a result that fits a float";
-    return "expected a result that is a number";
+    return "operation expects a result that is a number";
 }
 
 /* Why the partials failed. */
@@ -1334,7 +1334,7 @@ OP_INLINE const char *op_singular_text(int op) {
         return "acos has an infinite derivative where |a| == 1";
     case OP_ATAN2:
         return "atan2 has an infinite derivative where a == 0 and b == 0";
-    default: return "expected a finite derivative";
+    default: return "operation has an infinite derivative where it is singular";
     }
 }
 

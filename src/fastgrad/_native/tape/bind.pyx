@@ -14,6 +14,7 @@ from cpython.buffer cimport (
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from cpython.ref cimport Py_INCREF
 
+from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.graph.handle cimport NOT_A_NUMBER, number_read
 
 import sys
@@ -73,7 +74,9 @@ cdef int bind_all(Bound bound, list specs, tuple args) except -1:
     """Bind the arguments of a call."""
     cdef Py_ssize_t i
     if len(args) != len(specs):
-        raise TypeError(f"expected {len(specs)} argument(s), as recorded, got {len(args)}")
+        raise error_of(
+            "FastgradTypeError", f"{len(specs)} argument(s), as recorded", f"{len(args)}",
+            "arguments of a tape")
     memset(bound.batched, 0, bound.n_inputs)
     for i in range(len(args)):
         bind(bound, specs[i], args[i])
@@ -91,19 +94,17 @@ cdef void load_sample(Bound bound, Py_ssize_t s) noexcept nogil:
 
 
 cdef int refuse_shape(Shape shape, object got) except -1:
-    from fastgrad.errors import ShapeError, explain
     expected = "a number or a sequence of numbers, one for each sample"
     if shape.ndim:
         expected = f"shape {shape.shape}, or {('n',) + shape.shape} for a batch".replace("'", "")
-    raise ShapeError(explain(expected, got, shape.name))
+    raise error_of("ShapeError", expected, got, shape.name)
 
 
 cdef int count_samples(Bound bound, Shape shape, Py_ssize_t n) except -1:
     """Note the length of a batch axis, the same for all arguments that have one."""
     if n < 1 or bound.n >= 0 and bound.n != n:
-        from fastgrad.errors import ShapeError, explain
         expected = "at least one sample" if n < 1 else f"{bound.n} samples, as in {bound.sized.name}"
-        raise ShapeError(explain(expected, f"{n}", shape.name))
+        raise error_of("ShapeError", expected, f"{n}", shape.name)
     bound.n, bound.sized = n, shape
     return 0
 
@@ -175,8 +176,7 @@ cdef double *copy_numbers(object o, tuple extents, Py_ssize_t depth, double *to,
     cdef double number = 0.0
     if depth == len(extents):
         if number_read(o, &number) == NOT_A_NUMBER:
-            from fastgrad.errors import FastgradTypeError, explain
-            raise FastgradTypeError(explain("numbers", f"{type(o).__name__} {o!r:.80}", shape.name))
+            raise error_of("FastgradTypeError", "numbers", described(o), shape.name)
         to[0] = number
         return to + 1
     if not isinstance(o, (list, tuple)):
@@ -203,7 +203,7 @@ cdef object as_list(object o, Shape shape):
         except NotImplementedError:  # a format that it cannot read, such as those of ctypes
             o = list(o)
     if not isinstance(o, (list, tuple)):
-        refuse_shape(shape, f"{type(o).__name__} {o!r:.80}")
+        refuse_shape(shape, described(o))
     return o
 
 
@@ -223,7 +223,7 @@ cdef int bind_copy(Bound bound, Shape shape, object arg) except -1:
         copy_numbers(arg, shape.shape, 0, bound.values + shape.start, shape)
         return 0
     if depth != shape.ndim + 1:
-        refuse_shape(shape, f"{depth} levels of nesting" if depth else f"{type(arg).__name__} {arg!r:.80}")
+        refuse_shape(shape, f"{depth} levels of nesting" if depth else described(arg))
     count_samples(bound, shape, len(arg))
     buffer = buffer_own(bound.n * shape.size)
     copy_numbers(arg, (bound.n,) + shape.shape, 0, buffer.own, shape)
@@ -268,11 +268,11 @@ cdef int bind(Bound bound, object spec, object arg) except -1:
     kind, keys, children, name = spec
     if kind is dict:
         if not isinstance(arg, dict) or arg.keys() != set(keys):
-            got = f"keys {list(arg)}" if isinstance(arg, dict) else f"{type(arg).__name__} {arg!r:.80}"
+            got = f"keys {list(arg)}" if isinstance(arg, dict) else described(arg)
             refuse_container(f"a dict with keys {list(keys)}", got, name)
         arg = map(arg.__getitem__, keys)
     elif not isinstance(arg, (list, tuple)) or len(arg) != len(children):
-        got = f"{len(arg)}" if isinstance(arg, (list, tuple)) else f"{type(arg).__name__} {arg!r:.80}"
+        got = f"{len(arg)}" if isinstance(arg, (list, tuple)) else described(arg)
         refuse_container(f"a {kind.__name__} of {len(children)}", got, name)
     for item, child in zip(arg, children):
         bind(bound, child, item)
@@ -280,8 +280,7 @@ cdef int bind(Bound bound, object spec, object arg) except -1:
 
 
 cdef int refuse_container(str expected, str got, str name) except -1:
-    from fastgrad.errors import ShapeError, explain
-    raise ShapeError(explain(expected, got, name))
+    raise error_of("ShapeError", expected, got, name)
 
 
 # Results ------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from libc.string cimport memset
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport PyObject
 
+from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport (
     POLL_INTERVAL, Poll, poll_begin, poll_is_due, poll_now, poll_with_gil,
 )
@@ -120,14 +121,13 @@ cdef int need_block(Walk *walk, Block *block) except -1:
 
 cdef int refuse(Node *node) except -1:
     """Raise for what has no native rule."""
-    from fastgrad.errors import TapeError, explain
     if node.flags & CLOSURE or node.op == OP_PYTHON:
         what = "a node with a backward step in Python (`_backward`, or `Value(data, operands)`)"
     else:
         what = f"the custom operation {custom_operations[node.b].name!r}"
-    raise TapeError(explain(
-        "operations of the table", what, "function given to record",
-        "write it with the operations of fastgrad.functional"))
+    raise error_of(
+        "TapeError", "operations of the table", what, "function given to record",
+        "write it with the operations of fastgrad.functional")
 
 
 cdef int need_operands(Walk *walk, Node *node) except -1:

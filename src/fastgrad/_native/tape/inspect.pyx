@@ -7,6 +7,7 @@ from libc.math cimport isfinite
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
+from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.tape.bind cimport load_sample
 from fastgrad._native.tape.extract cimport TapeOp
@@ -34,7 +35,7 @@ def operation(TapeCore tape not None, uint32_t i):
     cdef list slots = []
     cdef uint32_t t
     if i >= tape.program.n_ops:
-        raise IndexError(f"expected an operation of {tape.program.n_ops}, got {i}")
+        raise error_of("FastgradIndexError", f"one of {tape.program.n_ops} operations", f"{i}")
     op = &tape.program.ops[i]
     if op_is_row(op.op):
         slots.append(op.a)
@@ -48,7 +49,7 @@ def operation(TapeCore tape not None, uint32_t i):
 
 def constant(TapeCore tape not None, uint32_t i):
     if i >= tape.program.n_constants:
-        raise IndexError(f"expected a constant of {tape.program.n_constants}, got {i}")
+        raise error_of("FastgradIndexError", f"one of {tape.program.n_constants} constants", f"{i}")
     return tape.program.constants[i]
 
 
@@ -71,7 +72,8 @@ def plan(TapeCore tape not None, bytes batched not None):
     cdef Plans plans
     cdef const Plan *p
     if len(batched) != <Py_ssize_t> tape.program.n_inputs:
-        raise ValueError(f"expected a mask of {tape.program.n_inputs} inputs, got {len(batched)}")
+        raise error_of(
+            "ShapeError", f"a mask of {tape.program.n_inputs} inputs", f"{len(batched)}", "batched")
     frame = tape.frame_take()
     memcpy(frame.batched, <const char *> batched, tape.program.n_inputs)
     plans = tape.plan_for(frame)

@@ -11,6 +11,7 @@ from libc.string cimport memcpy
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_RawCalloc
 
+from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.tape.extract cimport TapeOp
 from fastgrad._native.ops.codes cimport (
@@ -244,9 +245,9 @@ def restore(TapeCore tape not None, dict arrays not None, list codes not None, u
     cdef Program *p = &tape.program
     cdef tuple fault
     if p.ops != NULL or tape.nodes != NULL:
-        raise TypeError("expected a new tape, got one that has a program already")
+        raise error_of("FastgradTypeError", "a new tape", "one that has a program already")
     if len(codes) > OP_COUNT:
-        raise ValueError("expected different opcodes")
+        raise error_of("FastgradValueError", f"at most {OP_COUNT} opcodes", f"{len(codes)}", "codes")
     arrays = dict(arrays)  # nobody can change this one while signal handlers run
     p.n_recorded = recorded
     p.n_ops = <uint32_t> (len(arrays["operations"]) // 2)
@@ -274,7 +275,9 @@ def bind(TapeCore tape not None, list parameters not None, bytes data not None, 
     cdef const double *numbers = <const double *> data_of(data)
     cdef uint32_t i
     if tape.nodes != NULL or <size_t> len(parameters) != tape.program.n_parameters:
-        raise TypeError("expected a tape that has been restored and not bound, and its parameters")
+        raise error_of(
+            "FastgradTypeError", f"a restored tape, and its {tape.program.n_parameters} parameters",
+            "one that is bound already" if tape.nodes != NULL else f"{len(parameters)} parameters")
     tape.parameters = parameters
     tape.adopt(arguments, result)
     for i in range(tape.program.n_parameters):

@@ -10,6 +10,7 @@ from libc.string cimport memcpy, memset
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.pythread cimport PyThread_get_thread_ident
 
+from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil, poll_without_gil
 from fastgrad._native.memory.arena cimport node_at
 from fastgrad._native.tape.bind cimport (
@@ -52,7 +53,8 @@ cdef int fail(int result) except -1:
     if result == TAPE_NO_MEMORY:
         raise MemoryError()
     if result == TAPE_TOO_LARGE:
-        raise OverflowError("expected a tape of at most 2**31 values, got more; record a smaller part")
+        raise error_of(
+            "FastgradOverflowError", "a tape of at most 2**31 values", "more", "", "record a smaller part")
     return -1
 
 
@@ -104,7 +106,7 @@ cdef class TapeCore:
         cdef Poll poll = poll_begin(poll_without_gil)
         cdef int built
         if self.nodes != NULL:
-            raise TypeError("expected a new tape, got one that is recorded already")
+            raise error_of("FastgradTypeError", "a new tape", "one that is recorded already")
         with nogil:
             built = program_build(&recorded.raw, n, &poll, &self.program)
         if built != TAPE_OK:
@@ -148,11 +150,14 @@ cdef class TapeCore:
         return self.program.n_ops
 
     def __reduce__(self):
-        raise TypeError(f"cannot pickle or copy a {type(self).__name__}; record its function again")
+        raise error_of(
+            "FastgradTypeError", "what can be pickled or copied", f"a {type(self).__name__}", "",
+            "record its function again, or save it to a file")
 
     cdef Frame frame_take(self):
         if self.nodes == NULL:
-            raise TypeError("expected a recorded tape, got an empty one; make it with fastgrad.record")
+            raise error_of(
+                "FastgradTypeError", "a recorded tape", "an empty one", "", "make it with fastgrad.record")
         cdef Frame frame = self.frames.pop() if self.frames else frame_new(&self.program)
         frame.n, frame.arrays = -1, False
         memset(frame.pointers, 0, max(self.program.n_inputs, self.program.n_outputs) * sizeof(double *))
@@ -206,7 +211,6 @@ cdef class TapeCore:
 
     cdef int bad_index(self, Frame frame) except -1:
         """Raise for the first take that finds no entry."""
-        from fastgrad.errors import FastgradIndexError, explain
         cdef const TapeOp *op
         cdef double index
         cdef Py_ssize_t s
@@ -227,10 +231,11 @@ cdef class TapeCore:
                 if take_entry(index, op.b) < 0:
                     where = f", sample {s}" if frame.n >= 0 else ""
                     got = repr(index).removesuffix(".0")
-                    raise FastgradIndexError(explain(
-                        f"an index of 0 to {op.b - 1}", got, f"index of take{where}"))
-        raise FastgradIndexError(explain(
-            "indices of entries", "one of none, which has changed since", "index of take"))
+                    raise error_of(
+                        "FastgradIndexError", f"an index of 0 to {op.b - 1}", got, f"index of take{where}")
+        raise error_of(
+            "FastgradIndexError", "indices of entries", "one of none, which has changed since",
+            "index of take")
 
     cdef int fail(self, Frame frame, int result) except -1:
         """Raise what the result of a run stands for."""
@@ -385,10 +390,9 @@ cdef class TapeCore:
 
     cdef int expect_scalar(self) except -1:
         if not is_number(self.result):
-            from fastgrad.errors import TapeError, explain
-            raise TapeError(explain(
-                "a function that returns one Value", "a structure of Values", "gradient of a tape",
-                "record a function that reduces them to one loss"))
+            raise error_of(
+                "TapeError", "a function that returns one Value", "a structure of Values",
+                "gradient of a tape", "record a function that reduces them to one loss")
         return 0
 
     def backward(self, *args, str reduce="mean", threads=1, bint check=False):
@@ -484,8 +488,7 @@ cdef class TapeCore:
         cdef double value
         try:
             if not inputs and wrt != "parameters":
-                from fastgrad.errors import FastgradValueError, explain
-                raise FastgradValueError(explain('"parameters" or "inputs"', repr(wrt), "wrt"))
+                raise error_of("FastgradValueError", '"parameters" or "inputs"', repr(wrt), "wrt")
             if inputs and reduce == "mean" and self.bind_plain(frame, args):
                 self.run_single(frame, True)
                 return frame.values[self.program.outputs[0]], floats(frame.adjoints, self.program.n_inputs)
@@ -572,8 +575,8 @@ cdef class TapeCore:
             self.frame_bind(at, args)
             bind_all(along, self.arguments, tangents)
             if at.n >= 0 and along.n >= 0 and at.n != along.n:
-                from fastgrad.errors import ShapeError, explain
-                raise ShapeError(explain(f"{at.n} samples, as in the arguments", f"{along.n}", "tangents"))
+                raise error_of(
+                    "ShapeError", f"{at.n} samples, as in the arguments", f"{along.n}", "tangents")
             return self.push(at, along)
         finally:
             self.frame_give(along)
@@ -638,17 +641,15 @@ cdef bint expect_reduce(object reduce, bint none) except? -1:
     if reduce == "mean" or none and reduce is None:
         return True
     if reduce != "sum":
-        from fastgrad.errors import FastgradValueError, explain
         expected = '"mean" or "sum" or None' if none else '"mean" or "sum"'
-        raise FastgradValueError(explain(expected, repr(reduce), "reduce"))
+        raise error_of("FastgradValueError", expected, repr(reduce), "reduce")
     return False
 
 
 cdef int expect_threads(object threads) except -1:
     cdef int n = operator.index(threads)  # a float is no number of threads
     if n < 1:
-        from fastgrad.errors import FastgradValueError, explain
-        raise FastgradValueError(explain("at least 1", f"{n}", "threads"))
+        raise error_of("FastgradValueError", "at least 1", f"{n}", "threads")
     return n
 
 
@@ -658,8 +659,8 @@ cdef const Kernels *choose() except NULL:
     encoded = name.encode()
     cdef const Kernels *kernels = kernels_named(<const char *> encoded if encoded else NULL)
     if kernels == NULL:
-        raise ImportError(
-            f"expected FASTGRAD_SIMD to be baseline, avx2 or avx512, as this processor has, got {name!r}")
+        raise error_of(
+            "ImportError", "baseline, avx2 or avx512, as this processor has", f"{name!r}", "FASTGRAD_SIMD")
     return kernels
 
 

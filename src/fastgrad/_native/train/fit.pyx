@@ -9,6 +9,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 
+from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_without_gil
 from fastgrad._native.tape.bind cimport InputColumn
 from fastgrad._native.train.optim cimport Updater
@@ -112,7 +113,7 @@ cdef class Loop:
         cdef Updater updater
         cdef size_t i
         if self.tape is not None:
-            raise TypeError("expected a new loop, got one that is set up already")
+            raise error_of("FastgradTypeError", "a new loop", "one that is set up already")
         tape.expect_scalar()
         self.frame = tape.frame_take()
         self.tape, self.steps, self.mean, self.random = tape, steps, mean, seed

@@ -9,12 +9,11 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.object cimport PyObject
 from libc.string cimport memcmp, memcpy
 
+from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.memory.arena cimport FRESH, Node, node_at
 from fastgrad._native.graph.handle cimport Handle, is_value, number_expect
 from fastgrad._native.ops.codes cimport OP_LEAF
 from fastgrad._native.graph.value cimport slots_check
-
-from fastgrad.errors import FastgradRuntimeError, FastgradTypeError, FastgradValueError, explain
 
 cdef extern from "Python.h":
     bint PyFloat_CheckExact(PyObject *o)
@@ -61,8 +60,9 @@ widen(True)
 cdef object hyper_of(dict group, str name):
     cdef PyObject *value = PyDict_GetItemWithError(group, name)
     if value == NULL:
-        raise FastgradValueError(explain(
-            f"{name!r} in every parameter group", f"only {sorted(group)}", "param_groups"))
+        raise error_of(
+            "FastgradValueError", f"{name!r} in every parameter group", f"only {sorted(group)}",
+            "param_groups")
     return <object> value
 
 
@@ -80,7 +80,7 @@ cdef bint flag_of(dict group, str name) except -1:
 cdef int betas_read(dict group, Hyper *hyper) except -1:
     betas = hyper_of(group, "betas")
     if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-        raise FastgradTypeError(explain("a pair of numbers", f"{betas!r:.80}", "betas"))
+        raise error_of("FastgradTypeError", "a pair of numbers", f"{betas!r:.80}", "betas")
     first, second = betas
     hyper.beta1 = number_expect(first, "betas")
     hyper.beta2 = number_expect(second, "betas")
@@ -101,14 +101,14 @@ cdef class Updater:
         self.n = len(self.params)
         self.data = <double *> PyMem_RawCalloc(self.n, 2 * sizeof(double))
         if self.data == NULL:
-            raise MemoryError
+            raise MemoryError()
         self.grad = self.data + self.n
         for p in self.params:
             if not is_value(p) or node_at((<Handle> p).id).op != OP_LEAF:
                 return
         self.nodes = <Node **> PyMem_RawCalloc(self.n, sizeof(Node *))
         if self.nodes == NULL:
-            raise MemoryError
+            raise MemoryError()
         for i in range(self.n):
             node = node_at((<Handle> self.params[i]).id)
             node.flags &= ~FRESH  # no __init__ may give the handle another node
@@ -162,7 +162,7 @@ cdef class Updater:
         if self.arrays[which] == NULL:
             self.arrays[which] = <double *> PyMem_RawCalloc(self.n, sizeof(double))
             if self.arrays[which] == NULL:
-                raise MemoryError
+                raise MemoryError()
         return 0
 
     cdef int params_check(self) except -1:
@@ -171,9 +171,9 @@ cdef class Updater:
         if not PyList_CheckExact(params) or PyList_GET_SIZE(params) != self.n or memcmp(
                 PySequence_Fast_ITEMS(params), PySequence_Fast_ITEMS(self.params),
                 self.n * sizeof(PyObject *)) != 0:
-            raise FastgradRuntimeError(explain(
-                "the parameters that the group was made with", "others", "param_groups",
-                "use add_param_group(), or make another optimiser"))
+            raise error_of(
+                "FastgradRuntimeError", "the parameters that the group was made with", "others",
+                "param_groups", "use add_param_group(), or make another optimiser")
         return 0
 
     cdef void update(self, double *data, const double *grad) noexcept nogil:
@@ -217,7 +217,7 @@ cdef class Updater:
         if self.kept == NULL:
             self.kept = <double *> PyMem_RawCalloc(self.n, ARRAYS * sizeof(double))
             if self.kept == NULL:
-                raise MemoryError
+                raise MemoryError()
         return before
 
     cdef int write(self, list done) except -1:
@@ -270,8 +270,9 @@ cdef class Updater:
                 continue
             array = tuple(given[i])
             if len(array) != self.n:
-                raise FastgradValueError(explain(
-                    f"{self.n} numbers, one for each parameter", f"{len(array)}", "state"))
+                raise error_of(
+                    "FastgradValueError", f"{self.n} numbers, one for each parameter", f"{len(array)}",
+                    "state")
             self.array_make(i)
             for j in range(self.n):
                 self.arrays[i][j] = number_expect(array[j], "state")
@@ -318,9 +319,9 @@ def adopt(list updaters not None, list groups not None):
     cdef Py_ssize_t i
     cdef tuple now = tuple(groups)  # letting go of a dict may run anything
     if len(now) != len(updaters):
-        raise FastgradRuntimeError(explain(
-            f"{len(updaters)} parameter groups", f"{len(now)}", "param_groups",
-            "use add_param_group() to add one"))
+        raise error_of(
+            "FastgradRuntimeError", f"{len(updaters)} parameter groups", f"{len(now)}", "param_groups",
+            "use add_param_group() to add one")
     for i in range(len(now)):
         (<Updater> updaters[i]).group = now[i]
 
@@ -334,9 +335,9 @@ def step(list updaters not None, list groups not None):
         updater.refresh()
     for updater in updaters:
         if updater.busy:
-            raise FastgradRuntimeError(explain(
-                "one step of an optimiser at a time", "a second one inside it or in another thread",
-                "", "wait for the first to return"))
+            raise error_of(
+                "FastgradRuntimeError", "one step of an optimiser at a time",
+                "a second one inside it or in another thread", "", "wait for the first to return")
     for updater in updaters:
         updater.native = updater.nodes != NULL and slots_check()
         if not updater.native:

@@ -1,0 +1,4 @@
+"""Errors: what native code raises is worded by `fastgrad.errors.explain`, here and nowhere else."""
+
+cdef object error_of(str name, str expected, str got, str where=*, str remedy=*)
+cdef str described(object o)
