@@ -309,8 +309,9 @@ def load_tape(path: str | os.PathLike[str], parameters: Sequence[Value] | None =
     OSError
         If it cannot be read.
     ShapeError
-        If there are more or fewer parameters than in the file; FastgradTypeError if one is no
-        Value, or the result of an operation.
+        If there are more or fewer parameters than in the file.
+    FastgradTypeError
+        If one is no Value, or the result of an operation.
 
     Notes
     -----

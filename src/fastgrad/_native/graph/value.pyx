@@ -499,7 +499,7 @@ class Value(Core):
 
     Raises
     ------
-    TypeError
+    FastgradTypeError
         If data is no number.
 
     Notes

@@ -1,0 +1,334 @@
+"""What a docstring says is raised is what is raised: each promise has a call that shows it.
+
+The promises are read from the `Raises` sections of all public functions, classes and methods, so
+that a new one fails here until a call provokes it. Operations' calls are searched for, and those of
+optimizers serve all of them: neither needs a line here for a new row.
+"""
+
+import ast
+import builtins
+import importlib
+import inspect
+import itertools
+import math
+import pkgutil
+import re
+import sys
+from functools import partial
+
+import pytest
+from helpers.processes import python
+
+import fastgrad as fg
+from fastgrad import Value, errors, functional, nn, optim
+from fastgrad.errors import FastgradError
+
+SECTION = re.compile(r"^Raises\n------\n(.*?)(?=^\S[^\n]*\n-{3,}$|\Z)", re.MULTILINE | re.DOTALL)
+NOT_PUBLIC = ("fastgrad._native", "fastgrad.command.bench", "fastgrad.__main__")
+
+
+def promised(doc):
+    """Return the names in a numpydoc section of what is raised."""
+    found = SECTION.search(inspect.cleandoc(doc or ""))
+    lines = found[1].splitlines() if found else []
+    heads = [line for line in lines if line and not line.startswith(" ")]
+    return [name.strip() for line in heads for name in line.split(",")]
+
+
+def public_modules():
+    names = [module.name for module in pkgutil.walk_packages(fg.__path__, "fastgrad.")]
+    names = [name for name in names if not name.startswith(NOT_PUBLIC)]
+    return ["fastgrad", *sorted(names, key=lambda name: name.count("."))]
+
+
+def documented():
+    """Yield each public thing with a docstring once: (its name, the docstring)."""
+    seen = set()
+    for module in public_modules():
+        for name, thing in vars(importlib.import_module(module)).items():
+            home = str(getattr(thing, "__module__", None) or module)
+            if name.startswith("_") or inspect.ismodule(thing) or not home.startswith("fastgrad"):
+                continue
+            things = [(name, thing)]
+            if isinstance(thing, type):
+                inner = [k for k in dir(thing) if not k.startswith("_") or k == "__call__"]
+                things += [(f"{name}.{k}", inspect.getattr_static(thing, k)) for k in inner]
+            for path, one in things:
+                if id(one) not in seen and isinstance(getattr(one, "__doc__", None), str):
+                    seen.add(id(one))
+                    yield f"{module}.{path}".removeprefix("fastgrad."), one.__doc__
+
+
+PROMISES = [(name, error) for name, doc in documented() for error in promised(doc)]
+
+
+# -- calls that provoke them -----------------------------------------------------------------------
+
+NUMBERS = (0.5, 0.0, -1.0, 2.0, -2.5, 1e308, 1000.0, -1000.0, math.inf, -math.inf)
+
+
+def operation_calls(name):
+    """Yield calls of an operation on numbers, and of its backward on Values."""
+    function = getattr(functional, name)
+    arity = len(inspect.signature(function).parameters)
+    for numbers in itertools.product(NUMBERS, repeat=arity):
+        yield partial(function, *numbers)
+        yield lambda numbers=numbers: function(*map(Value, numbers)).backward()
+
+
+def optimizer_calls(cls):
+    yield partial(cls, [Value(1.0)], lr="x")
+    yield partial(cls, [Value(1.0)], lr=-1.0)
+    yield partial(cls, [])
+
+
+def stepped(**change):
+    optimizer = optim.SGD([Value(1.0)], lr=0.1)
+    optimizer.load_state_dict({**optimizer.state_dict(), **change})
+
+
+def tape_of(function=lambda x: x * 2.0, *example):
+    return fg.record(function, *(example or (1.0,)))
+
+
+def pair():
+    return tape_of(lambda x: [x[0], x[1]], [1.0, 2.0])
+
+
+def closure(error):
+    def step():
+        raise error
+
+    out = Value(1.0, (Value(2.0),))
+    out._backward = step
+    return out.backward
+
+
+@fg.custom("documented_errors")
+def unfinished(x):
+    return x
+
+
+@fg.custom("documented_errors_wrong")
+def wrong(x, y):
+    return x
+
+
+def nested(levels):
+    value = 1.0
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def loss(w):
+    return tape_of(lambda x: x * w), optim.SGD([w], lr=0.1)
+
+
+def run_program(tmp_path, text):
+    """Raise what `run_script` raises, which changes its whole process, in one of its own."""
+    (tmp_path / "program.py").write_text(text, "utf-8")
+    program = (
+        "from fastgrad.command.runner import run_script\n"
+        "try:\n    run_script('program.py', [])\n"
+        "except BaseException as error:\n    print(type(error).__name__)\n"
+    )
+    raise getattr(builtins, python("-c", program, cwd=tmp_path).stdout.strip())
+
+
+def fit_to_infinity():
+    tape, sgd = loss(Value(1e308))
+    fg.fit(tape, [1e308], optimizer=sgd)
+
+
+def load(tmp_path, content):
+    path = tmp_path / "some.tape"
+    path.write_bytes(content)
+    fg.load_tape(path)
+
+
+def load_with(tmp_path, parameters):
+    w = Value(1.0)
+    tape_of(lambda x: x * w).save(tmp_path / "good.tape")
+    fg.load_tape(tmp_path / "good.tape", parameters=parameters)
+
+
+def replace(names, text="x = 1"):
+    from fastgrad.command.replace_class import replace_classes
+
+    replace_classes(ast.parse(text), names, "program.py")
+
+
+def without(monkeypatch, *modules):
+    for name in modules:
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+def demo(monkeypatch, tmp_path):
+    from fastgrad.command.demo import run_demo
+
+    without(monkeypatch, "sklearn.datasets", "matplotlib.figure")
+    run_demo(output=str(tmp_path / "picture.png"))
+
+
+def demo_output(monkeypatch, tmp_path):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    from fastgrad.command.demo import run_demo
+
+    run_demo(output=str(tmp_path / "no" / "picture.png"))
+
+
+def command(*words):
+    from fastgrad.command.cli import main
+
+    main(words)
+
+
+def run_missing(tmp_path):
+    from fastgrad.command.runner import run_script
+
+    run_script(str(tmp_path / "none.py"), [])
+
+
+# (name, error): a function of tmp_path and monkeypatch
+CALLS = {
+    ("Value", "FastgradTypeError"): lambda p, m: Value("a"),
+    ("Value.backward", "ZeroDivisionError"): lambda p, m: (Value(0.0) ** 0.5).backward(),
+    ("Value.backward", "Exception"): lambda p, m: closure(LookupError("mine"))(),
+    ("nn.Neuron", "FastgradValueError"): lambda p, m: nn.Neuron(2, activation="elu"),
+    ("nn.Neuron", "FastgradTypeError"): lambda p, m: nn.Neuron(2.0),
+    ("operations.custom", "FastgradTypeError"): lambda p, m: fg.custom(5),
+    ("operations.CustomOperation.__call__", "FastgradTypeError"): lambda p, m: unfinished(Value(1)),
+    ("operations.CustomOperation.partials_at", "FastgradValueError"): lambda p, m: partials([1.0]),
+    ("operations.CustomOperation.partials_at", "FastgradTypeError"): lambda p, m: partials(
+        [None, 1.0]
+    ),
+    ("operations.take", "FastgradIndexError"): lambda p, m: fg.take([Value(1.0)], 5),
+    ("operations.take", "FastgradTypeError"): lambda p, m: fg.take(3, 0),
+    ("operations.take", "FastgradValueError"): lambda p, m: fg.take([], 0),
+    ("optim.Optimizer.load_state_dict", "FastgradValueError"): lambda p, m: stepped(
+        param_groups=[]
+    ),
+    ("optim.Optimizer.load_state_dict", "FastgradTypeError"): lambda p, m: stepped(state=5),
+    ("tape.record", "TapeError"): lambda p, m: tape_of(lambda x: 5),
+    ("tape.TapeCore.__call__", "ShapeError"): lambda p, m: pair()([1.0]),
+    ("tape.TapeCore.__call__", "FastgradTypeError"): lambda p, m: tape_of()(1.0, 2.0),
+    ("tape.TapeCore.__call__", "FastgradIndexError"): lambda p, m: chosen()(7.0),
+    ("tape.TapeCore.__call__", "NonFiniteError"): lambda p, m: tape_of()(math.inf, check=True),
+    ("tape.TapeCore.backward", "TapeError"): lambda p, m: pair().backward([1.0, 2.0]),
+    ("tape.TapeCore.jvp", "ShapeError"): lambda p, m: tape_of().jvp(([1.0] * 2,), ([1.0] * 3,)),
+    ("tape.TapeCore.value_and_grad", "TapeError"): lambda p, m: pair().value_and_grad([1.0, 2.0]),
+    ("tape.TapeCore.value_and_grad", "FastgradValueError"): (
+        lambda p, m: tape_of().value_and_grad(1.0, wrt="x")
+    ),
+    ("tape.Tape.save", "FastgradTypeError"): lambda p, m: keyed().save(p / "a"),
+    ("tape.Tape.save", "FastgradValueError"): lambda p, m: deep().save(p / "a"),
+    ("tape.Tape.save", "OSError"): lambda p, m: tape_of().save(p / "no" / "a"),
+    ("tape.load_tape", "FileFormatError"): lambda p, m: load(p, b"{"),
+    ("tape.load_tape", "OSError"): lambda p, m: fg.load_tape(p / "none"),
+    ("tape.load_tape", "ShapeError"): lambda p, m: load_with(p, []),
+    ("tape.load_tape", "FastgradTypeError"): lambda p, m: load_with(p, [1.0]),
+    ("training.fit", "NonFiniteError"): lambda p, m: fit_to_infinity(),
+    ("command.cli.main", "SystemExit"): lambda p, m: command("--no-such-option"),
+    ("command.demo.run_demo", "MissingExtraError"): lambda p, m: demo(m, p),
+    ("command.demo.run_demo", "FastgradValueError"): lambda p, m: demo_output(m, p),
+    ("command.replace_class.replace_classes", "ProgramError"): lambda p, m: replace(["Nobody"]),
+    ("command.runner.run_script", "ProgramError"): lambda p, m: run_missing(p),
+    ("command.runner.run_script", "SystemExit"): lambda p, m: run_program(p, "raise SystemExit"),
+    ("command.runner.run_script", "KeyboardInterrupt"): (
+        lambda p, m: run_program(p, "raise KeyboardInterrupt")
+    ),
+}
+
+
+def partials(found):
+    wrong.partials(lambda x, y, z: found)
+    wrong.partials_at((1.0, 2.0), 3.0)
+
+
+def chosen():
+    return tape_of(lambda i: fg.take([Value(1.0), Value(2.0)], i))
+
+
+def keyed():
+    return tape_of(lambda d: d[b"x"], {b"x": 1.0})
+
+
+def deep():
+    def innermost(x):
+        while isinstance(x, list):
+            (x,) = x
+        return x
+
+    return tape_of(lambda x: innermost(x["a"]) * 2.0, {"a": nested(70)})
+
+
+def calls(name, error):
+    """Return the calls of which one must raise: that of the table, or those of its kind."""
+    if (name, error) in CALLS:
+        return [CALLS[name, error]]
+    home, _, function = name.rpartition(".")
+    if home == "functional":
+        return [lambda p, m, call=call: call() for call in operation_calls(function)]
+    cls = getattr(optim, function, None)
+    if isinstance(cls, type) and issubclass(cls, optim.Optimizer):
+        return [lambda p, m, call=call: call() for call in optimizer_calls(cls)]
+    pytest.fail(f"expected a call that makes {name} raise {error}, got none; add one to CALLS")
+
+
+def raised_by(call, tmp_path, monkeypatch):
+    try:
+        call(tmp_path, monkeypatch)
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        return type(error)
+    return None
+
+
+def keeps(error, found):
+    """Tell whether what is raised is what a document names, and by its most telling name."""
+    expected = getattr(errors, error, None) or getattr(builtins, error)
+    own = issubclass(found, FastgradError)
+    return issubclass(found, expected) and own == issubclass(expected, FastgradError)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(("name", "error"), PROMISES, ids=map(".".join, PROMISES))
+def test_what_is_documented_is_raised(name, error, tmp_path, monkeypatch):
+    found = [raised_by(call, tmp_path, monkeypatch) for call in calls(name, error)]
+    found = [one for one in found if one is not None]
+    assert any(keeps(error, one) for one in found), found
+
+
+def test_promises_are_found():
+    assert len(PROMISES) > 60
+    assert ("tape.load_tape", "OSError") in PROMISES
+    assert ("functional.sqrt", "ValueError") in PROMISES
+    assert set(CALLS) <= set(PROMISES), "a call that no document asks for"
+
+
+def test_promises_are_kept_by_class():
+    assert keeps("FastgradValueError", errors.ShapeError)
+    assert keeps("ZeroDivisionError", ZeroDivisionError)
+    assert not keeps("ShapeError", errors.FastgradValueError)
+    assert not keeps("TypeError", errors.FastgradTypeError), "the document should say so"
+    assert not keeps("FastgradTypeError", TypeError)
+
+
+def test_promised_reads_each_form():
+    doc = """Do.
+
+    Raises
+    ------
+    A, B
+        Where it is.
+    C
+        Else.
+
+    Notes
+    -----
+    D
+    """
+    assert promised(doc) == ["A", "B", "C"]
+    assert promised("Do.\n\nRaises\n------\nA\n    Last.") == ["A"]
+    assert promised("Do.") == promised(None) == []
