@@ -6,7 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastgrad._native.train.fit import Loop
-from fastgrad.errors import FastgradTypeError, FastgradValueError, NonFiniteError, explain
+from fastgrad.errors import (
+    FastgradOverflowError,
+    FastgradTypeError,
+    FastgradValueError,
+    NonFiniteError,
+    explain,
+)
 from fastgrad.optim import Optimizer
 from fastgrad.tape import Tape
 
@@ -62,6 +68,8 @@ def fit(
 
     Raises
     ------
+    FastgradTypeError, FastgradValueError, FastgradOverflowError
+        If an argument is of no use; the seed is a number of 64 bits.
     NonFiniteError
         If a loss is nan or inf. The parameters are as they were before that step, and the error's
         ``history`` has the losses before it.
@@ -81,7 +89,7 @@ def fit(
     >>> round(w.data, 6), losses[0], losses[-1] < 1e-9
     (3.0, 22.5, True)
     """
-    _expect(tape, optimizer, reduce, steps=steps, batch_size=batch_size, threads=threads)
+    _expect(tape, optimizer, reduce, steps=steps, batch_size=batch_size, threads=threads, seed=seed)
     updaters = optimizer.updaters()
     loop = Loop(tape, args, updaters, steps, batch_size, seed, reduce == "mean", threads)
     try:
@@ -101,10 +109,18 @@ def _expect(tape: Tape, optimizer: Optimizer, reduce: str, **counts: int | None)
     if reduce not in ("mean", "sum"):
         raise FastgradValueError(explain('"mean" or "sum"', repr(reduce), "reduce of fit"))
     for name, number in counts.items():
-        least = 0 if name == "steps" else 1
-        if number is not None and (not hasattr(type(number), "__index__") or number < least):
-            expected = f"an integer of at least {least}"
-            raise FastgradValueError(explain(expected, repr(number), f"{name} of fit"))
+        least = 0 if name in ("steps", "seed") else 1
+        if number is None and name == "batch_size":
+            continue
+        expected, where = f"an integer of at least {least}", f"{name} of fit"
+        if number is None:
+            raise FastgradTypeError(explain(expected, "None", where))
+        if not hasattr(type(number), "__index__"):
+            raise FastgradValueError(explain(expected, repr(number), where))
+        if name == "seed" and not 0 <= number < 1 << 64:
+            raise FastgradOverflowError(explain("an integer of 64 bits", repr(number), where))
+        if number < least:
+            raise FastgradValueError(explain(expected, repr(number), where))
 
 
 def _run(loop: Loop, optimizer: Optimizer, steps: int, schedule: Any, bar: Any) -> None:

@@ -69,7 +69,7 @@ def read_file(path: str) -> bytes:
 
 def write_file(path: str, content: bytes) -> None:
     """Write a file beside its place and move it there; what is no regular file is written to."""
-    path = os.path.realpath(path)
+    given, path = path, os.path.realpath(path)
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "wb") as file:
             write_pieces(file, content)
@@ -83,9 +83,11 @@ def write_file(path: str, content: bytes) -> None:
         if os.path.exists(path):
             shutil.copymode(path, temporary)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
+        if isinstance(error, OSError):  # it names the temporary file, of which nobody knows
+            raise OSError(error.errno, error.strerror, given) from None
         raise
 
 

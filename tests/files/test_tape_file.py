@@ -295,6 +295,14 @@ def _umask():
     return mask
 
 
+def test_an_error_of_the_system_names_the_path_that_was_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path / "no" / "a.tape", "no/a.tape"):
+        with pytest.raises(FileNotFoundError) as caught:
+            fg.record(lambda x: x * 2.0, 1.0).save(path)
+        assert caught.value.filename == str(path)
+
+
 def test_paths_that_are_none(tmp_path):
     tape = model_tape()
     for path in (None, 1, 1.5, [tmp_path]):

@@ -13,7 +13,7 @@ from functools import partial
 
 import pytest
 from helpers.graphs import chain, everything, settled
-from helpers.polls import CTRL_C
+from helpers.polls import CTRL_C, POLL_INTERVAL
 from helpers.tally import tally
 
 from fastgrad import Value, arena_stats
@@ -23,7 +23,7 @@ from fastgrad.nn import Neuron
 
 pytestmark = [pytest.mark.wide, pytest.mark.usefixtures("no_gc_callbacks")]
 OFFSETS = 20
-FARTHEST = 65_536 + build_info()["chunk_nodes"]  # nodes that a loop visits before it looks
+FARTHEST = POLL_INTERVAL + build_info()["chunk_nodes"]  # nodes that a loop visits before it polls
 HANG = 60.0  # seconds of this process, however busy the machine: rather fail than wait
 
 
@@ -314,7 +314,7 @@ def test_a_handler_may_look_into_a_neuron_just_before_it_is_copied():
         assert_independent(copied_while_looked_into(root, parts[1 - before % 2]), root, neuron)
 
 
-def test_deepcopy_looks_before_it_copies():
+def test_deepcopy_polls_before_it_copies():
     y = chain(100_000, Value(1.0))
     memo = {}
     before = settled()

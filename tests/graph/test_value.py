@@ -14,7 +14,7 @@ import re
 import pytest
 from helpers.graphs import live
 
-from fastgrad import Value
+from fastgrad import Value, functional
 from fastgrad.engine import arena_stats, build_info
 
 np = pytest.importorskip("numpy")
@@ -481,3 +481,28 @@ def test_statistics():
     assert info["chunk_nodes"] & (info["chunk_nodes"] - 1) == 0
     assert info["node_bytes"] <= 40
     assert info["handle_bytes"] <= 56
+
+
+NAMED = {  # what the program wrote, and what a message must say
+    "a function": (lambda v: functional.greater(1, None), TypeError, "operand of greater"),
+    "a function of Values": (
+        lambda v: functional.greater(v, None),
+        TypeError,
+        "operand of greater",
+    ),
+    "an alias": (lambda v: functional.arctan2(v, None), TypeError, "operand of arctan2"),
+    "a function made of others": (lambda v: functional.sub(v, "a"), TypeError, "operand of sub"),
+    "a parameter": (lambda v: functional.pow(v, "x"), TypeError, "of pow"),
+    "a method": (lambda v: v.hypot(None), TypeError, "operand of hypot"),
+    "v / Value(0)": (lambda v: v / Value(0), ZeroDivisionError, "0.0 (division by zero)"),
+    "1 / Value(0)": (lambda v: 1 / Value(0), ZeroDivisionError, "0.0 (division by zero)"),
+    "v / 0": (lambda v: v / 0, ZeroDivisionError, "0 (division by zero)"),
+    "Value(0) ** -1": (lambda v: Value(0) ** -1, ZeroDivisionError, "0.0 and -1.0 (pow)"),
+    "backward": (lambda v: (v - 2.0).sqrt().backward(), ZeroDivisionError, "derivative of sqrt"),
+}
+
+
+@pytest.mark.parametrize(("call", "error", "words"), NAMED.values(), ids=NAMED)
+def test_errors_name_what_was_written(call, error, words):
+    with pytest.raises(error, match=re.escape(words)):
+        call(Value(2.0))

@@ -136,6 +136,11 @@ def run_program(tmp_path, text):
     raise getattr(builtins, python("-c", program, cwd=tmp_path).stdout.strip())
 
 
+def fit(**arguments):
+    tape, sgd = loss(Value(1.0))
+    fg.fit(tape, [1.0], optimizer=sgd, **arguments)
+
+
 def fit_to_infinity():
     tape, sgd = loss(Value(1e308))
     fg.fit(tape, [1e308], optimizer=sgd)
@@ -229,6 +234,10 @@ CALLS = {
     ("tape.load_tape", "OSError"): lambda p, m: fg.load_tape(p / "none"),
     ("tape.load_tape", "ShapeError"): lambda p, m: load_with(p, []),
     ("tape.load_tape", "FastgradTypeError"): lambda p, m: load_with(p, [1.0]),
+    ("tape.TapeCore.jvp", "FastgradTypeError"): lambda p, m: tape_of().jvp([1.0], [1.0]),
+    ("training.fit", "FastgradTypeError"): lambda p, m: fit(steps=None),
+    ("training.fit", "FastgradValueError"): lambda p, m: fit(steps=-1),
+    ("training.fit", "FastgradOverflowError"): lambda p, m: fit(seed=-5),
     ("training.fit", "NonFiniteError"): lambda p, m: fit_to_infinity(),
     ("command.cli.main", "SystemExit"): lambda p, m: command("--no-such-option"),
     ("command.demo.run_demo", "MissingExtraError"): lambda p, m: demo(m, p),

@@ -72,6 +72,20 @@ def test_wrong_arguments(name, strange):
     assert strange([1.0, 2.0], [1.0, 2.0], {"a": 3.0}) == [30.0, 60.0]
 
 
+def test_a_list_that_holds_itself_is_refused():
+    endless = []
+    endless.append(endless)
+    for tape in (fg.record(lambda x: x, 1.0), fg.record(lambda x: x[0], [1.0])):
+        with pytest.raises(ShapeError, match=r"got more than \d levels of nesting \(x\)"):
+            tape(endless)
+
+
+def test_arguments_of_jvp_are_tuples(linear):
+    for arguments in (([1.0], (1.0,)), ((1.0,), [1.0])):
+        with pytest.raises(FastgradTypeError, match=r"expected a tuple, got list .* of jvp"):
+            linear.jvp(*arguments)
+
+
 def test_wrong_arrays(numpy, strange, linear):
     for shape in ((4,), (2, 4), (3, 2), (1, 2, 3), (0, 3), (2, 0), ()):
         for dtype in (float, "f4"):

@@ -13,6 +13,7 @@ import pytest
 import fastgrad as fg
 from fastgrad import Value, nn, optim
 from fastgrad.errors import (
+    FastgradOverflowError,
     FastgradTypeError,
     FastgradValueError,
     NonFiniteError,
@@ -286,6 +287,10 @@ WRONG = {
     "steps": ([1.0], {"steps": -1}, FastgradValueError, "at least 0, got -1"),
     "half a step": ([1.0], {"steps": 1.5}, FastgradValueError, "steps of fit"),
     "batch size": ([[1.0]], {"batch_size": 0}, FastgradValueError, "at least 1, got 0"),
+    "no steps": ([1.0], {"steps": None}, FastgradTypeError, "at least 0, got None .steps of fit"),
+    "half a seed": ([1.0], {"seed": 1.5}, FastgradValueError, "got 1.5 .seed of fit"),
+    "negative seed": ([1.0], {"seed": -5}, OverflowError, "got -5 .seed of fit"),
+    "large seed": ([1.0], {"seed": 1 << 64}, FastgradOverflowError, "64 bits"),
     "threads": ([[1.0]], {"threads": 0}, FastgradValueError, "threads of fit"),
     "reduce": ([1.0], {"reduce": "max"}, FastgradValueError, '"mean" or "sum"'),
     "rates": ([1.0], {"steps": 3, "schedule": [0.1]}, FastgradValueError, "3 learning rates"),

@@ -41,10 +41,13 @@ def _signature(row, first: str = "a", second: str = "b", types: bool = False) ->
     return ", ".join(arguments)
 
 
-def _native_call(row, verb: str, operands: Sequence[str]) -> str:
-    """Return a call of the engine: apply_unary(self, OP_TANH), call_binary(a, b, OP_ADD)."""
+def _native_call(row, verb: str, operands: Sequence[str], name: str) -> str:
+    """Return a call of the engine: call_binary(b, a, OP_LT, b"gt"), the name is for errors."""
     kind = "parameter" if row.parameter else "binary" if row.arity == 2 else "unary"
-    return f"{verb}_{kind}({', '.join([*operands, row.opcode])})"
+    named = (
+        [] if (verb, kind) == ("apply", "unary") else [f'b"{name}"']
+    )  # it has no operand to refuse
+    return f"{verb}_{kind}({', '.join([*operands, row.opcode, *named])})"
 
 
 def methods(rows: Iterable) -> str:
@@ -69,7 +72,7 @@ def methods(rows: Iterable) -> str:
                 "",
                 f"    def {name}({_signature(row, 'self', 'other')}):",
                 *_docstring(doc, "    "),
-                f"        return {_native_call(row, 'apply', operands)}",
+                f"        return {_native_call(row, 'apply', operands, name)}",
             ]
     return "\n".join(lines) + "\n"
 
@@ -113,10 +116,10 @@ def functions(rows: Sequence) -> str:
             if variant:
                 lines += [
                     "    if not isinstance(b, Handle):",
-                    f"        return {_native_call(variant, 'call', 'ab')}",
+                    f"        return {_native_call(variant, 'call', 'ab', name)}",
                 ]
             text = row.composite or f"{row.name}({', '.join(_arguments(row))})"
-            lines += [f"    return {_expand(ast.parse(text, mode='eval').body, table)}"]
+            lines += [f"    return {_expand(ast.parse(text, mode='eval').body, table, name)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -124,11 +127,11 @@ def _arguments(row) -> list[str]:
     return ["a", "b"][: row.arity] + ([row.parameter[0]] if row.parameter else [])
 
 
-def _expand(node: ast.expr, table: dict) -> str:
+def _expand(node: ast.expr, table: dict, name: str) -> str:
     """Replace names of rows by calls of the engine, in the text of a composite."""
     if isinstance(node, ast.Call):
-        arguments = [_expand(argument, table) for argument in node.args]
-        return _native_call(table[node.func.id], "call", arguments)
+        arguments = [_expand(argument, table, name) for argument in node.args]
+        return _native_call(table[node.func.id], "call", arguments, name)
     return ast.unparse(node)
 
 

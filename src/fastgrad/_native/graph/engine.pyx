@@ -17,7 +17,7 @@ from fastgrad._native.graph.handle cimport (
 )
 from fastgrad._native.ops.codes cimport (
     OP_ADD, OP_CUSTOM, OP_DOMAIN, OP_MUL, OP_OK, OP_OVERFLOW, OP_POW, OP_POW_NUMBER, OP_TAKE,
-    OP_ZERO_DIVISION, op_error_text, op_forward, op_name, op_reads_b, op_symbol,
+    OP_ZERO_DIVISION, op_error_text, op_forward, op_reads_b, op_symbol,
 )
 from fastgrad._native.graph.recording cimport recorded_read, somewhere_recording
 
@@ -177,11 +177,16 @@ cdef object operand_refuse(object o, const char *symbol):
 # Operations ---------------------------------------------------------------------------------------
 
 cdef object apply_slowly(object a, object b, int op):
+    return apply_named(a, b, op, op_symbol[op])
+
+
+cdef object apply_named(object a, object b, int op, const char *name):
+    """Apply an operation to operands of any kind; an error calls it as the program does."""
     cdef node_id ia
     cdef node_id ib
     ia = operand_take(a)
     if not ia:
-        return operand_refuse(a, op_symbol[op])
+        return operand_refuse(a, name)
     try:
         ib = operand_take(b)
     except BaseException:
@@ -189,21 +194,21 @@ cdef object apply_slowly(object a, object b, int op):
         raise
     if not ib:
         operand_give(ia)
-        return operand_refuse(b, op_symbol[op])
+        return operand_refuse(b, name)
     ia = push_taken(op, ia, ib)
     operand_keep(a)
     operand_keep(b)
     return result_of(ia)
 
 
-cdef object apply_binary(object a, object b, int op):
+cdef object apply_binary(object a, object b, int op, const char *name):
     """Apply an operation of two operands; NotImplemented becomes a TypeError as this is no operator."""
-    result = apply_slowly(a, b, op)
+    result = apply_named(a, b, op, name)
     if result is NotImplemented:
         wrong = a if not is_handle(a) else b
         raise error_of(
             "FastgradTypeError", "a Value or a number", described(wrong),
-            f"operand of {op_symbol[op].decode()}")
+            f"operand of {name.decode()}")
     return result
 
 
@@ -224,7 +229,7 @@ cdef object apply_unary(Handle a, int op):
     return handle_new(id)
 
 
-cdef object apply_parameter(Handle a, object parameter, int op):
+cdef object apply_parameter(Handle a, object parameter, int op, const char *name):
     cdef double k = 0.0
     cdef int kind = number_read(parameter, &k)
     cdef node_id ia
@@ -232,7 +237,7 @@ cdef object apply_parameter(Handle a, object parameter, int op):
     cdef node_id id
     if kind == NOT_A_NUMBER:
         raise error_of(
-            "FastgradTypeError", "a number", described(parameter), f"parameter of {op_name[op].decode()}")
+            "FastgradTypeError", "a number", described(parameter), f"parameter of {name.decode()}")
     ia = operand_take(a)
     try:
         ik = leaf_hidden(k)
@@ -324,14 +329,14 @@ cdef object power(object a, object b):
     cdef double k = 0.0
     if number_read(b, &k) == NOT_A_NUMBER:
         return operand_refuse(b, op_symbol[<int> OP_POW])
-    return apply_parameter(<Handle> a, b, OP_POW_NUMBER)
+    return apply_parameter(<Handle> a, b, OP_POW_NUMBER, op_symbol[<int> OP_POW])
 
 
 # Functions of numbers or Values -------------------------------------------------------------------
 
-cdef double plain(int op, object a, object b) except? -1.0:
+cdef double plain(int op, object a, object b, const char *name) except? -1.0:
     """Apply an operation to plain numbers, as the functions of math do."""
-    cdef str where = f"operand of {op_name[op].decode()}"
+    cdef str where = f"operand of {name.decode()}"
     cdef double x = number_expect(a, where)
     cdef double other = 0.0 if b is None else number_expect(b, where)
     cdef double y = 0.0
@@ -341,22 +346,22 @@ cdef double plain(int op, object a, object b) except? -1.0:
     return y
 
 
-cdef object call_unary(object x, int op):
-    return apply_unary(<Handle> x, op) if is_handle(x) else plain(op, x, None)
+cdef object call_unary(object x, int op, const char *name):
+    return apply_unary(<Handle> x, op) if is_handle(x) else plain(op, x, None, name)
 
 
-cdef object call_parameter(object x, object parameter, int op):
+cdef object call_parameter(object x, object parameter, int op, const char *name):
     if is_handle(x):
-        return apply_parameter(<Handle> x, parameter, op)
-    number_expect(parameter, f"parameter of {op_name[op].decode()}")
-    return plain(op, x, parameter)
+        return apply_parameter(<Handle> x, parameter, op, name)
+    number_expect(parameter, f"parameter of {name.decode()}")
+    return plain(op, x, parameter, name)
 
 
-cdef object call_binary(object a, object b, int op):
+cdef object call_binary(object a, object b, int op, const char *name):
     if is_handle(a) or is_handle(b):
-        return apply_binary(a, b, op)
-    number_expect(b, f"operand of {op_name[op].decode()}")
-    return plain(op, a, b)
+        return apply_binary(a, b, op, name)
+    number_expect(b, f"operand of {name.decode()}")
+    return plain(op, a, b, name)
 
 
 def register_custom(operation):
@@ -378,7 +383,9 @@ def apply_custom(Py_ssize_t registered, tuple operands, object result):
     """Record a result of a registered operation (`fastgrad.custom`) on its operands."""
     cdef double y = number_expect(result, f"what {custom_operations[registered]} returned")
     if registered > BLOCK_LIMIT:
-        raise OverflowError(f"expected at most {BLOCK_LIMIT} custom operations")
+        raise error_of(
+            "FastgradOverflowError", f"at most {BLOCK_LIMIT} custom operations", f"{registered}",
+            "fastgrad.custom", "define each once, at the top of a module")
     return push_listed(OP_CUSTOM, operands, <node_id> registered, y)
 
 

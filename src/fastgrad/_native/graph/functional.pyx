@@ -38,5 +38,5 @@ def where(c, x, y):
     """
     if not is_handle(c):
         return x if number_expect(c, "condition of where") != 0.0 else y
-    kept = call_binary(c, x, OP_KEEP_IF)
-    return call_binary(kept, call_binary(c, y, OP_KEEP_UNLESS), OP_ADD)
+    kept = call_binary(c, x, OP_KEEP_IF, b"where")
+    return call_binary(kept, call_binary(c, y, OP_KEEP_UNLESS, b"where"), OP_ADD, b"where")

@@ -440,8 +440,8 @@ cdef class Core(Methods):
             return NotImplemented
         if unlikely(somewhere_recording) and comparison_records(self.id, b):
             if op == Py_LT or op == Py_LE:
-                return apply_binary(self, other, OP_LT if op == Py_LT else OP_LE)
-            return apply_binary(other, self, OP_LT if op == Py_GT else OP_LE)
+                return apply_binary(self, other, OP_LT if op == Py_LT else OP_LE, b"<")
+            return apply_binary(other, self, OP_LT if op == Py_GT else OP_LE, b">")
         cdef double x = node_at(self.id).data
         if op == Py_LT:
             return x < y

@@ -15,7 +15,7 @@ def add(a, b):
 
     ``y = a + b``
     """
-    return call_binary(a, b, OP_ADD)
+    return call_binary(a, b, OP_ADD, b"add")
 
 
 def mul(a, b):
@@ -23,7 +23,7 @@ def mul(a, b):
 
     ``y = a * b``
     """
-    return call_binary(a, b, OP_MUL)
+    return call_binary(a, b, OP_MUL, b"mul")
 
 
 def pow(a, b):
@@ -42,8 +42,8 @@ def pow(a, b):
         expected a result that fits a float
     """
     if not isinstance(b, Handle):
-        return call_parameter(a, b, OP_POW_NUMBER)
-    return call_binary(a, b, OP_POW)
+        return call_parameter(a, b, OP_POW_NUMBER, b"pow")
+    return call_binary(a, b, OP_POW, b"pow")
 
 
 def neg(a):
@@ -51,7 +51,7 @@ def neg(a):
 
     ``y = -a``, recorded as ``mul(a, -1)``
     """
-    return call_binary(a, -1, OP_MUL)
+    return call_binary(a, -1, OP_MUL, b"neg")
 
 
 def sub(a, b):
@@ -59,7 +59,7 @@ def sub(a, b):
 
     ``y = a - b``, recorded as ``add(a, mul(b, -1))``
     """
-    return call_binary(a, call_binary(b, -1, OP_MUL), OP_ADD)
+    return call_binary(a, call_binary(b, -1, OP_MUL, b"sub"), OP_ADD, b"sub")
 
 
 def div(a, b):
@@ -67,7 +67,7 @@ def div(a, b):
 
     ``y = a / b``, recorded as ``mul(a, pow_number(b, -1))``
     """
-    return call_binary(a, call_parameter(b, -1, OP_POW_NUMBER), OP_MUL)
+    return call_binary(a, call_parameter(b, -1, OP_POW_NUMBER, b"div"), OP_MUL, b"div")
 
 
 def relu(a):
@@ -75,7 +75,7 @@ def relu(a):
 
     ``y = a if a > 0 else 0``
     """
-    return call_unary(a, OP_RELU)
+    return call_unary(a, OP_RELU, b"relu")
 
 
 def leaky_relu(a, slope=0.01):
@@ -83,7 +83,7 @@ def leaky_relu(a, slope=0.01):
 
     ``y = a if a > 0 else slope * a``
     """
-    return call_parameter(a, slope, OP_LEAKY_RELU)
+    return call_parameter(a, slope, OP_LEAKY_RELU, b"leaky_relu")
 
 
 def abs(a):
@@ -91,12 +91,12 @@ def abs(a):
 
     ``y = fabs(a)``
     """
-    return call_unary(a, OP_ABS)
+    return call_unary(a, OP_ABS, b"abs")
 
 
 def absolute(a):
     """Alias of `abs`."""
-    return call_unary(a, OP_ABS)
+    return call_unary(a, OP_ABS, b"absolute")
 
 
 def min(a, b):
@@ -104,12 +104,12 @@ def min(a, b):
 
     ``y = a if a <= b else b``
     """
-    return call_binary(a, b, OP_MIN)
+    return call_binary(a, b, OP_MIN, b"min")
 
 
 def minimum(a, b):
     """Alias of `min`."""
-    return call_binary(a, b, OP_MIN)
+    return call_binary(a, b, OP_MIN, b"minimum")
 
 
 def max(a, b):
@@ -117,12 +117,12 @@ def max(a, b):
 
     ``y = a if a >= b else b``
     """
-    return call_binary(a, b, OP_MAX)
+    return call_binary(a, b, OP_MAX, b"max")
 
 
 def maximum(a, b):
     """Alias of `max`."""
-    return call_binary(a, b, OP_MAX)
+    return call_binary(a, b, OP_MAX, b"maximum")
 
 
 def lt(a, b):
@@ -130,12 +130,12 @@ def lt(a, b):
 
     ``y = 1 if a < b else 0``
     """
-    return call_binary(a, b, OP_LT)
+    return call_binary(a, b, OP_LT, b"lt")
 
 
 def less(a, b):
     """Alias of `lt`."""
-    return call_binary(a, b, OP_LT)
+    return call_binary(a, b, OP_LT, b"less")
 
 
 def le(a, b):
@@ -143,12 +143,12 @@ def le(a, b):
 
     ``y = 1 if a <= b else 0``
     """
-    return call_binary(a, b, OP_LE)
+    return call_binary(a, b, OP_LE, b"le")
 
 
 def less_equal(a, b):
     """Alias of `le`."""
-    return call_binary(a, b, OP_LE)
+    return call_binary(a, b, OP_LE, b"less_equal")
 
 
 def gt(a, b):
@@ -156,12 +156,12 @@ def gt(a, b):
 
     ``y = 1 if a > b else 0``, recorded as ``lt(b, a)``
     """
-    return call_binary(b, a, OP_LT)
+    return call_binary(b, a, OP_LT, b"gt")
 
 
 def greater(a, b):
     """Alias of `gt`."""
-    return call_binary(b, a, OP_LT)
+    return call_binary(b, a, OP_LT, b"greater")
 
 
 def ge(a, b):
@@ -169,12 +169,12 @@ def ge(a, b):
 
     ``y = 1 if a >= b else 0``, recorded as ``le(b, a)``
     """
-    return call_binary(b, a, OP_LE)
+    return call_binary(b, a, OP_LE, b"ge")
 
 
 def greater_equal(a, b):
     """Alias of `ge`."""
-    return call_binary(b, a, OP_LE)
+    return call_binary(b, a, OP_LE, b"greater_equal")
 
 
 def keep_if(a, b):
@@ -182,7 +182,7 @@ def keep_if(a, b):
 
     ``y = b if a != 0 else -0.0``
     """
-    return call_binary(a, b, OP_KEEP_IF)
+    return call_binary(a, b, OP_KEEP_IF, b"keep_if")
 
 
 def keep_unless(a, b):
@@ -190,7 +190,7 @@ def keep_unless(a, b):
 
     ``y = -0.0 if a != 0 else b``
     """
-    return call_binary(a, b, OP_KEEP_UNLESS)
+    return call_binary(a, b, OP_KEEP_UNLESS, b"keep_unless")
 
 
 def exp(a):
@@ -203,7 +203,7 @@ def exp(a):
     OverflowError
         expected a result that fits a float
     """
-    return call_unary(a, OP_EXP)
+    return call_unary(a, OP_EXP, b"exp")
 
 
 def expm1(a):
@@ -216,7 +216,7 @@ def expm1(a):
     OverflowError
         expected a result that fits a float
     """
-    return call_unary(a, OP_EXPM1)
+    return call_unary(a, OP_EXPM1, b"expm1")
 
 
 def log(a):
@@ -229,7 +229,7 @@ def log(a):
     ValueError
         expected a > 0
     """
-    return call_unary(a, OP_LOG)
+    return call_unary(a, OP_LOG, b"log")
 
 
 def log1p(a):
@@ -242,7 +242,7 @@ def log1p(a):
     ValueError
         expected a > -1
     """
-    return call_unary(a, OP_LOG1P)
+    return call_unary(a, OP_LOG1P, b"log1p")
 
 
 def square(a):
@@ -250,7 +250,7 @@ def square(a):
 
     ``y = a * a``
     """
-    return call_unary(a, OP_SQUARE)
+    return call_unary(a, OP_SQUARE, b"square")
 
 
 def sqrt(a):
@@ -265,7 +265,7 @@ def sqrt(a):
     ZeroDivisionError
         in backward, where y == 0
     """
-    return call_unary(a, OP_SQRT)
+    return call_unary(a, OP_SQRT, b"sqrt")
 
 
 def sin(a):
@@ -278,7 +278,7 @@ def sin(a):
     ValueError
         expected a finite number
     """
-    return call_unary(a, OP_SIN)
+    return call_unary(a, OP_SIN, b"sin")
 
 
 def cos(a):
@@ -291,7 +291,7 @@ def cos(a):
     ValueError
         expected a finite number
     """
-    return call_unary(a, OP_COS)
+    return call_unary(a, OP_COS, b"cos")
 
 
 def tan(a):
@@ -304,7 +304,7 @@ def tan(a):
     ValueError
         expected a finite number
     """
-    return call_unary(a, OP_TAN)
+    return call_unary(a, OP_TAN, b"tan")
 
 
 def asin(a):
@@ -319,12 +319,12 @@ def asin(a):
     ZeroDivisionError
         in backward, where |a| == 1
     """
-    return call_unary(a, OP_ASIN)
+    return call_unary(a, OP_ASIN, b"asin")
 
 
 def arcsin(a):
     """Alias of `asin`."""
-    return call_unary(a, OP_ASIN)
+    return call_unary(a, OP_ASIN, b"arcsin")
 
 
 def acos(a):
@@ -339,12 +339,12 @@ def acos(a):
     ZeroDivisionError
         in backward, where |a| == 1
     """
-    return call_unary(a, OP_ACOS)
+    return call_unary(a, OP_ACOS, b"acos")
 
 
 def arccos(a):
     """Alias of `acos`."""
-    return call_unary(a, OP_ACOS)
+    return call_unary(a, OP_ACOS, b"arccos")
 
 
 def atan(a):
@@ -352,12 +352,12 @@ def atan(a):
 
     ``y = atan(a)``
     """
-    return call_unary(a, OP_ATAN)
+    return call_unary(a, OP_ATAN, b"atan")
 
 
 def arctan(a):
     """Alias of `atan`."""
-    return call_unary(a, OP_ATAN)
+    return call_unary(a, OP_ATAN, b"arctan")
 
 
 def atan2(a, b):
@@ -370,12 +370,12 @@ def atan2(a, b):
     ZeroDivisionError
         in backward, where a == 0 and b == 0
     """
-    return call_binary(a, b, OP_ATAN2)
+    return call_binary(a, b, OP_ATAN2, b"atan2")
 
 
 def arctan2(a, b):
     """Alias of `atan2`."""
-    return call_binary(a, b, OP_ATAN2)
+    return call_binary(a, b, OP_ATAN2, b"arctan2")
 
 
 def hypot(a, b):
@@ -383,7 +383,7 @@ def hypot(a, b):
 
     ``y = hypot(a, b)``
     """
-    return call_binary(a, b, OP_HYPOT)
+    return call_binary(a, b, OP_HYPOT, b"hypot")
 
 
 def sinh(a):
@@ -396,7 +396,7 @@ def sinh(a):
     OverflowError
         expected a result that fits a float
     """
-    return call_unary(a, OP_SINH)
+    return call_unary(a, OP_SINH, b"sinh")
 
 
 def cosh(a):
@@ -409,7 +409,7 @@ def cosh(a):
     OverflowError
         expected a result that fits a float
     """
-    return call_unary(a, OP_COSH)
+    return call_unary(a, OP_COSH, b"cosh")
 
 
 def tanh(a):
@@ -417,7 +417,7 @@ def tanh(a):
 
     ``y = tanh(a)``
     """
-    return call_unary(a, OP_TANH)
+    return call_unary(a, OP_TANH, b"tanh")
 
 
 def sigmoid(a):
@@ -425,7 +425,7 @@ def sigmoid(a):
 
     ``y = 1 / (1 + exp(-a))``
     """
-    return call_unary(a, OP_SIGMOID)
+    return call_unary(a, OP_SIGMOID, b"sigmoid")
 
 
 def softplus(a):
@@ -433,7 +433,7 @@ def softplus(a):
 
     ``y = log1p(exp(a))``
     """
-    return call_unary(a, OP_SOFTPLUS)
+    return call_unary(a, OP_SOFTPLUS, b"softplus")
 
 
 def erf(a):
@@ -441,7 +441,7 @@ def erf(a):
 
     ``y = erf(a)``
     """
-    return call_unary(a, OP_ERF)
+    return call_unary(a, OP_ERF, b"erf")
 
 
 def gelu(a):
@@ -449,4 +449,4 @@ def gelu(a):
 
     ``y = a * erfc(-a / sqrt(2)) / 2``
     """
-    return call_unary(a, OP_GELU)
+    return call_unary(a, OP_GELU, b"gelu")

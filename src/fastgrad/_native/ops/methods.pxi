@@ -18,7 +18,7 @@ cdef class Methods(Handle):
 
     def leaky_relu(self, slope=0.01):
         """Return a where it is positive, else slope * a."""
-        return apply_parameter(self, slope, OP_LEAKY_RELU)
+        return apply_parameter(self, slope, OP_LEAKY_RELU, b"leaky_relu")
 
     def abs(self):
         """Return the absolute value of a; its derivative at 0 and nan is 0."""
@@ -33,14 +33,14 @@ cdef class Methods(Handle):
 
         a is self, b is other.
         """
-        return apply_binary(self, other, OP_MIN)
+        return apply_binary(self, other, OP_MIN, b"minimum")
 
     def maximum(self, other):
         """Return the larger of two numbers, the first of equals, nan if either is nan.
 
         a is self, b is other.
         """
-        return apply_binary(self, other, OP_MAX)
+        return apply_binary(self, other, OP_MAX, b"maximum")
 
     def exp(self):
         """Return e to the power a."""
@@ -107,18 +107,18 @@ cdef class Methods(Handle):
 
         a is self, b is other.
         """
-        return apply_binary(self, other, OP_ATAN2)
+        return apply_binary(self, other, OP_ATAN2, b"atan2")
 
     def arctan2(self, other):
         """Alias of `atan2`."""
-        return apply_binary(self, other, OP_ATAN2)
+        return apply_binary(self, other, OP_ATAN2, b"arctan2")
 
     def hypot(self, other):
         """Return the distance of the point (a, b) from the origin.
 
         a is self, b is other.
         """
-        return apply_binary(self, other, OP_HYPOT)
+        return apply_binary(self, other, OP_HYPOT, b"hypot")
 
     def sinh(self):
         """Return the hyperbolic sine of a."""

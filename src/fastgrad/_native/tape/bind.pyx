@@ -15,6 +15,7 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from cpython.ref cimport Py_INCREF
 
 from fastgrad._native.base.errors cimport described, error_of
+from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.graph.handle cimport NOT_A_NUMBER, number_read
 
 import sys
@@ -24,6 +25,10 @@ cdef extern from "Python.h":
     void PyTuple_SET_ITEM(tuple o, Py_ssize_t i, object item)
     bint PyFloat_CheckExact(object o)
     double PyFloat_AS_DOUBLE(object o)
+
+
+cdef enum:
+    DEEPER = 8  # levels of nesting that a message counts, besides those that belong there
 
 
 cdef class Shape:
@@ -171,10 +176,12 @@ cdef int bind_view(Bound bound, Shape shape, object arg) except -1:
     return 1
 
 
-cdef double *copy_numbers(object o, tuple extents, Py_ssize_t depth, double *to, Shape shape) except NULL:
+cdef double *copy_numbers(
+        object o, tuple extents, Py_ssize_t depth, double *to, Shape shape, Poll *poll) except NULL:
     """Copy nested sequences of numbers, checking every length; returns where the next would go."""
     cdef double number = 0.0
     if depth == len(extents):
+        poll_signals(poll, 1)
         if number_read(o, &number) == NOT_A_NUMBER:
             raise error_of("FastgradTypeError", "numbers", described(o), shape.name)
         to[0] = number
@@ -187,7 +194,7 @@ cdef double *copy_numbers(object o, tuple extents, Py_ssize_t depth, double *to,
     for item in o:  # reading one may lengthen or shorten the list
         if left == 0:
             break
-        to = copy_numbers(item, extents, depth + 1, to, shape)
+        to = copy_numbers(item, extents, depth + 1, to, shape, poll)
         left -= 1
     if left or len(o) != extents[depth]:
         refuse_shape(shape, "a list that changed while it was read")
@@ -211,22 +218,25 @@ cdef int bind_copy(Bound bound, Shape shape, object arg) except -1:
     """Bind nested sequences of numbers, or an array of another type."""
     cdef Py_ssize_t depth = 0
     cdef Buffer buffer
+    cdef Poll poll = poll_begin(poll_with_gil)
     if not isinstance(arg, (list, tuple)):
         arg = as_list(arg, shape)
     first = arg
     while isinstance(first, (list, tuple)) or hasattr(first, "tolist") and getattr(first, "ndim", 0):
         depth += 1
+        if depth > shape.ndim + DEEPER:  # it may hold itself
+            refuse_shape(shape, f"more than {shape.ndim + DEEPER} levels of nesting")
         if not len(first):
             break
         first = first[0]
     if depth == shape.ndim:
-        copy_numbers(arg, shape.shape, 0, bound.values + shape.start, shape)
+        copy_numbers(arg, shape.shape, 0, bound.values + shape.start, shape, &poll)
         return 0
     if depth != shape.ndim + 1:
         refuse_shape(shape, f"{depth} levels of nesting" if depth else described(arg))
     count_samples(bound, shape, len(arg))
     buffer = buffer_own(bound.n * shape.size)
-    copy_numbers(arg, (bound.n,) + shape.shape, 0, buffer.own, shape)
+    copy_numbers(arg, (bound.n,) + shape.shape, 0, buffer.own, shape, &poll)
     bound.kept.append(buffer)
     bind_columns(bound, shape, buffer.own, shape.size)
     return 0

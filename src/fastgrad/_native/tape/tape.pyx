@@ -10,7 +10,7 @@ from libc.string cimport memcpy, memset
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.pythread cimport PyThread_get_thread_ident
 
-from fastgrad._native.base.errors cimport error_of
+from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil, poll_without_gil
 from fastgrad._native.memory.arena cimport node_at
 from fastgrad._native.tape.bind cimport (
@@ -535,7 +535,7 @@ cdef class TapeCore:
                 memcpy(out.data + s * shape.size, frame.adjoints + shape.start, shape.size * sizeof(double))
         return out_give(values), rebuild(spec, outs)
 
-    def jvp(self, tuple args, tuple tangents):
+    def jvp(self, args, tangents):
         """Return the result, and its derivative in a direction: forward mode.
 
         Parameters
@@ -555,6 +555,8 @@ cdef class TapeCore:
         ------
         ShapeError
             As for a call, and where the two batches differ in length.
+        FastgradTypeError
+            As for a call, and where `args` or `tangents` is no tuple.
 
         Notes
         -----
@@ -569,6 +571,8 @@ cdef class TapeCore:
         >>> tape.jvp((3.0, 5.0), (1.0, 0.0))
         ([15.0, 8.0], [5.0, 1.0])
         """
+        expect_tuple(args, "args of jvp")
+        expect_tuple(tangents, "tangents of jvp")
         cdef Frame at = self.frame_take()
         cdef Frame along = self.frame_take()
         try:
@@ -646,8 +650,18 @@ cdef bint expect_reduce(object reduce, bint none) except? -1:
     return False
 
 
+cdef int expect_tuple(object given, str where) except -1:
+    if not isinstance(given, tuple):
+        raise error_of("FastgradTypeError", "a tuple", described(given), where, "write (x,) for one argument")
+    return 0
+
+
 cdef int expect_threads(object threads) except -1:
-    cdef int n = operator.index(threads)  # a float is no number of threads
+    cdef int n
+    try:
+        n = operator.index(threads)
+    except TypeError:  # a float is no number of threads
+        raise error_of("FastgradTypeError", "a whole number", described(threads), "threads") from None
     if n < 1:
         raise error_of("FastgradValueError", "at least 1", f"{n}", "threads")
     return n
