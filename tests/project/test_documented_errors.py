@@ -5,11 +5,11 @@ that a new one fails here until a call provokes it. Operations' calls are search
 optimizers serve all of them: neither needs a line here for a new row.
 """
 
-import ast
 import builtins
 import importlib
 import inspect
 import itertools
+import json
 import math
 import pkgutil
 import re
@@ -158,10 +158,31 @@ def load_with(tmp_path, parameters):
     fg.load_tape(tmp_path / "good.tape", parameters=parameters)
 
 
-def replace(names, text="x = 1"):
-    from fastgrad.command.replace_class import replace_classes
+def replace(text):
+    from fastgrad.command import program
 
-    replace_classes(ast.parse(text), names, "program.py")
+    source = program.Source("", "program.py", program.parse("x = 1", "program.py"))
+    program.replace_in_program([source], [text], "")
+
+
+def replacement(text):
+    from fastgrad.command.program import parse_replacement
+
+    parse_replacement(text)
+
+
+def cell(source):
+    from fastgrad.command.notebook import read_notebook
+
+    cells = [{"cell_type": "code", "source": source, "metadata": {}, "outputs": []}]
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+    read_notebook(json.dumps(notebook).encode(), "some.ipynb")
+
+
+def no_notebook():
+    from fastgrad.command.notebook import read_notebook
+
+    read_notebook(b"[", "some.ipynb")
 
 
 def without(monkeypatch, *modules):
@@ -242,7 +263,10 @@ CALLS = {
     ("command.cli.main", "SystemExit"): lambda p, m: command("--no-such-option"),
     ("command.demo.run_demo", "MissingExtraError"): lambda p, m: demo(m, p),
     ("command.demo.run_demo", "FastgradValueError"): lambda p, m: demo_output(m, p),
-    ("command.replace_class.replace_classes", "ProgramError"): lambda p, m: replace(["Nobody"]),
+    ("command.program.replace_in_program", "ProgramError"): lambda p, m: replace("Value"),
+    ("command.program.parse_replacement", "ProgramError"): lambda p, m: replacement("a b"),
+    ("command.notebook.read_notebook", "ProgramError"): lambda p, m: no_notebook(),
+    ("command.notebook.read_notebook", "SyntaxError"): lambda p, m: cell("a = ("),
     ("command.runner.run_script", "ProgramError"): lambda p, m: run_missing(p),
     ("command.runner.run_script", "SystemExit"): lambda p, m: run_program(p, "raise SystemExit"),
     ("command.runner.run_script", "KeyboardInterrupt"): (
