@@ -170,6 +170,26 @@ def sample(row, count):
     return [[one(*interval) for interval in row.domain] for _ in range(count)]
 
 
+MOST_UNBOUNDED, MOST_ZERO = 0.05, 0.5  # shares of a domain's points
+
+
+def faults_of_domain(row, points, evaluate=by_fastgrad):
+    """Say why a row's domain tests less than its number of points promises."""
+    results = [outcome(evaluate, row, operands) for operands in points]
+    returned = [r for r in results if not isinstance(r, type)]
+    bounded = [(y, ps) for y, ps in returned if all(map(math.isfinite, [y, *ps]))]
+    unbounded = 1.0 - len(bounded) / len(points)
+    zero = sum(y == 0 for y, _ in bounded) / len(points)
+    faults = []
+    if unbounded > MOST_UNBOUNDED:
+        faults.append(f"{unbounded:.1%} of the points give inf or nan, or raise: narrow it")
+    if zero > MOST_ZERO and not row.flat:
+        faults.append(f"{zero:.1%} of the points give 0: narrow it, or say flat=True")
+    if zero < MOST_ZERO / 2 and row.flat:
+        faults.append(f"only {zero:.1%} of the points give 0: do not say flat=True")
+    return faults
+
+
 def specials(row, values):
     """Return all combinations of special values, of as many as the row takes."""
     points = itertools.product(values, repeat=len(row.domain))
@@ -200,6 +220,28 @@ def singular(row, operands, y):
 def test_random_points(row):
     check(row, sample(row, POINTS))
     tally("wrong rule: random points against mpmath", POINTS)
+
+
+@EVERY_ROW
+def test_domain_is_where_the_operation_is_finite_and_not_zero(row):
+    assert faults_of_domain(row, sample(row, POINTS)) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "fragment"),
+    [
+        (ops.Op("cube", "a * a * a", ("3 * a * a",), "", domain=(ops.ANY,)), "inf or nan"),
+        (ops.Op("cube", "a * a * a", ("3 * a * a",), "", domain=((-1e-120, 1e-120),)), "give 0"),
+        (replace(ops.TABLE["exp"], domain=((-700.0, 2000.0),)), "raise"),
+        (replace(ops.TABLE["relu"], flat=False, domain=((-1.0, 0.5),)), "give 0"),
+        (replace(ops.TABLE["tanh"], flat=True), "only 0.0%"),
+    ],
+    ids=["overflow", "underflow", "raises", "a flat piece", "not flat"],
+)
+def test_domain_that_is_too_wide_is_found(row, fragment):
+    evaluate = by_text if row.name == "cube" else by_fastgrad
+    (fault,) = faults_of_domain(row, sample(row, POINTS), evaluate)
+    assert fragment in fault
 
 
 @EVERY_ROW
