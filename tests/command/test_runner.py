@@ -71,8 +71,9 @@ def test_safe_path_adds_no_folder(tmp_path, flag):
         "import sys\nsys.excepthook = lambda *e: print('hook', e[0], e[2].tb_lineno)\n1 / 0",
         "import atexit; atexit.register(print, 'bye'); 1 / 0",
         (
-            "import threading, time\n"  # the thread outlives the script, and still finds it
-            "def f(): time.sleep(0.1); print(__import__('__main__').f is f)\n"
+            "import threading\n"  # the thread outlives the script, and still finds it
+            "main = threading.main_thread()\n"
+            "def f(): main.join(); print(__import__('__main__').f is f)\n"
             "threading.Thread(target=f).start()"
         ),
         "a = (\n",

@@ -23,7 +23,6 @@ def records():
     return bool((Value(1.0) * 2)._prev)
 
 
-@pytest.mark.usefixtures("no_collector")
 def test_no_grad_records_nothing():
     x = Value(3.0)
     before = arena_stats()["live_nodes"]
@@ -88,7 +87,7 @@ def test_no_grad_concerns_its_thread_only():
     inside, done, seen = threading.Event(), threading.Event(), []
 
     def other():
-        inside.wait(10)
+        inside.wait()
         seen.append(records())
         with no_grad():
             seen.append(records())
@@ -99,7 +98,7 @@ def test_no_grad_concerns_its_thread_only():
     thread.start()
     with no_grad():
         inside.set()
-        assert done.wait(10)
+        done.wait()
         assert not records()
     thread.join()
     assert seen == [True, False, True]
@@ -117,7 +116,6 @@ def test_no_grad_allows_backward_of_what_was_recorded():
     z._backward = lambda: None
 
 
-@pytest.mark.usefixtures("no_collector")
 def test_no_grad_keeps_failed_operations_clean():
     x = Value(3.0)
     before = arena_stats()["live_nodes"]

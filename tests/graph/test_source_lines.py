@@ -199,14 +199,14 @@ def test_notes_last_until_the_last_recording_ends():
     def other():
         with recording():
             inside.set()
-            go.wait(10)
+            go.wait()
 
     with recording():
         y = a * a
         expected = here(-1)
         thread = threading.Thread(target=other)
         thread.start()
-        inside.wait(10)
+        inside.wait()
         with recording():
             pass
         assert source_of_value(y) == expected

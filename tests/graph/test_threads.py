@@ -5,11 +5,11 @@ Oracles: the gradients that one thread computes alone, bit for bit; `arena_check
 
 import random
 import threading
-import time
 
 import pytest
 from helpers.tally import tally
 from helpers.threads import THREADS, switch_often, together  # noqa: F401
+from helpers.timing import let_others_run
 
 from fastgrad import Value, no_grad
 from fastgrad.nn import MLP
@@ -116,20 +116,20 @@ def test_sweeps_wait_while_another_thread_is_inside_a_step():
 
     def step():
         inside.set()
-        leave.wait(10)
+        leave.wait()
         x.grad += y.grad
 
     y._backward = step
     slow = threading.Thread(target=y.backward)
     slow.start()
-    inside.wait(10)
+    inside.wait()
     z = x * 3
     finished = []
     other = threading.Thread(target=lambda: (z.backward(), finished.append(True)))
     other.start()
     w = x + z  # building goes on meanwhile
     assert w.data == 4.0
-    time.sleep(0.05)
+    let_others_run()
     assert not finished
     assert x.grad == 0.0
     leave.set()

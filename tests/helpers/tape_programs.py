@@ -219,3 +219,19 @@ def ieee(program, sample):
 def close(got, expected, size):
     """Tell whether sums of the same terms agree; where terms may overflow, any do."""
     return not size < 1e290 or abs(got - expected) <= 8 * EPSILON * size + 1e-320
+
+
+# -- a long program --------------------------------------------------------------------------------
+
+
+def chain_tape(n):
+    """A tape of n sums, one after another."""
+    w = Value(1.0)
+
+    def function(x):
+        y = x
+        for _ in range(n // 2):
+            y = (y + w) * 1.0000001
+        return y
+
+    return fg.record(function, 0.5)

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from helpers.processes import ROOT, python
+from helpers.timing import HANG
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
@@ -73,7 +74,8 @@ print(fastgrad.Value is first, x.grad)
 
 # Fork ---------------------------------------------------------------------------------------------
 
-FORK = """
+FORK = f"""
+HANG = {HANG}
 import gc, os, signal, sys, threading
 from fastgrad import Value, arena_stats, no_grad
 from fastgrad._native.graph.check import arena_check
@@ -83,7 +85,7 @@ def in_child(act):
     sys.stdout.flush()
     child = os.fork()
     if not child:
-        signal.alarm(60)  # rather killed than waited for
+        signal.alarm(HANG)  # rather killed than waited for
         status = 1
         try:
             act()
@@ -138,13 +140,13 @@ y = Value(2.0, (x,))
 inside, leave = threading.Event(), threading.Event()
 def step():
     inside.set()
-    leave.wait(60)
+    leave.wait()
     x.grad += y.grad
 y._backward = step
 root = (y + leaf) * (x + 1)
 slow = threading.Thread(target=root.backward)
 slow.start()
-inside.wait(60)
+inside.wait()
 def act():
     a = Value(3.0)
     b = a * a
@@ -244,34 +246,37 @@ def test_graphs_alive_at_exit(ending, tmp_path):
 @pytest.mark.parametrize(
     "work",
     [
-        "while True: (Value(2.0) * x + 1).backward()",
-        "while True: model([x, 1.0])._prev",
-        "step = lambda: time.sleep(60); s = Value(1.0, (x,)); s._backward = step; s.backward()",
-        "with no_grad(): time.sleep(60)",
+        "while True: (Value(2.0) * x + 1).backward(); begun.release()",
+        "while True: model([x, 1.0])._prev; begun.release()",
+        "step = for_ever; s = Value(1.0, (x,)); s._backward = step; s.backward()",
+        "with no_grad(): for_ever()",
     ],
 )
 def test_daemon_threads_at_exit(work, tmp_path):
     script = f"""
-import time
+begun = threading.Semaphore(0)
+def for_ever():
+    begun.release()
+    threading.Event().wait()
 def work():
     {work}
 for _ in range(3):
     threading.Thread(target=work, daemon=True).start()
-time.sleep(0.1)
+begun.acquire()  # the others may be waiting for their turn
 """
     succeeds(ALIVE + script, tmp_path)
 
 
 def test_exit_while_a_daemon_thread_is_inside_a_sweep(tmp_path):
     """What sweeps during the interpreter's end cannot wait for a thread that is gone."""
-    script = """
-import faulthandler, time
-faulthandler.dump_traceback_later(30, exit=True)
+    script = f"""
+import faulthandler
+faulthandler.dump_traceback_later({HANG}, exit=True)
 slow = Value(1.0, (x,))
 entered = threading.Event()
-slow._backward = lambda: (entered.set(), time.sleep(60))
+slow._backward = lambda: (entered.set(), threading.Event().wait())
 threading.Thread(target=slow.backward, daemon=True).start()
-entered.wait(30)
+entered.wait()
 class Late:
     def __del__(self, Value=Value):
         try:

@@ -1,4 +1,4 @@
-"""Tapes and several threads, signals and forks; tapes of a million operations.
+"""Tapes and several threads, signals and forks.
 
 Oracles: what one thread gets alone, bit for bit; closed forms; `arena_check`.
 """
@@ -8,10 +8,11 @@ import gc
 import os
 import platform
 import threading
-import time
 
 import pytest
+from helpers.polls import POLL_INTERVAL, at_each_poll, stop_at
 from helpers.processes import needs_limits, python
+from helpers.tape_programs import chain_tape
 from helpers.threads import switch_often, together  # noqa: F401
 
 import fastgrad as fg
@@ -19,7 +20,6 @@ from fastgrad import Value, nn
 from fastgrad._native.graph import check
 
 pytestmark = pytest.mark.wide
-HANG = 60.0  # seconds after which a test would rather fail than wait
 
 
 def example():
@@ -133,7 +133,7 @@ def test_a_tape_used_inside_its_own_call():
 
 
 def test_a_thread_with_a_small_stack():
-    tape = chain(50_000)
+    tape = chain_tape(50_000)
     results = []
     before = threading.stack_size(64 << 10)
     try:
@@ -148,33 +148,19 @@ def test_a_thread_with_a_small_stack():
 # -- Ctrl-C ----------------------------------------------------------------------------------------
 
 
-def stopped(interrupt, seconds, action):
-    """Tell whether an interrupt has stopped the action; wait until it has come."""
-    deadline = time.monotonic() + HANG
-    try:
-        interrupt(seconds)
-        action()
-        while time.monotonic() < deadline:
-            time.sleep(0.001)
-    except KeyboardInterrupt:
-        return True
-    pytest.fail("never interrupted")
-
-
-def duration(action):
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
+def spread(last):
+    """Give numbers of polls: the first, the last, some between."""
+    return sorted({1, *range(1, last + 1, max(last // 5, 1)), last})
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("way", ["values", "backward", "per sample", "inputs"])
-def test_a_batch_stops_half_way(interrupt, way, threads):
+def test_a_batch_stops_half_way(way, threads):
     model = nn.MLP(3, [24, 24, 1])
     tape = fg.record(lambda x: model(x), [0.1, 0.2, 0.3])
     few = [[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]
     expected = tape.value_and_grad(few)
-    n = {"per sample": 2_000, "inputs": 50_000}.get(way, 300_000)
+    n = {"per sample": 500, "inputs": 5_000}.get(way, 20_000)
     memory = memoryview(bytearray(24 * n)).cast("d", (n, 3))
     action = {
         "values": lambda: tape(memory, threads=threads),
@@ -182,50 +168,55 @@ def test_a_batch_stops_half_way(interrupt, way, threads):
         "per sample": lambda: tape.value_and_grad(memory, reduce=None),
         "inputs": lambda: tape.value_and_grad(memory, wrt="inputs", threads=threads),
     }[way]
-    whole = duration(action)
+    last, _ = at_each_poll(action)
     for p in model.parameters():
         p.grad = 0.0
-    for i in range(6):
-        stopped(interrupt, whole * (i + 0.5) / 6, action)
+    # Who does which share is chance, so only the first poll is sure to come on several threads.
+    for number in spread(last) if threads == 1 else [1, 1, 1]:
+        with pytest.raises(KeyboardInterrupt):
+            at_each_poll(action, stop_at(number))
         assert tape.value_and_grad(few) == expected
-    grads = {p.grad for p in model.parameters()}
-    assert way == "backward" or grads == {0.0}
+    assert {p.grad for p in model.parameters()} == {0.0}, "a batch adds all of its gradient or none"
 
 
-def test_an_interrupt_comes_before_a_batch_ends(interrupt):
+def test_an_interrupt_comes_before_a_batch_ends():
     """A batch that would take minutes is left at once, and has added to no grad."""
     w = Value(0.5)
     tape = fg.record(lambda x: long(x * w, 2_000), 0.1)
     n = 2_000_000
     memory = memoryview(bytearray(8 * n)).cast("d")
     for threads in (1, 2):
-        started = time.monotonic()
-        interrupt(0.2)
         with pytest.raises(KeyboardInterrupt):
-            tape.backward(memory, threads=threads)
+            at_each_poll(lambda: tape.backward(memory, threads=threads), stop_at(3))  # noqa: B023
         assert w.grad == 0.0
-        assert time.monotonic() - started < HANG / 2  # all of it takes longer
     assert tape.backward(0.0) == tape(0.0)
 
 
-def test_an_interrupt_comes_while_a_helper_is_awaited(interrupt):
-    """The caller's block is done long before its helper's, for sines of 1e300 take longer."""
+def test_an_interrupt_comes_while_a_helper_is_awaited():
+    """The caller's block is done long before its helper's, for sines of 1e300 take longer.
+
+    A caller polls as its own blocks ask for, none, one or both, and once when it has done them;
+    what is polled besides, it polls while it waits. Another round, where it did not have to wait.
+    """
     w = Value(0.5)
     tape = fg.record(lambda x: w * sum((x + i).sin() for i in range(120_000)), 0.1)
     block = tape.stats()["block"]
     quick, slow = [0.5] * block, [1e300] * block
+    one, _ = at_each_poll(lambda: tape.backward(quick))
+    both, _ = at_each_poll(lambda: tape.backward(quick + slow))
+    polled = (at_each_poll(lambda: tape.backward(quick + slow, threads=2))[0] for _ in range(50))
+    assert any(n not in {1, one + 1, both + 1} for n in polled)
 
-    def action():
+    def is_stopped():
         w.grad = 0.0
-        tape.backward(quick + slow, threads=2)
+        try:
+            at_each_poll(lambda: tape.backward(quick + slow, threads=2), stop_at(one + 2))
+        except KeyboardInterrupt:
+            return True
+        return False
 
-    whole = min(duration(action) for _ in range(3))  # the first takes memory
-    alone = duration(lambda: tape.backward(quick))
-    heard = []
-    for i in range(8):
-        stopped(interrupt, alone + (whole - alone) * (i + 4) / 16, action)
-        heard.append(w.grad == 0.0)
-    assert any(heard), ("each came only when all was over", alone, whole)
+    assert any(is_stopped() for _ in range(50))
+    assert w.grad == 0.0
 
 
 def long(x, n):
@@ -235,31 +226,27 @@ def long(x, n):
 
 
 @pytest.mark.parametrize("way", ["values", "backward", "gradient", "batch"])
-def test_a_long_replay_stops_half_way(interrupt, way):
-    n = 200_000
-    tape = chain(n)
+def test_a_long_replay_stops_half_way(way):
+    tape = chain_tape(200_000)
     expected = tape.value_and_grad(0.5)
-    calls = {
+    action = {
         "values": lambda: tape(0.5),
         "backward": lambda: tape.backward(0.5),
         "gradient": lambda: tape.value_and_grad(0.5),
         "batch": lambda: tape([0.5] * 16),
-    }
-    count = 1 if way == "batch" else 40
-
-    def action():
-        for _ in range(count):
-            calls[way]()
-
-    whole = duration(action)
-    for i in range(5):
-        stopped(interrupt, whole * (i + 0.5) / 5, action)
+    }[way]
+    action()  # makes the plan of a batch
+    last, _ = at_each_poll(action)
+    assert last >= 200_000 // POLL_INTERVAL
+    for number in spread(last):
+        with pytest.raises(KeyboardInterrupt):
+            at_each_poll(action, stop_at(number))
         assert tape.value_and_grad(0.5) == expected
 
 
 def test_nobody_is_told_of_interrupts_in_other_threads():
     """Only the main thread runs handlers; a replay elsewhere goes on."""
-    tape = chain(30_000)
+    tape = chain_tape(30_000)
     assert together(lambda k: tape([0.5] * 8)[0], 2) == [tape(0.5)] * 2
 
 
@@ -315,9 +302,8 @@ for _ in range(3):
     assert tape.value_and_grad(batch, threads=4) == expected
     assert threads() > 1 or sys.platform != "linux"
     child = os.fork()
-    if child:
-        for _ in range(1000):  # the kernel may take a moment
-            time.sleep(0.001 * (threads() > 1))
+    while child and threads() > 1:  # the kernel may take a moment
+        time.sleep(0)
     assert threads() == 1
     if child == 0:
         os._exit(0 if tape.value_and_grad(batch, threads=4) == expected else 7)
@@ -327,10 +313,11 @@ print("done")
 """,
     # the child has no helpers, and does their share again
     "by a signal handler in a batch": """
-import os, signal, warnings
+import os, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # as above
 import fastgrad as fg
 from fastgrad import Value
+from fastgrad._native.base.poll import observe
 w, children = Value(1.0), []
 def function(x):
     for _ in range(2000):
@@ -339,13 +326,11 @@ def function(x):
 tape = fg.record(function, 0.1)
 batch = [0.001 * i for i in range(3000)]
 expected = tape.value_and_grad(batch)
-def fork(*_):
-    signal.setitimer(signal.ITIMER_REAL, 0)
+def fork():
+    observe(None)
     children.append(os.fork())
-signal.signal(signal.SIGALRM, fork)
-while not children:
-    signal.setitimer(signal.ITIMER_REAL, 0.005)
-    result = tape.value_and_grad(batch, threads=2)
+observe(fork)
+result = tape.value_and_grad(batch, threads=2)
 if children == [0]:
     os._exit(0 if result == expected == tape.value_and_grad(batch, threads=2) else 7)
 assert result == expected
@@ -363,7 +348,7 @@ def test_fork(tmp_path, name):
 
 
 AT_EXIT = """
-import threading, time
+import os, sys, threading, time
 import fastgrad as fg
 from fastgrad import nn
 model = nn.MLP(2, [8, 1])
@@ -375,8 +360,9 @@ def work():
     while True:
         deep(100)
 threading.Thread(target=work, daemon=True).start()
-time.sleep(0.1)
-class Late:
+while sys.platform == "linux" and len(os.listdir("/proc/self/task")) < 3:
+    time.sleep(0)  # until the daemon has a helper
+class Late:  # gives the daemon time to come back while the interpreter ends
     def __del__(self, sleep=time.sleep):
         sleep(0.7)
 late = Late()
@@ -393,7 +379,7 @@ def test_a_daemon_in_a_batch_at_exit(tmp_path):
 def test_helpers_round_as_their_caller_does():
     """Though they were there before the mode changed, and after."""
     libm = ctypes.CDLL(None)
-    tape = chain(200)
+    tape = chain_tape(200)
     batch = [0.0001 * i for i in range(100_000)]
     nearest = tape(batch, threads=2)
     try:
@@ -426,69 +412,6 @@ print("done")
 def test_without_room_for_threads_the_caller_does_it_all(tmp_path):
     process = python("-c", NO_ROOM, cwd=tmp_path)
     assert (process.stdout, process.stderr) == ("done\n", "")
-
-
-# -- size ------------------------------------------------------------------------------------------
-
-
-def chain(n):
-    """A tape of n sums, one after another."""
-    w = Value(1.0)
-
-    def function(x):
-        y = x
-        for _ in range(n // 2):
-            y = (y + w) * 1.0000001
-        return y
-
-    return fg.record(function, 0.5)
-
-
-def dag(n):
-    """A tape of n operations whose operands lie anywhere before them."""
-    weights = [Value(0.5 + 0.001 * i) for i in range(50)]
-
-    def function(x):
-        made, at = [x, *weights], 1
-        for i in range(n):
-            at = (at * 1103515245 + 12345) % 2**31
-            a, b = made[at % len(made)], made[-1 - at // 7 % min(len(made), 1000)]
-            made.append(a * 0.5 + b * 0.5 if i % 50 == 0 else a + b if i % 2 else a * 0.001)
-        return made[-1] + made[-2]
-
-    return fg.record(function, 0.5), weights, function
-
-
-@pytest.mark.parametrize("n", [100_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
-def test_a_long_chain(n):
-    tape = chain(n)
-    assert len(tape) == n
-    factor, total, gradient = 1.0000001, 0.5, 0.0
-    for _ in range(n // 2):
-        total, gradient = (total + 1.0) * factor, (gradient + 1.0) * factor
-    value, (slope,) = tape.value_and_grad(0.5)
-    assert value == total
-    assert slope == pytest.approx(gradient, rel=1e-9)
-    assert tape.value_and_grad([0.5] * 9, reduce=None)[0] == [value] * 9
-    assert tape([0.5] * 9) == [value] * 9
-    assert tape.value_and_grad([0.5] * 9)[1] == pytest.approx([slope], rel=1e-9)
-
-
-@pytest.mark.parametrize("n", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
-def test_a_large_dag(n):
-    tape, weights, function = dag(n)
-    x = Value(0.5)
-    y = function(x)
-    y.backward()
-    value, gradient = tape.value_and_grad(0.5)
-    assert value == y.data
-    by_weight = dict(zip(tape.parameters, gradient, strict=True))
-    for w in weights:
-        assert by_weight.get(w, 0.0) == pytest.approx(w.grad, rel=1e-9)
-    assert tape.value_and_grad(0.5, wrt="inputs")[1] == (pytest.approx(x.grad, rel=1e-9),)
-    assert tape([0.5] * 9) == [value] * 9
-    _, batched = tape.value_and_grad([0.5] * 9)
-    assert batched == pytest.approx(gradient, rel=1e-9)
 
 
 @pytest.fixture(autouse=True)
