@@ -16,6 +16,9 @@ endif
 VENV ?= .venv
 PY := $(VENV)/bin/python
 PYTEST ?= $(PY) -m pytest
+# The suite: workers share the tests, in random order. A seed repeats an order: make test SEED=1234
+WORKERS ?= 2
+SUITE = -n $(WORKERS) --dist worksteal $(if $(SEED),--randomly-seed=$(SEED))
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport FASTGRAD_BUILD FASTGRAD_ID_BITS FASTGRAD_CHUNK_SHIFT PYTHONPATH  # the target says which build
@@ -72,15 +75,17 @@ demo: $(VENV)/.extra-demo build  ## the moons demo
 	$(PY) -m fastgrad demo
 
 test: $(VENV)/.extra-test build  ## the test suite
-	FASTGRAD_EXPECT=release $(PYTEST)
+	FASTGRAD_EXPECT=release $(PYTEST) $(SUITE)
 test-slow: $(VENV)/.extra-test build  ## the tests that take longer than ten seconds
 	$(PYTEST) -m slow $(NONE_IS_FINE)
+test-unprivileged: $(VENV)/.extra-test build  ## some tests as nobody, from a read-only checkout, without git and HOME
+	$(PY) tools/checks/unprivileged.py
 
 # A variant shadows the installed package. PYTHONSAFEPATH keeps this directory, which holds the release build, off sys.path.
 variant = env PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-$(1)" FASTGRAD_EXPECT=$(1)
 
 test-%: $(VENV)/.extra-test build/lib-%/.built
-	$(call variant,$*) $(PYTEST)
+	$(call variant,$*) $(PYTEST) $(SUITE)
 test-small: test-release-chunk2  ## the suite with four nodes to a chunk
 test-narrow: test-release-id8  ## the suite with 8-bit node ids
 
@@ -109,12 +114,13 @@ refleaks-found: $(VENV)/.tools $(NATIVE) $(PURE)
 	FASTGRAD_BUILD=debug $(PY) setup.py -q build --build-lib build/lib-pydebug
 	env -u PYTHONWARNINGS PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-pydebug:$(CURDIR)/tests" FASTGRAD_EXPECT=debug $(PYTEST) -q -p helpers.refleaks -m "not slow and not nightly and not wide"
 
+# The suite as `make test` runs it, under coverage: .ci/run has no other run of it.
 # Narrow ids reach the lines that speak of overflow.
 NARROW_TESTS := tests/memory/test_overflow.py tests/graph/test_arena_check.py
 
-cov: $(VENV)/.extra-test $(VENV)/.extra-demo build/lib-coverage/.built build/lib-coverage-id8/.built  ## coverage: 100 % of Python's branches, 98 % of native lines
+cov: $(VENV)/.extra-test build/lib-coverage/.built build/lib-coverage-id8/.built  ## coverage: 100 % of Python's branches, 98 % of native lines
 	find build/coverage build/coverage-id8 -name '*.gcda' -delete; rm -f .coverage*
-	$(call variant,coverage) $(PY) -m coverage run -m pytest -q
+	$(call variant,coverage) $(PY) -m coverage run -m pytest $(SUITE)
 	$(call variant,coverage-id8) $(PYTEST) -q $(NARROW_TESTS)
 	find . -maxdepth 1 -name '.coverage.*' -empty -delete  # of children that were killed
 	$(PY) -m coverage combine -q && $(PY) -m coverage report
@@ -184,4 +190,4 @@ clean:  ## remove what was built; `rm -r .venv` removes the environment
 	rm -f fastgrad/*.so $(VENV)/.built
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-.PHONY: help build debug annotate ops ops-check demo test test-slow test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers pictures bench-compare bench-micro instructions instructions-update lint wheel sdist-test wheel-test ci nightly clean
+.PHONY: help build debug annotate ops ops-check demo test test-slow test-unprivileged test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers pictures bench-compare bench-micro instructions instructions-update lint wheel sdist-test wheel-test ci nightly clean

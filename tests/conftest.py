@@ -3,7 +3,9 @@
 import gc
 import os
 import re
-import signal
+import tempfile
+from collections import Counter
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -19,6 +21,11 @@ from fastgrad._native.graph import check  # noqa: E402
 # Such as release, debug, release-id8-chunk2: FASTGRAD_VARIANT as setup.py compiled it in.
 VARIANT = getattr(engine, "build_info", dict)().get("variant", "unknown")
 ID_BITS = int((re.findall(r"-id(\d+)", VARIANT) or [32])[0])
+
+# Hypothesis keeps its examples in the checkout, where it may.
+if not os.access(Path(__file__).parents[1], os.W_OK):
+    folder = Path(tempfile.gettempdir(), f"fastgrad-hypothesis-{os.getuid()}")
+    hypothesis.configuration.set_hypothesis_home_dir(folder)
 
 # No deadline: a shared machine pauses for longer than any example takes.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -43,12 +50,24 @@ def pytest_sessionstart(session):
         )
 
 
+@pytest.hookimpl(trylast=True)  # after pytest-randomly
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name != "test_smoke.py")
     if ID_BITS < 32:
         skip = pytest.mark.skip(reason=f"needs more nodes than {ID_BITS}-bit ids can name")
         for item in items:
             if item.get_closest_marker("wide"):
                 item.add_marker(skip)
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):  # a worker of pytest-xdist
+        session.config.workeroutput["tried"] = dict(TRIED)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    TRIED.update(Counter(getattr(node, "workeroutput", {}).get("tried", {})))
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -61,9 +80,27 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture
 def no_collector():
     """Keep older garbage from going while a test counts nodes."""
+    gc.collect()
     gc.disable()
     yield
     gc.enable()
+
+
+COUNTS = {"arena_stats", "live"}
+
+
+def uses_names(code, names):
+    inner = (uses_names(const, names) for const in code.co_consts if hasattr(const, "co_names"))
+    return not names.isdisjoint(code.co_names) or any(inner)
+
+
+@pytest.fixture(autouse=True)
+def no_garbage_of_others(request):
+    """Give a test that counts nodes only its own: others' garbage goes before it, not within."""
+    function = getattr(request, "function", None)
+    function = getattr(getattr(function, "hypothesis", None), "inner_test", function)
+    if hasattr(function, "__code__") and uses_names(function.__code__, COUNTS):
+        request.getfixturevalue("no_collector")
 
 
 @pytest.fixture
@@ -97,17 +134,3 @@ def no_gc_callbacks():
     gc.callbacks.clear()
     yield
     gc.callbacks.extend(callbacks)
-
-
-@pytest.fixture
-def interrupt(no_gc_callbacks):
-    """Return a function that sends one KeyboardInterrupt after some seconds.
-
-    On a busy machine that can be at once: call it where the exception is expected.
-    """
-    if not hasattr(signal, "setitimer"):
-        pytest.skip("no interval timers")
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)

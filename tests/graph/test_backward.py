@@ -417,7 +417,6 @@ def test_operations_leave_nothing_to_the_collector():
         gc.enable()
 
 
-@pytest.mark.usefixtures("no_collector")
 def test_nodes_are_freed_at_once():
     before = arena_stats()["live_nodes"]
     x = Value(1.0)

@@ -229,7 +229,6 @@ def test_bad_partials(partials, error, match):
     assert x.grad == 3.0
 
 
-@pytest.mark.usefixtures("no_collector")
 def test_bad_results_and_operands():
     before = arena_stats()["live_nodes"]
     for wrong in ("a", None, [1.0]):

@@ -278,7 +278,6 @@ def test_patched_values_count(monkeypatch, name):
     agree(program)
 
 
-@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("undo", ["put back", "deleted"])
 @pytest.mark.parametrize("name", ["__add__", "__radd__", "__mul__", "__rmul__", "relu"])
 def test_the_native_path_comes_back(name, undo, request):

@@ -20,11 +20,6 @@ np = pytest.importorskip("numpy")
 pytestmark = pytest.mark.usefixtures("sound_arena")
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    random.seed(7)
-
-
 # -- construction ---------------------------------------------------------------------------------
 
 SHAPES = [
@@ -302,7 +297,6 @@ def test_layers_may_be_given_as_any_sequence():
     assert [p.data for p in nn.MLP(np.int64(2), np.array([3, 1])).parameters()] == first
 
 
-@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("wrong", ["ab", [None, 1.0], [1.0, "a"], [1.0, [2.0]], [1.0, 1j]])
 def test_inputs_that_are_no_numbers(wrong):
     for model in (nn.Neuron(2), nn.Layer(2, 2), nn.MLP(2, [2, 1])):
@@ -316,7 +310,6 @@ def test_inputs_that_are_no_numbers(wrong):
             nn.Neuron(2)(wrong)
 
 
-@pytest.mark.usefixtures("no_collector")
 def test_no_grad():
     model = nn.MLP(2, [3, 3, 1])
     x = [Value(0.5), -1.25]

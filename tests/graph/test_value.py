@@ -465,7 +465,6 @@ def test_text(x):
         format(v, "d")
 
 
-@pytest.mark.usefixtures("no_collector")
 def test_statistics():
     before = arena_stats()
     a = Value(1.0)

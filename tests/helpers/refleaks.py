@@ -19,7 +19,10 @@ from fastgrad import arena_stats, operations
 
 WARM, ROUNDS = 2, 3
 LONG = 1.0  # seconds
-HARMLESS = {"sound_arena", "no_collector", "baseline", "capsys", "seeded", "sound", "switch_often"}
+HARMLESS = {
+    "sound_arena", "no_collector", "no_garbage_of_others", "baseline", "capsys", "sound",
+    "switch_often",
+}  # fmt: skip
 repeated, once, defined = [], {}, []
 
 

@@ -154,6 +154,15 @@ def test_every_name_in_the_tree_has_its_file():
     assert gone == set(), "take it out of ARCHITECTURE.md"
 
 
+def test_tests_mirror_the_tree():
+    """Folder by folder, besides what concerns the project as a whole, and what tests share."""
+    inside = [entry.removeprefix("src/").removeprefix("fastgrad/") for entry in ORDER]
+    folders = {entry.removeprefix("_native/").split("/")[0] for entry in inside if "/" in entry}
+    folders = {folder for folder in folders if not folder.endswith(".h")}
+    tests = {path.parent.name for path in (ROOT / "tests").rglob("*.py")}
+    assert tests == folders | {"project", "helpers", "tests"}
+
+
 def test_imports_point_one_way():
     assert wrong(used_modules()) == []
 

@@ -47,7 +47,8 @@ def main(folder, *arguments):
     folder.mkdir(parents=True)
     tests = arguments or [f"tests/{name}.py" for name in TESTS]
     log = f"--log-file={folder}/%p.txt"
-    command = [*VALGRIND, log, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command = [*VALGRIND, log, sys.executable, "-m", "pytest", "-q"]
+    command += ["-p", "no:cacheprovider", "-p", "no:randomly"]
     environment = {**os.environ, "PYTHONMALLOC": "malloc", "HYPOTHESIS_PROFILE": "few"}
     status = subprocess.run([*command, *tests], env=environment, check=False).returncode
     found = harmless = 0

@@ -69,7 +69,7 @@ def test_wheel(python, tree, scratch, log):
         copy = shutil.copytree if (tree / name).is_dir() else shutil.copy
         copy(tree / name, place / name)
     environment = {"PATH": os.defpath, "HOME": str(scratch), "FASTGRAD_EXPECT": "release"}
-    run(log, fresh, "-m", "pytest", "-q", cwd=place, env=environment)
+    run(log, fresh, "-m", "pytest", "-q", "-n", "2", cwd=place, env=environment)
 
 
 def main(names):

@@ -52,7 +52,7 @@ def main(arguments):
         shutil.rmtree(tree / "src")
         environment = {**os.environ, "FASTGRAD_EXPECT": "release"}
         environment.pop("PYTHONPATH", None)
-        pytest = [python, "-m", "pytest", "-q", *arguments]
+        pytest = [python, "-m", "pytest", "-q", "-n", "2", *arguments]
         subprocess.run(pytest, cwd=tree, env=environment, check=True)
 
 

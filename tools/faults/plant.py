@@ -121,6 +121,7 @@ def run_tests(tree: Path, variant: str, tests: list[str], limit: float) -> tuple
         "HYPOTHESIS_PROFILE": "ci",  # the same examples each time
     }
     command = [sys.executable, "-u", "-m", "pytest", "-x", "-v", "--tb=short"]
+    command += ["-p", "no:randomly"]  # the likely catchers first
     command += ["-p", "no:cacheprovider", f"--basetemp={tree}/tmp", *(f"tests/{t}" for t in tests)]
     with open(tree / "output.txt", "w+", encoding="utf-8", errors="replace") as output:
         process = subprocess.Popen(
