@@ -49,6 +49,8 @@ def documented():
             home = str(getattr(thing, "__module__", None) or module)
             if name.startswith("_") or inspect.ismodule(thing) or not home.startswith("fastgrad"):
                 continue
+            if module == "fastgrad" and name in fg._LAZY:  # there only once it is used
+                continue
             things = [(name, thing)]
             if isinstance(thing, type):
                 inner = [k for k in dir(thing) if not k.startswith("_") or k == "__call__"]
