@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport FASTGRAD_BUILD FASTGRAD_ID_BITS FASTGRAD_CHUNK_SHIFT PYTHONPATH  # the target says which build
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1767225600)
 
-HAND_WRITTEN_C := $(shell find src -name '*.[ch]' -not -path '*/ops/*')
+HAND_WRITTEN_C := $(shell grep -rL --include='*.[ch]' 'Written by tools/ops/generate.py' src)
 NATIVE := setup.py pyproject.toml $(shell find src -name '*.[chp]*')
 PURE := $(shell find fastgrad -name '*.py' -o -name '*.pyi' -o -name '*.txt' 2>/dev/null)
 
@@ -61,7 +61,7 @@ build: $(VENV)/.built  ## compile in place
 debug: build/lib-debug/.built  ## compile with assertions and symbols: PYTHONSAFEPATH=1 PYTHONPATH=build/lib-debug
 annotate: $(VENV)/.tools  ## Cython's annotated HTML, in build/cython-annotate
 	FASTGRAD_BUILD=annotate $(PY) setup.py -q --version
-ops: $(VENV)/.tools  ## regenerate what derives from the table of operations
+ops: $(VENV)/.tools  ## regenerate what derives from the tables of operations and optimizers
 	$(PY) tools/ops/generate.py
 ops-check: $(VENV)/.tools  ## fail when `make ops` has been forgotten
 	$(PY) tools/ops/generate.py --check

@@ -10,7 +10,7 @@ import pytest
 
 import fastgrad
 from benchmarks.workloads import Case, Library, eager_case, gpt, recorded, workloads
-from fastgrad import Value, functional, ops, optim
+from fastgrad import Value, functional, ops, optim, rules
 from fastgrad.nn import MLP, Layer, Neuron
 
 SHAPES = ("chain-1e4", "dag-1e4", "dense-1e4")
@@ -160,7 +160,7 @@ class Foreign:
 
 
 @pytest.mark.parametrize("make", [Value, Foreign], ids=["native", "generic"])
-@pytest.mark.parametrize("rule", [optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop])
+@pytest.mark.parametrize("rule", [getattr(optim, name) for name in rules.names()])
 def test_optimizer_step(benchmark, rule, make):
     """A step over the parameters of MLP(64, [64, 64, 1])."""
     parameters = [make(0.001 * i) for i in range(8_385)]

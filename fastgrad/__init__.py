@@ -51,7 +51,8 @@ _LAZY = {  # name: module that has it
     "__version__": "_native.graph.engine",
 }
 _SUBMODULES = (
-    "engine", "errors", "functional", "nn", "operations", "ops", "optim", "tape", "training",
+    "engine", "errors", "functional", "nn", "operations", "ops", "optim", "rules", "tape",
+    "training",
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
-"""Optimisers: SGD, Adam, AdamW and RMSprop, with PyTorch's names, defaults and arithmetic.
+"""Optimizers, with PyTorch's names, defaults and arithmetic: a class for each row of the table.
 
-An optimiser knows `.data` and `.grad` of its parameters, whatever they are; for plain Values both
+An optimizer knows `.data` and `.grad` of its parameters, whatever they are; for plain Values both
 are read and written natively.
 """
 
@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from fastgrad._native.train.optim import STATE, Updater, adopt, step, zero_grad
+from fastgrad._native.train.optim import Updater, adopt, step, zero_grad
 from fastgrad.errors import FastgradTypeError, FastgradValueError, explain
-
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop"]
+from fastgrad.rules import TABLE, Hyper, Rule
 
 
 class Optimizer:
-    """What all optimisers have in common; use one of its subclasses.
+    """What all optimizers have in common; use one of its subclasses.
 
     Parameters
     ----------
@@ -42,7 +41,7 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if not self._RULE:
-            names = ", ".join(STATE)
+            names = ", ".join(TABLE)
             raise FastgradTypeError(explain(f"one of {names}", "the base of them", "Optimizer"))
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
@@ -51,7 +50,7 @@ class Optimizer:
             got = f"a {type(params).__name__}"
             remedy = "pass a list of parameters"
             raise FastgradTypeError(explain("an iterable of parameters", got, "params", remedy))
-        _expect_hyper(defaults)
+        _expect_hyper(TABLE[self._RULE], defaults)
         groups = _listed(params)
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
             self.add_param_group(group)
@@ -100,7 +99,7 @@ class Optimizer:
         return self._updaters
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters to optimise, with hyper-parameters of their own.
+        """Add parameters to optimize, with hyper-parameters of their own.
 
         Parameters
         ----------
@@ -121,7 +120,7 @@ class Optimizer:
             remedy = "pass list(dict.fromkeys(params))"
             raise FastgradValueError(explain("each parameter once", "some twice", "params", remedy))
         group = {**self.defaults, **param_group, "params": params}
-        _expect_hyper(group)
+        _expect_hyper(TABLE[self._RULE], group)
         updaters = [*self._updaters, Updater(self._RULE, group)]
         self.param_groups.append(group)
         self._updaters = updaters
@@ -136,6 +135,7 @@ class Optimizer:
             for each index of a parameter that has any, ``"param_groups"`` the hyper-parameters of
             each group, with indices for parameters.
         """
+        rule = TABLE[self._RULE]
         state: dict[int, dict[str, Any]] = {}
         groups = []
         first = 0
@@ -144,9 +144,10 @@ class Optimizer:
             first += updater.n
             groups.append({**group, "params": list(indices)})
             t, arrays = updater.read_state()
-            named = [(name, a) for name, a in zip(STATE[self._RULE], arrays, strict=False) if a]
+            names = [state.name for state in rule.state]
+            named = [(name, array) for name, array in zip(names, arrays, strict=True) if array]
             if named:
-                steps = {} if self._RULE == "SGD" else {"step": t}
+                steps = {"step": t} if rule.counts else {}
                 for place, i in enumerate(indices):
                     state[i] = {**steps, **{name: array[place] for name, array in named}}
         return {"state": state, "param_groups": groups}
@@ -162,7 +163,7 @@ class Optimizer:
         Raises
         ------
         FastgradValueError, FastgradTypeError
-            If it does not fit; the optimiser is then as it was.
+            If it does not fit; the optimizer is then as it was.
         """
         _expect_keys(state_dict, {"state", "param_groups"}, "state_dict")
         saved, state = state_dict["param_groups"], state_dict["state"]
@@ -183,7 +184,7 @@ class Optimizer:
                 raise FastgradValueError(explain(expected, f"{indices!r:.80}", where))
             known.update(indices)
             group = {**new, "params": list(old["params"])}
-            _expect_hyper(group)
+            _expect_hyper(TABLE[self._RULE], group)
             updater = Updater(self._RULE, group)
             updater.write_state(*self._state_of(state, indices))
             groups.append(group)
@@ -205,12 +206,13 @@ class Optimizer:
             if not isinstance(entry, dict):
                 raise FastgradTypeError(explain("a dict", f"{entry!r:.80}", where))
             entries.append({name: x for name, x in entry.items() if x is not None})
-        names = STATE[self._RULE]
-        counted = {"step"} if self._RULE != "SGD" else set()
-        needed = {*names[: 2 if self._RULE.startswith("Adam") else 1], *counted}
+        rule = TABLE[self._RULE]
+        names = [state.name for state in rule.state]
+        counted = {"step"} if rule.counts else set()
+        needed = {*(state.name for state in rule.state if not state.when), *counted}
         kept = entries[0].keys()
         if kept and not needed <= kept <= {*names, *counted}:
-            expected = f"state called {', '.join(sorted(needed))}"
+            expected = f"state called {', '.join(sorted(needed) or names)}"
             raise FastgradValueError(explain(expected, ", ".join(map(str, kept)), where))
         t = entries[0].get("step", 0)
         _expect_number("step", t, 0, 2**53)
@@ -240,23 +242,33 @@ class Optimizer:
         return "\n".join(lines)
 
 
+# <generated by tools/ops/generate.py>
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSprop",
+]
+
+
 class SGD(Optimizer):
     """Descend along the gradient, with momentum if wanted.
 
     Parameters
     ----------
     params : iterable
-        What to optimise: see `Optimizer`.
+        What to optimize: see `Optimizer`.
     lr : float
-        Learning rate.
+        Learning rate, 0 or more.
     momentum : float
         Share of the last step's direction that is kept, 0 or more.
     dampening : float
         Share of the gradient that does not enter the direction.
     weight_decay : float
-        Times the parameter, is added to its gradient.
+        Times the parameter, is added to its gradient, 0 or more.
     nesterov : bool
-        Look ahead along the direction; needs a momentum, and no dampening.
+        Look ahead along the direction.
     maximize : bool
         Ascend instead.
 
@@ -268,8 +280,7 @@ class SGD(Optimizer):
     Notes
     -----
     ``b = momentum * b + (1 - dampening) * g`` (at first ``b = g``), then ``data -= lr * b``; with
-    Nesterov's ``data -= lr * (g + momentum * b)``. The arithmetic is PyTorch's for float64, but for
-    its fused multiply-adds.
+    Nesterov's ``data -= lr * (g + momentum * b)``.
 
     Examples
     --------
@@ -290,7 +301,7 @@ class SGD(Optimizer):
     def __init__(
         self,
         params: Iterable[Any],
-        lr: float = 1e-3,
+        lr: float = 0.001,
         momentum: float = 0,
         dampening: float = 0,
         weight_decay: float = 0,
@@ -315,15 +326,15 @@ class Adam(Optimizer):
     Parameters
     ----------
     params : iterable
-        What to optimise: see `Optimizer`.
+        What to optimize: see `Optimizer`.
     lr : float
-        Learning rate.
+        Learning rate, 0 or more.
     betas : pair of float
-        How slowly the two means forget, each in [0, 1).
+        How slowly the two means forget, each 0 or more and below 1.
     eps : float
-        Added to the root.
+        Added to the root, 0 or more.
     weight_decay : float
-        Times the parameter, is added to its gradient.
+        Times the parameter, is added to its gradient, 0 or more.
     amsgrad : bool
         Divide by the largest mean of squares so far.
     maximize : bool
@@ -336,8 +347,8 @@ class Adam(Optimizer):
 
     Notes
     -----
-    ``m = b1*m + (1 - b1)*g``, ``v = b2*v + (1 - b2)*g*g``, and in step t
-    ``data -= lr * (m / (1 - b1**t)) / (sqrt(v / (1 - b2**t)) + eps)``.
+    ``m = b1*m + (1 - b1)*g``, ``v = b2*v + (1 - b2)*g*g``, and in step t ``data -= lr * (m / (1 -
+    b1**t)) / (sqrt(v / (1 - b2**t)) + eps)``.
 
     References
     ----------
@@ -350,9 +361,9 @@ class Adam(Optimizer):
     def __init__(
         self,
         params: Iterable[Any],
-        lr: float = 1e-3,
+        lr: float = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
+        eps: float = 1e-08,
         weight_decay: float = 0,
         amsgrad: bool = False,
         *,
@@ -374,10 +385,29 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    params, lr, betas, eps, amsgrad, maximize
-        As for `Adam`.
+    params : iterable
+        What to optimize: see `Optimizer`.
+    lr : float
+        Learning rate, 0 or more.
+    betas : pair of float
+        How slowly the two means forget, each 0 or more and below 1.
+    eps : float
+        Added to the root, 0 or more.
     weight_decay : float
-        Before a step, ``data *= 1 - lr * weight_decay``.
+        Times lr, is the share of a parameter that a step takes off first, 0 or more.
+    amsgrad : bool
+        Divide by the largest mean of squares so far.
+    maximize : bool
+        Ascend instead.
+
+    Raises
+    ------
+    FastgradValueError, FastgradTypeError
+        If a hyper-parameter is out of range, or ``params`` is empty or names one twice.
+
+    Notes
+    -----
+    As `Adam`, after ``data *= 1 - lr * weight_decay``.
 
     References
     ----------
@@ -389,10 +419,10 @@ class AdamW(Adam):
     def __init__(
         self,
         params: Iterable[Any],
-        lr: float = 1e-3,
+        lr: float = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
+        eps: float = 1e-08,
+        weight_decay: float = 0.01,
         amsgrad: bool = False,
         *,
         maximize: bool = False,
@@ -406,15 +436,15 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     params : iterable
-        What to optimise: see `Optimizer`.
+        What to optimize: see `Optimizer`.
     lr : float
-        Learning rate.
+        Learning rate, 0 or more.
     alpha : float
-        How slowly the mean forgets, 0 or more; below 1 for a mean.
+        Share of the mean of squares that is kept, 0 or more.
     eps : float
-        Added to the root.
+        Added to the root, 0 or more.
     weight_decay : float
-        Times the parameter, is added to its gradient.
+        Times the parameter, is added to its gradient, 0 or more.
     momentum : float
         Share of the last step's direction that is kept, 0 or more.
     centered : bool
@@ -429,8 +459,8 @@ class RMSprop(Optimizer):
 
     Notes
     -----
-    ``v = alpha*v + (1 - alpha)*g*g``, then ``data -= lr * g / (sqrt(v) + eps)``; with momentum
-    ``b = momentum*b + g / (sqrt(v) + eps)`` and ``data -= lr * b``.
+    ``v = alpha*v + (1 - alpha)*g*g``, then ``data -= lr * g / (sqrt(v) + eps)``; with momentum ``b
+    = momentum*b + g / (sqrt(v) + eps)`` and ``data -= lr * b``.
 
     References
     ----------
@@ -443,9 +473,9 @@ class RMSprop(Optimizer):
     def __init__(
         self,
         params: Iterable[Any],
-        lr: float = 1e-2,
+        lr: float = 0.01,
         alpha: float = 0.99,
-        eps: float = 1e-8,
+        eps: float = 1e-08,
         weight_decay: float = 0,
         momentum: float = 0,
         centered: bool = False,
@@ -454,14 +484,15 @@ class RMSprop(Optimizer):
     ) -> None:
         defaults = {
             "lr": lr,
-            "momentum": momentum,
             "alpha": alpha,
             "eps": eps,
-            "centered": centered,
             "weight_decay": weight_decay,
+            "momentum": momentum,
+            "centered": centered,
             "maximize": maximize,
         }
         super().__init__(params, defaults)
+# </generated>
 
 
 def _is_parameter(p: object) -> bool:
@@ -497,18 +528,23 @@ def _expect_number(name: str, value: Any, least: float = 0, below: float = float
         raise FastgradValueError(explain(expected, f"{value!r:.80}", name))
 
 
-def _expect_hyper(group: dict[str, Any]) -> None:
+def _expect_hyper(rule: Rule, group: dict[str, Any]) -> None:
     """Check the hyper-parameters of a group, those that it has."""
-    for name in ("lr", "momentum", "weight_decay", "eps", "alpha"):
-        _expect_number(name, group.get(name, 0))
-    _expect_number("dampening", group.get("dampening", 0), float("-inf"))
-    betas = group.get("betas", (0, 0))
-    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-        got = f"{type(betas).__name__} {betas!r:.80}"
-        raise FastgradTypeError(explain("a pair of numbers", got, "betas"))
-    for beta in betas:
-        _expect_number("betas", beta, 0, 1)
-    if group.get("nesterov") and not (group["momentum"] > 0 and group["dampening"] == 0):
-        got = f"momentum={group['momentum']!r}, dampening={group['dampening']!r}"
-        expected = "a momentum and zero dampening"
-        raise FastgradValueError(explain(expected, got, "nesterov"))
+    for hyper in rule.hyper:
+        value = group.get(hyper.name, hyper.default)
+        if isinstance(hyper.default, tuple):
+            _expect_pair(hyper, value)
+        elif not isinstance(hyper.default, bool):
+            _expect_number(hyper.name, value, hyper.least, hyper.below)
+    for flag, names, holds, expected in rule.constraints:
+        if group.get(flag) and not holds(*[group[name] for name in names]):
+            got = ", ".join([f"{name}={group[name]!r}" for name in names])
+            raise FastgradValueError(explain(expected, got, flag))
+
+
+def _expect_pair(hyper: Hyper, pair: Any) -> None:
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        got = f"{type(pair).__name__} {pair!r:.80}"
+        raise FastgradTypeError(explain("a pair of numbers", got, hyper.name))
+    for number in pair:
+        _expect_number(hyper.name, number, hyper.least, hyper.below)

@@ -1,17 +1,19 @@
-"""Optimisers under test: objects that they know, problems, hyper-parameters drawn."""
+"""Optimizers under test, one for each row of the table: objects that they know, problems, and
+hyper-parameters drawn.
+"""
 
 import random
 
 from hypothesis import strategies as st
 
-from fastgrad import Value, optim
+from fastgrad import Value, optim, rules
 
 STEPS, N = 200, 3
-RULES = ("SGD", "Adam", "AdamW", "RMSprop")
+RULES = rules.names()
 
 
 class Micrograd:
-    """As far as an optimiser knows micrograd's class."""
+    """As far as an optimizer knows micrograd's class."""
 
     def __init__(self, data):
         self.data, self.grad = data, 0
@@ -51,39 +53,48 @@ def make(rule, params, hyper):
     return getattr(optim, rule)(params, **hyper)
 
 
-DEFAULTS = {
-    "SGD": {"lr": 1e-3, "momentum": 0, "dampening": 0, "weight_decay": 0, "nesterov": False},
-    "Adam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0, "amsgrad": False},
-    "AdamW": {
-        "lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2, "amsgrad": False
-    },
-    "RMSprop": {
-        "lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "weight_decay": 0, "momentum": 0, "centered": False
-    },
-}  # fmt: skip
+DEFAULTS = {row.name: {h.name: h.default for h in row.hyper} for row in rules.rows()}
 
 
-def unit(low, high):
-    return st.one_of(st.just(0), st.floats(low, high))
+def allowed(rule, hyper):
+    """Switch off the flags whose demands the other hyper-parameters do not meet."""
+    for flag, names, holds, _ in rules.TABLE[rule].constraints:
+        hyper[flag] = hyper[flag] and holds(*(hyper[name] for name in names))
+    return hyper
+
+
+def all_in_use(rule):
+    """Return hyper-parameters of which none is 0 or tiny, so that each counts; flags are off."""
+
+    def noticeable(hyper):
+        tiny = hyper.domain and not isinstance(hyper.default, tuple) and hyper.default < 1e-6
+        return hyper.domain[1] / 10 if tiny else hyper.default
+
+    return {hyper.name: noticeable(hyper) for hyper in rules.TABLE[rule].hyper}
+
+
+def switched_on(rule):
+    """Return hyper-parameters of a descent with all flags on, and none 0 but what flags demand."""
+    hyper = all_in_use(rule)
+    for _, names, holds, _ in rules.TABLE[rule].constraints:
+        trials = [hyper, *({**hyper, name: 0} for name in names)]
+        hyper = next(trial for trial in trials if holds(*(trial[name] for name in names)))
+    return {name: True if x is False and name != "maximize" else x for name, x in hyper.items()}
+
+
+def drawn(hyper):
+    """Return a strategy for one hyper-parameter."""
+    if isinstance(hyper.default, bool):
+        return st.booleans()
+    if isinstance(hyper.default, tuple):
+        low, high, second_low, second_high = hyper.domain
+        return st.tuples(st.floats(low, high), st.floats(second_low, second_high))
+    inside = st.floats(*hyper.domain)
+    return st.one_of(st.just(0), inside) if hyper.default == 0 else inside
 
 
 @st.composite
 def hypers(draw, rule=None):
     """Draw a rule and hyper-parameters that PyTorch would take."""
     rule = draw(st.sampled_from(RULES)) if rule is None else rule
-    h = {"lr": draw(st.floats(1e-5, 0.2)), "weight_decay": draw(unit(1e-4, 0.2))}
-    h["maximize"] = draw(st.booleans())
-    if rule == "SGD":
-        h["momentum"] = draw(unit(0.1, 0.99))
-        h["nesterov"] = bool(h["momentum"]) and draw(st.booleans())
-        h["dampening"] = 0 if h["nesterov"] else draw(unit(0.1, 0.9))
-    else:
-        h["eps"] = draw(st.floats(1e-10, 1e-2))
-    if rule == "RMSprop":
-        h["alpha"] = draw(st.floats(0.2, 0.999))
-        h["momentum"] = draw(unit(0.1, 0.95))
-        h["centered"] = draw(st.booleans())
-    elif rule != "SGD":
-        h["betas"] = draw(st.floats(0.1, 0.99)), draw(st.floats(0.5, 0.9999))
-        h["amsgrad"] = draw(st.booleans())
-    return rule, h
+    return rule, allowed(rule, {h.name: draw(drawn(h)) for h in rules.TABLE[rule].hyper})

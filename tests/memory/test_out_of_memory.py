@@ -6,6 +6,7 @@ Each scenario runs in a process of its own: fresh, so that every kind of memory 
 
 import pytest
 from helpers.failing import FAILING, skip_what_crashes_python
+from helpers.optimizers import RULES, switched_on
 from helpers.processes import SANITIZED, needs_limits, python
 from helpers.tally import tally
 
@@ -14,6 +15,8 @@ from fastgrad.engine import build_info
 pytest.importorskip("_testcapi", reason="only CPython's own test module can make allocations fail")
 
 MANY = 200 if SANITIZED else 40_000  # a handle is an allocation there, a few bytes of a slab here
+
+OPTIMIZERS = {rule: {**switched_on(rule), "lr": 1.0, "weight_decay": 0} for rule in RULES}
 
 # What is to fail makes no functions and no generators: CPython 3.12 and 3.13 themselves crash then.
 SCENARIOS = {
@@ -248,14 +251,13 @@ def prepare():
     for p in (*values, *special):
         p.grad = 1.0
     groups = []
-    for rule in ("SGD", "Adam", "RMSprop"):
-        hyper = {"lr": 1.0, **({"momentum": 0.5} if rule != "Adam" else {"amsgrad": True})}
+    for rule, hyper in OPTIMIZERS.items():
         for params in (values, special):
             optimizer = getattr(optim, rule)(params, **hyper)
             groups.append((rule, optimizer.param_groups[0]))
     return values, special, groups, []
 def act(s):
-    for i in range(0, 6, 2):
+    for i in range(0, len(s[2]), 2):
         pair = [Updater(*s[2][i]), Updater(*s[2][i + 1])]
         groups = [s[2][i][1], s[2][i + 1][1]]
         s[3].append((pair, groups))
@@ -390,7 +392,7 @@ each_failure(prepare, lambda y: (y.zero_grad(graph=True), setattr(y, "grad", 2.0
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_allocation_may_fail(name, tmp_path):
     skip_what_crashes_python(name == "states of optimisers")  # copy.deepcopy
-    script = FAILING + f"MANY = {MANY}\n" + SCENARIOS[name]
+    script = FAILING + f"MANY = {MANY}\nOPTIMIZERS = {OPTIMIZERS}\n" + SCENARIOS[name]
     process = python("-c", script, cwd=tmp_path, flags=("-X", "faulthandler"))
     assert process.returncode == 0, process.stderr
     failures = int(process.stdout)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fastgrad import ops
+from fastgrad import ops, rules
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "tools" / "ops"
@@ -73,34 +73,74 @@ def test_generated_files_are_fresh():
     assert generate.main(["--check"]) == 0
 
 
-NEW_ROW = """
+NEW_OPERATION = """
     Op("new_root", "cbrt(a)", ("1 / (3 * y * y)",), domain=(SMALL,), singular="a == 0",
        doc="Return the cube root of a."),
 )  # fmt: skip
 """
 
 
+NEW_OPTIMIZER = """
+    _ADAM._replace(name="new_root"),
+)  # fmt: skip
+
+TABLE"""
+NEW = {
+    "ops": ("\n)  # fmt: skip\n", NEW_OPERATION, generate.outputs_of_operations),
+    "rules": ("\n)  # fmt: skip\n\nTABLE", NEW_OPTIMIZER, generate.outputs_of_optimizers),
+}
+
+
 @with_sources
-def test_a_new_row_makes_every_output_stale_and_then_fresh(tmp_path, capsys):
-    """Adding an operation takes one row, and `make ops`."""
+@pytest.mark.parametrize("table", NEW)
+def test_a_new_row_makes_every_output_stale_and_then_fresh(table, tmp_path, capsys):
+    """Adding an operation or an optimizer takes one row, and `make ops`."""
+    end, row, outputs = NEW[table]
     for name in generate.outputs():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(generate.ROOT / name, tmp_path / name)
-    shutil.copy(generate.ROOT / "fastgrad" / "ops.py", tmp_path / "fastgrad" / "ops.py")
+    for name in NEW:
+        shutil.copy(generate.ROOT / "fastgrad" / f"{name}.py", tmp_path / "fastgrad")
     root = ["--root", str(tmp_path)]
     assert generate.main(["--check", *root]) == 0
 
-    table = tmp_path / "fastgrad" / "ops.py"
-    text = table.read_text("utf-8").replace("\n)  # fmt: skip\n", NEW_ROW, 1)  # of the first table
-    table.write_text(text, "utf-8")
+    path = tmp_path / "fastgrad" / f"{table}.py"
+    path.write_text(path.read_text("utf-8").replace(end, row, 1), "utf-8")  # of the first table
     assert generate.main(["--check", *root]) == 1
     complaints = capsys.readouterr().err
-    assert all(name in complaints for name in generate.outputs())
+    assert all(name in complaints for name in outputs())
 
     assert generate.main(root) == 0
     assert generate.main(["--check", *root]) == 0
-    texts = {name: (tmp_path / name).read_text("utf-8") for name in generate.outputs()}
+    texts = {name: (tmp_path / name).read_text("utf-8") for name in outputs()}
     assert [name for name, text in texts.items() if "new_root" not in text.lower()] == []
+
+
+ADAM = rules.TABLE["Adam"]
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"each": "data = data +"}, "no text of statements"),
+        ({"each": "data = gradient"}, "expected variables"),
+        ({"each": "if grad > 0:\n    data = 0"}, "expected variables"),
+        ({"each": "if amsgrad:\n    g = 1\ndata = g"}, "expected variables"),
+        ({"each": "data = max_exp_avg_sq"}, "not `if amsgrad`"),
+        ({"each": "lr = grad"}, "a name that is free"),
+        ({"each": "data += grad"}, "assignments and ifs"),
+        ({"once": "if amsgrad:\n    a = 1"}, "`once` is assignments"),
+        ({"once": "a = grad"}, "expected variables"),
+        ({"state": (rules.State("lr"),)}, "names that differ"),
+        ({"hyper": ADAM.hyper[1:]}, "lr first"),
+        ({"hyper": (rules.Hyper("lr", 0.1, ""),)}, "expected 2 bounds"),
+        ({"base": "SGD"}, "hyper-parameters of its base SGD"),
+        ({"state": (*ADAM.state, rules.State("sum", initial="start"))}, "expected variables"),
+    ],
+)
+def test_a_wrong_row_of_an_optimizer_is_refused(change, complaint):
+    with pytest.raises(expression.ExpressionError, match=f"optimizer 'Adam': .*{complaint}"):
+        generate.print_rules.check_row(ADAM._replace(**change), rules.TABLE)
 
 
 def test_a_document_without_markers_is_refused():

@@ -10,6 +10,7 @@ import sys
 from functools import partial
 
 import pytest
+from helpers.optimizers import RULES, make, switched_on
 from helpers.polls import at_each_poll, stop_at
 
 import fastgrad as fg
@@ -22,16 +23,6 @@ from fastgrad.errors import (
     ShapeError,
     TapeError,
 )
-
-OPTIMIZERS = {
-    "SGD": lambda params: optim.SGD(params, lr=0.05),
-    "momentum": lambda params: optim.SGD(
-        params, lr=0.02, momentum=0.9, nesterov=True, weight_decay=0.01
-    ),
-    "Adam": lambda params: optim.Adam(params, lr=0.02),
-    "AdamW": lambda params: optim.AdamW(params, lr=0.02),
-    "RMSprop": lambda params: optim.RMSprop(params, lr=0.01, momentum=0.5, centered=True),
-}
 
 
 def problem(seed=3, n=37):
@@ -63,14 +54,16 @@ def by_hand(tape, optimizer, args, steps, reduce="mean", rate=None):
     return losses
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("hyper_of", [lambda _: {}, switched_on], ids=["defaults", "all"])
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("reduce", ["mean", "sum"])
-def test_full_batch_is_the_loop_written_out(name, reduce):
+def test_full_batch_is_the_loop_written_out(rule, hyper_of, reduce):
+    hyper = {**hyper_of(rule), "lr": 0.02}
     model, tape, xs, ys = problem()
     other, other_tape, _, _ = problem()
-    expected = by_hand(other_tape, OPTIMIZERS[name](other.parameters()), (xs, ys), 30, reduce)
+    expected = by_hand(other_tape, make(rule, other.parameters(), hyper), (xs, ys), 30, reduce)
     losses = fg.fit(
-        tape, xs, ys, optimizer=OPTIMIZERS[name](model.parameters()), steps=30, reduce=reduce
+        tape, xs, ys, optimizer=make(rule, model.parameters(), hyper), steps=30, reduce=reduce
     )
     assert losses == expected
     assert data_of(model) == data_of(other)

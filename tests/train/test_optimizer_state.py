@@ -1,6 +1,6 @@
-"""An optimiser's state: saved, loaded, copied, pickled; PyTorch's layout; what is damaged.
+"""An optimizer's state: saved, loaded, copied, pickled; PyTorch's layout; what is damaged.
 
-Oracle: the optimiser that goes on.
+Oracle: the optimizer that goes on.
 """
 
 import pytest
@@ -82,7 +82,7 @@ def test_the_layout_is_pytorchs():
     values = [Value(1.0), Value(2.0)]
     groups = [{"params": values[:1]}, {"params": values[1:], "lr": 0.5}]
     optimizer = optim.AdamW(groups, amsgrad=True)
-    hyper = {**DEFAULTS["AdamW"], "amsgrad": True, "maximize": False}
+    hyper = {**DEFAULTS["AdamW"], "amsgrad": True}
     groups = [{**hyper, "params": [0]}, {**hyper, "lr": 0.5, "params": [1]}]
     assert optimizer.state_dict() == {"state": {}, "param_groups": groups}
     train(optimizer, values, [[1.0, 2.0]])
@@ -160,5 +160,5 @@ def test_an_updater_checks_the_length_of_its_state():
     updater = _optim.Updater("SGD", {"params": [Value(1.0), Value(2.0)]})
     with pytest.raises(ValueError, match="expected 2 numbers"):
         updater.write_state(1, [[1.0]])
-    updater.write_state(1, [[1.0, 2.0], None, None])
-    assert updater.read_state() == (1, [[1.0, 2.0], None, None])
+    updater.write_state(1, [[1.0, 2.0]])
+    assert updater.read_state() == (1, [[1.0, 2.0]])

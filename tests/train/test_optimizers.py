@@ -1,109 +1,47 @@
-"""Optimisers compute what the papers say and PyTorch does, for Values and for any other objects.
+"""Optimizers compute what the papers say and PyTorch does, for Values and for any other objects.
 
 Oracles: the papers' equations in 120 bits; PyTorch's algorithm, operation by operation, in Python
 floats: the same bits; PyTorch itself, where it is installed. 200 steps each.
 """
 
 import math
+import re
 
 import mpmath
 import pytest
+from helpers.optimizer_references import PAPERS, PYTORCH
 from helpers.optimizers import (
     DEFAULTS,
     RULES,
     Guarded,
     Micrograd,
     Special,
+    all_in_use,
     hypers,
     make,
     problem,
+    switched_on,
     train,
 )
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fastgrad import Value, optim
+from fastgrad import Value, optim, rules
 from fastgrad._native.train import optim as _optim
 from fastgrad.errors import FastgradError
 
-# The oracles --------------------------------------------------------------------------------------
-
 
 def papers(rule, hyper, x, gradients):
-    """Optimise one parameter by the equations, in as many bits as mpmath is set to."""
-    h = {name: mpmath.mpf(v) for name, v in hyper.items() if name != "betas"}
-    b1, b2 = map(mpmath.mpf, hyper.get("betas", (0, 0)))
-    x = mpmath.mpf(x)
-    velocity = mean = square = largest = mpmath.mpf(0)
-    for t, g in enumerate(map(mpmath.mpf, gradients), start=1):
-        g = -g if h.get("maximize") else g
-        if rule == "AdamW":  # one rounding of the factor, lest it add up 200 times in one direction
-            x *= 1 - hyper["lr"] * hyper["weight_decay"]
-        else:
-            g += h["weight_decay"] * x
-        if rule == "SGD":
-            velocity = g if t == 1 else h["momentum"] * velocity + (1 - h["dampening"]) * g
-            direction = g + h["momentum"] * velocity if h["nesterov"] else velocity
-            x -= h["lr"] * (direction if h["momentum"] else g)
-        elif rule == "RMSprop":
-            square = h["alpha"] * square + (1 - h["alpha"]) * g**2
-            mean = h["alpha"] * mean + (1 - h["alpha"]) * g
-            spread = mpmath.sqrt(square - mean**2 if h["centered"] else square) + h["eps"]
-            velocity = h["momentum"] * velocity + g / spread
-            x -= h["lr"] * velocity
-        else:
-            mean = b1 * mean + (1 - b1) * g
-            square = b2 * square + (1 - b2) * g**2
-            largest = max(largest, square) if h["amsgrad"] else square
-            root = mpmath.sqrt(largest / (1 - b2**t))
-            x -= h["lr"] * (mean / (1 - b1**t)) / (root + h["eps"])
-    return x
+    """Optimize one parameter by the equations, in as many bits as mpmath is set to."""
+    exact = {
+        name: tuple(map(mpmath.mpf, v)) if isinstance(v, tuple) else mpmath.mpf(v)
+        for name, v in hyper.items()
+    }
+    return PAPERS[rule](exact, mpmath.mpf(x), map(mpmath.mpf, gradients))
 
 
-def lerp(start, end, weight):
-    if abs(weight) < 0.5:
-        return start + weight * (end - start)
-    return end - (end - start) * (1 - weight)
-
-
-def pytorch(rule, h, x, gradients):
-    """Optimise one parameter as `torch.optim._single_tensor_*` do."""
-    buffer, mean, square, largest = None, 0.0, 0.0, 0.0
-    for t, g in enumerate(gradients, start=1):
-        g = -g if h.get("maximize") else g
-        if rule == "AdamW":
-            x = x * (1 - h["lr"] * h["weight_decay"]) if h["weight_decay"] else x
-        elif h["weight_decay"] != 0:
-            g = g + h["weight_decay"] * x
-        if rule == "SGD":
-            if h["momentum"] != 0:
-                if buffer is None:
-                    buffer = g
-                else:
-                    buffer = buffer * h["momentum"] + (1 - h["dampening"]) * g
-                g = g + h["momentum"] * buffer if h["nesterov"] else buffer
-            x = x + -h["lr"] * g
-        elif rule == "RMSprop":
-            square = square * h["alpha"] + (1 - h["alpha"]) * g * g
-            spread = square
-            if h["centered"]:
-                mean = lerp(mean, g, 1 - h["alpha"])
-                spread = square + -1 * mean * mean
-            spread = math.sqrt(spread) + h["eps"]
-            if h["momentum"] > 0:
-                buffer = (buffer or 0.0) * h["momentum"] + g / spread
-                x = x + -h["lr"] * buffer
-            else:
-                x = x + -h["lr"] * g / spread
-        else:
-            b1, b2 = h["betas"]
-            mean = lerp(mean, g, 1 - b1)
-            square = square * b2 + (1 - b2) * g * g
-            largest = max(largest, square)
-            step_size = h["lr"] / (1 - b1**t)
-            root = math.sqrt(largest if h["amsgrad"] else square)
-            x = x + -step_size * mean / (root / (1 - b2**t) ** 0.5 + h["eps"])
-    return x
+def test_each_optimizer_has_its_references():
+    assert set(PAPERS) == set(PYTORCH) == set(RULES), "write them in tests/helpers"
 
 
 def train_and_scale(rule, hyper, data, gradients):
@@ -152,20 +90,37 @@ def test_the_papers_equations(drawn, seed):
 def test_defaults(rule):
     assert worst_error(rule, {}) <= FEW
     optimizer = make(rule, [Value(1)], {})
-    assert optimizer.defaults == {**DEFAULTS[rule], "maximize": False}
+    assert optimizer.defaults == DEFAULTS[rule]
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("name", ["lr", "weight_decay", "momentum", "betas", "alpha", "eps"])
-def test_the_test_fails_when_it_should(rule, name):
-    hyper = {**DEFAULTS[rule], "eps": 1e-3, "weight_decay": 0.1, "momentum": 0.9}
-    hyper = {key: x for key, x in hyper.items() if key in DEFAULTS[rule]}
-    if name not in hyper:
-        return
-    x = hyper[name]
-    planted = (x[0], x[1] * 0.9995) if name == "betas" else x * 0.9995
-    assert worst_error(rule, hyper) <= FEW
-    assert worst_error(rule, hyper, oracle_hyper={**hyper, name: planted}) > 1e6
+NUMBERS = [
+    pytest.param(row.name, hyper, id=f"{row.name}-{hyper.name}")
+    for row in rules.rows()
+    for hyper in row.hyper
+    if not isinstance(hyper.default, bool)
+]
+FLAGS = [
+    (row.name, hyper.name)
+    for row in rules.rows()
+    for hyper in row.hyper
+    if isinstance(hyper.default, bool)
+]
+
+
+@pytest.mark.parametrize(("rule", "hyper"), NUMBERS)
+def test_the_test_fails_a_number_that_is_off(rule, hyper):
+    used = all_in_use(rule)
+    x = used[hyper.name]
+    planted = (x[0], x[1] * 0.9995) if isinstance(x, tuple) else x * 0.9995
+    assert worst_error(rule, used) <= FEW
+    assert worst_error(rule, used, oracle_hyper={**used, hyper.name: planted}) > 1e6
+
+
+@pytest.mark.parametrize(("rule", "flag"), FLAGS)
+def test_the_test_fails_a_flag_that_is_wrong(rule, flag):
+    used = switched_on(rule)
+    assert worst_error(rule, used) <= tolerance(used)
+    assert worst_error(rule, used, oracle_hyper={**used, flag: not used[flag]}) > 1e6
 
 
 @given(hypers(), st.integers(0, 2**32))
@@ -175,7 +130,8 @@ def test_the_bits_of_pytorchs_operations(drawn, seed):
     params = list(map(Value, data))
     found = train(make(rule, params, hyper), params, gradients)
     h = {**DEFAULTS[rule], **hyper}
-    assert found == [pytorch(rule, h, x, grads) for x, *grads in zip(data, *gradients, strict=True)]
+    expected = [PYTORCH[rule](h, x, grads) for x, *grads in zip(data, *gradients, strict=True)]
+    assert found == expected
 
 
 @given(hypers(), st.integers(0, 2**32), st.integers(1, 19))
@@ -287,7 +243,7 @@ def test_zero_grad():
 def test_nan_and_inf_travel():
     for rule in RULES:
         values = [Value(1.0), Value(1.0), Value(1.0)]
-        optimizer = make(rule, values, {"amsgrad": True} if "Adam" in rule else {"momentum": 0.5})
+        optimizer = make(rule, values, switched_on(rule))
         train(optimizer, values, [[math.nan, math.inf, 1.0], [1.0, 1.0, 1.0]])
         assert math.isnan(values[0].data)
         assert not math.isfinite(values[1].data)
@@ -323,65 +279,76 @@ def test_groups_have_their_own():
     assert (a.data, b.data, c.data) == (1.5, 4.75, -1.5)
 
 
-@pytest.mark.parametrize(
-    ("rule", "switch", "off"),
-    [
-        ("SGD", {"momentum": 0.9}, 0),
-        ("Adam", {"amsgrad": True}, False),
-        ("RMSprop", {"momentum": 0.9}, 0),
-        ("RMSprop", {"centered": True}, False),
-    ],
-)
-def test_state_that_is_asked_for_later(rule, switch, off):
+LATER = [(row.name, state.name) for row in rules.rows() for state in row.state if state.when]
+
+
+@pytest.mark.parametrize(("rule", "state"), LATER)
+def test_state_that_is_asked_for_later(rule, state):
     data, gradients = problem(steps=8)
-    (name,) = switch
-    params, fresh = list(map(Value, data)), list(map(Value, data))
+    params = list(map(Value, data))
     optimizer = make(rule, params, {})
     train(optimizer, params, gradients[:4])
+    group = optimizer.param_groups[0]
     before = optimizer.state_dict()["state"]
-    optimizer.param_groups[0].update(switch)
+    assert state not in before.get(0, {})
+    off = dict(group)
+    group.update({name: x for name, x in switched_on(rule).items() if name in when(rule, state)})
     train(optimizer, params, gradients[4:])
     after = optimizer.state_dict()["state"]
-    assert len(after[0]) == len(before.get(0, ())) + 1
-    optimizer.param_groups[0][name] = off
+    assert after[0].keys() == {*before.get(0, ()), state}
+    group.update(off)
     train(optimizer, params, gradients)
-    if rule == "SGD":  # the first gradient that a momentum meets is its direction
-        for p, x in zip(fresh, train(make(rule, fresh, {}), fresh, gradients[:4]), strict=True):
-            p.data = x
-        late = make(rule, fresh, switch)
-        train(late, fresh, gradients[4:])
-        assert late.state_dict()["state"] == after
-        assert optimizer.state_dict()["state"] == after, "kept while it is switched off"
+    kept = optimizer.state_dict()["state"]
+    assert [kept[i][state] for i in kept] == [after[i][state] for i in after], "kept, though off"
 
 
-WRONG = [
-    ("SGD", "lr", -1),
-    ("SGD", "lr", math.nan),
-    ("SGD", "lr", math.inf),
-    ("SGD", "lr", "0.1"),
-    ("SGD", "momentum", -0.1),
-    ("SGD", "weight_decay", -0.1),
-    ("SGD", "dampening", None),
-    ("SGD", "nesterov", True),
-    ("Adam", "betas", (1.0, 0.9)),
-    ("Adam", "betas", (0.9, -0.1)),
-    ("Adam", "betas", (0.9,)),
-    ("Adam", "betas", 0.9),
-    ("Adam", "betas", (0.9, None)),
-    ("AdamW", "eps", -1e-8),
-    ("RMSprop", "alpha", -0.5),
-]
+def when(rule, state):
+    """Return the names in the condition of a state."""
+    (text,) = [s.when for s in rules.TABLE[rule].state if s.name == state]
+    return set(re.findall(r"[a-z]\w*", text))
 
 
-@pytest.mark.parametrize(("rule", "name", "x"), WRONG)
-def test_wrong_hyper_parameters_are_refused(rule, name, x):
-    with pytest.raises(FastgradError, match=name):
-        make(rule, [Value(1.0)], {name: x})
-    optimizer = make(rule, [Value(1.0)], {})
-    with pytest.raises(FastgradError, match=name):
-        optimizer.add_param_group({"params": [Value(1.0)], name: x})
-    assert len(optimizer.param_groups) == 1
-    optimizer.step()
+def test_the_first_gradient_that_a_momentum_meets_is_its_direction():
+    data, gradients = problem(steps=8)
+    params, fresh = list(map(Value, data)), list(map(Value, data))
+    optimizer = optim.SGD(params)
+    train(optimizer, params, gradients[:4])
+    optimizer.param_groups[0]["momentum"] = 0.9
+    train(optimizer, params, gradients[4:])
+    for p, x in zip(fresh, train(optim.SGD(fresh), fresh, gradients[:4]), strict=True):
+        p.data = x
+    late = optim.SGD(fresh, momentum=0.9)
+    train(late, fresh, gradients[4:])
+    assert late.state_dict()["state"] == optimizer.state_dict()["state"]
+
+
+def wrong_of(hyper):
+    """Yield what a hyper-parameter may not be."""
+    pair = isinstance(hyper.default, tuple)
+    least = [hyper.least - 0.1] if math.isfinite(hyper.least) else []
+    for x in (None, "0.1", math.nan, hyper.below, *least):
+        yield from ((x, hyper.default[1]), (hyper.default[0], x)) if pair else (x,)
+    yield from [(hyper.default[0],), hyper.default[0]] if pair else [[1.0]]
+
+
+@pytest.mark.parametrize(("rule", "hyper"), NUMBERS)
+def test_wrong_hyper_parameters_are_refused(rule, hyper):
+    for x in wrong_of(hyper):
+        with pytest.raises(FastgradError, match=hyper.name):
+            make(rule, [Value(1.0)], {hyper.name: x})
+        optimizer = make(rule, [Value(1.0)], {})
+        with pytest.raises(FastgradError, match=hyper.name):
+            optimizer.add_param_group({"params": [Value(1.0)], hyper.name: x})
+        assert len(optimizer.param_groups) == 1
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("rule", "flag"), [(row.name, c.flag) for row in rules.rows() for c in row.constraints]
+)
+def test_flags_with_unmet_demands_are_refused(rule, flag):
+    with pytest.raises(FastgradError, match=flag):
+        make(rule, [Value(1.0)], {**DEFAULTS[rule], flag: True})
 
 
 def test_nesterov_needs_no_dampening():
@@ -390,16 +357,15 @@ def test_nesterov_needs_no_dampening():
 
 
 @pytest.mark.parametrize("x", ["1", None, [1]])
-@pytest.mark.parametrize(
-    ("rule", "name"), [("SGD", "momentum"), ("Adam", "betas"), ("RMSprop", "eps")]
-)
-def test_wrong_hyper_parameters_are_noticed_by_the_step(rule, name, x):
+@pytest.mark.parametrize(("rule", "hyper"), NUMBERS)
+def test_wrong_hyper_parameters_are_noticed_by_the_step(rule, hyper, x):
+    name = hyper.name
     value = Value(1.0)
     optimizer = make(rule, [value], {"lr": 1})
     train(optimizer, [value], [[0.0]])
     before = value.data, optimizer.state_dict()["state"]
     right = optimizer.param_groups[0][name]
-    optimizer.param_groups[0][name] = (x, x) if name == "betas" and x else x
+    optimizer.param_groups[0][name] = (x, x) if isinstance(right, tuple) and x else x
     with pytest.raises(TypeError, match=name):
         optimizer.step()
     del optimizer.param_groups[0][name]
@@ -428,7 +394,7 @@ def test_wrong_parameters_are_refused():
     ]:
         with pytest.raises(error, match=text):
             optim.SGD(wrong)
-    with pytest.raises(TypeError, match="SGD, Adam, AdamW, RMSprop"):
+    with pytest.raises(TypeError, match=", ".join(RULES)):
         optim.Optimizer([a], {})
 
 
@@ -570,7 +536,7 @@ def test_a_step_inside_a_step_is_refused():
     refused = []
 
     def action():
-        with pytest.raises(RuntimeError, match="one step of an optimiser at a time"):
+        with pytest.raises(RuntimeError, match="one step of an optimizer at a time"):
             optimizer.step()
         refused.append(1)
 
@@ -603,7 +569,7 @@ def test_a_step_may_run_anything_else():
     assert optimizer.state_dict()["state"] == {}, "the state that was loaded"
 
 
-def test_an_optimiser_in_a_circle_is_collected():
+def test_an_optimizer_in_a_circle_is_collected():
     import gc
     import weakref
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 
@@ -57,20 +57,20 @@ _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 _COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 
 
-def parse(text: str, names: str = "aby") -> ast.expr:
+def parse(text: str, names: Iterable[str] = "aby") -> ast.expr:
     """Return the syntax tree of a text that uses only the variables in `names`."""
     try:
         tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
         raise ExpressionError(f"{text!r} is no expression: {error.msg}") from None
-    _check(tree, text, names)
+    _check(tree, text, tuple(names))
     return tree
 
 
-def _check(node: ast.expr, text: str, names: str) -> None:
+def _check(node: ast.expr, text: str, names: tuple[str, ...]) -> None:
     """Raise ExpressionError where a node is not in the grammar."""
     match node:
-        case ast.Name(id=name) if name == "inf" or (len(name) == 1 and name in names):
+        case ast.Name(id=name) if name == "inf" or name in names:
             return
         case ast.Constant(value=value) if type(value) in (int, float) and math.isfinite(value):
             return

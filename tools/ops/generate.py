@@ -1,4 +1,7 @@
-"""Write what follows from the table: `python tools/ops/generate.py [--check] [--root DIR]`."""
+"""Write what follows from the tables: `python tools/ops/generate.py [--check] [--root DIR]`.
+
+The tables are fastgrad/ops.py, of operations, and fastgrad/rules.py, of optimizers.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import expression
 import print_c
 import print_python
+import print_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def load_table(root: Path = ROOT) -> ModuleType:
-    """Import fastgrad/ops.py alone, without the package around it."""
-    spec = importlib.util.spec_from_file_location("fastgrad_ops", root / "fastgrad" / "ops.py")
+def load_table(root: Path = ROOT, table: str = "ops") -> ModuleType:
+    """Import fastgrad/ops.py or another table alone, without the package around it."""
+    path = root / "fastgrad" / f"{table}.py"
+    spec = importlib.util.spec_from_file_location(f"fastgrad_{table}", path)
     if spec is None or spec.loader is None:
         raise FileNotFoundError(f"no table at {root}")
     module = importlib.util.module_from_spec(spec)
@@ -48,31 +53,52 @@ def check_row(row) -> None:
         raise expression.ExpressionError(f"operation {row.name!r}: {error}") from None
 
 
-def outputs(root: Path = ROOT) -> dict[str, str]:
-    """Return what each generated file should contain, by path relative to the root."""
+def outputs_of_operations(root: Path = ROOT) -> dict[str, str]:
+    """Return what follows from the table of operations, by path relative to the root."""
     table = load_table(root)
     rows, native, structural = table.rows(), table.native(), tuple(table.STRUCTURAL.values())
     for row in rows:
         check_row(row)
-
-    def filled(path: str, text: str) -> str:
-        return print_python.fill((root / path).read_text(encoding="utf-8"), text, path)
-
     return {
         "src/fastgrad/_native/ops/ops.h": print_c.header(structural, native),
         "src/fastgrad/_native/ops/codes.pxd": print_c.declarations(structural, native),
         "src/fastgrad/_native/ops/methods.pxi": print_python.methods(native),
         "src/fastgrad/_native/ops/functional.pxi": print_python.functions(rows),
-        "fastgrad/functional.pyi": filled("fastgrad/functional.pyi", print_python.stubs(rows)),
-        "fastgrad/functional.py": filled("fastgrad/functional.py", print_python.exports(rows)),
-        "fastgrad/engine.pyi": filled("fastgrad/engine.pyi", print_python.method_stubs(rows)),
-        "docs/operations.md": filled("docs/operations.md", print_python.table(rows)),
+        **filled(root, "fastgrad/functional.pyi", print_python.stubs(rows)),
+        **filled(root, "fastgrad/functional.py", print_python.exports(rows)),
+        **filled(root, "fastgrad/engine.pyi", print_python.method_stubs(rows)),
+        **filled(root, "docs/operations.md", print_python.table(rows)),
     }
+
+
+def outputs_of_optimizers(root: Path = ROOT) -> dict[str, str]:
+    """Return what follows from the table of optimizers, by path relative to the root."""
+    table = load_table(root, "rules")
+    rows = table.rows()
+    for row in rows:
+        print_rules.check_row(row, table.TABLE)
+    return {
+        "src/fastgrad/_native/train/loops.h": print_rules.loops(rows),
+        **filled(root, "fastgrad/optim.py", print_rules.classes(rows)),
+        **filled(root, "docs/optimizers.md", print_rules.page(rows)),
+    }
+
+
+def outputs(root: Path = ROOT) -> dict[str, str]:
+    """Return what each generated file should contain, by path relative to the root."""
+    return outputs_of_operations(root) | outputs_of_optimizers(root)
+
+
+def filled(root: Path, path: str, text: str) -> dict[str, str]:
+    """Return a file with a text between its markers."""
+    return {path: print_python.fill((root / path).read_text(encoding="utf-8"), text, path)}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the generated files, or with --check name those that are stale."""
-    parser = argparse.ArgumentParser(description="Generate what follows from fastgrad/ops.py.")
+    parser = argparse.ArgumentParser(
+        description="Generate what follows from the tables of operations and optimizers."
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
     parser.add_argument("--root", type=Path, default=ROOT, help="repository to work on")
     options = parser.parse_args(arguments)

@@ -1,8 +1,5 @@
 from typing import Any, Self, final
 
-RULES: dict[str, int]
-STATE: dict[str, tuple[str, ...]]
-
 @final
 class Updater:
     params: tuple[Any, ...]

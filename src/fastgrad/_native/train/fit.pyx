@@ -36,7 +36,7 @@ cdef inline uint64_t random_next(uint64_t *state) noexcept nogil:
 
 
 cdef class Group:
-    """An optimiser's rule, and where its parameters are in the tape."""
+    """An optimizer's rule, and where its parameters are in the tape."""
 
     cdef Updater updater
     cdef Py_ssize_t *slots   # of each of its parameters, -1 for one that the tape does not have

@@ -1,4 +1,4 @@
-"""Optimisers: one update rule over a group of parameters, and its state.
+"""Optimizers: one update rule over a group of parameters, and its state.
 
 Plain Values are read and written natively. Anything else with `data` and `grad` goes through its
 attributes: all is read first, then computed, then written, and undone if a write fails.
@@ -21,30 +21,32 @@ cdef extern from "Python.h":
     bint PyList_CheckExact(object o)
     Py_ssize_t PyList_GET_SIZE(object o)
     PyObject **PySequence_Fast_ITEMS(object o)
+    object PyUnicode_InternFromString(const char *text)
     PyObject *PyDict_GetItemWithError(object o, object key) except? NULL
 
 cdef extern from "train/rules.h" nogil:
+    enum:
+        RULE_FLAG
+        RULE_PAIR
+    const Rule rules[]
+    const int rules_count
     bint rules_widen(bint allowed)
-    void rule_sgd(Py_ssize_t n, double *data, const double *grad, double *buffer, int first,
-                  const Hyper *hyper, double lr)
-    void rule_adam(Py_ssize_t n, double *data, const double *grad, double *mean, double *square,
-                   double *largest, double t, const Hyper *hyper, double lr)
-    void rule_rmsprop(Py_ssize_t n, double *data, const double *grad, double *square, double *buffer,
-                      double *mean, const Hyper *hyper, double lr)
 
-cdef enum:
-    SGD
-    ADAM
-    ADAMW
-    RMSPROP
+cdef dict RULES = {}  # name: place in `rules`, names of its hyper-parameters
 
-RULES = {"SGD": SGD, "Adam": ADAM, "AdamW": ADAMW, "RMSprop": RMSPROP}
-STATE = {  # what PyTorch calls the arrays, in our order
-    "SGD": ("momentum_buffer",),
-    "Adam": ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
-    "AdamW": ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
-    "RMSprop": ("square_avg", "momentum_buffer", "grad_avg"),
-}
+
+cdef int rules_list() except -1:
+    cdef int i, k
+    cdef list names
+    for i in range(rules_count):
+        names = []
+        for k in range(rules[i].n_hyper):  # interned, as the keys of a group are
+            names.append(PyUnicode_InternFromString(rules[i].hyper[k].name))
+        RULES[PyUnicode_InternFromString(rules[i].name)] = i, tuple(names)
+    return 0
+
+
+rules_list()
 
 
 def widen(bint allowed):
@@ -77,13 +79,13 @@ cdef bint flag_of(dict group, str name) except -1:
     return bool(hyper_of(group, name))
 
 
-cdef int betas_read(dict group, Hyper *hyper) except -1:
-    betas = hyper_of(group, "betas")
-    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-        raise error_of("FastgradTypeError", "a pair of numbers", f"{betas!r:.80}", "betas")
-    first, second = betas
-    hyper.beta1 = number_expect(first, "betas")
-    hyper.beta2 = number_expect(second, "betas")
+cdef int pair_read(dict group, str name, double *numbers) except -1:
+    pair = hyper_of(group, name)
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise error_of("FastgradTypeError", "a pair of numbers", f"{pair!r:.80}", name)
+    first, second = pair
+    numbers[0] = number_expect(first, name)
+    numbers[1] = number_expect(second, name)
     return 0
 
 
@@ -95,7 +97,8 @@ cdef class Updater:
     def __cinit__(self, str rule not None, dict group not None):
         cdef Py_ssize_t i
         cdef Node *node
-        self.rule = RULES[rule]
+        place, self.names = RULES[rule]
+        self.rule = rules + <int> place
         self.group = group
         self.params = tuple(group["params"])
         self.n = len(self.params)
@@ -116,7 +119,7 @@ cdef class Updater:
 
     def __dealloc__(self):
         cdef int i
-        for i in range(ARRAYS):
+        for i in range(RULE_STATES):
             PyMem_RawFree(self.arrays[i])
         PyMem_RawFree(self.nodes)
         PyMem_RawFree(self.data)
@@ -125,44 +128,40 @@ cdef class Updater:
     cpdef int refresh(self) except -1:
         """Read the hyper-parameters from the group, and make room for the state that they ask for."""
         cdef dict group = self.group
-        cdef Hyper hyper = self.hyper
-        cdef double lr = number_of(group, "lr")
-        hyper.weight_decay = number_of(group, "weight_decay")
-        hyper.sign = -1.0 if flag_of(group, "maximize") else 1.0
-        if self.rule == SGD:
-            hyper.momentum = number_of(group, "momentum")
-            hyper.dampening = number_of(group, "dampening")
-            hyper.nesterov = flag_of(group, "nesterov")
-            if hyper.momentum != 0.0:
-                self.array_make(0)
-        elif self.rule == RMSPROP:
-            hyper.momentum = number_of(group, "momentum")
-            hyper.alpha = number_of(group, "alpha")
-            hyper.eps = number_of(group, "eps")
-            hyper.centered = flag_of(group, "centered")
-            self.array_make(0)
-            if hyper.momentum > 0.0:
-                self.array_make(1)
-            if hyper.centered:
-                self.array_make(2)
-        else:
-            hyper.decoupled = self.rule == ADAMW
-            betas_read(group, &hyper)
-            hyper.eps = number_of(group, "eps")
-            hyper.amsgrad = flag_of(group, "amsgrad")
-            self.array_make(0)
-            self.array_make(1)
-            if hyper.amsgrad:
-                self.array_make(2)
+        cdef double hyper[RULE_NUMBERS]
+        cdef double initial[RULE_STATES]
+        cdef double *number = hyper
+        cdef unsigned asked
+        cdef str name
+        cdef int i
+        for i in range(self.rule.n_hyper):
+            name = <str> self.names[i]
+            if self.rule.hyper[i].kind == RULE_PAIR:
+                pair_read(group, name, number)
+                number += 1
+            elif self.rule.hyper[i].kind == RULE_FLAG:
+                number[0] = flag_of(group, name)
+            else:
+                number[0] = number_of(group, name)
+            number += 1
+        asked = self.rule.state(hyper, initial)
+        for i in range(self.rule.n_states):
+            if asked >> i & 1:
+                self.array_make(i, initial[i])
         self.params_check()
-        self.lr, self.hyper = lr, hyper
+        memcpy(self.hyper, hyper, sizeof(hyper))
+        self.asked = asked
         return 0
 
-    cdef int array_make(self, int which) except -1:
+    cdef int array_make(self, int which, double initial) except -1:
+        cdef Py_ssize_t i
         if self.arrays[which] == NULL:
             self.arrays[which] = <double *> PyMem_RawCalloc(self.n, sizeof(double))
             if self.arrays[which] == NULL:
                 raise MemoryError()
+        if not self.live >> which & 1:
+            for i in range(self.n):
+                self.arrays[which][i] = initial
         return 0
 
     cdef int params_check(self) except -1:
@@ -173,23 +172,14 @@ cdef class Updater:
                 self.n * sizeof(PyObject *)) != 0:
             raise error_of(
                 "FastgradRuntimeError", "the parameters that the group was made with", "others",
-                "param_groups", "use add_param_group(), or make another optimiser")
+                "param_groups", "use add_param_group(), or make another optimizer")
         return 0
 
     cdef void update(self, double *data, const double *grad) noexcept nogil:
         """Make one step on n parameters. `refresh` comes before the first."""
         self.t += 1
-        if self.rule == SGD:
-            rule_sgd(self.n, data, grad, self.arrays[0], not self.live, &self.hyper, self.lr)
-            self.live |= self.hyper.momentum != 0.0
-        elif self.rule == RMSPROP:
-            rule_rmsprop(self.n, data, grad, self.arrays[0], self.arrays[1], self.arrays[2],
-                         &self.hyper, self.lr)
-            self.live |= 1 | (self.hyper.momentum > 0.0) << 1 | (self.hyper.centered != 0) << 2
-        else:
-            rule_adam(self.n, data, grad, self.arrays[0], self.arrays[1], self.arrays[2],
-                      <double> self.t, &self.hyper, self.lr)
-            self.live |= 3 | (self.hyper.amsgrad != 0) << 2
+        self.rule.step(self.n, data, grad, self.arrays, self.live, <double> self.t, self.hyper)
+        self.live |= self.asked
 
     cdef void gather(self, double *data, double *grad) noexcept:
         """Read data and grad of plain Values."""
@@ -215,7 +205,7 @@ cdef class Updater:
             self.grad[i] = number_expect(p.grad, "grad of a parameter")
             before.append(data)
         if self.kept == NULL:
-            self.kept = <double *> PyMem_RawCalloc(self.n, ARRAYS * sizeof(double))
+            self.kept = <double *> PyMem_RawCalloc(self.n, self.rule.n_states * sizeof(double))
             if self.kept == NULL:
                 raise MemoryError()
         return before
@@ -231,14 +221,14 @@ cdef class Updater:
 
     cdef void state_keep(self) noexcept:
         cdef int i
-        for i in range(ARRAYS):
+        for i in range(self.rule.n_states):
             if self.arrays[i] != NULL:
                 memcpy(self.kept + i * self.n, self.arrays[i], self.n * sizeof(double))
         self.kept_live = self.live
 
     cdef void state_restore(self) noexcept:
         cdef int i
-        for i in range(ARRAYS):
+        for i in range(self.rule.n_states):
             if self.arrays[i] != NULL:
                 memcpy(self.arrays[i], self.kept + i * self.n, self.n * sizeof(double))
         self.live = self.kept_live
@@ -250,7 +240,7 @@ cdef class Updater:
         cdef Py_ssize_t j
         cdef list arrays = []
         cdef list array
-        for i in range(ARRAYS):
+        for i in range(self.rule.n_states):
             array = None
             if self.live >> i & 1:
                 array = []
@@ -265,7 +255,7 @@ cdef class Updater:
         cdef Py_ssize_t j
         cdef tuple given = tuple(arrays)  # reading a number may run anything
         cdef tuple array
-        for i in range(min(ARRAYS, <int> len(given))):
+        for i in range(min(self.rule.n_states, <int> len(given))):
             if given[i] is None:
                 continue
             array = tuple(given[i])
@@ -273,7 +263,7 @@ cdef class Updater:
                 raise error_of(
                     "FastgradValueError", f"{self.n} numbers, one for each parameter", f"{len(array)}",
                     "state")
-            self.array_make(i)
+            self.array_make(i, 0.0)
             for j in range(self.n):
                 self.arrays[i][j] = number_expect(array[j], "state")
             self.live |= 1 << i
@@ -336,7 +326,7 @@ def step(list updaters not None, list groups not None):
     for updater in updaters:
         if updater.busy:
             raise error_of(
-                "FastgradRuntimeError", "one step of an optimiser at a time",
+                "FastgradRuntimeError", "one step of an optimizer at a time",
                 "a second one inside it or in another thread", "", "wait for the first to return")
     for updater in updaters:
         updater.native = updater.nodes != NULL and slots_check()

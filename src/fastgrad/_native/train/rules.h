@@ -1,36 +1,38 @@
-/* The update rules of the optimisers, over flat arrays.
- * Order and grouping of each rule are PyTorch's for one float64 tensor, so roundings are too. */
-#ifndef FASTGRAD_OPTIM_RULES_H
-#define FASTGRAD_OPTIM_RULES_H
+/* The optimizers: one step each, over flat arrays. */
+#ifndef FASTGRAD_TRAIN_RULES_H
+#define FASTGRAD_TRAIN_RULES_H
 
 #include <stddef.h>
 
+enum { RULE_STATES = 4, RULE_NUMBERS = 16 }; /* no rule has more arrays, more hyper-parameters */
+
+/* What a hyper-parameter is; a pair is two numbers. */
+enum { RULE_NUMBER, RULE_FLAG, RULE_PAIR };
+
 typedef struct {
-    double weight_decay;
-    double sign;      /* -1 to maximize, else 1 */
-    double momentum;  /* SGD, RMSprop */
-    double dampening; /* SGD */
-    double beta1;     /* Adam */
-    double beta2;
-    double alpha; /* RMSprop */
-    double eps;
-    int nesterov;  /* SGD */
-    int amsgrad;   /* Adam */
-    int decoupled; /* AdamW */
-    int centered;  /* RMSprop */
-} Hyper;
+    const char *name;
+    int kind;
+} RuleHyper;
+
+typedef struct {
+    const char *name;
+    const RuleHyper *hyper;
+    int n_hyper;
+    int n_states;
+    /* Which arrays of state these hyper-parameters ask for, a bit each; in `initial`, what an array
+     * holds before its first step. */
+    unsigned (*state)(const double *hyper, double *initial);
+    /* One step on n parameters, each array n long, none overlapping. live: which arrays of state
+     * hold something, a bit each; one that is not asked for may be NULL. t: the number of this
+     * step, from 1. */
+    void (*step)(ptrdiff_t n, double *data, const double *grad, double *const *state, unsigned live,
+        double t, const double *hyper);
+} Rule;
+
+extern const Rule rules[];
+extern const int rules_count;
 
 /* Use AVX2 from now on, if allowed and there; tell whether. Without this call: the baseline. */
 int rules_widen(int allowed);
-
-/* One step on n parameters, each array n long, none overlapping. first: buffer holds nothing yet.
- * An array that the hyper-parameters do not ask for may be NULL. */
-void rule_sgd(ptrdiff_t n, double *data, const double *grad, double *buffer, int first,
-    const Hyper *hyper, double lr);
-/* t: the number of this step, from 1. */
-void rule_adam(ptrdiff_t n, double *data, const double *grad, double *mean, double *square,
-    double *largest, double t, const Hyper *hyper, double lr);
-void rule_rmsprop(ptrdiff_t n, double *data, const double *grad, double *square, double *buffer,
-    double *mean, const Hyper *hyper, double lr);
 
 #endif
