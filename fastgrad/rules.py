@@ -240,6 +240,26 @@ data = data + -lr * g
 0.125
 """,
     ),
+    Rule(
+        "Adagrad",
+        "Divide the gradient by the root of the sum of all its squares.",
+        hyper=(
+            _LR._replace(default=1e-2),
+            Hyper("lr_decay", 0, "Times the steps made, is what the rate is divided by, less 1",
+                  (1e-4, 0.2)),
+            _WEIGHT_DECAY,
+            Hyper("initial_accumulator_value", 0, "What the sum starts from", (0.01, 1.0)),
+            _EPS._replace(default=1e-10),
+            _MAXIMIZE,
+        ),
+        once=f"{_SIGN}rate = lr / (1 + (t - 1) * lr_decay)\n",
+        each=f"{_DECAYED}sum = sum + g * g\ndata = data + -rate * g / (sqrt(sum) + eps)\n",
+        state=(State("sum", initial="initial_accumulator_value"),),
+        notes="``s = s + g*g``, and in step t"
+        " ``data -= lr / (1 + (t - 1)*lr_decay) * g / (sqrt(s) + eps)``.",
+        references="Duchi, Hazan and Singer, Adaptive subgradient methods for online learning and"
+        " stochastic optimization, 2011.",
+    ),
     _ADAM,
     _ADAM._replace(
         name="AdamW",

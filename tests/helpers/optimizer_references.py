@@ -137,3 +137,24 @@ def rmsprop_of_pytorch(h, x, gradients):
         else:
             x = x + -h["lr"] * g / spread
     return x
+
+
+@reference(PAPERS, "Adagrad")
+def adagrad_of_papers(h, x, gradients):
+    total = h["initial_accumulator_value"]
+    for t, grad in enumerate(gradients):
+        g = adapted(h, x, grad)
+        total += g**2
+        x -= h["lr"] / (1 + t * h["lr_decay"]) * g / (mpmath.sqrt(total) + h["eps"])
+    return x
+
+
+@reference(PYTORCH, "Adagrad")
+def adagrad_of_pytorch(h, x, gradients):
+    total = h["initial_accumulator_value"]
+    for step, grad in enumerate(gradients, start=1):
+        g = adapted(h, x, grad)
+        rate = h["lr"] / (1 + (step - 1) * h["lr_decay"])
+        total = total + g * g
+        x = x + -rate * g / (math.sqrt(total) + h["eps"])
+    return x

@@ -80,6 +80,45 @@ static const RuleHyper sgd_hyper[] = {{"lr", RULE_NUMBER}, {"momentum", RULE_NUM
     {"maximize", RULE_FLAG}};
 enum { sgd_numbers = 6, sgd_states = 1 };
 
+ALWAYS_INLINE void adagrad_loop(ptrdiff_t n, double *RESTRICT data, const double *RESTRICT grad,
+    double *RESTRICT sum, double weight_decay, double eps, double sign, double rate,
+    int if_weight_decay_ne_0) {
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double g;
+        g = sign * grad[i];
+        if (if_weight_decay_ne_0) {
+            g = g + (weight_decay * data[i]);
+        }
+        sum[i] = sum[i] + (g * g);
+        data[i] = data[i] + ((-rate * g) / (sqrt(sum[i]) + eps));
+    }
+}
+
+#define ADAGRAD_LOOP(...) \
+    adagrad_loop(n, data, grad, state[0], weight_decay, eps, sign, rate, __VA_ARGS__)
+ALWAYS_INLINE void adagrad_any(RULE_PARAMETERS) {
+    const double lr = hyper[0];
+    const double lr_decay = hyper[1];
+    const double weight_decay = hyper[2];
+    const double eps = hyper[4];
+    const double maximize = hyper[5];
+    const double sign = maximize ? -1.0 : 1.0;
+    const double rate = lr / (1.0 + ((t - 1.0) * lr_decay));
+    if (weight_decay != 0.0) ADAGRAD_LOOP(1);
+    else ADAGRAD_LOOP(0);
+}
+
+static unsigned adagrad_state(const double *hyper, double *initial) {
+    const double initial_accumulator_value = hyper[3];
+    initial[0] = initial_accumulator_value;
+    return 1u;
+}
+
+static const RuleHyper adagrad_hyper[] = {{"lr", RULE_NUMBER}, {"lr_decay", RULE_NUMBER},
+    {"weight_decay", RULE_NUMBER}, {"initial_accumulator_value", RULE_NUMBER}, {"eps",
+    RULE_NUMBER}, {"maximize", RULE_FLAG}};
+enum { adagrad_numbers = 6, adagrad_states = 1 };
+
 ALWAYS_INLINE void adam_loop(ptrdiff_t n, double *RESTRICT data, const double *RESTRICT grad,
     double *RESTRICT exp_avg, double *RESTRICT exp_avg_sq, double *RESTRICT max_exp_avg_sq,
     double beta2, double eps, double weight_decay, double sign, double new_mean,
@@ -308,6 +347,7 @@ enum { rmsprop_numbers = 7, rmsprop_states = 3 };
 /* name in C, name of the class */
 #define RULE_EACH(X) \
     X(sgd, SGD) \
+    X(adagrad, Adagrad) \
     X(adam, Adam) \
     X(adamw, AdamW) \
     X(rmsprop, RMSprop)
