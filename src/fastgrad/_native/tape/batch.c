@@ -6,6 +6,7 @@
 #include <Python.h>
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "tape/tape.h"
 

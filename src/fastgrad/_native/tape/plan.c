@@ -3,6 +3,8 @@
  * of the same inputs become one layer, runs of the same operation one map. */
 #include <Python.h>
 
+#include <string.h>
+
 #include "tape/tape.h"
 
 enum { BLOCK_BYTES = 384 << 10, BLOCK_MOST = 256 }; /* values and adjoints of a block stay in L2 */

@@ -3,6 +3,8 @@
  * that the eager engine gives it, since no rounding is moved. */
 #include <Python.h>
 
+#include <string.h>
+
 #include "tape/tape.h"
 
 static void *take_memory(size_t n, size_t size) { return PyMem_RawCalloc(n ? n : 1, size); }
