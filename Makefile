@@ -171,6 +171,12 @@ wheel: $(VENV)/.extra-release  ## a wheel in dist/, checked: contents, symbols, 
 	rm -rf dist && $(PY) -m build --no-isolation --sdist --wheel --outdir dist >/dev/null
 	$(PY) tools/checks/wheel.py dist
 
+# zig is a download of 100 MB, so these two are nightly. TARGETS: parts of names, such as "aarch64 cp313".
+wheels: $(VENV)/.extra-wheels  ## portable wheels in dist/ for each CPython found, each checked and tried
+	$(PY) tools/checks/wheels.py dist $(TARGETS)
+cross-check: $(VENV)/.extra-wheels build  ## compile the hand-written C for other systems, no warning allowed
+	$(PY) tools/checks/cross.py
+
 sdist-test: $(VENV)/.tools  ## the suite against an installed sdist, the source tree out of sight
 	$(PY) tools/checks/sdist.py
 
@@ -180,7 +186,7 @@ wheel-test: $(VENV)/.tools  ## the suite against a wheel of each CPython on this
 ci:  ## everything a change must pass
 	@.ci/run
 
-nightly: ci test-slow test-narrow sanitize valgrind refleaks wheel-test $(VENV)/.extra-nightly build  ## and everything that takes longer
+nightly: ci test-slow test-narrow sanitize valgrind refleaks wheel-test wheels cross-check $(VENV)/.extra-nightly build  ## and everything that takes longer
 	HYPOTHESIS_PROFILE=nightly $(PYTEST)
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m nightly
 	$(MAKE) faults
@@ -190,4 +196,4 @@ clean:  ## remove what was built; `rm -r .venv` removes the environment
 	rm -f fastgrad/*.so $(VENV)/.built
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-.PHONY: help build debug annotate ops ops-check demo test test-slow test-unprivileged test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers pictures bench-compare bench-micro instructions instructions-update lint wheel sdist-test wheel-test ci nightly clean
+.PHONY: help build debug annotate ops ops-check demo test test-slow test-unprivileged test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers pictures bench-compare bench-micro instructions instructions-update lint wheel wheels cross-check sdist-test wheel-test ci nightly clean

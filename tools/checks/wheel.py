@@ -35,7 +35,7 @@ def check_contents(wheel):
     size = wheel.stat().st_size
     expect(size <= LIMIT, f"expected at most {LIMIT} bytes, got {size}")
     with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
+        names = [name for name in archive.namelist() if not name.endswith("/")]
         info = next(name.split("/")[0] for name in names if name.endswith(".dist-info/METADATA"))
         metadata = message_from_bytes(archive.read(f"{info}/METADATA"))
     for name in names:
