@@ -74,18 +74,18 @@ class Target:
         The tag that auditwheel must agree to.
     environment : dict of str
         What makes setup.py compile for the platform.
-    run : callable
-        Run a script: ``run(scratch, wheel, script, *arguments)`` returns its output, or raises
-        CannotError.
+    install : callable
+        ``install(scratch, wheel)`` returns the path of an interpreter that has the wheel and
+        nothing else, and the variables that it needs; or raises CannotError.
     where : str
-        What a script is run in.
+        What that interpreter is.
     finish : callable
         Change the wheel that setup.py made, in its folder.
     """
 
     platform: str
     environment: dict
-    run: Callable
+    install: Callable
     where: str
     finish: Callable = field(default=lambda wheel: wheel)
 
@@ -109,14 +109,14 @@ def manylinux_x86_64(cpython):
         raise CannotError("it needs gcc on an x86-64 Linux")
     gcc = compiler("gcc", "-include", HERE / "headers" / "old_glibc.h")
 
-    def run_in_environment(scratch, wheel, *command):
+    def install(scratch, wheel):
         home = scratch / "env"
         run(cpython.path, "-m", "venv", "--without-pip", home)
         pip = [cpython.builder, "-m", "pip", "--python", home / "bin" / "python"]
         run(*pip, "install", "-q", "--no-index", "--no-deps", wheel)
-        return run(home / "bin" / "python", "-I", "-W", "error", *command, env={"PATH": ""})
+        return home / "bin" / "python", {"PATH": ""}
 
-    return Target("manylinux_2_17_x86_64", gcc, run_in_environment, f"CPython {cpython.version}")
+    return Target("manylinux_2_17_x86_64", gcc, install, f"CPython {cpython.version}")
 
 
 def musllinux_x86_64(cpython):
@@ -124,12 +124,10 @@ def musllinux_x86_64(cpython):
     suffix = f".cpython-{cpython.digits}-x86_64-linux-musl.so"
     environment = zig("x86_64-linux-musl") | {"SETUPTOOLS_EXT_SUFFIX": suffix}
 
-    def run_nowhere(*_):
+    def install(*_):
         raise CannotError("no package index here has a CPython for musl")
 
-    return Target(
-        "musllinux_1_2_x86_64", environment, run_nowhere, "musl", finish=name_libc_as_alpine_does
-    )
+    return Target("musllinux_1_2_x86_64", environment, install, "musl", name_libc_as_alpine_does)
 
 
 def name_libc_as_alpine_does(wheel):
@@ -161,19 +159,20 @@ def manylinux_aarch64(cpython):
         "_PYTHON_SYSCONFIGDATA_NAME": name,
     }
 
-    def run_emulated(scratch, wheel, *command):
+    def install(scratch, wheel):
         emulator = shutil.which("qemu-aarch64")
         if not emulator:
             raise CannotError("it needs qemu-aarch64: apt-get install qemu-user")
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(scratch / "site")
         emulated = [emulator, "-L", root, usr / "bin" / f"python{cpython.minor}"]
-        where = {"PATH": "", "PYTHONPATH": str(scratch / "site"), "PYTHONDONTWRITEBYTECODE": "1"}
-        return run(*emulated, "-s", "-W", "error", *command, env=where)
+        python = scratch / "python"  # a program that a test starts is emulated, too
+        python.write_text(f'#!/bin/sh\nexec {shlex.join(map(str, emulated))} "$@"\n', "utf-8")
+        python.chmod(0o755)
+        return python, {"PATH": "", "PYTHONPATH": str(scratch / "site")}
 
-    return Target(
-        "manylinux_2_17_aarch64", environment, run_emulated, "qemu-aarch64, Debian's arm64 Python"
-    )
+    where = "qemu-aarch64, Debian's arm64 Python"
+    return Target("manylinux_2_17_aarch64", environment, install, where)
 
 
 @cache
@@ -277,18 +276,49 @@ def gradients():
     return texts["FAST"] + texts["PROGRAM"], texts["STORED"]
 
 
+@cache
+def test_packages():
+    """Return a folder with what the smoke tests need; any CPython on any system can import it."""
+    folder = BUILD / "packages"
+    if not folder.exists():
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--target", folder]
+        pip += ["--only-binary=:all:", "--platform", "any", "--implementation", "py"]
+        run(*pip, "--python-version", "3.11", "pytest", "hypothesis")
+    return folder
+
+
+def smoke(python, environment, scratch):
+    """Run the smoke tests; return pytest's last line."""
+    place = scratch / "place"
+    place.mkdir()
+    shutil.copytree(ROOT / "tests", place / "tests")
+    shutil.copy(ROOT / "pyproject.toml", place)
+    path = os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), str(test_packages())]))
+    program = (
+        f"import sys; sys.executable = {str(python)!r}; import pytest; sys.exit(pytest.main())"
+    )
+    pytest = ["-q", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
+    command = [python, "-sPc", program, *pytest, "tests/test_smoke.py"]
+    return run(*command, cwd=place, env=environment | {"PYTHONPATH": path}).splitlines()[-1]
+
+
 def attempt(target, wheel):
-    """Run trial.py where the wheel is meant to run; return what was found, in words."""
+    """Run trial.py and the smoke tests where the wheel is meant to run; say what was found."""
     program, stored = gradients()
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, "gradients.py")
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        path = scratch / "gradients.py"
         path.write_text(program, "utf-8")
         try:
-            shown = target.run(Path(scratch), wheel, HERE / "trial.py", path).strip()
+            python, environment = target.install(scratch, wheel)
         except CannotError as reason:
             return f"NOT TRIED, {reason}"
-    expect(shown.split()[-1] == stored, f"{wheel.name}: expected gradients {stored}, got {shown}")
-    return f"tried in {target.where}: {shown.rpartition(',')[0]}, stored sha256 of gradients"
+        environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
+        shown = run(python, "-sP", "-W", "error", HERE / "trial.py", path, env=environment)
+        passed = smoke(python, environment, scratch)
+    found, _, digest = shown.strip().rpartition(" ")
+    expect(digest == stored, f"{wheel.name}: expected gradients {stored}, got {digest}")
+    return f"tried in {target.where}: {found} stored sha256 of gradients; smoke tests: {passed}"
 
 
 def process(target, python, trees, dist):
