@@ -251,9 +251,10 @@ def compiled(environment, python, tree, folder):
 def build(target, python, tree, folder):
     """Return a wheel with its platform's tag, if auditwheel agrees that it deserves it."""
     raw = target.finish(compiled(target.environment, python, tree, folder))
-    audit = [sys.executable, "-m", "auditwheel", "repair", "--only-plat"]
-    run(*audit, "--plat", target.platform, "-w", folder, raw, env=os.environ | TOOLS)
+    audit = [sys.executable, "-m", "auditwheel", "repair", "--only-plat", "--plat", "auto"]
+    run(*audit, "-w", folder, raw, env=os.environ | TOOLS)
     (wheel,) = folder.glob("*.whl")
+    expect(target.platform in wheel.name, f"expected {target.platform}, got {wheel.name}")
     return wheel
 
 
