@@ -35,6 +35,7 @@ typedef struct {
     uint32_t *last;     /* of a first member: the last one so far */
     uint32_t *table;    /* hash of inputs: 1 + first member */
     uint32_t mask;
+    uint32_t *seen; /* per slot: the stamp of who has come by it */
 } Planner;
 
 static int grow(void **memory, uint32_t *capacity, uint32_t need, size_t size) {
@@ -50,13 +51,10 @@ static int grow(void **memory, uint32_t *capacity, uint32_t need, size_t size) {
 }
 
 static int port_add(Plan *plan, uint32_t slot, uint32_t *port) {
-    int result = grow(
-        (void **)&plan->ports, &plan->ports_capacity, plan->n_ports + 1, sizeof *plan->ports);
-    if (result == TAPE_OK) {
-        *port = PORT | plan->n_ports;
-        plan->ports[plan->n_ports++] = slot;
-    }
-    return result;
+    TRY(grow((void **)&plan->ports, &plan->ports_capacity, plan->n_ports + 1, sizeof *plan->ports));
+    *port = PORT | plan->n_ports;
+    plan->ports[plan->n_ports++] = slot;
+    return TAPE_OK;
 }
 
 /* A row if the slot varies from sample to sample, else a new port. */
@@ -67,24 +65,16 @@ static int operand(Plan *plan, uint32_t slot, uint32_t *out) {
 }
 
 static int list_add(Plan *plan, uint32_t item) {
-    int result = grow(
-        (void **)&plan->lists, &plan->lists_capacity, plan->n_lists + 1, sizeof *plan->lists);
-    if (result == TAPE_OK) plan->lists[plan->n_lists++] = item;
-    return result;
+    TRY(grow((void **)&plan->lists, &plan->lists_capacity, plan->n_lists + 1, sizeof *plan->lists));
+    plan->lists[plan->n_lists++] = item;
+    return TAPE_OK;
 }
 
 static int step_add(Plan *plan, BatchStep step) {
-    int result = grow(
-        (void **)&plan->steps, &plan->steps_capacity, plan->n_steps + 1, sizeof *plan->steps);
-    if (result == TAPE_OK) plan->steps[plan->n_steps++] = step;
-    return result;
+    TRY(grow((void **)&plan->steps, &plan->steps_capacity, plan->n_steps + 1, sizeof *plan->steps));
+    plan->steps[plan->n_steps++] = step;
+    return TAPE_OK;
 }
-
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        int tried = (call);                                                                        \
-        if (tried != TAPE_OK) return tried;                                                        \
-    } while (0)
 
 static int64_t steps_of(const TapeOp *op) { /* between polls */
     return 1 + (int64_t)op_listed(op->op, op->b);
@@ -116,17 +106,17 @@ static int same_inputs(const Plan *plan, const TapeOp *one, const TapeOp *two) {
 }
 
 /* A layer's kernel adds into its inputs' adjoints side by side: each must be there once. */
-static int has_twice(Planner *p, const TapeOp *op, uint32_t *seen, uint32_t stamp) {
+static int has_twice(Planner *p, const TapeOp *op, uint32_t stamp) {
     const uint32_t *t = p->program->terms + op->a + 1;
     for (uint32_t i = 0; i < op->b; i++) {
         uint32_t x = other_of(p->plan, t + 2 * i);
-        if (seen[x] == stamp) return 1;
-        seen[x] = stamp;
+        if (p->seen[x] == stamp) return 1;
+        p->seen[x] = stamp;
     }
     return 0;
 }
 
-static void join_layer(Planner *p, uint32_t i, uint32_t *seen) {
+static void join_layer(Planner *p, uint32_t i) {
     const TapeOp *op = &p->program->ops[i];
     uint64_t key = op->b;
     if (!is_neuron(p->plan, p->program->terms + op->a, op->b)) return;
@@ -142,7 +132,7 @@ static void join_layer(Planner *p, uint32_t i, uint32_t *seen) {
         p->layer_of[i] = 1 + first;
         return;
     }
-    if (has_twice(p, op, seen, i + 1)) return;
+    if (has_twice(p, op, i + 1)) return;
     p->table[at] = 1 + i;
     p->layer_of[i] = 1 + i;
     p->last[i] = i;
@@ -256,64 +246,76 @@ static int varies(const Plan *plan, const Program *program, const TapeOp *op) {
     return 0;
 }
 
-/* Tells what varies from sample to sample, and finds layers. */
-static int sort_out(Planner *p, uint32_t *seen) {
+static int planner_reserve(Planner *p) {
+    Plan *plan = p->plan;
+    const size_t n_ops = p->program->n_ops, slots = program_slots(p->program);
+    size_t table = 16;
+    while (table < 2 * n_ops) table *= 2;
+    p->mask = (uint32_t)(table - 1);
+    TRY_ROOM(plan->batched, p->program->n_inputs);
+    TRY_ROOM(plan->uniform, n_ops);
+    TRY_ROOM(plan->row_of, slots);
+    TRY_ROOM(p->layer_of, n_ops);
+    TRY_ROOM(p->next, n_ops);
+    TRY_ROOM(p->last, n_ops);
+    TRY_ROOM(p->table, table);
+    TRY_ROOM(p->seen, slots);
+    return TAPE_OK;
+}
+
+/* Gives rows to the inputs that have a batch axis, and tells what varies with them. */
+static int split_program(Planner *p, const uint8_t *batched) {
     Plan *plan = p->plan;
     const Program *program = p->program;
-    uint32_t *row_of = plan->row_of + program_leaves(program);
+    const uint32_t leaves = program_leaves(program);
+    memset(plan->row_of, 0xff, program_slots(program) * sizeof *plan->row_of);
+    for (uint32_t i = 0; i < program->n_inputs; i++)
+        if ((plan->batched[i] = batched[i])) plan->row_of[i] = plan->n_rows++;
     for (uint32_t i = 0; i < program->n_ops; i++) {
         if (poll_signals(p->poll, steps_of(&program->ops[i]))) return TAPE_STOPPED;
-        if (varies(plan, program, &program->ops[i])) row_of[i] = VARIES;
+        if (varies(plan, program, &program->ops[i])) plan->row_of[leaves + i] = VARIES;
         else plan->uniform[plan->n_uniform++] = i;
-    }
-    for (uint32_t i = 0; i < program->n_ops; i++) {
-        if (poll_signals(p->poll, steps_of(&program->ops[i]))) return TAPE_STOPPED;
-        if (program->ops[i].op == OP_DOT && row_of[i] != NO_SLOT) join_layer(p, i, seen);
     }
     return TAPE_OK;
 }
 
-static int build(Planner *p, const uint8_t *batched) {
-    Plan *plan = p->plan;
+static int join_layers(Planner *p) {
     const Program *program = p->program;
-    const uint32_t slots = program_slots(program);
-    size_t table = 16;
-    while (table < 2 * (size_t)program->n_ops) table *= 2;
-    p->mask = (uint32_t)(table - 1);
-    plan->batched = PyMem_RawCalloc(program->n_inputs + 1, 1);
-    plan->uniform = PyMem_RawCalloc((size_t)program->n_ops + 1, sizeof *plan->uniform);
-    plan->row_of = PyMem_RawCalloc((size_t)slots + 1, sizeof *plan->row_of);
-    p->layer_of = PyMem_RawCalloc((size_t)program->n_ops + 1, sizeof *p->layer_of);
-    p->next = PyMem_RawCalloc((size_t)program->n_ops + 1, sizeof *p->next);
-    p->last = PyMem_RawCalloc((size_t)program->n_ops + 1, sizeof *p->last);
-    p->table = PyMem_RawCalloc(table, sizeof *p->table);
-    uint32_t *seen = PyMem_RawCalloc((size_t)slots + 1, sizeof *seen);
-    int result = TAPE_NO_MEMORY;
-    if (plan->batched && plan->uniform && plan->row_of && p->layer_of && p->next && p->last &&
-        p->table && seen) {
-        memset(plan->row_of, 0xff, slots * sizeof *plan->row_of);
-        for (uint32_t i = 0; i < program->n_inputs; i++)
-            if ((plan->batched[i] = batched[i])) plan->row_of[i] = plan->n_rows++;
-        result = sort_out(p, seen);
-        if (result == TAPE_OK) result = emit_all(p);
+    const uint32_t leaves = program_leaves(program);
+    for (uint32_t i = 0; i < program->n_ops; i++) {
+        if (poll_signals(p->poll, steps_of(&program->ops[i]))) return TAPE_STOPPED;
+        if (program->ops[i].op == OP_DOT && p->plan->row_of[leaves + i] != NO_SLOT)
+            join_layer(p, i);
     }
-    PyMem_RawFree(seen);
-    return result;
+    return TAPE_OK;
+}
+
+/* Samples that are worked on at a time. */
+static uint32_t block_of(const Plan *plan) {
+    const size_t bytes = 2 * sizeof(double) * (plan->n_rows + 1);
+    const size_t block = BLOCK_BYTES / bytes / LANES * LANES;
+    return (uint32_t)(block < LANES ? LANES : block > BLOCK_MOST ? BLOCK_MOST : block);
+}
+
+static int build(Planner *p, const uint8_t *batched) {
+    TRY(planner_reserve(p));
+    TRY(split_program(p, batched));
+    TRY(join_layers(p));
+    TRY(emit_all(p));
+    p->plan->block = block_of(p->plan);
+    return TAPE_OK;
 }
 
 int plan_build(const Program *program, const uint8_t *batched, Poll *poll, Plan *plan) {
     Planner p = {.plan = plan, .program = program, .poll = poll};
     memset(plan, 0, sizeof *plan);
     plan->program = program;
-    int result = build(&p, batched);
+    const int result = build(&p, batched);
     if (result != TAPE_OK) plan_free(plan);
-    else {
-        size_t block = BLOCK_BYTES / (2 * sizeof(double) * (plan->n_rows + 1)) / LANES * LANES;
-        plan->block = (uint32_t)(block < LANES ? LANES : block > BLOCK_MOST ? BLOCK_MOST : block);
-    }
     PyMem_RawFree(p.layer_of);
     PyMem_RawFree(p.next);
     PyMem_RawFree(p.last);
     PyMem_RawFree(p.table);
+    PyMem_RawFree(p.seen);
     return result;
 }

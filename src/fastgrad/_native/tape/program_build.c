@@ -7,8 +7,6 @@
 
 #include "tape/tape.h"
 
-static void *take_memory(size_t n, size_t size) { return PyMem_RawCalloc(n ? n : 1, size); }
-
 void program_free(Program *program) {
     PyMem_RawFree(program->ops);
     PyMem_RawFree(program->sources);
@@ -327,56 +325,72 @@ static int place_all(Build *b, Program *out) {
     return TAPE_OK;
 }
 
-static int build_all(Build *b, Program *out) {
-    Recording *in = b->in;
+/* Room for all that the recording may become. */
+static int build_reserve(Build *b) {
+    const size_t n_ops = b->in->n_ops;
     /* Each constant gets a second leaf, its only one from then on; an operation folded, one. */
-    size_t leaves = 2 * (size_t)in->n_leaves + in->n_ops;
-    size_t table = 16, terms = 0;
-    while (table <= in->n_leaves + 2 * (size_t)in->n_ops) table *= 2; /* never full */
+    const size_t leaves = 2 * (size_t)b->in->n_leaves + n_ops;
+    size_t table = 16;
+    while (table <= b->in->n_leaves + 2 * n_ops) table *= 2; /* never full */
     if (leaves >= RECORD_LEAF || table > RECORD_LEAF) return TAPE_TOO_LARGE;
     b->mask = (uint32_t)(table - 1);
-    b->stands_for = take_memory(in->n_ops, sizeof *b->stands_for);
-    b->ops = take_memory(in->n_ops, sizeof *b->ops);
-    b->sources = take_memory(in->n_ops, sizeof *b->sources);
-    b->uses = take_memory(in->n_ops, sizeof *b->uses);
-    b->absorbed = take_memory(in->n_ops, 1);
-    b->chain = take_memory(in->n_ops, sizeof *b->chain);
-    b->leaf_kind = take_memory(leaves, 1);
-    b->leaf_value = take_memory(leaves, sizeof *b->leaf_value);
-    b->leaf_slot = take_memory(leaves, sizeof *b->leaf_slot);
+    TRY_ROOM(b->stands_for, n_ops);
+    TRY_ROOM(b->ops, n_ops);
+    TRY_ROOM(b->sources, n_ops);
+    TRY_ROOM(b->uses, n_ops);
+    TRY_ROOM(b->absorbed, n_ops);
+    TRY_ROOM(b->chain, n_ops);
+    TRY_ROOM(b->leaf_kind, leaves);
+    TRY_ROOM(b->leaf_value, leaves);
+    TRY_ROOM(b->leaf_slot, leaves);
     b->table = PyMem_RawMalloc(table * sizeof *b->table);
-    if (!b->stands_for || !b->ops || !b->sources || !b->uses || !b->absorbed || !b->chain ||
-        !b->leaf_kind || !b->leaf_value || !b->leaf_slot || !b->table)
-        return TAPE_NO_MEMORY;
-    if (clear_table(b) || copy_leaves(b) || fold_all(b)) return TAPE_STOPPED;
-    for (uint32_t i = 0; i < in->n_outputs; i++) in->outputs[i] = renamed(b, in->outputs[i]);
-    if (count_uses(b, in->outputs, in->n_outputs) || find_chains(b)) return TAPE_STOPPED;
+    return b->table ? clear_table(b) : TAPE_NO_MEMORY;
+}
 
-    if (measure(b, out, &terms)) return TAPE_STOPPED;
+static int simplify(Build *b) {
+    Recording *in = b->in;
+    TRY(copy_leaves(b));
+    TRY(fold_all(b));
+    for (uint32_t i = 0; i < in->n_outputs; i++) in->outputs[i] = renamed(b, in->outputs[i]);
+    TRY(count_uses(b, in->outputs, in->n_outputs));
+    return find_chains(b);
+}
+
+static int program_reserve(Build *b, Program *out) {
+    size_t terms = 0;
+    TRY(measure(b, out, &terms));
     if (terms >= RECORD_LEAF) return TAPE_TOO_LARGE;
-    out->n_outputs = in->n_outputs;
-    out->n_recorded = in->n_ops;
-    out->ops = take_memory(out->n_ops, sizeof *out->ops);
-    out->sources = take_memory(out->n_ops, sizeof *out->sources);
-    out->terms = take_memory(terms, sizeof *out->terms);
-    out->outputs = take_memory(out->n_outputs, sizeof *out->outputs);
-    if (!out->ops || !out->sources || !out->terms || !out->outputs) return TAPE_NO_MEMORY;
+    out->n_outputs = b->in->n_outputs;
+    out->n_recorded = b->in->n_ops;
+    TRY_ROOM(out->ops, out->n_ops);
+    TRY_ROOM(out->sources, out->n_ops);
+    TRY_ROOM(out->terms, terms);
+    TRY_ROOM(out->outputs, out->n_outputs);
+    return TAPE_OK;
+}
+
+static int write_program(Build *b, Program *out) {
+    Recording *in = b->in;
     uint32_t *place = b->stands_for; /* no longer needed: where each kept operation went */
-    if (emit(b, out, place)) return TAPE_STOPPED;
+    TRY(program_reserve(b, out));
+    TRY(emit(b, out, place));
     for (uint32_t i = 0; i < in->n_outputs; i++) out->outputs[i] = moved(place, in->outputs[i]);
-    if (number_leaves(b, out)) return TAPE_STOPPED;
+    TRY(number_leaves(b, out));
     if (program_slots(out) < out->n_ops || program_slots(out) >= PORT) return TAPE_TOO_LARGE;
-    out->constants = take_memory(out->n_constants, sizeof *out->constants);
-    if (!out->constants) return TAPE_NO_MEMORY;
-    if (place_all(b, out)) return TAPE_STOPPED;
+    TRY_ROOM(out->constants, out->n_constants);
+    TRY(place_all(b, out));
     memcpy(in->leaf_slot, b->leaf_slot, in->n_leaves * sizeof *in->leaf_slot);
     return TAPE_OK;
 }
 
+static int build_all(Build *b, Program *out) {
+    TRY(build_reserve(b));
+    TRY(simplify(b));
+    return write_program(b, out);
+}
+
 int program_build(Recording *recording, uint32_t n_inputs, Poll *poll, Program *program) {
-    Build b = {0};
-    b.in = recording;
-    b.poll = poll;
+    Build b = {.in = recording, .poll = poll};
     memset(program, 0, sizeof *program);
     program->n_inputs = n_inputs;
     int result = build_all(&b, program);

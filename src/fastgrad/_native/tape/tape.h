@@ -40,6 +40,21 @@ enum tape_result {
     TAPE_BAD_INDEX = -4 /* a take names no entry */
 };
 
+/* Leaves the function with a result that is not TAPE_OK. */
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        const int tried = (call);                                                                  \
+        if (tried != TAPE_OK) return tried;                                                        \
+    } while (0)
+
+/* Room for so many zeros, and no NULL for none of them; else leaves with TAPE_NO_MEMORY. */
+#define TRY_ROOM(array, n)                                                                         \
+    do {                                                                                           \
+        const size_t wanted = (n);                                                                 \
+        (array) = PyMem_RawCalloc(wanted ? wanted : 1, sizeof *(array));                           \
+        if (!(array)) return TAPE_NO_MEMORY;                                                       \
+    } while (0)
+
 static inline uint32_t program_leaves(const Program *p) {
     return p->n_inputs + p->n_parameters + p->n_constants;
 }
