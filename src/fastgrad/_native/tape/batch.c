@@ -13,7 +13,8 @@
 enum {
     GROUPS_MOST = 64,
     ACCUMULATORS_MOST = 1 << 22,
-    APART = 128 /* bytes: processors fetch two cache lines at a time */
+    SPARE_ROWS = 3, /* what a step needs: two operands, an adjoint */
+    APART = 128     /* bytes: processors fetch two cache lines at a time */
 };
 
 typedef struct Worker Worker;
@@ -37,7 +38,7 @@ struct Worker { /* one thread's memory */
     atomic_size_t next_group;
     size_t end_group;
     double *values, *adjoints; /* rows */
-    double *spare;             /* three rows */
+    double *spare;             /* rows */
     Poll poll;                 /* by results; only the thread that came from Python has a check */
     char apart[APART];         /* from the next one, which another processor writes to */
 };
@@ -56,6 +57,9 @@ static int poll_worker(Worker *w, size_t work) {
     poll_stop(w);
     return atomic_load(&w->job->stop) != TAPE_OK;
 }
+
+/* Samples with those that only fill up the last lanes. */
+static size_t padded(size_t samples) { return (samples + LANES - 1) / LANES * LANES; }
 
 static size_t work_of(const BatchStep *step, size_t wide) {
     return (1 + (size_t)step->k / 4) * step->m * wide;
@@ -279,41 +283,50 @@ static int reverse(Worker *w, double *acc, size_t count, size_t wide) {
     return TAPE_OK;
 }
 
+static void write_outputs(const Worker *w, size_t begin, size_t count) {
+    const BatchRun *run = w->job->run;
+    const Plan *plan = run->plan;
+    for (uint32_t o = 0; run->outputs && o < plan->program->n_outputs; o++) {
+        const uint32_t slot = plan->program->outputs[o], row = plan->row_of[slot];
+        const ptrdiff_t apart = run->output_strides[o];
+        if (!run->outputs[o]) continue;
+        double *to = run->outputs[o] + (ptrdiff_t)begin * apart;
+        if (row != NO_SLOT) copy_out(to, apart, w->values + row * w->job->stride, count);
+        else
+            for (size_t s = 0; s < count; s++) to[(ptrdiff_t)s * apart] = run->slots[slot];
+    }
+}
+
+static void write_input_grads(const Worker *w, size_t begin, size_t count) {
+    const BatchRun *run = w->job->run;
+    const double *row = w->adjoints;
+    for (uint32_t i = 0; run->input_grads && i < run->plan->program->n_inputs; i++) {
+        if (!run->plan->batched[i]) continue;
+        if (run->input_grads[i])
+            copy_out(run->input_grads[i] + (ptrdiff_t)begin * run->grad_strides[i],
+                run->grad_strides[i], row, count);
+        row += w->job->stride;
+    }
+}
+
 static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
     const BatchRun *run = w->job->run;
     const Plan *plan = run->plan;
-    const Program *program = plan->program;
-    const size_t stride = w->job->stride, wide = (count + LANES - 1) / LANES * LANES;
-    const uint32_t first = plan->row_of[program->outputs[0]];
+    const size_t stride = w->job->stride, wide = padded(count);
+    const uint32_t first = plan->row_of[plan->program->outputs[0]];
     load_inputs(w, begin, count, wide);
     const int result = forward(w, count, wide);
     if (result == TAPE_STOPPED) return result;
-    for (uint32_t o = 0; run->outputs && o < program->n_outputs; o++) {
-        const uint32_t row = plan->row_of[program->outputs[o]];
-        if (!run->outputs[o]) continue;
-        double *to = run->outputs[o] + (ptrdiff_t)begin * run->output_strides[o];
-        if (row == NO_SLOT)
-            for (size_t s = 0; s < count; s++)
-                to[(ptrdiff_t)s * run->output_strides[o]] = run->slots[program->outputs[o]];
-        else copy_out(to, run->output_strides[o], w->values + row * stride, count);
-    }
+    write_outputs(w, begin, count);
     if (first != NO_SLOT)
         w->job->totals[group] += run->kernels->sum(count, w->values + first * stride);
     if (!run->slot_adjoints || result != TAPE_OK) return result;
     memset(w->adjoints, 0, plan->n_rows * stride * sizeof(double));
     if (first != NO_SLOT) { /* else the inputs' gradients are those zeros */
         fill(w->adjoints + first * stride, count, run->seed);
-        if (reverse(w, w->job->accumulators + group * plan->n_ports, count, wide) != TAPE_OK)
-            return TAPE_STOPPED;
+        TRY(reverse(w, w->job->accumulators + group * plan->n_ports, count, wide));
     }
-    uint32_t row = 0;
-    for (uint32_t i = 0; run->input_grads && i < program->n_inputs; i++) {
-        if (!plan->batched[i]) continue;
-        if (run->input_grads[i])
-            copy_out(run->input_grads[i] + (ptrdiff_t)begin * run->grad_strides[i],
-                run->grad_strides[i], w->adjoints + row * stride, count);
-        row++;
-    }
+    write_input_grads(w, begin, count);
     return TAPE_OK;
 }
 
@@ -365,61 +378,91 @@ static void run_groups(void *worker) {
     } while (from != w);
 }
 
-int batch_run(BatchRun *run) {
+/* Blocks and groups follow from the number of samples and the plan; threads are as many as asked
+ * for, if there is a group for each. */
+static void job_divide(Job *job) {
+    const BatchRun *run = job->run;
+    const size_t block = run->plan->block, sums = run->plan->n_ports + 1;
+    job->n_blocks = (run->n + block - 1) / block;
+    job->n_groups = job->n_blocks < GROUPS_MOST ? job->n_blocks : GROUPS_MOST;
+    while (job->n_groups > 1 && job->n_groups * sums > ACCUMULATORS_MOST) job->n_groups /= 2;
+    job->stride = padded(run->n < block ? run->n : block);
+    /* Rows a power of two apart evict each other. */
+    if (job->stride % 64 == 0) job->stride += LANES;
+    job->n_workers = run->threads < 1 ? 1 : run->threads > CREW_MOST ? CREW_MOST : run->threads;
+    if ((size_t)job->n_workers > job->n_groups) job->n_workers = (int)job->n_groups;
+}
+
+static int workspace_reserve(Workspace *workspace, size_t size) {
+    if (workspace->size >= size) return TAPE_OK;
+    if (size > PTRDIFF_MAX / sizeof(double) / 2) return TAPE_NO_MEMORY;
+    double *memory;
+    TRY_ROOM(memory, size);
+    PyMem_RawFree(workspace->memory);
+    workspace->memory = memory;
+    workspace->size = size;
+    return TAPE_OK;
+}
+
+/* Lays out the workspace: rows of each worker, values of the ports, sums of each group. */
+static int job_place(Job *job) {
+    const BatchRun *run = job->run;
     const Plan *plan = run->plan;
+    const size_t rows = plan->n_rows * job->stride, each = 2 * rows + SPARE_ROWS * job->stride;
+    const size_t sums = job->n_groups * (plan->n_ports + 1);
+    TRY(workspace_reserve(
+        run->workspace, (size_t)job->n_workers * each + plan->n_ports + sums + LANES));
+    double *at = (double *)(((uintptr_t)run->workspace->memory + 63) & ~(uintptr_t)63);
+    for (int t = 0; t < job->n_workers; t++, at += each) {
+        Worker *w = &job->workers[t];
+        w->job = job;
+        w->poll = t ? poll_begin(NULL) : run->poll;
+        w->values = at;
+        w->adjoints = at + rows;
+        w->spare = at + 2 * rows;
+    }
+    for (uint32_t p = 0; p < plan->n_ports; p++) at[p] = run->slots[plan->ports[p]];
+    job->port_values = at;
+    job->accumulators = at + plan->n_ports;
+    job->totals = job->accumulators + job->n_groups * plan->n_ports;
+    return TAPE_OK;
+}
+
+/* Hands out all groups, before any is run. */
+static void job_begin(Job *job) {
+    const size_t threads = (size_t)job->n_workers;
+    for (size_t g = 0; g < job->n_groups; g++) atomic_store(&job->half_there[g], 0);
+    for (size_t t = 0; t < threads; t++) {
+        atomic_store(&job->workers[t].next_group, t * job->n_groups / threads);
+        job->workers[t].end_group = (t + 1) * job->n_groups / threads;
+    }
+}
+
+/* Gives the total and the adjoints of the ports, which are those of the first group by now. */
+static void job_give(const Job *job) {
+    BatchRun *run = job->run;
+    const Plan *plan = run->plan;
+    const uint32_t out = plan->program->outputs[0];
+    const int is_shared = plan->row_of[out] == NO_SLOT;
+    run->total = is_shared ? run->slots[out] * (double)run->n : job->totals[0];
+    if (!run->slot_adjoints) return;
+    for (uint32_t p = 0; p < plan->n_ports; p++)
+        run->slot_adjoints[plan->ports[p]] += job->accumulators[p];
+    if (is_shared) run->slot_adjoints[out] += run->seed * (double)run->n;
+}
+
+int batch_run(BatchRun *run) {
     Worker workers[CREW_MOST];
     Job job = {.run = run, .workers = workers};
-    const size_t rows = plan->n_rows, lanes_used = run->n < plan->block ? run->n : plan->block;
-    job.n_blocks = (run->n + plan->block - 1) / plan->block;
-    job.n_groups = job.n_blocks < GROUPS_MOST ? job.n_blocks : GROUPS_MOST;
-    while (job.n_groups > 1 && job.n_groups * (plan->n_ports + 1) > ACCUMULATORS_MOST)
-        job.n_groups /= 2;
-    job.stride = (lanes_used + LANES - 1) / LANES * LANES;
-    if (job.stride % 64 == 0) job.stride += LANES; /* rows a power of two apart evict each other */
-    int threads = run->threads < 1 ? 1 : run->threads > CREW_MOST ? CREW_MOST : run->threads;
-    if ((size_t)threads > job.n_groups) threads = (int)job.n_groups;
-    job.n_workers = threads;
-
-    const size_t sums = job.n_groups * (plan->n_ports + 1);
-    const size_t per_thread = (2 * rows + 3) * job.stride;
-    const size_t size = plan->n_ports + sums + (size_t)threads * per_thread + LANES;
-    if (size > PTRDIFF_MAX / sizeof(double) / 2) return TAPE_NO_MEMORY;
-    if (run->workspace->size < size) {
-        double *memory = PyMem_RawCalloc(size, sizeof(double));
-        if (!memory) return TAPE_NO_MEMORY;
-        PyMem_RawFree(run->workspace->memory);
-        run->workspace->memory = memory;
-        run->workspace->size = size;
-    }
-    double *at = (double *)(((uintptr_t)run->workspace->memory + 63) & ~(uintptr_t)63);
-    for (int t = 0; t < threads; t++, at += per_thread) {
-        workers[t].job = &job;
-        workers[t].poll = t ? poll_begin(NULL) : run->poll;
-        workers[t].values = at;
-        workers[t].adjoints = at + rows * job.stride;
-        workers[t].spare = at + 2 * rows * job.stride;
-    }
-    double *port_values = at;
-    for (uint32_t p = 0; p < plan->n_ports; p++) port_values[p] = run->slots[plan->ports[p]];
-    job.port_values = port_values;
-    job.accumulators = at + plan->n_ports;
-    job.totals = job.accumulators + job.n_groups * plan->n_ports;
-
+    int is_whole = 1; /* 0 in a child that a signal handler forked: helpers are not there */
+    job_divide(&job);
+    TRY(job_place(&job));
     do {
-        for (size_t g = 0; g < job.n_groups; g++) atomic_store(&job.half_there[g], 0);
-        for (size_t t = 0; t < (size_t)threads; t++) {
-            atomic_store(&workers[t].next_group, t * job.n_groups / threads);
-            workers[t].end_group = (t + 1) * job.n_groups / threads;
-        }
-        if (threads == 1) run_groups(workers);
-    } while (threads > 1 && !crew_run(run_groups, workers, sizeof *workers, threads, poll_stop));
-    const int result = atomic_load(&job.stop);
-    if (result != TAPE_OK) return result;
-    const uint32_t out = plan->program->outputs[0];
-    run->total = plan->row_of[out] == NO_SLOT ? run->slots[out] * (double)run->n : job.totals[0];
-    if (!run->slot_adjoints) return TAPE_OK;
-    for (uint32_t p = 0; p < plan->n_ports; p++)
-        run->slot_adjoints[plan->ports[p]] += job.accumulators[p];
-    if (plan->row_of[out] == NO_SLOT) run->slot_adjoints[out] += run->seed * (double)run->n;
+        job_begin(&job);
+        if (job.n_workers == 1) run_groups(workers);
+        else is_whole = crew_run(run_groups, workers, sizeof *workers, job.n_workers, poll_stop);
+    } while (!is_whole);
+    TRY(atomic_load(&job.stop));
+    job_give(&job);
     return TAPE_OK;
 }
