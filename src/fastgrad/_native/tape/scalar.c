@@ -1,16 +1,13 @@
 /* One sample at a time: values forward, adjoints in reverse, tangents forward.
  * The same operations in the eager engine's order, so values and adjoints have its bits. */
+#include "config.h"
 #include "tape/tape.h"
 
 enum { AHEAD = 24 }; /* operations between fetching operands and using them */
 
 #if defined(__GNUC__)
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define PREFETCH(address) __builtin_prefetch((address), 1)
 #define KEEP_BRANCH __asm__ volatile("") /* a select would wait for memory each time */
 #else
-#define LIKELY(x) (x)
-#define PREFETCH(address) ((void)(address))
 #define KEEP_BRANCH ((void)0)
 #endif
 
@@ -84,8 +81,9 @@ static inline int forward_some(
         const uint32_t i = which ? which[k] : k;
         const TapeOp *op = &p->ops[i];
         double y;
-        if (!which && end - k > AHEAD && op_is_row(op[AHEAD].op)) PREFETCH(&v[op[AHEAD].b]);
-        if (LIKELY(op_is_add_or_mul(op->op))) {
+        if (!which && end - k > AHEAD && op_is_row(op[AHEAD].op))
+            FASTGRAD_PREFETCH(&v[op[AHEAD].b]);
+        if (FASTGRAD_LIKELY(op_is_add_or_mul(op->op))) {
             const double b = v[op->b];
             double a = carry;
             if (op->a != last) {
@@ -93,8 +91,7 @@ static inline int forward_some(
                 a = v[op->a];
             }
             const int64_t is_mul = -(int64_t)(op->op == OP_MUL);
-            /* a * b + -0 or a * 1 + b: one rounding (to nearest), nothing to select once `a` is
-             * there */
+            /* a * b + -0 or a * 1 + b: one rounding, and nothing to select once `a` is there. */
             y = a * select_bits(b, 1.0, is_mul) + select_bits(-0.0, b, is_mul);
         } else if (op_is_row(op->op)) {
             op_forward(op->op, v[op->a], v[op->b], &y);
@@ -117,14 +114,14 @@ static inline void reverse_some(const Program *p, const uint32_t *which, uint32_
         const TapeOp *op = &p->ops[i];
         const uint32_t y = leaves + i;
         const double g = y == last ? carry : adj[y];
-        if (!which && k >= AHEAD &&
-            op_is_row(op[-AHEAD].op)) { /* the second operand may be anywhere */
-            PREFETCH(&adj[op[-AHEAD].b]);
-            PREFETCH(&v[op[-AHEAD].b]);
+        /* The second operand may be anywhere. */
+        if (!which && k >= AHEAD && op_is_row(op[-AHEAD].op)) {
+            FASTGRAD_PREFETCH(&adj[op[-AHEAD].b]);
+            FASTGRAD_PREFETCH(&v[op[-AHEAD].b]);
         }
         const uint32_t ia = op->a, ib = op->b;
         last = NO_SLOT;
-        if (LIKELY(op_is_add_or_mul(op->op))) {
+        if (FASTGRAD_LIKELY(op_is_add_or_mul(op->op))) {
             const int64_t is_mul = -(int64_t)(op->op == OP_MUL);
             const double da = select_bits(v[ib], 1.0, is_mul);
             const double db = select_bits(v[ia], 1.0, is_mul);
