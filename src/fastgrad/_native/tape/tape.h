@@ -129,12 +129,15 @@ extern const Kernels kernels_baseline, kernels_avx2, kernels_avx512;
 const Kernels *kernels_named(const char *name); /* NULL: the best; NULL returned: not here */
 
 enum batch_kind { BATCH_MAP, BATCH_LAYER, BATCH_DOT, BATCH_TAKE };
-#define PORT 0x80000000u /* an operand that is the same for all samples: index into ports */
+/* A port is a broadcast input of the batch: a value that is the same for all samples. An operand
+ * with this bit names one, by its index into ports. */
+#define PORT 0x80000000u
 
 typedef struct {
     uint8_t kind, op;
-    uint32_t y, a, b;  /* rows; a, b of a map may be ports, those of y, y+1, ... follow. Layer: b is
-                          1 if an input of it is no input of the program, so that it has adjoints */
+    /* Rows; a, b of a map may be ports, those of y, y+1, ... follow. Layer: b is 1 if an input of
+     * it is no input of the program, so that it has adjoints. */
+    uint32_t y, a, b;
     uint32_t m;        /* results in a row */
     uint32_t k;        /* layer: inputs; dot: pairs, after its initial value a; take: entries */
     uint32_t list;     /* layer: x; dot: w0, x0, ...; take: entries, its index is a */
@@ -167,7 +170,7 @@ size_t plan_bytes(const Plan *plan);
 /* An input as its caller has it: that of sample s lies at data + s * stride. */
 typedef struct {
     const double *data;
-    ptrdiff_t stride; /* doubles from sample to sample; 0: shared */
+    ptrdiff_t stride; /* doubles from sample to sample */
 } InputColumn;
 
 typedef struct { /* grows as needed; kept from call to call */
