@@ -65,7 +65,7 @@ CONFIG = sysconfig.get_config_vars()
 CONFIG["LDSHARED"] = re.sub(r"\s-Wl,-rpath,\S+", "", CONFIG.get("LDSHARED") or "")
 
 EDITED = Path("setup.py").stat().st_mtime
-COMPANIONS = {"tape/tape.pyx": "tape", "train/optim.pyx": "train"}  # the folder of its .c files
+COMPANIONS = {"tape/replay.pyx": "tape", "train/optim.pyx": "train"}  # the folder of its .c files
 SOURCES = sorted(SRC.rglob("*.pyx"))
 WRITTEN = [c for f in SOURCES if (c := CYTHON_DIR / f.with_suffix(".c")).exists()]  # by Cython
 modules = cythonize(

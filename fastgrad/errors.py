@@ -1,4 +1,4 @@
-"""What fastgrad raises on its own account, and the one helper that words it.
+"""What fastgrad raises on its own account, and the helpers that word it.
 
 Arithmetic raises what Python floats raise (`ZeroDivisionError`, `OverflowError`, `ValueError`).
 A program written for micrograd needs none of the names below: each error is also the builtin that
@@ -22,6 +22,7 @@ __all__ = [
     "ShapeError",
     "TapeError",
     "explain",
+    "word_result",
 ]
 
 
@@ -114,3 +115,35 @@ def explain(expected: str, got: str, where: str = "", remedy: str = "") -> str:
     place = f" ({where})" if where else ""
     advice = f"; {remedy}" if remedy else ""
     return f"expected {expected}, got {got}{place}{advice}"
+
+
+def word_result(
+    sample: int | None,
+    operation: str,
+    operands: tuple[float, ...],
+    result: float,
+    place: tuple[str, int, str] | None,
+) -> str:
+    """Word what an operation of a tape gave: its operands, its result, the sample, the place.
+
+    Parameters
+    ----------
+    sample, operation, operands, result, place
+        As in `fastgrad.tape.NonFinite`.
+
+    Returns
+    -------
+    str
+        One line, with at most four operands.
+
+    Examples
+    --------
+    >>> word_result(2, "log", (0.0,), float("-inf"), ("loss.py", 7, "loss"))
+    'log(0.0) = -inf in sample 2, recorded at loss.py:7 in loss'
+    """
+    shown = ", ".join(map(repr, operands[:4]))
+    more = ", ..." if len(operands) > 4 else ""
+    which = "" if sample is None else f" in sample {sample}"
+    file, line, function = place or ("", 0, "")
+    where = f", recorded at {file}:{line} in {function}" if file else ""
+    return f"{operation}({shown}{more}) = {result!r}{which}{where}"

@@ -14,14 +14,15 @@ from fastgrad._native.graph.engine import numbers_of
 from fastgrad._native.graph.recording import leaf_mark_input, record_enter, record_exit, sources
 from fastgrad._native.tape import inspect as _inspect
 from fastgrad._native.tape.bind import Shape
-from fastgrad._native.tape.tape import SIMD, TapeCore
+from fastgrad._native.tape.replay import SIMD
+from fastgrad._native.tape.tape import TapeCore
 from fastgrad.engine import Value
 from fastgrad.errors import (
     FastgradTypeError,
     FastgradWarning,
-    NonFiniteError,
     TapeError,
     explain,
+    word_result,
 )
 
 __all__ = ["SIMD", "NonFinite", "Tape", "load_tape", "record"]
@@ -55,12 +56,7 @@ class NonFinite:
     place: tuple[str, int, str] | None
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{x!r}" for x in self.operands[:4])
-        more = ", ..." if len(self.operands) > 4 else ""
-        which = "" if self.sample is None else f" in sample {self.sample}"
-        file, line, function = self.place or ("", 0, "")
-        where = f", recorded at {file}:{line} in {function}" if file else ""
-        return f"{self.operation}({shown}{more}) = {self.result!r}{which}{where}"
+        return word_result(self.sample, self.operation, self.operands, self.result, self.place)
 
 
 class Tape(TapeCore):
@@ -84,10 +80,17 @@ class Tape(TapeCore):
     gives. Calls at the same time from several threads are safe; batches release the GIL.
     """
 
-    def __init__(self, *core: Any) -> None:
-        super().__init__(*core[:4])
-        self.name, self.names = core[4], core[5]
-        self.places: list[tuple[str, int, str]] = []  # file, line, function; operations number them
+    def __init__(
+        self,
+        inputs: list[Value],
+        outputs: list[Value],
+        arguments: list[Any],
+        result: Any,
+        name: str,
+        names: list[str],
+    ) -> None:
+        super().__init__(inputs, outputs, arguments, result)
+        self.name, self.names = name, names
 
     @property
     def inputs(self) -> list[tuple[str, tuple[int, ...]]]:
@@ -168,18 +171,7 @@ class Tape(TapeCore):
         `value_and_grad` does this first, and raises NonFiniteError.
         """
         found = _inspect.first_nonfinite(self, args)
-        if found is None:
-            return None
-        sample, i, operands, result = found
-        name, _, source = _inspect.operation(self, i)
-        place = self.places[source - 1] if source else None
-        return NonFinite(None if sample < 0 else sample, name, tuple(operands), result, place)
-
-    def _expect_finite(self, args: tuple[Any, ...]) -> None:
-        """Raise NonFiniteError where an operation gives nan or inf; native code calls this."""
-        found = self.check(*args)
-        if found is not None:
-            raise NonFiniteError(explain("finite results", str(found), f"tape of {self.name}"))
+        return None if found is None else NonFinite(*found)
 
     def __repr__(self) -> str:
         _, parameters, _, operations, recorded, _ = _inspect.sizes(self)

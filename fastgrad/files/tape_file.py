@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from fastgrad._native.tape.tape import TapeCore
+    from fastgrad._native.tape.replay import Replay
 
 __all__ = ["load", "save"]
 
@@ -148,7 +148,7 @@ def _checksum(text: str, *data: bytes | memoryview) -> str:
 # -- load ------------------------------------------------------------------------------------------
 
 
-def load(tape: TapeCore, path: str | os.PathLike[str], parameters: Sequence[Value] | None) -> Any:
+def load(tape: Replay, path: str | os.PathLike[str], parameters: Sequence[Value] | None) -> Any:
     """Fill an empty tape from a file; return its name, its arguments' names, its places."""
     name = path_text(path)
     content = read_file(name)
@@ -159,7 +159,7 @@ def load(tape: TapeCore, path: str | os.PathLike[str], parameters: Sequence[Valu
         raise FileFormatError(explain(expected, got, f"{where} of {name}", *remedy)) from None
 
 
-def _fill(tape: TapeCore, content: bytes, parameters: Sequence[Value] | None) -> Any:
+def _fill(tape: Replay, content: bytes, parameters: Sequence[Value] | None) -> Any:
     """Check everything, in the order in which one part relies on another, then bind."""
     metadata, arrays = _unpacked(content)
     described = parse_json(metadata["tape"], "tape")

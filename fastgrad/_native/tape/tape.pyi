@@ -1,18 +1,8 @@
 from typing import Any
 
-from typing_extensions import disjoint_base
+from fastgrad._native.tape.replay import Replay
 
-from fastgrad.engine import Value
-
-SIMD: str
-
-@disjoint_base
-class TapeCore:
-    parameters: list[Value]
-    def __init__(
-        self, inputs: list[Value], outputs: list[Value], arguments: list[Any], result: Any
-    ) -> None: ...
-    def __len__(self) -> int: ...
+class TapeCore(Replay):
     def __call__(self, *args: Any, threads: int = 1, check: bool = False) -> Any: ...
     def backward(
         self, *args: Any, reduce: str = "mean", threads: int = 1, check: bool = False
@@ -26,5 +16,3 @@ class TapeCore:
         check: bool = False,
     ) -> tuple[Any, Any]: ...
     def jvp(self, args: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]: ...
-    @property
-    def nbytes(self) -> int: ...

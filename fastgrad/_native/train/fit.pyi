@@ -2,7 +2,7 @@ from typing import Any
 
 from typing_extensions import disjoint_base
 
-from fastgrad._native.tape.tape import TapeCore
+from fastgrad._native.tape.replay import Replay
 from fastgrad._native.train.optim import Updater
 
 @disjoint_base
@@ -15,7 +15,7 @@ class Loop:
     stopped_at: float
     def __init__(
         self,
-        tape: TapeCore,
+        tape: Replay,
         args: tuple[Any, ...],
         updaters: list[Updater],
         steps: int,

@@ -2,10 +2,7 @@
 
 from libc.stdint cimport uint32_t, uint8_t
 
-cdef extern from "tape/tape.h" nogil:
-    ctypedef struct InputColumn:
-        const double *data
-        Py_ssize_t stride
+from fastgrad._native.tape.header cimport InputColumn
 
 cdef class Shape:            # of an argument, or of a result: numbers in a rectangle
     cdef readonly tuple shape
@@ -37,6 +34,7 @@ cdef class Out:              # numbers to be given back: in a new array, in a bu
 
 cdef int bound_prepare(Bound bound, uint32_t n_inputs, size_t n_slots) except -1
 cdef int bind_all(Bound bound, list specs, tuple args) except -1
+cdef bint bind_floats(Bound bound, tuple args) noexcept
 cdef void load_sample(Bound bound, Py_ssize_t s) noexcept nogil
 
 cdef list shapes_of(object spec)

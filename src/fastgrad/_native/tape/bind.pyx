@@ -17,6 +17,7 @@ from cpython.ref cimport Py_INCREF
 from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.graph.handle cimport NOT_A_NUMBER, number_read
+from fastgrad._native.tape.header cimport InputColumn
 
 import sys
 
@@ -25,6 +26,7 @@ cdef extern from "Python.h":
     void PyTuple_SET_ITEM(tuple o, Py_ssize_t i, object item)
     bint PyFloat_CheckExact(object o)
     double PyFloat_AS_DOUBLE(object o)
+    void *PyTuple_GET_ITEM(tuple o, Py_ssize_t i)
 
 
 cdef enum:
@@ -86,6 +88,18 @@ cdef int bind_all(Bound bound, list specs, tuple args) except -1:
     for i in range(len(args)):
         bind(bound, specs[i], args[i])
     return 0
+
+
+cdef bint bind_floats(Bound bound, tuple args) noexcept:
+    """Bind one float for each input; False, and any of them bound, where these are not the arguments."""
+    cdef Py_ssize_t i
+    if len(args) != <Py_ssize_t> bound.n_inputs:
+        return False
+    for i in range(len(args)):
+        if not PyFloat_CheckExact(<object> PyTuple_GET_ITEM(args, i)):
+            return False
+        bound.values[i] = PyFloat_AS_DOUBLE(<object> PyTuple_GET_ITEM(args, i))
+    return True
 
 
 cdef void load_sample(Bound bound, Py_ssize_t s) noexcept nogil:

@@ -8,7 +8,7 @@ Every so often the walks let signal handlers run. Whatever these do, the outputs
 walk has marked and is about to; only where a node has been edited does all begin anew.
 """
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 
 from libc.string cimport memset
 
@@ -29,6 +29,9 @@ from fastgrad._native.graph.recording cimport source_of
 from fastgrad._native.ops.codes cimport (
     OP_ADD, OP_DOT, OP_HIDDEN, OP_LEAF, OP_MUL, OP_PYTHON, op_calls_python, op_counted,
     op_has_block,
+)
+from fastgrad._native.tape.header cimport (
+    LEAF_CONSTANT, LEAF_INPUT, LEAF_PARAMETER, RECORD_LEAF, Recording, TapeOp,
 )
 
 cdef extern from "Python.h":

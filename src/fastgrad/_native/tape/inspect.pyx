@@ -1,7 +1,4 @@
-"""Inspect: what a tape holds and where its results stop being finite, for tape.py to show.
-
-For people: nothing native needs it.
-"""
+"""Inspect: what a tape holds, and where its results stop being finite: for people to read."""
 
 from libc.math cimport isfinite
 from libc.stdint cimport uint32_t
@@ -10,16 +7,15 @@ from libc.string cimport memcpy
 from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.tape.bind cimport load_sample
-from fastgrad._native.tape.extract cimport TapeOp
 from fastgrad._native.ops.codes cimport (
     OP_DOT, op_is_row, op_listed, op_name, op_reads_b,
 )
-from fastgrad._native.tape.tape cimport (
-    Frame, Plan, Plans, Program, SAMPLE_STEPS, TapeCore, program_leaves,
-)
+from fastgrad._native.tape.frame cimport Frame
+from fastgrad._native.tape.header cimport Plan, Program, TapeOp, program_leaves
+from fastgrad._native.tape.replay cimport CachedPlan, Replay, SAMPLE_STEPS
 
 
-def sizes(TapeCore tape not None):
+def sizes(Replay tape not None):
     """Give n_inputs, n_parameters, n_constants, n_ops, n_recorded, n_dots."""
     cdef Program *p = &tape.program
     cdef uint32_t dots = 0
@@ -29,7 +25,7 @@ def sizes(TapeCore tape not None):
     return p.n_inputs, p.n_parameters, p.n_constants, p.n_ops, p.n_recorded, dots
 
 
-def operation(TapeCore tape not None, uint32_t i):
+def operation(Replay tape not None, uint32_t i):
     """Give name, operand slots and source of an operation."""
     cdef const TapeOp *op
     cdef list slots = []
@@ -47,13 +43,13 @@ def operation(TapeCore tape not None, uint32_t i):
     return op_name[op.op].decode(), slots, tape.program.sources[i]
 
 
-def constant(TapeCore tape not None, uint32_t i):
+def constant(Replay tape not None, uint32_t i):
     if i >= tape.program.n_constants:
         raise error_of("FastgradIndexError", f"one of {tape.program.n_constants} constants", f"{i}")
     return tape.program.constants[i]
 
 
-def outputs(TapeCore tape not None):
+def outputs(Replay tape not None):
     """Give the slots of the results."""
     cdef list slots = []
     cdef uint32_t o
@@ -62,33 +58,38 @@ def outputs(TapeCore tape not None):
     return slots
 
 
-def shapes(TapeCore tape not None):
+def shapes(Replay tape not None):
     return tape.shapes
 
 
-def plan(TapeCore tape not None, bytes batched not None):
+def plan(Replay tape not None, bytes batched not None):
     """Describe the plan for a mask of batched inputs."""
     cdef Frame frame
-    cdef Plans plans
+    cdef CachedPlan cached
     cdef const Plan *p
     if len(batched) != <Py_ssize_t> tape.program.n_inputs:
         raise error_of(
             "ShapeError", f"a mask of {tape.program.n_inputs} inputs", f"{len(batched)}", "batched")
     frame = tape.frame_take()
     memcpy(frame.batched, <const char *> batched, tape.program.n_inputs)
-    plans = tape.plan_for(frame)
+    cached = tape.plan_for(frame)
     tape.frame_give(frame)
-    p = &plans.plan
+    p = &cached.plan
     return {"uniform": p.n_uniform, "steps": p.n_steps, "layers": p.n_layers, "rows": p.n_rows,
             "ports": p.n_ports, "block": p.block}
 
 
-def first_nonfinite(TapeCore tape not None, tuple args not None):
-    """Find the first sample and operation whose result is nan or inf: (sample, operation, values of
-    its operands, result), sample -1 if no argument has a batch axis; None if all are finite."""
+# Results that are not finite ----------------------------------------------------------------------
+
+def first_nonfinite(Replay tape not None, tuple args not None):
+    """Find the first sample and operation whose result is nan or inf; None if all are finite.
+
+    Returns
+    -------
+    tuple or None
+        The fields of `fastgrad.tape.NonFinite`.
+    """
     cdef Frame frame = tape.frame_take()
-    cdef uint32_t leaves = program_leaves(&tape.program)
-    cdef list operands = []
     cdef Poll poll = poll_begin(poll_with_gil)
     cdef Py_ssize_t s
     cdef uint32_t i
@@ -99,11 +100,27 @@ def first_nonfinite(TapeCore tape not None, tuple args not None):
             tape.run_single(frame, False)
             poll_signals(&poll, tape.program.n_ops + SAMPLE_STEPS)
             for i in range(tape.program.n_ops):
-                if isfinite(frame.values[leaves + i]):
-                    continue
-                for slot in operation(tape, i)[1]:
-                    operands.append(frame.values[<uint32_t> slot])
-                return s if frame.n >= 0 else -1, i, operands, frame.values[leaves + i]
+                if not isfinite(frame.values[program_leaves(&tape.program) + i]):
+                    return nonfinite(tape, frame, s if frame.n >= 0 else None, i)
         return None
     finally:
         tape.frame_give(frame)
+
+
+cdef tuple nonfinite(Replay tape, Frame frame, object sample, uint32_t i):
+    """Describe an operation and its result in a frame."""
+    cdef list operands = []
+    name, slots, source = operation(tape, i)
+    for slot in slots:
+        operands.append(frame.values[<uint32_t> slot])
+    place = tape.places[source - 1] if source and tape.places else None
+    return sample, name, tuple(operands), frame.values[program_leaves(&tape.program) + i], place
+
+
+cdef int expect_finite(Replay tape, tuple args) except -1:
+    """Raise where an operation gives nan or inf."""
+    found = first_nonfinite(tape, args)
+    if found is not None:
+        from fastgrad.errors import word_result
+        raise error_of("NonFiniteError", "finite results", word_result(*found), f"tape of {tape.name}")
+    return 0

@@ -13,11 +13,11 @@ from cpython.mem cimport PyMem_RawCalloc
 
 from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
-from fastgrad._native.tape.extract cimport TapeOp
 from fastgrad._native.ops.codes cimport (
     OP_COUNT, op_has_parameter, op_is_binary, op_is_row, op_listed, op_name, op_on_tape,
 )
-from fastgrad._native.tape.tape cimport Program, TapeCore, program_leaves, program_slots
+from fastgrad._native.tape.header cimport Program, TapeOp, program_leaves, program_slots
+from fastgrad._native.tape.replay cimport Replay
 
 VALUES_MOST = 0x7fffffff  # slots, and operands in lists
 
@@ -68,12 +68,12 @@ cdef int mark_inputs(const Program *p, uint8_t *read) except -1:
     return 0
 
 
-def structure(TapeCore tape not None):
+def structure(Replay tape not None):
     """Give the structure of a tape's arguments, that of its result, the number of recorded operations."""
     return tape.arguments, tape.result, tape.program.n_recorded
 
 
-def export(TapeCore tape not None):
+def export(Replay tape not None):
     """Give a tape's program as arrays in native byte order, and the opcodes that they number.
 
     Returns
@@ -231,7 +231,7 @@ cdef tuple copy_operations(Program *p, dict arrays, list codes, uint32_t places)
     return None
 
 
-def restore(TapeCore tape not None, dict arrays not None, list codes not None, uint32_t recorded,
+def restore(Replay tape not None, dict arrays not None, list codes not None, uint32_t recorded,
             uint32_t places):
     """Make an empty tape's program out of arrays like those of `export`.
 
@@ -269,7 +269,7 @@ def restore(TapeCore tape not None, dict arrays not None, list codes not None, u
     return fault
 
 
-def bind(TapeCore tape not None, list parameters not None, bytes data not None, list arguments not None,
+def bind(Replay tape not None, list parameters not None, bytes data not None, list arguments not None,
          object result):
     """Give a restored tape its parameters, their data, and the structure of arguments and result."""
     cdef const double *numbers = <const double *> data_of(data)

@@ -11,9 +11,10 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 
 from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_without_gil
-from fastgrad._native.tape.bind cimport InputColumn
+from fastgrad._native.tape.frame cimport Frame
+from fastgrad._native.tape.header cimport BatchRun, InputColumn, Steps, TAPE_OK
+from fastgrad._native.tape.replay cimport Replay
 from fastgrad._native.train.optim cimport Updater
-from fastgrad._native.tape.tape cimport BatchRun, Frame, Steps, TAPE_OK, TapeCore
 
 
 cdef void *room(size_t n, size_t size) except NULL:
@@ -90,7 +91,7 @@ cdef Group group_new(Updater updater, dict places, Group behind):
 cdef class Loop:
     """A training loop over one tape and one data set, run some steps at a time."""
 
-    cdef TapeCore tape
+    cdef Replay tape
     cdef Frame frame
     cdef Group groups          # the first
     cdef BatchRun run
@@ -108,7 +109,7 @@ cdef class Loop:
     cdef readonly Py_ssize_t steps
     cdef readonly double stopped_at  # the loss that is not finite
 
-    def __init__(self, TapeCore tape not None, tuple args, list updaters, Py_ssize_t steps, batch_size,
+    def __init__(self, Replay tape not None, tuple args, list updaters, Py_ssize_t steps, batch_size,
                  uint64_t seed, bint mean, int threads):
         cdef Updater updater
         cdef size_t i

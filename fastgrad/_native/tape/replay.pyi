@@ -1,0 +1,20 @@
+from typing import Any
+
+from typing_extensions import disjoint_base
+
+from fastgrad.engine import Value
+
+SIMD: str
+
+@disjoint_base
+class Replay:
+    parameters: list[Value]
+    name: str
+    names: list[str]
+    places: list[tuple[str, int, str]]
+    def __init__(
+        self, inputs: list[Value], outputs: list[Value], arguments: list[Any], result: Any
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...

@@ -1,0 +1,104 @@
+"""Header: what tape.h declares, for Cython. Its functions are linked into `replay` alone."""
+
+from libc.stdint cimport int64_t, uint32_t, uint8_t
+
+from fastgrad._native.base.poll cimport Poll
+
+cdef extern from "tape/tape.h" nogil:
+    enum:
+        TAPE_OK
+        TAPE_NO_MEMORY
+        TAPE_STOPPED
+        TAPE_TOO_LARGE
+        TAPE_BAD_INDEX
+
+    ctypedef struct TapeOp:
+        uint32_t a
+        uint32_t b
+        uint32_t op
+    ctypedef struct Program:
+        uint32_t n_inputs
+        uint32_t n_parameters
+        uint32_t n_constants
+        uint32_t n_ops
+        uint32_t n_outputs
+        uint32_t n_recorded
+        TapeOp *ops
+        uint32_t *sources
+        double *constants
+        uint32_t *terms
+        uint32_t n_terms
+        uint32_t *outputs
+    uint32_t program_leaves(const Program *p)
+    uint32_t program_slots(const Program *p)
+
+    enum:
+        RECORD_LEAF
+        NO_SLOT
+        LEAF_INPUT
+        LEAF_PARAMETER
+        LEAF_CONSTANT
+    ctypedef struct Recording:
+        uint32_t n_ops
+        uint32_t n_leaves
+        uint32_t n_terms
+        uint32_t n_outputs
+        TapeOp *ops
+        uint32_t *sources
+        uint8_t *leaf_kind
+        double *leaf_value
+        uint32_t *leaf_slot
+        uint32_t *terms
+        uint32_t *outputs
+    int program_build(Recording *recording, uint32_t n_inputs, Poll *poll, Program *program)
+    void program_free(Program *program)
+    size_t program_bytes(const Program *program)
+
+    ctypedef struct Steps:
+        const Program *program
+        const uint32_t *which
+        uint32_t n
+    int steps_forward(const Steps *steps, double *values, Poll *poll)
+    int steps_reverse(const Steps *steps, const double *values, double *adjoints, Poll *poll)
+    int steps_tangent(const Steps *steps, const double *values, double *tangents, Poll *poll)
+    int64_t take_entry(double index, uint32_t n)
+
+    ctypedef struct Kernels:
+        const char *name
+    const Kernels *kernels_named(const char *name)
+
+    ctypedef struct Plan:
+        uint32_t *uniform
+        uint32_t n_uniform
+        uint32_t n_steps
+        uint32_t n_ports
+        uint32_t n_rows
+        uint32_t n_layers
+        uint32_t block
+    int plan_build(const Program *program, const uint8_t *batched, Poll *poll, Plan *plan)
+    void plan_free(Plan *plan)
+    size_t plan_bytes(const Plan *plan)
+
+    ctypedef struct InputColumn:
+        const double *data
+        Py_ssize_t stride
+    ctypedef struct Workspace:
+        double *memory
+        size_t size
+    ctypedef struct BatchRun:
+        const Plan *plan
+        const Kernels *kernels
+        Workspace *workspace
+        const InputColumn *inputs
+        size_t n
+        const double *slots
+        double *slot_adjoints
+        double seed
+        double **outputs
+        Py_ssize_t *output_strides
+        double **input_grads
+        Py_ssize_t *grad_strides
+        double total
+        int threads
+        Poll poll
+    int batch_run(BatchRun *run)

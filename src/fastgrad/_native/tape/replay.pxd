@@ -1,0 +1,50 @@
+"""Replay: a program with its parameters, its plans and the frames of its calls; how a call runs."""
+
+from fastgrad._native.memory.arena cimport Node
+from fastgrad._native.tape.frame cimport Frame
+from fastgrad._native.tape.header cimport BatchRun, Kernels, Plan, Program, Steps
+
+cdef enum:
+    SAMPLE_STEPS = 64  # between polls: what a sample that runs by itself takes besides its operations
+
+cdef class CachedPlan:       # for one set of batched inputs
+    cdef Plan plan
+
+cdef class Replay:
+    cdef Program program
+    cdef readonly list parameters
+    cdef tuple captured      # the same, which nobody can change: it keeps the nodes alive
+    cdef Node **nodes        # as of the last nodes_find
+    cdef list arguments      # Shapes, or (kind, keys, children)
+    cdef list shapes         # the Shapes in them, in order
+    cdef tuple everything    # the structure of a gradient in all arguments
+    cdef list weights        # the Shape of one in the parameters, by itself
+    cdef object result       # Shape, or (kind, keys, children)
+    cdef bint plain          # numbers in, one Value out: a single sample has a short path
+    cdef list frames         # not in use
+    cdef dict plans          # mask of batched inputs: CachedPlan
+    cdef const Kernels *kernels
+    cdef public str name     # of the function, and of its arguments; for messages
+    cdef public list names
+    cdef public list places  # file, line, function; operations number them
+
+    cdef int adopt(self, list arguments, object result) except -1
+    cdef Frame frame_take(self)
+    cdef int frame_give(self, Frame frame) except -1
+    cdef int frame_bind(self, Frame frame, tuple args) except -1
+    cdef bint frame_bind_plain(self, Frame frame, tuple args) noexcept
+    cdef int nodes_find(self) except -1
+    cdef int parameters_load(self, Frame frame) except -1
+    cdef int gradient_add(self, Frame frame) except -1
+    cdef int expect_scalar(self) except -1
+    cdef CachedPlan plan_for(self, Frame frame)
+    cdef int prepare(
+        self, Frame frame, BatchRun *run, Steps *uniform, bint reverse, bint inputs, int threads) except -1
+    cdef int perform(self, Frame frame, BatchRun *run, const Steps *uniform) noexcept nogil
+    cdef int perform_single(self, Frame frame, bint reverse) noexcept nogil
+    cdef int run_single(self, Frame frame, bint reverse) except -1
+    cdef int run_tangent(self, Frame at, Frame along) except -1
+    cdef double run_batch(self, Frame frame, double seed, bint reverse, bint inputs, int threads) except? -1.0
+    cdef int fail(self, Frame frame, int result) except -1
+    cdef int bad_index(self, Frame frame) except -1
+    cdef int expect_indices(self, Frame frame, Py_ssize_t s) except -1

@@ -1,0 +1,374 @@
+"""Replay: a program with its parameters, its plans and the frames of its calls; how a call runs.
+
+A call takes a frame (two calls at once take two), has bind put the arguments into its slots, reads
+the parameters' data, runs, and gives the frame back. One sample runs the whole program in the scalar
+interpreter; a batch runs a plan made for the set of arguments that have a batch axis.
+"""
+
+from libc.stdint cimport uint32_t
+from libc.string cimport memcpy, memset
+
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
+from cpython.pythread cimport PyThread_get_thread_ident
+
+from fastgrad._native.base.errors cimport error_of
+from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil, poll_without_gil
+from fastgrad._native.graph.handle cimport HandleLayout
+from fastgrad._native.memory.arena cimport Node, node_at
+from fastgrad._native.ops.codes cimport OP_TAKE
+from fastgrad._native.tape.bind cimport Shape, bind_all, bind_floats, is_number, load_sample, shapes_of
+from fastgrad._native.tape.extract cimport Recorded, record_graph
+from fastgrad._native.tape.frame cimport Frame, frame_new
+from fastgrad._native.tape.header cimport (
+    BatchRun, Kernels, LEAF_PARAMETER, NO_SLOT, Program, Steps, TAPE_BAD_INDEX, TAPE_NO_MEMORY, TAPE_OK,
+    TAPE_STOPPED, TAPE_TOO_LARGE, TapeOp, batch_run, kernels_named, plan_build, plan_bytes, plan_free,
+    program_build, program_bytes, program_free, program_slots, steps_forward, steps_reverse,
+    steps_tangent, take_entry,
+)
+
+import os
+import threading
+
+cdef extern from "Python.h":
+    void *PyTuple_GET_ITEM(tuple o, Py_ssize_t i)
+
+cdef enum:
+    SMALL = 2048  # operations of a call that is over before another thread could run
+    PLANS_MOST = 64  # kept: sets of batched arguments
+
+
+cdef unsigned long main_thread = threading.main_thread().ident
+
+
+def _after_fork():
+    """Whoever has forked is the child's main thread."""
+    global main_thread
+    main_thread = PyThread_get_thread_ident()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+cdef int fail(int result) except -1:
+    """Raise what a native result stands for; the error of a stop is set already."""
+    if result == TAPE_NO_MEMORY:
+        raise MemoryError()
+    if result == TAPE_TOO_LARGE:
+        raise error_of(
+            "FastgradOverflowError", "a tape of at most 2**31 values", "more", "", "record a smaller part")
+    return -1
+
+
+cdef const Kernels *choose() except NULL:
+    """Pick the batch kernels for this processor, or those that FASTGRAD_SIMD names."""
+    name = os.environ.get("FASTGRAD_SIMD", "")
+    encoded = name.encode()
+    cdef const Kernels *kernels = kernels_named(<const char *> encoded if encoded else NULL)
+    if kernels == NULL:
+        raise error_of(
+            "ImportError", "baseline, avx2 or avx512, as this processor has", f"{name!r}", "FASTGRAD_SIMD")
+    return kernels
+
+
+cdef const Kernels *chosen = choose()
+SIMD = chosen.name.decode()
+
+
+cdef inline Steps all_steps(const Program *p) noexcept nogil:
+    """Give the list of all operations."""
+    cdef Steps steps
+    steps.program, steps.which, steps.n = p, NULL, p.n_ops
+    return steps
+
+
+cdef list used_parameters(Recorded recorded, uint32_t n):
+    """Give the Values of a recording that the program reads, in the order of their slots."""
+    cdef list parameters = [None] * n
+    cdef Poll poll = poll_begin(poll_with_gil)
+    cdef uint32_t leaf
+    values = iter(recorded.parameters)
+    for leaf in range(recorded.raw.n_leaves):
+        poll_signals(&poll, 1)
+        if recorded.raw.leaf_kind[leaf] == LEAF_PARAMETER:
+            value = next(values)
+            if recorded.raw.leaf_slot[leaf] != NO_SLOT:
+                parameters[recorded.raw.leaf_slot[leaf]] = value
+    return parameters
+
+
+cdef class CachedPlan:
+    def __dealloc__(self):
+        plan_free(&self.plan)
+
+
+cdef class Replay:
+    """What `TapeCore` inherits: nothing here knows the verbs."""
+
+    def __init__(self, list inputs, list outputs, list arguments, object result):
+        cdef uint32_t n = <uint32_t> len(inputs)  # now: signal handlers could change the list
+        cdef Recorded recorded = record_graph(inputs, outputs)
+        cdef Poll poll = poll_begin(poll_without_gil)
+        cdef int built
+        if self.nodes != NULL:
+            raise error_of("FastgradTypeError", "a new tape", "one that is recorded already")
+        with nogil:
+            built = program_build(&recorded.raw, n, &poll, &self.program)
+        if built != TAPE_OK:
+            fail(built)
+        self.parameters = used_parameters(recorded, self.program.n_parameters)
+        self.adopt(arguments, result)
+
+    cdef int adopt(self, list arguments, object result) except -1:
+        """Fill in what follows from the program, the parameters and the shapes."""
+        self.captured = tuple(self.parameters)
+        self.arguments, self.result = arguments, result
+        self.shapes = []
+        for spec in arguments:
+            self.shapes += shapes_of(spec)
+        self.everything = (tuple, None, arguments, None)
+        self.weights = [Shape((self.program.n_parameters,), self.program.n_inputs, "parameters")]
+        self.plain = is_number(result)
+        for spec in arguments:
+            self.plain = self.plain and is_number(spec)
+        self.frames, self.plans = [], {}
+        self.kernels = chosen
+        self.name, self.names, self.places = "", [], []
+        self.nodes = <Node **> PyMem_RawCalloc(self.program.n_parameters + 1, sizeof(Node *))
+        if self.nodes == NULL:  # last: a tape without is refused by frame_take
+            raise MemoryError()
+        return self.nodes_find()
+
+    def __dealloc__(self):
+        program_free(&self.program)
+        PyMem_RawFree(self.nodes)
+
+    def __len__(self):
+        return self.program.n_ops
+
+    @property
+    def nbytes(self):
+        """Bytes of native memory: the program, its plans, the frames kept for the next call."""
+        cdef CachedPlan plan
+        cdef Frame frame
+        cdef size_t total = program_bytes(&self.program) + self.program.n_parameters * sizeof(Node *)
+        for plan in self.plans.values():
+            total += plan_bytes(&plan.plan)
+        for frame in self.frames:
+            total += 2 * program_slots(&self.program) * sizeof(double) + frame.workspace.size * sizeof(double)
+        return total
+
+    def __reduce__(self):
+        raise error_of(
+            "FastgradTypeError", "what can be pickled or copied", f"a {type(self).__name__}", "",
+            "record its function again, or save it to a file")
+
+    # Frames: taken, bound, given back ---------------------------------------------------------------
+
+    cdef Frame frame_take(self):
+        """Take a frame that no other call uses."""
+        if self.nodes == NULL:
+            raise error_of(
+                "FastgradTypeError", "a recorded tape", "an empty one", "", "make it with fastgrad.record")
+        cdef Frame frame = self.frames.pop() if self.frames else frame_new(&self.program)
+        frame.n, frame.arrays = -1, False
+        memset(frame.pointers, 0, max(self.program.n_inputs, self.program.n_outputs) * sizeof(double *))
+        return frame
+
+    cdef int frame_give(self, Frame frame) except -1:
+        frame.sized = None
+        try:
+            if frame.kept:
+                frame.kept = []
+            self.frames.append(frame)
+        except MemoryError:  # it is dropped: what the call has done stands
+            pass
+        return 0
+
+    cdef int frame_bind(self, Frame frame, tuple args) except -1:
+        """Put the arguments of a call and the parameters' data into a frame."""
+        bind_all(frame, self.arguments, args)
+        return self.parameters_load(frame)
+
+    cdef bint frame_bind_plain(self, Frame frame, tuple args) noexcept:
+        """Bind floats to a tape of numbers, the case worth a path of its own; False for anything else."""
+        return self.plain and bind_floats(frame, args) and self.parameters_load(frame) == 0
+
+    # Parameters -------------------------------------------------------------------------------------
+
+    cdef int nodes_find(self) except -1:
+        """Find the parameters' nodes: one that was made without `__init__` may get another."""
+        cdef uint32_t i
+        for i in range(self.program.n_parameters):
+            self.nodes[i] = node_at((<HandleLayout *> PyTuple_GET_ITEM(self.captured, i)).id)
+        return 0
+
+    cdef int parameters_load(self, Frame frame) except -1:
+        cdef double *to = frame.values + self.program.n_inputs
+        cdef uint32_t i
+        self.nodes_find()
+        for i in range(self.program.n_parameters):
+            to[i] = self.nodes[i].data
+        return 0
+
+    cdef int gradient_add(self, Frame frame) except -1:
+        """Add the adjoints of the parameters into their grad."""
+        cdef const double *adjoints = frame.adjoints + self.program.n_inputs
+        cdef uint32_t i
+        self.nodes_find()
+        for i in range(self.program.n_parameters):
+            self.nodes[i].grad += adjoints[i]
+        return 0
+
+    cdef int expect_scalar(self) except -1:
+        if not is_number(self.result):
+            raise error_of(
+                "TapeError", "a function that returns one Value", "a structure of Values",
+                "gradient of a tape", "record a function that reduces them to one loss")
+        return 0
+
+    # One sample -------------------------------------------------------------------------------------
+
+    cdef int perform_single(self, Frame frame, bint reverse) noexcept nogil:
+        """Run all operations on one sample, and back from the first output."""
+        cdef Steps steps = all_steps(&self.program)
+        cdef Poll poll = poll_begin(poll_without_gil)
+        cdef int result = steps_forward(&steps, frame.values, &poll)
+        if reverse and result == TAPE_OK:
+            memset(frame.adjoints, 0, program_slots(&self.program) * sizeof(double))
+            frame.adjoints[self.program.outputs[0]] = 1.0
+            result = steps_reverse(&steps, frame.values, frame.adjoints, &poll)
+        return result
+
+    cdef int run_single(self, Frame frame, bint reverse) except -1:
+        cdef int result
+        if self.program.n_ops <= SMALL:
+            result = self.perform_single(frame, reverse)
+        else:
+            with nogil:
+                result = self.perform_single(frame, reverse)
+        if result != TAPE_OK:
+            self.fail(frame, result)
+        return 0
+
+    cdef int run_tangent(self, Frame at, Frame along) except -1:
+        """Run one sample; the tangents of all slots are left where `along` has adjoints."""
+        cdef Steps steps = all_steps(&self.program)
+        cdef Poll poll = poll_begin(poll_without_gil)
+        cdef int result
+        self.run_single(at, False)
+        memset(along.adjoints, 0, program_slots(&self.program) * sizeof(double))
+        memcpy(along.adjoints, along.values, self.program.n_inputs * sizeof(double))
+        with nogil:
+            result = steps_tangent(&steps, at.values, along.adjoints, &poll)
+        return fail(result) if result != TAPE_OK else 0
+
+    # A batch ----------------------------------------------------------------------------------------
+
+    cdef CachedPlan plan_for(self, Frame frame):
+        """Give the plan for the inputs that have a batch axis; a new one, or one of the latest calls."""
+        cdef bytes mask = (<char *> frame.batched)[:self.program.n_inputs]
+        cdef CachedPlan found = self.plans.get(mask)
+        cdef Poll poll = poll_begin(poll_without_gil)
+        cdef int built
+        if found is None:
+            if len(self.plans) >= PLANS_MOST:
+                self.plans.clear()
+            found = CachedPlan.__new__(CachedPlan)
+            with nogil:
+                built = plan_build(&self.program, frame.batched, &poll, &found.plan)
+            if built != TAPE_OK:
+                fail(built)
+            self.plans[mask] = found
+        return found
+
+    cdef int prepare(
+            self, Frame frame, BatchRun *run, Steps *uniform, bint reverse, bint inputs,
+            int threads) except -1:
+        """Describe a run over a bound frame; frame.pointers say where its results or gradients go."""
+        cdef CachedPlan cached = self.plan_for(frame)
+        frame.plan = cached
+        memset(run, 0, sizeof(run[0]))
+        run.plan, run.kernels, run.workspace = &cached.plan, self.kernels, &frame.workspace
+        run.inputs, run.n, run.slots = frame.columns, frame.n, frame.values
+        run.seed, run.threads = 1.0, threads
+        # No other thread runs handlers; and a daemon's ends at exit, should it take the GIL: not while
+        # helpers use its stack.
+        if PyThread_get_thread_ident() == main_thread:
+            run.poll = poll_begin(poll_without_gil)
+        else:
+            run.poll = poll_begin(NULL)
+        if reverse:
+            run.slot_adjoints = frame.adjoints
+            if inputs:
+                run.input_grads, run.grad_strides = frame.pointers, frame.strides
+        else:
+            run.outputs, run.output_strides = frame.pointers, frame.strides
+        uniform.program, uniform.which, uniform.n = &self.program, cached.plan.uniform, cached.plan.n_uniform
+        return 0
+
+    cdef int perform(self, Frame frame, BatchRun *run, const Steps *uniform) noexcept nogil:
+        """Run a batch: what all samples share, the samples, and back."""
+        cdef Poll poll = poll_begin(poll_without_gil)
+        cdef int result = steps_forward(uniform, frame.values, &poll)
+        if run.slot_adjoints != NULL:
+            memset(frame.adjoints, 0, program_slots(&self.program) * sizeof(double))
+        if result == TAPE_OK:
+            result = batch_run(run)
+        if result == TAPE_OK and run.slot_adjoints != NULL:
+            result = steps_reverse(uniform, frame.values, frame.adjoints, &poll)
+        return result
+
+    cdef double run_batch(
+            self, Frame frame, double seed, bint reverse, bint inputs, int threads) except? -1.0:
+        """Run a batch, and give the sum of its first output."""
+        cdef BatchRun run
+        cdef Steps uniform
+        cdef int result
+        self.prepare(frame, &run, &uniform, reverse, inputs, threads)
+        run.seed = seed
+        with nogil:
+            result = self.perform(frame, &run, &uniform)
+        if result != TAPE_OK:
+            self.fail(frame, result)
+        return run.total
+
+    # What a run has found ---------------------------------------------------------------------------
+
+    cdef int fail(self, Frame frame, int result) except -1:
+        """Raise what the result of a run stands for."""
+        if result == TAPE_BAD_INDEX:
+            self.bad_index(frame)
+        return fail(result)
+
+    cdef int bad_index(self, Frame frame) except -1:
+        """Raise for the first take that finds no entry: run sample after sample once more."""
+        cdef Steps steps = all_steps(&self.program)
+        cdef Poll poll = poll_begin(poll_with_gil)
+        cdef Py_ssize_t s
+        for s in range(max(frame.n, 1)):
+            load_sample(frame, s)
+            if steps_forward(&steps, frame.values, &poll) == TAPE_STOPPED:
+                return -1  # its error is set
+            poll_signals(&poll, SAMPLE_STEPS)
+            self.expect_indices(frame, s)
+        raise error_of(
+            "FastgradIndexError", "indices of entries", "one of none, which has changed since",
+            "index of take")
+
+    cdef int expect_indices(self, Frame frame, Py_ssize_t s) except -1:
+        """Raise for the first take that has found no entry, in the sample that has run."""
+        cdef const TapeOp *op
+        cdef double index
+        cdef uint32_t i
+        for i in range(self.program.n_ops):
+            op = &self.program.ops[i]
+            if op.op != OP_TAKE:
+                continue
+            index = frame.values[self.program.terms[op.a]]
+            if take_entry(index, op.b) < 0:
+                where = f", sample {s}" if frame.n >= 0 else ""
+                got = repr(index).removesuffix(".0")
+                raise error_of(
+                    "FastgradIndexError", f"an index of 0 to {op.b - 1}", got, f"index of take{where}")
+        return 0
