@@ -389,7 +389,9 @@ static void job_divide(Job *job) {
     job->stride = padded(run->n < block ? run->n : block);
     /* Rows a power of two apart evict each other. */
     if (job->stride % 64 == 0) job->stride += LANES;
-    job->n_workers = run->threads < 1 ? 1 : run->threads > CREW_MOST ? CREW_MOST : run->threads;
+    job->n_workers = run->threads < 1              ? 1
+                     : run->threads > THREADS_MOST ? THREADS_MOST
+                                                   : run->threads;
     if ((size_t)job->n_workers > job->n_groups) job->n_workers = (int)job->n_groups;
 }
 
@@ -452,7 +454,7 @@ static void job_give(const Job *job) {
 }
 
 int batch_run(BatchRun *run) {
-    Worker workers[CREW_MOST];
+    Worker workers[THREADS_MOST];
     Job job = {.run = run, .workers = workers};
     int is_whole = 1; /* 0 in a child that a signal handler forked: helpers are not there */
     job_divide(&job);
@@ -460,7 +462,9 @@ int batch_run(BatchRun *run) {
     do {
         job_begin(&job);
         if (job.n_workers == 1) run_groups(workers);
-        else is_whole = crew_run(run_groups, workers, sizeof *workers, job.n_workers, poll_stop);
+        else
+            is_whole = thread_pool_run(
+                run_groups, workers, sizeof *workers, job.n_workers, poll_stop);
     } while (!is_whole);
     TRY(atomic_load(&job.stop));
     job_give(&job);

@@ -200,12 +200,12 @@ int batch_run(BatchRun *run);
 
 /* ---- threads ---- */
 
-enum { CREW_MOST = 64 }; /* threads, the caller's among them */
+enum { THREADS_MOST = 64 }; /* threads, the caller's among them */
 
 /* Do work(share) for the first of n shares, each `size` bytes, on this thread, and for the others
  * as far as there are threads, so any of them must be able to do it all. What has begun has ended
  * when it returns; it calls poll(shares) every so often while it waits for that. 0: work or poll
  * has forked, and this is the child, where what helpers did is lost. */
-int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*poll)(void *));
+int thread_pool_run(void (*work)(void *), void *shares, size_t size, int n, void (*poll)(void *));
 
 #endif

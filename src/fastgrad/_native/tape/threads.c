@@ -1,4 +1,4 @@
-/* Crew: threads that stay from call to call and help whoever has work to share.
+/* Thread pool: threads that stay from call to call and help whoever has work to share.
  *
  * Starting a thread takes 25 microseconds and finds cold caches, so helpers stay. One without work
  * watches for some for WATCH_MICROSECONDS, as a training loop brings it soon, and then sleeps. A
@@ -16,7 +16,7 @@
 
 #if defined(_WIN32)
 
-int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*poll)(void *)) {
+int thread_pool_run(void (*work)(void *), void *shares, size_t size, int n, void (*poll)(void *)) {
     (void)size, (void)n, (void)poll;
     work(shares);
     return 1;
@@ -25,7 +25,7 @@ int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*poll
 #else
 
 enum {
-    HELPERS_MOST = CREW_MOST - 1,
+    HELPERS_MOST = THREADS_MOST - 1,
     WATCH_MICROSECONDS = 100, /* sleeping and waking up takes 30 */
     READS = 64                /* of a number between those of the clock */
 };
@@ -51,7 +51,7 @@ static struct {
     int leave;          /* forks that want idle helpers to end */
     unsigned forks;     /* between this process and the first */
     atomic_uint posted; /* what idle helpers watch */
-} crew = {
+} pool = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
 };
 
@@ -67,14 +67,14 @@ static void make_conditions(void) {
 #if !defined(__APPLE__)
     pthread_condattr_setclock(&attributes, WAITS_CLOCK);
 #endif
-    pthread_cond_init(&crew.work, &attributes);
-    pthread_cond_init(&crew.change, &attributes);
+    pthread_cond_init(&pool.work, &attributes);
+    pthread_cond_init(&pool.change, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 
 static int idle(void) {
     int n = 0;
-    for (int i = 0; i < HELPERS_MOST; i++) n += crew.states[i] == IDLE;
+    for (int i = 0; i < HELPERS_MOST; i++) n += pool.states[i] == IDLE;
     return n;
 }
 
@@ -104,7 +104,7 @@ static int watch(const atomic_uint *number, unsigned seen) {
 /* ---- a helper's life ---- */
 
 static Ticket *ticket_open(void) {
-    Ticket *ticket = crew.tickets;
+    Ticket *ticket = pool.tickets;
     while (ticket && ticket->next == ticket->n) ticket = ticket->after;
     return ticket;
 }
@@ -112,64 +112,64 @@ static Ticket *ticket_open(void) {
 static void *helper_main(void *at) {
     enum state *state = at;
     int watched = 0;
-    pthread_mutex_lock(&crew.lock);
+    pthread_mutex_lock(&pool.lock);
     for (;;) {
         Ticket *ticket = ticket_open();
         if (ticket) {
             void *share = ticket->shares + ticket->size * (size_t)ticket->next++;
             *state = BUSY;
-            if (crew.leave)
-                pthread_cond_broadcast(&crew.change); /* a fork waits for no whole share */
+            if (pool.leave)
+                pthread_cond_broadcast(&pool.change); /* a fork waits for no whole share */
             atomic_fetch_add(&ticket->active, 1);
-            pthread_mutex_unlock(&crew.lock);
+            pthread_mutex_unlock(&pool.lock);
             fesetenv(&ticket->arithmetic);
             ticket->work(share);
-            pthread_mutex_lock(&crew.lock);
+            pthread_mutex_lock(&pool.lock);
             *state = IDLE;
-            if (atomic_fetch_sub(&ticket->active, 1) == 1) pthread_cond_broadcast(&crew.change);
+            if (atomic_fetch_sub(&ticket->active, 1) == 1) pthread_cond_broadcast(&pool.change);
             watched = 0;
-        } else if (crew.leave) {
+        } else if (pool.leave) {
             break;
         } else if (watched) {
-            pthread_cond_wait(&crew.work, &crew.lock);
+            pthread_cond_wait(&pool.work, &pool.lock);
         } else {
-            const unsigned seen = atomic_load(&crew.posted);
-            pthread_mutex_unlock(&crew.lock);
-            watched = !watch(&crew.posted, seen);
-            pthread_mutex_lock(&crew.lock);
+            const unsigned seen = atomic_load(&pool.posted);
+            pthread_mutex_unlock(&pool.lock);
+            watched = !watch(&pool.posted, seen);
+            pthread_mutex_lock(&pool.lock);
         }
     }
     *state = LEFT;
-    pthread_cond_broadcast(&crew.change);
-    pthread_mutex_unlock(&crew.lock);
+    pthread_cond_broadcast(&pool.change);
+    pthread_mutex_unlock(&pool.lock);
     return NULL;
 }
 
 /* ---- forks ---- */
 
 static void before_fork(void) {
-    pthread_mutex_lock(&crew.lock);
-    crew.leave++;
-    atomic_fetch_add(&crew.posted, 1);
-    pthread_cond_broadcast(&crew.work);
-    while (idle()) pthread_cond_wait(&crew.change, &crew.lock);
+    pthread_mutex_lock(&pool.lock);
+    pool.leave++;
+    atomic_fetch_add(&pool.posted, 1);
+    pthread_cond_broadcast(&pool.work);
+    while (idle()) pthread_cond_wait(&pool.change, &pool.lock);
     for (int i = 0; i < HELPERS_MOST; i++)
-        if (crew.states[i] == LEFT) {
-            pthread_join(crew.threads[i], NULL);
-            crew.states[i] = AWAY;
+        if (pool.states[i] == LEFT) {
+            pthread_join(pool.threads[i], NULL);
+            pool.states[i] = AWAY;
         }
-    crew.leave--;
+    pool.leave--;
 }
 
-static void after_fork_in_parent(void) { pthread_mutex_unlock(&crew.lock); }
+static void after_fork_in_parent(void) { pthread_mutex_unlock(&pool.lock); }
 
 static void after_fork_in_child(void) { /* what was busy is not here */
-    crew.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    pool.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     make_conditions();
-    crew.tickets = NULL;
-    crew.leave = 0;
-    crew.forks++;
-    for (int i = 0; i < HELPERS_MOST; i++) crew.states[i] = AWAY;
+    pool.tickets = NULL;
+    pool.leave = 0;
+    pool.forks++;
+    for (int i = 0; i < HELPERS_MOST; i++) pool.states[i] = AWAY;
 }
 
 static int is_ready;
@@ -191,9 +191,9 @@ static void hire(int wanted) {
     pthread_sigmask(SIG_SETMASK, &others, &before);
     wanted -= idle();
     for (int i = 0; i < HELPERS_MOST && wanted > 0; i++) {
-        if (crew.states[i] != AWAY) continue;
-        if (pthread_create(&crew.threads[i], NULL, helper_main, &crew.states[i])) break;
-        crew.states[i] = IDLE;
+        if (pool.states[i] != AWAY) continue;
+        if (pthread_create(&pool.threads[i], NULL, helper_main, &pool.states[i])) break;
+        pool.states[i] = IDLE;
         wanted--;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -211,16 +211,16 @@ static struct timespec next_poll(void) {
 /* Waits for helpers with the lock held, which it gives up to poll. */
 static void wait_for(Ticket *ticket, unsigned forks, void (*poll)(void *)) {
     struct timespec until = next_poll();
-    while (forks == crew.forks && atomic_load(&ticket->active)) {
-        if (!pthread_cond_timedwait(&crew.change, &crew.lock, &until)) continue;
-        pthread_mutex_unlock(&crew.lock);
+    while (forks == pool.forks && atomic_load(&ticket->active)) {
+        if (!pthread_cond_timedwait(&pool.change, &pool.lock, &until)) continue;
+        pthread_mutex_unlock(&pool.lock);
         poll(ticket->shares);
-        pthread_mutex_lock(&crew.lock);
+        pthread_mutex_lock(&pool.lock);
         until = next_poll();
     }
 }
 
-int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*poll)(void *)) {
+int thread_pool_run(void (*work)(void *), void *shares, size_t size, int n, void (*poll)(void *)) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     Ticket ticket = {.work = work, .shares = shares, .size = size, .next = 1, .n = n};
     int wanted = n - 1;
@@ -230,34 +230,34 @@ int crew_run(void (*work)(void *), void *shares, size_t size, int n, void (*poll
         return 1;
     }
     fegetenv(&ticket.arithmetic);
-    pthread_mutex_lock(&crew.lock);
-    const unsigned forks = crew.forks;
-    for (const Ticket *other = crew.tickets; other; other = other->after)
+    pthread_mutex_lock(&pool.lock);
+    const unsigned forks = pool.forks;
+    for (const Ticket *other = pool.tickets; other; other = other->after)
         wanted += other->n - other->next;
     hire(wanted);
-    ticket.after = crew.tickets;
-    crew.tickets = &ticket;
-    pthread_cond_broadcast(&crew.work);
-    pthread_mutex_unlock(&crew.lock);
-    atomic_fetch_add(&crew.posted, 1);
+    ticket.after = pool.tickets;
+    pool.tickets = &ticket;
+    pthread_cond_broadcast(&pool.work);
+    pthread_mutex_unlock(&pool.lock);
+    atomic_fetch_add(&pool.posted, 1);
 
     work(shares);
     poll(shares);
 
-    pthread_mutex_lock(&crew.lock);
-    if (forks == crew.forks) { /* nobody begins from here on */
-        Ticket **link = &crew.tickets;
+    pthread_mutex_lock(&pool.lock);
+    if (forks == pool.forks) { /* nobody begins from here on */
+        Ticket **link = &pool.tickets;
         while (*link != &ticket) link = &(*link)->after;
         *link = ticket.after;
-        pthread_mutex_unlock(&crew.lock);
+        pthread_mutex_unlock(&pool.lock);
         for (unsigned active; (active = atomic_load(&ticket.active)) != 0;)
             if (!watch(&ticket.active, active)) break;
         if (!atomic_load(&ticket.active)) return 1;
-        pthread_mutex_lock(&crew.lock);
+        pthread_mutex_lock(&pool.lock);
         wait_for(&ticket, forks, poll);
     }
-    const int whole = forks == crew.forks; /* else a signal handler forked: this is the child */
-    pthread_mutex_unlock(&crew.lock);
+    const int whole = forks == pool.forks; /* else a signal handler forked: this is the child */
+    pthread_mutex_unlock(&pool.lock);
     return whole;
 }
 
