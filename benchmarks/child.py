@@ -1,4 +1,4 @@
-"""One engine on one workload, in a process of its own; rounds on request, so that they interleave.
+"""One engine on one workload in a child process; it runs a round on request, so rounds interleave.
 
 Lines of JSON. Out, once: gradients, memory, versions, or why there are none. In: "round" or "end".
 Out, after each: seconds a unit, or the peak of memory.

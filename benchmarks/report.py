@@ -164,13 +164,13 @@ one operation of the control loop costs on both ("scaled").
                 [
                     m["id"],
                     m["what"],
-                    f"{'>=' if m.get('least') else '<='} {m['must']:g} {m['unit']}",
+                    f"{'>=' if m.get('least') else '<='} {m['promised']:g} {m['unit']}",
                     f"{number(m['measured'])} {m['unit']}",
                     f"{number(m['scaled'])}" if m["scaled"] else "",
                     "yes" if m["met"] else "**no**",
                     ", ".join(f"{e} {number(x)}" for e, x in m["beside"].items()),
                 ]
-                for m in result.get("musts", [])
+                for m in result.get("promises", [])
             ],
         )
     }

@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks.musts import judge
+from benchmarks.promises import judge
 from benchmarks.rounds import ONE_THREAD, Runner, measure_workload
 from benchmarks.workloads import ROOT, WORKLOADS
 
@@ -34,7 +34,7 @@ def main():
     )
     parser.add_argument("--peers", default=str(PEERS_PYTHON), metavar="PYTHON")
     parser.add_argument("--json", metavar="FILE", help="where to write; the screen by default")
-    parser.add_argument("--no-musts", action="store_true", help="times only")
+    parser.add_argument("--no-promises", action="store_true", help="times only")
     options = parser.parse_args()
 
     engines = [e for e in OURS + PEERS if e in options.engines or e == "plain"]
@@ -45,8 +45,8 @@ def main():
         rows += measure_workload(workload, runners, options.rounds, options.budget, _progress)
     _progress("")
     result = {"meta": _meta(options), "rows": rows}
-    if not options.no_musts:
-        result["musts"] = judge(rows)
+    if not options.no_promises:
+        result["promises"] = judge(rows)
     text = json.dumps(result, indent=1) + "\n"
     if options.json:
         Path(options.json).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Times of our own parts, for regressions: `make bench-micro`.
+"""Micro-benchmarks of fastgrad's parts, for regressions: `make bench-micro`.
 
 Ids come from the table.
 """
@@ -59,7 +59,7 @@ def test_operation_backward(benchmark, name):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_sweep(benchmark, shape):
+def test_sweep_of_a_graph(benchmark, shape):
     """The reverse sweep, again and again over one graph."""
     case: Case = eager_case(LIBRARY, shape)
     root = case.forward()
@@ -67,13 +67,13 @@ def test_sweep(benchmark, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_build(benchmark, shape):
+def test_build_of_a_graph(benchmark, shape):
     """Building a graph, with the freeing of the one before."""
     benchmark(eager_case(LIBRARY, shape).forward)
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, "dag-1e6"])
-def test_free(benchmark, shape):
+def test_free_of_a_graph(benchmark, shape):
     """Dropping the root of a graph."""
     forward = eager_case(LIBRARY, shape).forward
     kept = []
@@ -82,7 +82,7 @@ def test_free(benchmark, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_deepcopy(benchmark, shape):
+def test_deepcopy_of_a_graph(benchmark, shape):
     """Copying a graph, with the freeing of the copy before."""
     benchmark(copy.deepcopy, eager_case(LIBRARY, shape).forward())
 
@@ -100,21 +100,21 @@ def test_sweep_of_fused_neurons(benchmark):
 @pytest.mark.parametrize("inputs", ["values", "floats"])
 @pytest.mark.parametrize("make", [Neuron, lambda n: Layer(n, 16), lambda n: MLP(n, [16, 16, 1])],
                          ids=["neuron", "layer", "mlp"])  # fmt: skip
-def test_call(benchmark, make, inputs):
+def test_call_of_a_network(benchmark, make, inputs):
     model = make(16)
     x = [0.1 * i for i in range(16)]
     benchmark(model, list(map(Value, x)) if inputs == "values" else x)
 
 
 @pytest.mark.parametrize("method", ["parameters", "zero_grad"])
-def test_model(benchmark, method):
+def test_method_of_a_model(benchmark, method):
     """What every training step does to a whole model, here of 8,385 parameters."""
     model = MLP(64, [64, 64, 1])
     assert len(model.parameters()) == 8_385
     benchmark(getattr(model, method))
 
 
-def test_leaf(benchmark):
+def test_leaf_made_and_dropped(benchmark):
     """Leaves, made and dropped."""
 
     def run():
@@ -125,14 +125,14 @@ def test_leaf(benchmark):
     benchmark(run)
 
 
-def test_kept_leaves(benchmark):
+def test_list_of_leaves_made_and_dropped(benchmark):
     """A list of leaves, made and dropped: the free list of slots."""
     numbers = [1.0] * TIMES
     benchmark(lambda: list(map(Value, numbers)))
 
 
 @pytest.mark.parametrize("attribute", ["data", "grad", "_prev", "_op"])
-def test_read(benchmark, attribute):
+def test_read_of_an_attribute(benchmark, attribute):
     v = Value(2.0) * 3.0
 
     def run():
@@ -142,8 +142,8 @@ def test_read(benchmark, attribute):
     benchmark(run)
 
 
-def test_update(benchmark):
-    """What an optimiser written in Python does."""
+def test_update_written_in_python(benchmark):
+    """What an optimizer written in Python does."""
     parameters = [Value(1.0) for _ in range(TIMES)]
 
     def run():
@@ -170,7 +170,7 @@ def test_optimizer_step(benchmark, rule, make):
     benchmark(rule(parameters, lr=1e-6).step)
 
 
-def test_gpt_name(benchmark):
+def test_gpt_on_one_name(benchmark):
     model = gpt.GPT(Value)
     benchmark(lambda: model.loss(gpt.NAMES[0]).backward())
 
@@ -179,15 +179,15 @@ def test_gpt_name(benchmark):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_record(benchmark, shape):
-    """Recording 10,000 operations, building them included: test_build is that alone."""
+def test_record_of_a_graph(benchmark, shape):
+    """Recording 10,000 operations, building them included: test_build_of_a_graph is that alone."""
     benchmark.extra_info["operations"] = 10_000
     benchmark(recorded.recording_case(fastgrad, shape).forward)
 
 
 @pytest.mark.parametrize("part", ["forward", "both"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_replay(benchmark, shape, part):
+def test_replay_of_one_sample(benchmark, shape, part):
     """One sample, alone and with its gradient."""
     case = recorded.tape_case(fastgrad, shape)
     benchmark.extra_info["operations"] = 10_000
@@ -212,20 +212,20 @@ def moons():
 
 @pytest.mark.parametrize("n", [1, 100, 10_000])
 @pytest.mark.parametrize("method", ["__call__", "backward", "value_and_grad"])
-def test_batch(benchmark, moons, method, n):
+def test_replay_of_a_batch(benchmark, moons, method, n):
     """A batch through MLP(2, [16, 16, 1]): its losses, or their mean and its gradient."""
     tape, _, points = moons
     benchmark(getattr(tape, method), *points(n))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_threads(benchmark, moons, threads):
+def test_replay_of_a_batch_on_threads(benchmark, moons, threads):
     tape, _, points = moons
     X, y = points(10_000)
     benchmark(lambda: tape.backward(X, y, threads=threads))
 
 
-def test_samples_one_by_one(benchmark, moons):
+def test_per_sample_gradients(benchmark, moons):
     """reduce=None: a gradient for each sample."""
     tape, _, points = moons
     X, y = points(1_000)
@@ -234,7 +234,7 @@ def test_samples_one_by_one(benchmark, moons):
 
 @pytest.mark.parametrize("options", [{}, {"batch_size": 32}, {"schedule": [1e-3] * 1_000}],
                          ids=["full", "batches of 32", "schedule"])  # fmt: skip
-def test_fit(benchmark, moons, options):
+def test_fit_of_1000_steps(benchmark, moons, options):
     """1,000 steps on 100 points."""
     tape, optimizer, points = moons
     X, y = points(100)
@@ -243,6 +243,6 @@ def test_fit(benchmark, moons, options):
 
 
 @pytest.mark.parametrize("workload", ["expression", "expression-batch", "lecture", "gpt"])
-def test_tape(benchmark, workload):
+def test_workload_on_a_tape(benchmark, workload):
     """Whole workloads on tapes: a hundred calls, a batch of 10,000, 20 steps, 5 steps."""
     benchmark(recorded.tape_case(fastgrad, workload).forward)

@@ -52,11 +52,11 @@ class no_grad:
             return stepwise
 
         @wraps(function)
-        def quietly(*args: Any, **kwargs: Any) -> Any:
+        def without_grad(*args: Any, **kwargs: Any) -> Any:
             with no_grad():
                 return function(*args, **kwargs)
 
-        return quietly
+        return without_grad
 
 
 def arena_stats() -> dict[str, int]:
@@ -66,7 +66,7 @@ def arena_stats() -> dict[str, int]:
     -------
     dict
         ``live_nodes`` (operations and leaves that something still uses), ``live_leaves``,
-        ``chunks`` (with memory, in use or kept warm), ``free_chunks`` (kept warm), ``blocks``
+        ``chunks`` (with memory, in use or free), ``free_chunks`` (kept for reuse), ``blocks``
         (operand lists of nodes with more than two operands), ``bytes`` (all native memory).
 
     Notes

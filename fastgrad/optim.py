@@ -42,7 +42,7 @@ class Optimizer:
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if not self._RULE:
             names = ", ".join(TABLE)
-            raise FastgradTypeError(explain(f"one of {names}", "the base of them", "Optimizer"))
+            raise FastgradTypeError(explain(f"one of {names}", "their base class", "Optimizer"))
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self._updaters: list[Updater] = []

@@ -71,7 +71,7 @@ def test_graph_is_shown():
     assert (c._op, c._prev) == ("+", {a, b})
 
 
-def test_step_in_python_runs_in_its_turn():
+def test_python_backward_step_runs_in_order():
     x = Value(3.0)
     y = Value(9.0, (x,))
 
@@ -169,7 +169,7 @@ def test_tape_file_comes_back(line, file):
     assert fg.load_tape(file)(2.0) == 7.0
 
 
-def test_command_line_tells_about_itself(capsys):
+def test_info_command_shows_the_version(capsys):
     assert cli.main(["info", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["fastgrad"] == fg.__version__
 

@@ -1,4 +1,4 @@
-"""CppAD: the graph is recorded and optimised once, in C++, and replayed.  Neither is timed.
+"""CppAD: the graph is recorded and optimized once, in C++, and replayed.  Neither is timed.
 
 It has no package for Python: CPPAD_PREFIX names where its CMake has installed it, and a driver is
 compiled against its headers.

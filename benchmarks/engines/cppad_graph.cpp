@@ -1,4 +1,4 @@
-// A graph of + and * recorded and optimised by CppAD, and replayed for one point.
+// A graph of + and * recorded and optimized by CppAD, and replayed for one point.
 // Layer: benchmarks, compiled by the engine cppad. May include CppAD.
 #include <cppad/cppad.hpp>
 

@@ -14,7 +14,7 @@ def version():
     return importlib.metadata.version("jax")
 
 
-def settle():
+def configure():
     """Import jax for one core and float64."""
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     os.environ["JAX_PLATFORMS"] = "cpu"
@@ -25,7 +25,7 @@ def settle():
 
 
 def build(workload):
-    jax = settle()
+    jax = configure()
     if workload == "expression":
         return _expression(jax)
     if workload == "expression-batch":

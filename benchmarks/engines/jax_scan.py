@@ -12,7 +12,7 @@ STEPS = 1_000
 
 
 def build(workload):
-    jax = per_call.settle()
+    jax = per_call.configure()
     if workload != "moons":
         raise Unsupported("no long loop over one batch")
     import jax.numpy as jnp

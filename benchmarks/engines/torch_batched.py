@@ -13,7 +13,7 @@ def version():
     return torch.__version__
 
 
-def settle(torch):
+def configure(torch):
     """One thread, float64."""
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
@@ -22,7 +22,7 @@ def settle(torch):
 def build(workload):
     import torch
 
-    settle(torch)
+    configure(torch)
     if workload == "gpt":
         return _gpt(torch)
     if workload == "expression-batch":

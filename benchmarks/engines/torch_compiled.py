@@ -13,7 +13,7 @@ version = torch_batched.version
 def build(workload):
     import torch
 
-    torch_batched.settle(torch)
+    torch_batched.configure(torch)
     if workload.startswith("moons"):
         return torch_batched.network(torch, workload, 1, torch.compile)
     if workload.startswith("lecture"):

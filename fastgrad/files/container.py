@@ -36,7 +36,7 @@ __all__ = [
     "write_file",
 ]
 
-HEADER_MOST = 100_000_000  # bytes: that of the safetensors package
+HEADER_MAX = 100_000_000  # bytes: that of the safetensors package
 PIECE = 4 << 20  # bytes that are written at once: some milliseconds
 SIZES = {"F64": 8, "U32": 4, "U16": 2, "U8": 1}
 
@@ -121,7 +121,7 @@ def header_and_data(content: bytes) -> tuple[dict[str, Any], memoryview, int]:
     if len(content) < 8:
         raise FaultError("at least 8 bytes", f"{len(content)}", "length")
     (size,) = struct.unpack_from("<Q", content)
-    most = min(len(content) - 8, HEADER_MOST)
+    most = min(len(content) - 8, HEADER_MAX)
     if size > most:
         raise FaultError(f"a header of at most {most} bytes", f"{size}", "bytes 0 to 7")
     try:

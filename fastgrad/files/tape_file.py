@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastgrad._native.graph.engine import VERSION as FASTGRAD
 from fastgrad._native.tape.bind import Shape
-from fastgrad._native.tape.program import VALUES_MOST, bind, export, opcodes, restore, structure
+from fastgrad._native.tape.program import VALUES_MAX, bind, export, opcodes, restore, structure
 from fastgrad.engine import Value
 from fastgrad.errors import (
     FastgradTypeError,
@@ -103,8 +103,8 @@ def _packed(tape: Any) -> bytes:
 def _encoded(spec: Any, depth: int = 0) -> dict[str, Any]:
     """Return the structure of an argument or a result in terms of JSON."""
     if type(spec) is Shape:
-        if spec.ndim > DEPTH or max(spec.shape, default=0) > VALUES_MOST:
-            expected = f"at most {DEPTH} axes of at most {VALUES_MOST}"
+        if spec.ndim > DEPTH or max(spec.shape, default=0) > VALUES_MAX:
+            expected = f"at most {DEPTH} axes of at most {VALUES_MAX}"
             raise FastgradValueError(explain(expected, f"shape {spec.shape}", f"save, {spec.name}"))
         return {"shape": [int(extent) for extent in spec.shape]}
     kind, keys, children, name = spec
@@ -180,8 +180,8 @@ def _fill(tape: Replay, content: bytes, parameters: Sequence[Value] | None) -> A
             _expect_length(arrays, other, n, "operations has")
     slots = n + sum(_length(arrays, other) for other in ("inputs", "parameters", "constants"))
     for what, count in (("slots", slots), ("terms", _length(arrays, "terms"))):
-        if count > VALUES_MOST:
-            raise FaultError(f"at most {VALUES_MOST} {what}", f"{count}", "tape")
+        if count > VALUES_MAX:
+            raise FaultError(f"at most {VALUES_MAX} {what}", f"{count}", "tape")
     places = _places(described.get("sources", []))
     fault = restore(tape, arrays, codes, recorded, len(places))
     if fault is not None:
@@ -286,11 +286,11 @@ def _shape(extents: list[Any], name: str, start: int, least: int) -> tuple[Shape
     if len(extents) > DEPTH:
         raise FaultError(f"at most {DEPTH} axes", f"{len(extents)}", where)
     for extent in extents:
-        if expect_count(extent, VALUES_MOST, where) < least:
+        if expect_count(extent, VALUES_MAX, where) < least:
             raise FaultError("at least 1", "0", where)
     end = start + math.prod(extents)
-    if end > VALUES_MOST:
-        raise FaultError(f"at most {VALUES_MOST} numbers", f"{end}", where)
+    if end > VALUES_MAX:
+        raise FaultError(f"at most {VALUES_MAX} numbers", f"{end}", where)
     return Shape(tuple(extents), start, name), end
 
 
@@ -315,7 +315,7 @@ def _bound(parameters: Sequence[Value] | None, arrays: dict[str, bytes]) -> list
     for value in found:
         if not isinstance(value, Value) or value._prev:
             got = f"{type(value).__name__} {value!r:.80}"
-            raise FastgradTypeError(explain("Values that are no results", got, where))
+            raise FastgradTypeError(explain("Values that are leaves", got, where))
     if len(found) != n or len(set(map(id, found))) != n:
         got = f"{len(found)}" + (", some of them twice" if len(found) == n else "")
         raise ShapeError(explain(f"{n} different Values, as the tape has", got, where))

@@ -9,7 +9,7 @@ import signal
 from functools import partial
 
 import pytest
-from helpers.graphs import chain, settled
+from helpers.graphs import chain, live_after_gc
 from helpers.polls import CTRL_C, POLL_INTERVAL, at_each_poll, stop_at
 from helpers.tally import tally
 
@@ -120,24 +120,24 @@ LOOPS = {
 
 
 @pytest.mark.parametrize("name", LOOPS)
-def test_every_loop_polls_by_its_work_and_stops(name):
+def test_every_loop_polls_in_proportion_to_its_work(name):
     action, steps = LOOPS[name]()
     action()  # plans are kept: make them
     last, _ = at_each_poll(action)
     alone = steps // 2 if "threads" in name else steps  # the caller's share
     assert last >= alone // POLL_INTERVAL - 1
-    before = settled()
+    before = live_after_gc()
     numbers = {1, (last + 1) // 2, last // 2 if "threads" in name else last}
     for number in numbers:
         with pytest.raises(KeyboardInterrupt):
             at_each_poll(action, stop_at(number))
-        assert settled() == before
+        assert live_after_gc() == before
     at_each_poll(action)
     assert check.arena_check() == []
     tally("Ctrl-C: loops stopped at a poll", len(numbers))
 
 
-def test_ctrl_c_at_a_poll_is_noticed_by_it():
+def test_ctrl_c_at_a_poll_is_raised_by_it():
     action, _ = sweep()
     pressed = []
 
@@ -167,7 +167,7 @@ def test_a_loop_without_the_gil_hears_ctrl_c_by_the_clock():
     assert w.data == 0.1
 
 
-def test_without_an_observer_nothing_is_called():
+def test_poll_without_an_observer_calls_nothing():
     action, _ = sweep()
     counted, _ = at_each_poll(action)
     seen = []

@@ -35,7 +35,7 @@ def clean_slate():
     sys.modules.update(before)
 
 
-def test_every_import_form_gives_fastgrad():
+def test_every_import_form_of_micrograd_gives_fastgrad():
     assert fastgrad.install_as_micrograd() is None
     import micrograd
     import micrograd.engine
@@ -51,12 +51,12 @@ def test_every_import_form_gives_fastgrad():
     assert importlib.import_module("micrograd.engine") is engine
 
 
-def test_package_alone_has_its_submodules():
+def test_import_of_the_package_alone_loads_its_submodules():
     fastgrad.install_as_micrograd()
     assert importlib.import_module("micrograd").nn.MLP is nn.MLP
 
 
-def test_fastgrad_s_own_modules_are_not_renamed():
+def test_modules_keep_their_fastgrad_names():
     fastgrad.install_as_micrograd()
     module = importlib.import_module("micrograd.engine")
     assert module.__spec__.name == "fastgrad.engine"
@@ -64,7 +64,7 @@ def test_fastgrad_s_own_modules_are_not_renamed():
     assert engine.Value.__module__.startswith("fastgrad.")
 
 
-def test_second_call_changes_nothing():
+def test_second_install_changes_nothing():
     fastgrad.install_as_micrograd()
     package, meta_path = importlib.import_module("micrograd"), list(sys.meta_path)
     fastgrad.install_as_micrograd()
@@ -72,7 +72,7 @@ def test_second_call_changes_nothing():
     assert importlib.import_module("micrograd") is package
 
 
-def test_survives_deletion_from_sys_modules_and_reload():
+def test_install_survives_deletion_from_sys_modules_and_reload():
     fastgrad.install_as_micrograd()
     package = importlib.import_module("micrograd")
     assert importlib.util.find_spec("micrograd.engine").name
@@ -82,7 +82,7 @@ def test_survives_deletion_from_sys_modules_and_reload():
     assert importlib.import_module("micrograd.engine") is engine
 
 
-def test_needs_no_micrograd(monkeypatch):
+def test_install_works_without_micrograd(monkeypatch):
     monkeypatch.setattr(sys, "meta_path", [])  # nothing on disk can be found now
     fastgrad.install_as_micrograd()
     package = importlib.import_module("micrograd")
@@ -92,7 +92,7 @@ def test_needs_no_micrograd(monkeypatch):
         importlib.import_module("micrograd.viz")
 
 
-def test_replaces_micrograd_already_imported_and_warns():
+def test_install_after_import_of_micrograd_replaces_it_and_warns():
     real = pytest.importorskip("micrograd.engine")
     assert real.Value is not engine.Value
     with pytest.warns(FastgradWarning, match="was imported before"):
@@ -101,7 +101,7 @@ def test_replaces_micrograd_already_imported_and_warns():
     assert (real.Value(2) * 3).data == 6  # who holds the old class keeps one that works
 
 
-def test_restore_brings_back_the_same_modules():
+def test_restore_brings_back_the_original_modules():
     pytest.importorskip("micrograd.nn")
     before = micrograd_modules()
     with pytest.warns(FastgradWarning):
@@ -118,7 +118,7 @@ def test_restore_without_install_changes_nothing():
     assert sys.meta_path == meta_path
 
 
-def test_other_submodules_of_a_fork_run_on_fastgrad(tmp_path, monkeypatch):
+def test_further_submodule_of_a_fork_imports_fastgrad(tmp_path, monkeypatch):
     fork = tmp_path / "micrograd"
     fork.mkdir()
     (fork / "__init__.py").write_text("raise AssertionError('not executed')\n")
@@ -129,7 +129,7 @@ def test_other_submodules_of_a_fork_run_on_fastgrad(tmp_path, monkeypatch):
     assert importlib.import_module("micrograd.optim").Value is engine.Value
 
 
-def test_costs_import_fastgrad_nothing():
+def test_alias_module_imports_nothing_further():
     code = (
         "import sys; names = set(sys.modules); f = open(sys.argv[1], encoding='utf-8');"
         "text = f.read(); f.close(); exec(text);"  # a warning about f would import a lot

@@ -1,4 +1,4 @@
-"""Benchmarks: every workload runs and has the right gradients; the table, the report, the rounds.
+"""Benchmarks: workloads, their gradients, the table, the report, child processes.
 
 Oracles: the plain Python class of fastgrad/command/bench; micrograd; central differences. Nothing
 here looks at how long anything took.
@@ -42,7 +42,7 @@ def gradients_of(case):
 
 @pytest.mark.wide
 @pytest.mark.parametrize("name", [*SMALL, "dag-1e4", "dense-1e4"])
-def test_gradients_are_the_reference_s(name):
+def test_workload_gradients_equal_the_reference(name):
     reference = gradients(peers.REFERENCE, name)
     assert all(map(math.isfinite, reference))
     assert any(reference)
@@ -50,7 +50,7 @@ def test_gradients_are_the_reference_s(name):
 
 
 @pytest.mark.wide
-def test_moons_are_the_reference_s():
+def test_moons_gradients_equal_the_reference():
     pytest.importorskip("sklearn")
     reference = gradients(peers.REFERENCE, "moons")
     assert measure.difference(gradients(FASTGRAD, "moons"), reference) <= 1e-12
@@ -58,7 +58,7 @@ def test_moons_are_the_reference_s():
 
 @pytest.mark.wide
 @pytest.mark.parametrize("name", [*SMALL, "dag-1e4", "dense-1e4", "moons", "expression-batch"])
-def test_tapes_have_the_reference_s_gradients(name):
+def test_tape_workload_gradients_equal_the_reference(name):
     if name == "moons":
         pytest.importorskip("sklearn")
     if name == "expression-batch":
@@ -76,13 +76,13 @@ def test_tapes_have_the_reference_s_gradients(name):
 
 
 @pytest.mark.wide
-def test_gpt_on_tapes_takes_the_reference_s_steps():
+def test_gpt_on_tapes_has_the_eager_gradients():
     case = recorded.tape_case(fastgrad, "gpt")
     assert measure.difference(gradients_of(case), gradients(FASTGRAD, "gpt")) <= 1e-12
 
 
 @pytest.mark.wide
-def test_a_large_batch_has_the_gradient_of_its_points(monkeypatch):
+def test_large_batch_gradients_equal_the_reference(monkeypatch):
     """By one or two threads: the same bits."""
     pytest.importorskip("sklearn")
     for module in (cases, recorded):
@@ -94,27 +94,27 @@ def test_a_large_batch_has_the_gradient_of_its_points(monkeypatch):
     assert measure.difference(gradients(FASTGRAD, "moons-batch"), reference) <= 1e-12
 
 
-def test_what_tapes_cannot_do_is_a_gap():
+def test_tape_cases_without_support_raise_unsupported():
     for make in (recorded.tape_case, recorded.fit_case, recorded.recording_case):
         with pytest.raises(Unsupported):
             make(fastgrad, "control")
 
 
 @pytest.mark.parametrize("name", ["expression", "lecture-loops"])
-def test_micrograd_agrees_with_the_reference(name):
+def test_micrograd_gradients_equal_the_reference(name):
     pytest.importorskip("micrograd.engine")
     theirs = gradients(peers.micrograd(), name)
     assert measure.difference(theirs, gradients(peers.REFERENCE, name)) <= 1e-12
 
 
-def test_readme_expression_has_the_readme_s_values():
+def test_readme_expression_gives_the_documented_values():
     a, b = plain.Value(-4.0), plain.Value(2.0)
     g = workloads.expression(a, b)
     g.backward()
     assert f"{g.data:.4f} {a.grad:.4f} {b.grad:.4f}" == "24.7041 138.8338 645.5773"
 
 
-def test_expression_without_a_relu_method():
+def test_expression_of_plain_floats_takes_a_relu_function():
     def relu(x):
         return max(x, 0.0)
 
@@ -122,7 +122,7 @@ def test_expression_without_a_relu_method():
 
 
 @pytest.mark.wide
-def test_gpt_gradients_are_differences():
+def test_gpt_gradients_equal_central_differences():
     """One parameter of each matrix, by central differences."""
     model = gpt.GPT(fastgrad.Value)
     parameters = model.parameters()
@@ -140,7 +140,7 @@ def test_gpt_gradients_are_differences():
 
 
 @pytest.mark.wide
-def test_gpt_steps_are_the_reference_s_and_learn():
+def test_gpt_steps_equal_the_reference_and_lower_the_loss():
     losses = []
     for Value in (fastgrad.Value, plain.Value):
         model = gpt.GPT(Value)
@@ -151,13 +151,13 @@ def test_gpt_steps_are_the_reference_s_and_learn():
 
 
 @pytest.mark.wide
-def test_gpt_has_the_size_that_performance_figures_speak_of():
+def test_gpt_graph_sizes_match_the_documented_ones():
     counts = [len(gpt.GPT(plain.Value).loss(gpt.NAMES[k]).graph()) for k in (0, -1)]
     assert 30_000 < counts[0] < counts[1] < 90_000
     assert [len(name) + 1 for name in gpt.NAMES] == [5, 6, 7, 8, 9]
 
 
-def test_random_graph_is_the_same_every_time_and_as_described():
+def test_random_graph_is_deterministic_and_of_the_stated_shape():
     program = workloads.dag_program(5_000)
     assert program == workloads.dag_program(5_000)
     leaves = sum(j < 100 for _, j in program[1_500:])
@@ -168,7 +168,7 @@ def test_random_graph_is_the_same_every_time_and_as_described():
     assert math.isfinite(workloads.dag(workloads.dag_leaves(), program))
 
 
-def test_difference_sees_what_is_wrong():
+def test_difference_of_wrong_gradients_is_large_or_infinite():
     assert measure.difference([1.0, 2.0], [1.0, 2.0]) == 0
     assert measure.difference([1.0, 2.001], [1.0, 2.0]) == pytest.approx(5e-4)
     assert measure.difference([math.nan, 2.0], [1.0, 2.0]) == math.inf
@@ -176,7 +176,7 @@ def test_difference_sees_what_is_wrong():
     assert measure.difference([], []) == 0
 
 
-def test_clock_and_summary():
+def test_clock_measures_parts_and_summarises_rounds():
     calls = []
     case = Case(lambda: calls.append("f"), lambda: [1.0], lambda _: calls.append("b"))
     clock = measure.Clock(case, Workload("x", "x", 10, "ns"))
@@ -201,7 +201,7 @@ def test_clock_and_summary():
 
 
 @pytest.mark.wide
-def test_command_prints_a_table(capsys):
+def test_bench_command_prints_a_table(capsys):
     words = ["control", "expression", "lecture"]
     assert cli.main(["bench", "--seconds", "1", "--workloads", *words]) == 0
     out = capsys.readouterr().out
@@ -211,7 +211,7 @@ def test_command_prints_a_table(capsys):
     assert [name in out.splitlines()[4] for name in ("fastgrad 0", " tape ", " fit ")] == [True] * 3
 
 
-def test_command_prints_json(capsys):
+def test_bench_command_with_json_prints_json(capsys):
     assert cli.main(["bench", "--seconds", "1", "--json", "--workloads", "expression"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["fastgrad"] == fastgrad.__version__
@@ -224,12 +224,12 @@ def test_command_prints_json(capsys):
     assert rows["fit"]["why"] == "no loop over one tape"
 
 
-def test_command_refuses_unknown_workloads(capsys):
+def test_bench_command_refuses_unknown_workloads(capsys):
     assert cli.main(["bench", "--workloads", "moon"]) == 2
     assert "expected workloads out of control, expression" in capsys.readouterr().err
 
 
-def test_a_library_with_wrong_gradients_has_no_figure(monkeypatch):
+def test_library_with_wrong_gradients_gets_no_figure(monkeypatch):
     class Wrong(plain.Value):
         __slots__ = ()
 
@@ -246,7 +246,7 @@ def test_a_library_with_wrong_gradients_has_no_figure(monkeypatch):
 
 
 @pytest.mark.wide
-def test_what_a_library_cannot_do_is_a_gap():
+def test_library_without_mlp_leaves_a_gap_in_the_table():
     rows = table._workload("lecture", [FASTGRAD, workloads.Library("bare", plain.Value),
                                        peers.REFERENCE], 0.1, False)  # fmt: skip
     assert rows[1]["why"] == "it has no MLP"
@@ -255,12 +255,12 @@ def test_what_a_library_cannot_do_is_a_gap():
 @pytest.mark.parametrize(
     ("name", "why"), [("moons", "it has no MLP"), ("control", "no engine takes part")]
 )
-def test_what_no_library_can_do(name, why):
+def test_workload_unsupported_by_a_library_raises_the_reason(name, why):
     with pytest.raises(cases.Unsupported, match=why):
         cases.eager_case(workloads.Library("bare", plain.Value), name)
 
 
-def test_a_library_that_fails_is_a_gap_and_ours_is_an_error(monkeypatch):
+def test_failing_peer_is_a_gap_but_failing_fastgrad_raises(monkeypatch):
     class Failing(plain.Value):
         __slots__ = ()
 
@@ -270,7 +270,7 @@ def test_a_library_that_fails_is_a_gap_and_ours_is_an_error(monkeypatch):
     failing = workloads.Library("failing", Failing)
     rows = table._workload("expression", [failing, peers.REFERENCE], 1e-3, False)
     assert rows[0]["why"] == "RuntimeError: not today"
-    monkeypatch.setattr(table, "OURS", (failing,))
+    monkeypatch.setattr(table, "FASTGRAD_LIBRARIES", (failing,))
     with pytest.raises(RuntimeError, match="not today"):
         table._workload("expression", [failing, peers.REFERENCE], 1e-3, False)
 
@@ -278,7 +278,7 @@ def test_a_library_that_fails_is_a_gap_and_ours_is_an_error(monkeypatch):
 @pytest.mark.parametrize(
     ("budget", "turns"), [(1e9, table._ROUNDS), (1e-12, 1)], ids=["plenty", "too little"]
 )
-def test_rounds_end_with_the_budget_or_after_nine(monkeypatch, budget, turns):
+def test_rounds_end_with_the_time_budget_or_at_the_maximum(monkeypatch, budget, turns):
     """Each library has one turn anyway."""
     monkeypatch.setattr(table, "perf_counter", lambda: 0.0)  # as if no time went by
     monkeypatch.setattr(measure, "_ROUND", 1e-6)
@@ -286,7 +286,7 @@ def test_rounds_end_with_the_budget_or_after_nine(monkeypatch, budget, turns):
     assert [row["rounds"] for row in rows] == [table._TURN * turns] * 2
 
 
-def test_what_is_going_on_is_shown_on_a_terminal(monkeypatch):
+def test_progress_is_shown_on_a_terminal(monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):
             return True
@@ -298,7 +298,7 @@ def test_what_is_going_on_is_shown_on_a_terminal(monkeypatch):
 
 
 @pytest.mark.wide
-def test_what_fastgrad_cannot_do_here_is_said_below_the_table(monkeypatch, capsys):
+def test_workload_that_cannot_run_is_explained_below_the_table(monkeypatch, capsys):
     def moons():
         raise ImportError("needs something else")
 
@@ -313,7 +313,7 @@ def test_what_fastgrad_cannot_do_here_is_said_below_the_table(monkeypatch, capsy
 
 
 @pytest.mark.wide
-def test_gpt_is_trained_by_name(monkeypatch):
+def test_gpt_workload_gradients_equal_the_reference(monkeypatch):
     monkeypatch.setattr(cases, "NAMES", ("al",))
     ours, theirs = (gradients(library, "gpt") for library in (FASTGRAD, peers.REFERENCE))
     assert len(ours) == 4192
@@ -323,14 +323,14 @@ def test_gpt_is_trained_by_name(monkeypatch):
 # -- other libraries ------------------------------------------------------------------------------
 
 
-def test_fastgrad_in_disguise_is_no_micrograd(monkeypatch):
+def test_micrograd_aliased_to_fastgrad_is_not_benchmarked(monkeypatch):
     monkeypatch.setattr(peers, "_micrograd_copy", lambda: (fastgrad.Value, nn.MLP))
     with pytest.raises(ImportError, match="import micrograd gives another library"):
         peers.micrograd()
     assert peers.REFERENCE in peers.installed()
 
 
-def test_micrograd_keeps_methods_that_it_has(monkeypatch):
+def test_micrograd_peer_keeps_methods_that_it_defines(monkeypatch):
     class Value:
         __module__ = "micrograd.engine"
 
@@ -344,12 +344,12 @@ def test_micrograd_keeps_methods_that_it_has(monkeypatch):
     assert hasattr(Value, "exp")
 
 
-def test_a_library_without_metadata_has_no_version():
+def test_library_without_metadata_has_an_empty_version():
     assert peers._version("no distribution has such a name") == ""
     assert peers._version("pytest")
 
 
-def test_torch_scalars(monkeypatch):
+def test_torch_scalars_use_one_thread_and_float64(monkeypatch):
     threads = []
     torch = SimpleNamespace(
         set_num_threads=threads.append, float64="f8", __version__="2.x",
@@ -366,7 +366,7 @@ def test_torch_scalars(monkeypatch):
 
 
 @pytest.mark.parametrize(("seconds", "runs"), [(3.0, 1), (0.5, 2)])
-def test_what_is_slow_is_warmed_up_once(monkeypatch, seconds, runs):
+def test_warm_up_runs_slow_work_once_and_fast_work_twice(monkeypatch, seconds, runs):
     now, calls = [0.0], []
 
     def work():
@@ -393,7 +393,7 @@ def files(monkeypatch):
     return found
 
 
-def test_memory_is_what_the_system_says(files):
+def test_memory_is_read_from_proc_status(files):
     for read, kilobytes in ((measure.memory_resident, 12), (measure.memory_peak, 20)):
         files["/proc/self/status"] = io.StringIO("Name:\tx\nVmHWM:\t  20 kB\nVmRSS:\t  12 kB\n")
         assert read() == kilobytes * 1024
@@ -401,7 +401,7 @@ def test_memory_is_what_the_system_says(files):
     assert measure.memory_resident() == 0
 
 
-def test_the_peak_is_forgotten(files):
+def test_memory_reset_clears_the_peak(files):
     class Kept(io.StringIO):
         def close(self):
             self.text = self.getvalue()
@@ -413,7 +413,7 @@ def test_the_peak_is_forgotten(files):
     measure.memory_reset()  # nothing to do elsewhere
 
 
-def test_memory_where_there_is_no_proc(files, monkeypatch):
+def test_memory_without_proc_comes_from_getrusage(files, monkeypatch):
     resource = SimpleNamespace(
         RUSAGE_SELF=0, getrusage=lambda who: SimpleNamespace(ru_maxrss=7 if who == 0 else 1)
     )
@@ -427,14 +427,14 @@ def test_memory_where_there_is_no_proc(files, monkeypatch):
 
 
 @repository
-class TestRepository:
-    """benchmarks/: children, musts, report, instructions."""
+class TestRepositoryBenchmarks:
+    """benchmarks/: children, promises, report, instructions."""
 
     @pytest.fixture(autouse=True)
     def path(self, monkeypatch):
         monkeypatch.syspath_prepend(str(ROOT))
 
-    def test_children_take_turns(self, monkeypatch):
+    def test_child_processes_are_measured_in_turns(self, monkeypatch):
         from benchmarks.rounds import Runner, measure_workload
 
         tree = str(Path(fastgrad.__file__).parent.parent)
@@ -445,7 +445,7 @@ class TestRepository:
         assert ours["rounds"] == reference["rounds"] == 2
         assert "unsupported" in floats["why"]
 
-    def test_wrong_gradients_are_given_up(self):
+    def test_child_with_wrong_gradients_is_given_up(self):
         from benchmarks.rounds import _check
 
         class Fake:
@@ -456,8 +456,8 @@ class TestRepository:
         assert _check(child, [1.0, 2.0]) > 1e-9
         assert child.why.startswith("wrong: ")
 
-    def test_report(self, tmp_path, monkeypatch):
-        from benchmarks import musts, report
+    def test_report_contains_table_notes_and_picture(self, tmp_path, monkeypatch):
+        from benchmarks import promises, report
 
         row = {"engine": "fastgrad", "label": "fastgrad", "version": "1", "python": "CPython 3.11",
                "parts": {}, "spread": 0.1, "rounds": 3}  # fmt: skip
@@ -467,16 +467,18 @@ class TestRepository:
             {**row, "workload": "moons", "seconds": 23e-9, "engine": "control"},
             {"workload": "moons", "engine": "jax", "why": "missing: jax"},
         ]
-        monkeypatch.setattr(musts, "_memory", list)
-        monkeypatch.setattr(musts, "_import", list)
-        monkeypatch.setattr(musts, "_wheel", list)
-        judged = musts.judge(rows)
+        monkeypatch.setattr(promises, "_memory", list)
+        monkeypatch.setattr(promises, "_import", list)
+        monkeypatch.setattr(promises, "_wheel", list)
+        judged = promises.judge(rows)
         assert [(m["id"], m["met"], m["scaled"]) for m in judged] == [("E4", True, 0.2)]
         assert judged[0]["beside"] == {"micrograd": 2500.0}
         meta = {"date": "2026-01-01", "machine": "M", "system": "S", "python": "CPython 3.11"}
         (tmp_path / "docs").mkdir()
         (tmp_path / "README.md").write_text("a\n<!-- bench -->\nold\n<!-- /bench -->\nb\n")
-        (tmp_path / "r.json").write_text(json.dumps({"meta": meta, "rows": rows, "musts": judged}))
+        (tmp_path / "r.json").write_text(
+            json.dumps({"meta": meta, "rows": rows, "promises": judged})
+        )
         monkeypatch.setattr(report, "ROOT", tmp_path)
         monkeypatch.setattr(sys, "argv", ["report", str(tmp_path / "r.json")])
         assert report.main() == 0
@@ -490,12 +492,12 @@ class TestRepository:
         (tmp_path / "README.md").write_text("no markers\n")
         assert report.main() == 2
 
-    def test_tapes_are_judged(self, monkeypatch, capsys):
-        from benchmarks import musts
+    def test_tape_promises_are_judged_from_measured_rows(self, monkeypatch, capsys):
+        from benchmarks import promises
 
         faster = 1.9  # on two threads
         monkeypatch.setattr(
-            musts, "_python",
+            promises, "_python",
             lambda *words: SimpleNamespace(returncode=0, stdout=json.dumps({"median": faster})),
         )  # fmt: skip
 
@@ -513,7 +515,7 @@ class TestRepository:
             row("moons-batch", "fastgrad_tape", 2.0),
             row("moons-batch", "fastgrad_threads", 1.0),
         ]
-        judged = musts.judge(rows)
+        judged = promises.judge(rows)
         assert [(m["id"], m["met"]) for m in judged] == [
             ("T1", True), ("T2", True), ("T3", False), ("T5", True), ("T5", False),
             ("T8", True), ("T8", True),
@@ -522,20 +524,20 @@ class TestRepository:
         assert judged[1]["beside"] == {"jax_scan": pytest.approx(2.0)}
         rows[-1] |= {"gradient_digest": "b"}
         faster = 1.7
-        assert [m["met"] for m in musts.judge(rows) if m["id"] == "T8"] == [False, False]
+        assert [m["met"] for m in promises.judge(rows) if m["id"] == "T8"] == [False, False]
 
         failed = SimpleNamespace(returncode=1, stderr="out of luck\n")
-        monkeypatch.setattr(musts, "_python", lambda *words: failed)
-        assert [m["must"] for m in musts.judge(rows) if m["id"] == "T8"] == [0]
+        monkeypatch.setattr(promises, "_python", lambda *words: failed)
+        assert [m["promised"] for m in promises.judge(rows) if m["id"] == "T8"] == [0]
         assert capsys.readouterr().err == "not measured: benchmarks.threads: out of luck\n"
 
         eager = row("chain-1e6", "fastgrad", 30e-9, forward=22e-9, backward=4e-9, free=4e-9)
         for ns, met in ((175, [True, True]), (180, [False, True]), (1100, [False, False])):
             recording = row("chain-1e6", "fastgrad_recording", ns * 1e-9)
             found = {("chain-1e6", r["engine"]): r for r in (eager, recording)}
-            assert [m["met"] for m in musts._recording(found, "chain-1e6")] == met
+            assert [m["met"] for m in promises._recording(found, "chain-1e6")] == met
 
-    def test_a_child_that_dies_has_failed(self):
+    def test_killed_child_is_reported_as_failed(self):
         from benchmarks import rounds
 
         child = rounds.Child(rounds.Runner("python_floats"), "control")
@@ -544,7 +546,7 @@ class TestRepository:
         child.close()
         assert child.why == "failed: it ended with status -9"
 
-    def test_instructions_are_judged(self, capsys):
+    def test_instruction_counts_are_judged_against_stored_ones(self, capsys):
         from benchmarks.instructions import judge
 
         assert judge("here", {"a": 1029}, {"here": {"a": 1000}}) == 0
@@ -553,7 +555,7 @@ class TestRepository:
         assert judge("there", {"a": 900}, {"here": {"a": 1000}}) == 0
         assert "skipped" in capsys.readouterr().out
 
-    def test_every_engine_exports_three_names(self):
+    def test_every_engine_exports_label_version_and_build(self):
         import importlib
 
         for path in (ROOT / "benchmarks" / "engines").glob("[!_]*.py"):
@@ -562,7 +564,7 @@ class TestRepository:
             assert callable(engine.version)
             assert callable(engine.build)
 
-    def test_both_names_of_the_shared_package_agree(self):
+    def test_workloads_module_is_the_same_under_both_names(self):
         from benchmarks.workloads import WORKLOADS as THEIRS
 
         assert THEIRS.keys() == WORKLOADS.keys()

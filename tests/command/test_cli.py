@@ -23,7 +23,7 @@ def test_no_command_prints_help(capsys):
 
 
 @pytest.mark.parametrize("words", [["-h"], ["run", "-h"], ["demo", "--help"], ["info", "-h"]])
-def test_help(words, capsys):
+def test_help_option_prints_usage_and_exits_with_0(words, capsys):
     with pytest.raises(SystemExit) as exit_:
         cli.main(words)
     assert exit_.value.code == 0
@@ -46,7 +46,7 @@ def test_command_has_a_test_and_a_line_in_the_documents(name):
     assert f"python -m fastgrad {name}" in documents, "say what it is for in README.md or docs/"
 
 
-def test_version(capsys):
+def test_version_option_prints_the_version(capsys):
     with pytest.raises(SystemExit) as exit_:
         cli.main(["--version"])
     assert exit_.value.code == 0
@@ -63,14 +63,14 @@ def test_version(capsys):
         ["demo", "--rounds", "x"],
     ],
 )
-def test_wrong_options(words, capsys):
+def test_wrong_options_exit_with_2_and_an_error(words, capsys):
     with pytest.raises(SystemExit) as exit_:
         cli.main(words)
     assert exit_.value.code == 2
     assert "error: " in capsys.readouterr().err
 
 
-def test_info_is_aligned_text(capsys):
+def test_info_prints_aligned_columns(capsys):
     assert cli.main(["info"]) == 0
     lines = capsys.readouterr().out.splitlines()
     column = lines[0].index(fastgrad.__version__)
@@ -79,7 +79,7 @@ def test_info_is_aligned_text(capsys):
     assert any(line.startswith("arena.") for line in lines)
 
 
-def test_info_json(capsys):
+def test_info_with_json_prints_build_and_arena_facts(capsys):
     assert cli.main(["info", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["fastgrad"] == fastgrad.__version__
@@ -87,11 +87,11 @@ def test_info_json(capsys):
     assert facts["arena"].keys() == engine.arena_stats().keys()
 
 
-def test_console_script_names_itself(monkeypatch, capsys):
+def test_console_script_usage_shows_its_own_name(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [os.path.join("bin", "fastgrad")])
     assert cli.main() == 0
     assert capsys.readouterr().out.startswith("usage: fastgrad ")
 
 
-def test_importing_main_starts_nothing():
+def test_import_of_main_module_runs_nothing():
     assert importlib.import_module("fastgrad.__main__").main is cli.main

@@ -41,13 +41,13 @@ def micrograd():
 
 
 @pytest.mark.wide
-def test_first_loss_is_the_notebook_s(moons):
+def test_first_loss_equals_the_notebook(moons):
     random.seed(1337)
     loss, accuracy = total_loss(FASTGRAD, FASTGRAD.MLP(2, [16, 16, 1]), *moons)
     assert (loss.data, accuracy) == (STEP_0, 0.5)
 
 
-def test_steps_are_micrograd_s(moons, micrograd):
+def test_training_steps_equal_micrograd(moons, micrograd):
     X, y = moons[0][::10], moons[1][::10]
     losses = []
     for library in (FASTGRAD, micrograd):
@@ -60,7 +60,7 @@ def test_steps_are_micrograd_s(moons, micrograd):
 
 
 @pytest.mark.wide
-def test_trains_compares_and_draws(tmp_path, capsys, micrograd):
+def test_demo_trains_compares_and_draws(tmp_path, capsys, micrograd):
     picture = tmp_path / "moons.png"
     assert cli.main([*QUICK, "--rounds", "1", "--output", str(picture)]) == 0
     out = capsys.readouterr().out
@@ -81,7 +81,7 @@ def test_trains_compares_and_draws(tmp_path, capsys, micrograd):
 
 
 @pytest.mark.wide
-def test_the_tape_repeats_the_eager_training(moons, capsys):
+def test_recorded_training_equals_eager_training(moons, capsys):
     random.seed(1337)
     model = FASTGRAD.MLP(2, [16, 16, 1])
     losses = [training_step(FASTGRAD, model, *moons, demo._rate(k))[0] for k in range(4)]
@@ -98,7 +98,7 @@ def test_the_tape_repeats_the_eager_training(moons, capsys):
 
 
 @pytest.mark.wide
-def test_without_micrograd_nothing_is_compared(tmp_path, capsys):
+def test_demo_without_micrograd_option_compares_nothing(tmp_path, capsys):
     picture = str(tmp_path / "moons.svg")
     assert cli.main([*QUICK, "--no-micrograd", "--no-recorded", "--output", picture]) == 0
     assert "comparison" not in (out := capsys.readouterr().out)
@@ -109,13 +109,13 @@ def test_without_micrograd_nothing_is_compared(tmp_path, capsys):
 
 @pytest.mark.wide
 @pytest.mark.parametrize("blocked", ["micrograd.engine", "micrograd.nn"])
-def test_micrograd_not_installed_is_said(tmp_path, capsys, monkeypatch, blocked):
+def test_demo_says_when_micrograd_is_not_installed(tmp_path, capsys, monkeypatch, blocked):
     monkeypatch.setitem(sys.modules, blocked, None)
     assert cli.main([*QUICK, "--output", str(tmp_path / "moons.png")]) == 0
     assert "no comparison: micrograd is not installed" in capsys.readouterr().out
 
 
-def test_micrograd_that_is_fastgrad_is_not_compared(monkeypatch, micrograd):
+def test_micrograd_aliased_to_fastgrad_is_not_compared(monkeypatch, micrograd):
     from fastgrad import engine, nn
 
     monkeypatch.setitem(sys.modules, "micrograd.engine", engine)
@@ -123,7 +123,7 @@ def test_micrograd_that_is_fastgrad_is_not_compared(monkeypatch, micrograd):
     assert demo._micrograd() is None
 
 
-def test_micrograd_from_a_checkout_is_named_by_its_place(monkeypatch, micrograd):
+def test_micrograd_from_a_checkout_is_named_by_its_path(monkeypatch, micrograd):
     def version(name):
         raise importlib.metadata.PackageNotFoundError(name)
 
@@ -132,7 +132,7 @@ def test_micrograd_from_a_checkout_is_named_by_its_place(monkeypatch, micrograd)
 
 
 @pytest.mark.wide
-def test_no_factor_where_gradients_differ(moons, capsys, monkeypatch):
+def test_comparison_with_different_gradients_shows_no_speedup(moons, capsys, monkeypatch):
     class Wrong(FASTGRAD.MLP):
         def __call__(self, x):
             return super().__call__(x) * 1.0005
@@ -144,7 +144,7 @@ def test_no_factor_where_gradients_differ(moons, capsys, monkeypatch):
     assert "times as fast" not in out
 
 
-def test_draws_a_model_that_sees_one_class_only(moons):
+def test_picture_of_a_constant_model_has_no_boundary(moons):
     from matplotlib.figure import Figure
 
     figure = Figure()
@@ -161,7 +161,9 @@ def test_draws_a_model_that_sees_one_class_only(moons):
         (["--spacing", "0"], "expected a positive grid spacing, got 0.0"),
     ],
 )
-def test_refuses_before_training(options, fragment, capsys, monkeypatch, tmp_path):
+def test_wrong_options_are_refused_before_training(
+    options, fragment, capsys, monkeypatch, tmp_path
+):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["demo", *options]) == 2
     captured = capsys.readouterr()
@@ -171,7 +173,7 @@ def test_refuses_before_training(options, fragment, capsys, monkeypatch, tmp_pat
 
 
 @pytest.mark.parametrize("extra", ["sklearn", "matplotlib", "tqdm", "numpy"])
-def test_missing_extra_says_what_to_install(extra):
+def test_missing_extra_names_what_to_install(extra):
     code = (
         f"import sys; sys.modules[{extra!r}] = None; from fastgrad.command.cli import main;"
         "sys.exit(main(['demo']))"

@@ -63,7 +63,7 @@ def test_cells_of_another_language_are_skipped(tmp_path):
     assert "a.ipynb[cell 1]:1: cell skipped" in process.stderr
 
 
-def test_text_that_only_looks_like_a_magic_is_kept(tmp_path):
+def test_text_resembling_a_magic_is_kept(tmp_path):
     notebook(tmp_path / "a.ipynb", 'text = """\n%d\n!x\n"""\nprint(text)')
     assert run("a.ipynb", cwd=tmp_path).stdout == "\n%d\n!x\n\n"
 
@@ -77,7 +77,7 @@ def test_traceback_names_the_cell_and_shows_its_line(tmp_path):
     assert "fastgrad" not in process.stderr
 
 
-def test_hook_for_exceptions_that_somebody_has_set_stays(tmp_path):
+def test_exception_hook_set_by_the_program_is_kept(tmp_path):
     notebook(tmp_path / "a.ipynb", "1 / 0")
     code = (
         "import sys\nfrom fastgrad.command.cli import main\n"
@@ -87,7 +87,7 @@ def test_hook_for_exceptions_that_somebody_has_set_stays(tmp_path):
     assert (process.returncode, process.stdout, process.stderr) == (1, "seen\n", "")
 
 
-def test_class_in_a_cell_gives_way(tmp_path):
+def test_class_in_a_cell_is_replaced(tmp_path):
     head, program = LECTURE.split("class Holder:")
     notebook(tmp_path / "a.ipynb", head, "class Holder:" + program)
     write(tmp_path / "a.py", LECTURE)
@@ -97,7 +97,7 @@ def test_class_in_a_cell_gives_way(tmp_path):
     assert "(a.ipynb[cell 1]:" in ours.stderr
 
 
-def test_own_engine_in_a_cell_is_noted(tmp_path):
+def test_engine_defined_in_a_cell_is_reported(tmp_path):
     notebook(tmp_path / "a.ipynb", LECTURE.split("class Holder:")[0])
     assert "--replace-class Value runs it" in run("a.ipynb", cwd=tmp_path).stderr
 
@@ -125,7 +125,7 @@ def test_file_that_is_no_notebook_is_refused(tmp_path, text, got):
 
 
 @pytest.mark.parametrize("text", ["import sys\nprint(sys.argv, __name__)\n", "1 / 0\n", "a = (\n"])
-def test_program_on_standard_input_is_what_python_makes_of_it(tmp_path, text):
+def test_program_on_standard_input_runs_as_under_python(tmp_path, text):
     ours = run("-", "x", "-y", cwd=tmp_path, stdin=text)
     theirs = python("-", "x", "-y", cwd=tmp_path, stdin=text)
     assert ours.returncode == theirs.returncode
@@ -133,7 +133,7 @@ def test_program_on_standard_input_is_what_python_makes_of_it(tmp_path, text):
     assert ours.stderr.splitlines()[-1:] == theirs.stderr.splitlines()[-1:]
 
 
-def test_class_on_standard_input_gives_way(tmp_path):
+def test_class_on_standard_input_is_replaced(tmp_path):
     ours = run("--replace-class", "Value", "-", cwd=tmp_path, stdin=LECTURE)
     theirs = python("-", cwd=tmp_path, stdin=LECTURE)
     assert (ours.returncode, ours.stdout) == (0, theirs.stdout)

@@ -13,7 +13,7 @@ from fastgrad import nn
 
 @pytest.mark.parametrize("text", [LECTURE, MICROGPT], ids=["lecture", "microgpt"])
 @pytest.mark.parametrize("as_module", [False, True], ids=["script", "module"])
-def test_programs_with_their_own_value_compute_the_same(tmp_path, text, as_module):
+def test_program_with_replaced_value_prints_the_same(tmp_path, text, as_module):
     write(tmp_path / "program.py", text)
     program = ["-m", "program"] if as_module else ["program.py"]
     ours = run("--replace-class", "Value", *program, cwd=tmp_path)
@@ -22,7 +22,7 @@ def test_programs_with_their_own_value_compute_the_same(tmp_path, text, as_modul
     assert "replaced by fastgrad.engine.Value" in ours.stderr
 
 
-def test_says_what_it_replaced_and_what_is_lost(tmp_path):
+def test_replacement_reports_what_was_replaced_and_lost(tmp_path):
     write(tmp_path / "lecture.py", LECTURE)
     lines = run("--replace-class=Value", "lecture.py", cwd=tmp_path).stderr.splitlines()
     first, second, third, lost = lines
@@ -37,7 +37,7 @@ def test_says_what_it_replaced_and_what_is_lost(tmp_path):
     assert lost.startswith(f"fastgrad: warning: fastgrad.engine.Value has no {names};")
 
 
-def test_keeps_line_numbers_and_source_encoding(tmp_path):
+def test_replacement_keeps_line_numbers_and_encoding(tmp_path):
     text = "# coding: latin-1\nclass Value:\n    '''\xe9'''\n\n1 / 0 # \xe9\n"
     (tmp_path / "script.py").write_bytes(text.encode("latin-1"))
     ours = run("--replace-class", "Value", "script.py", cwd=tmp_path)
@@ -45,7 +45,7 @@ def test_keeps_line_numbers_and_source_encoding(tmp_path):
     assert ours.stderr.partition("\n")[2] == theirs.stderr
 
 
-def test_replaces_networks_too_and_says_how_they_differ(tmp_path):
+def test_replaced_network_classes_report_their_differences(tmp_path):
     write(
         tmp_path / "nets.py",
         """
@@ -74,7 +74,7 @@ def test_replaces_networks_too_and_says_how_they_differ(tmp_path):
     assert "fastgrad.nn.Neuron has no Neuron.__eq__;" in process.stderr
 
 
-def test_warns_of_local_derivatives_passed_by_hand(tmp_path):
+def test_local_derivatives_passed_by_hand_are_warned_of(tmp_path):
     write(
         tmp_path / "script.py",
         """
@@ -99,18 +99,18 @@ def test_warns_of_local_derivatives_passed_by_hand(tmp_path):
         ("from micrograd.engine import Value\n", "imports its classes from micrograd"),
     ],
 )
-def test_refuses_a_class_that_is_not_there(tmp_path, text, got):
+def test_missing_class_is_refused(tmp_path, text, got):
     write(tmp_path / "script.py", text)
     assert_refused(run("--replace-class", "Value", "script.py", cwd=tmp_path), "`class Value`", got)
 
 
-def test_refuses_a_class_that_fastgrad_lacks(tmp_path):
+def test_class_unknown_to_fastgrad_is_refused(tmp_path):
     write(tmp_path / "script.py", "class Tensor: pass\n")
     process = run("--replace-class", "Tensor", "script.py", cwd=tmp_path)
     assert_refused(process, "one of Value, Module, Neuron, Layer, MLP, got 'Tensor'")
 
 
-def test_refuses_to_replace_without_source(tmp_path):
+def test_module_without_source_is_refused(tmp_path):
     import py_compile
 
     source = write(tmp_path / "bare.py", "class Value: pass\nprint(Value.__module__)\n")
@@ -205,7 +205,7 @@ def write_program(folder, layout):
 
 @pytest.mark.parametrize("layout", ["module", "attribute of a module", "package"])
 @pytest.mark.parametrize("named", [False, True], ids=["found", "named"])
-def test_class_of_another_module_gives_way(tmp_path, layout, named):
+def test_class_of_another_module_is_replaced(tmp_path, layout, named):
     program, module = write_program(tmp_path, layout)
     option = f"{module}:Scalar=Value" if named else "Scalar=Value"
     ours = run("--replace-class", option, *program, cwd=tmp_path)
@@ -226,7 +226,7 @@ def test_run_says_that_a_program_has_an_engine_of_its_own(tmp_path, layout):
     assert "".join(rest) == theirs.stderr
 
 
-def test_bytecode_of_the_unchanged_module_is_neither_used_nor_written(tmp_path):
+def test_bytecode_of_the_original_module_is_not_used_or_written(tmp_path):
     program, _ = write_program(tmp_path, "module")
     before = python(*program, cwd=tmp_path)
     changed = run("--replace-class", "Scalar=Value", *program, cwd=tmp_path)
@@ -235,7 +235,7 @@ def test_bytecode_of_the_unchanged_module_is_neither_used_nor_written(tmp_path):
     assert (before.stdout, before.stderr) == (after.stdout, after.stderr)
 
 
-def test_arguments_that_fastgrad_does_not_take_are_named(tmp_path):
+def test_arguments_unknown_to_fastgrad_are_named(tmp_path):
     write(
         tmp_path / "script.py",
         """
@@ -280,7 +280,7 @@ def test_modules_outside_the_folder_of_the_program_are_left_alone(tmp_path):
     assert (process.returncode, process.stderr) == (0, "scalars\n")
 
 
-def test_named_module_outside_the_folder_of_the_program_gives_way(tmp_path, monkeypatch):
+def test_named_module_outside_the_program_folder_is_replaced(tmp_path, monkeypatch):
     (tmp_path / "library").mkdir()
     (tmp_path / "program").mkdir()
     write(tmp_path / "library" / "scalars.py", ENGINE)

@@ -14,7 +14,7 @@ from helpers.processes import FACTS, ROOT, assert_refused, outcome, python, run,
 
 
 @pytest.mark.parametrize("script", ["facts.py", os.path.join("sub", "facts.py")])
-def test_script_sees_what_python_would_show_it(tmp_path, script):
+def test_script_sees_the_same_environment_as_under_python(tmp_path, script):
     (tmp_path / "sub").mkdir()
     write(tmp_path / script, FACTS)
     words = [script, "a b", "-h", "--replace-class", "Value", "-m", "x", "--", "--json"]
@@ -25,7 +25,7 @@ def test_script_sees_what_python_would_show_it(tmp_path, script):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="symbolic links need a privilege there")
-def test_symlinked_script_imports_from_where_it_really_is(tmp_path):
+def test_symlinked_script_imports_from_its_real_folder(tmp_path):
     (tmp_path / "real").mkdir()
     write(tmp_path / "real" / "facts.py", FACTS)
     (tmp_path / "link.py").symlink_to(tmp_path / "real" / "facts.py")
@@ -33,7 +33,7 @@ def test_symlinked_script_imports_from_where_it_really_is(tmp_path):
 
 
 @pytest.mark.parametrize("module", ["pack", "pack.part", "pack.inner", "single"])
-def test_module_sees_what_python_m_would_show_it(tmp_path, module):
+def test_module_sees_the_same_environment_as_under_python_m(tmp_path, module):
     for folder in ("pack", "pack/inner"):
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / "__init__.py", "")
@@ -47,7 +47,7 @@ def test_module_sees_what_python_m_would_show_it(tmp_path, module):
 
 
 @pytest.mark.parametrize("flag", ["-P", "-I"])
-def test_safe_path_adds_no_folder(tmp_path, flag):
+def test_safe_path_flag_adds_no_folder_to_sys_path(tmp_path, flag):
     write(tmp_path / "facts.py", FACTS)
     code = (
         f"import sys; sys.path.append({str(ROOT)!r}); sys.argv[0] = 'fastgrad';"
@@ -86,7 +86,7 @@ def test_safe_path_adds_no_folder(tmp_path, flag):
         "import warnings; warnings.warn('careful')",
     ],
 )
-def test_output_traceback_and_exit_status_are_python_s(tmp_path, body):
+def test_script_output_traceback_and_status_equal_python(tmp_path, body):
     write(tmp_path / "script.py", body)
     write(tmp_path / "broken.py", "x = 1\nraise RuntimeError('on import')\n")
     ours = run("script.py", cwd=tmp_path)
@@ -101,7 +101,7 @@ def test_output_traceback_and_exit_status_are_python_s(tmp_path, body):
         ("from os import no_such_name", "ImportError: cannot import name 'no_such_name' from 'os'"),
     ],
 )
-def test_module_tracebacks_begin_in_the_program(tmp_path, body, last):
+def test_module_traceback_starts_in_the_program(tmp_path, body, last):
     (tmp_path / "pack").mkdir()
     init = write(tmp_path / "pack" / "__init__.py", body)
     write(tmp_path / "pack" / "part.py", "")
@@ -111,7 +111,7 @@ def test_module_tracebacks_begin_in_the_program(tmp_path, body, last):
     assert process.stderr.splitlines()[-1].startswith(last)
 
 
-def test_source_encodings(tmp_path):
+def test_script_source_encodings_are_honoured(tmp_path):
     text = (
         "# -*- coding: latin-1 -*-\nprint('\xe9t\xe9', 'caf\xe9'.encode('utf-8'))\n1 / 0 # \xe9\n"
     )
@@ -123,7 +123,7 @@ def test_source_encodings(tmp_path):
         assert "\xe9t\xe9" in ours.stdout
 
 
-def test_unknown_encoding_is_a_syntax_error_that_names_the_file(tmp_path):
+def test_unknown_encoding_is_a_syntax_error_naming_the_file(tmp_path):
     write(tmp_path / "script.py", "# coding: no-such-codec\n")
     process = run("script.py", cwd=tmp_path)
     assert (process.returncode, process.stdout) == (1, "")
@@ -132,7 +132,7 @@ def test_unknown_encoding_is_a_syntax_error_that_names_the_file(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_ctrl_c_ends_the_process_by_the_signal(tmp_path):
+def test_ctrl_c_ends_the_process_by_sigint(tmp_path):
     script = """\
     import os, signal
     signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and & have it ignored
@@ -161,14 +161,14 @@ USES_MICROGRAD = """
 """
 
 
-def test_unedited_program_runs_on_fastgrad(tmp_path):
+def test_unedited_micrograd_program_runs_on_fastgrad(tmp_path):
     write(tmp_path / "script.py", USES_MICROGRAD)
     write(tmp_path / "helper.py", "from micrograd.engine import Value\n")
     assert outcome(run("script.py", cwd=tmp_path)) == (0, "True True True\n", "")
     assert outcome(run("-m", "script", cwd=tmp_path)) == (0, "True True True\n", "")
 
 
-def test_micrograd_beside_the_script_gives_way(tmp_path):
+def test_micrograd_folder_beside_the_script_is_not_imported(tmp_path):
     (tmp_path / "micrograd").mkdir()
     write(tmp_path / "micrograd" / "__init__.py", "1 / 0\n")
     write(tmp_path / "micrograd" / "train.py", USES_MICROGRAD)
@@ -176,7 +176,7 @@ def test_micrograd_beside_the_script_gives_way(tmp_path):
     assert outcome(run("-m", "micrograd.train", cwd=tmp_path)) == (0, "True True True\n", "")
 
 
-def test_refuses_what_is_no_script(tmp_path):
+def test_path_that_is_no_script_is_refused(tmp_path):
     (tmp_path / "folder").mkdir()
     assert_refused(run("nosuch.py", cwd=tmp_path), "'nosuch.py', which does not exist", "-m")
     assert_refused(run("folder", cwd=tmp_path), "the directory 'folder'")
@@ -186,7 +186,7 @@ def test_refuses_what_is_no_script(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows words it otherwise")
-def test_refuses_what_it_cannot_read(tmp_path):
+def test_script_that_cannot_be_read_is_refused(tmp_path):
     name = "x" * 300 + ".py"  # longer than file systems take; root would read any mode
     assert_refused(run(name, cwd=tmp_path), "name too long")
 
@@ -194,7 +194,7 @@ def test_refuses_what_it_cannot_read(tmp_path):
 @pytest.mark.parametrize(
     "name", ["nosuch", "nosuch.part", "pack", "pack.nosuch", "space", "sys", ".pack", "pack.mod.x"]
 )
-def test_refuses_what_is_no_module(tmp_path, name):
+def test_name_that_is_no_module_is_refused(tmp_path, name):
     (tmp_path / "pack").mkdir()
     (tmp_path / "space").mkdir()  # a namespace package, without __main__
     write(tmp_path / "pack" / "__init__.py", "")

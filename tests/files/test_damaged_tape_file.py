@@ -1,4 +1,4 @@
-"""Files that are no tapes, or damaged ones: refused, with a message, and in little memory.
+"""Damaged tape files and other content: refused with a message, in bounded memory.
 
 Oracles: the tape that was saved; zlib and struct, which take files apart.
 """
@@ -19,7 +19,6 @@ from helpers.tape_files import (
     damage,
     joined,
     loaded,
-    mended,
     number_from,
     numbers,
     random_tape,
@@ -29,6 +28,7 @@ from helpers.tape_files import (
     saved,
     split,
     structured_tape,
+    with_checksum,
 )
 
 import fastgrad as fg
@@ -81,7 +81,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("content", HEADERS, ids=lambda content: repr(content[:20])[2:-1])
-def test_what_is_no_container(content, file):
+def test_content_that_is_no_container_is_refused(content, file):
     refused(content, file, HEADERS[content])
 
 
@@ -169,7 +169,7 @@ def contents(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("place", "value", "match"), DESCRIPTIONS)
-def test_headers_that_fit_no_tape(place, value, match, contents, file):
+def test_header_that_fits_no_tape_is_refused(place, value, match, contents, file):
     header, described, data = split(contents["model"])
     at = {"header": header, "tape": described}
     *steps, last = place.split()
@@ -186,7 +186,7 @@ def test_headers_that_fit_no_tape(place, value, match, contents, file):
     refused(content, file, match)
 
 
-def test_structures_that_are_too_deep(contents, file):
+def test_structure_nested_too_deep_is_refused(contents, file):
     header, described, data = split(contents["model"])
     for kind, levels, match in (("list", 65, "at most 64 levels"), ("tuple", 400, "at most 64")):
         spec = {"shape": [2]}
@@ -202,7 +202,7 @@ def test_structures_that_are_too_deep(contents, file):
         refused(joined(header, text, data), file, "expected (JSON|an object), got")
 
 
-def test_tensors_that_overlap_or_leave_gaps(contents, file):
+def test_tensors_that_overlap_or_leave_gaps_are_refused(contents, file):
     header, described, data = split(contents["model"])
     begin, end = header["a"]["data_offsets"]
     for shift, match in ((-4, "expected [0-9]*, where the tensor before ends"), (4, "before ends")):
@@ -226,7 +226,7 @@ def test_tensors_that_overlap_or_leave_gaps(contents, file):
     assert loaded(joined(header, described, data), file)
 
 
-def test_damage_that_leaves_a_valid_tape_shows_in_the_checksum(contents, file):
+def test_damage_to_valid_data_fails_the_checksum(contents, file):
     header, described, data = split(contents["model"])
     changed = bytearray(data)
     changed[header["parameters"]["data_offsets"][0]] ^= 1
@@ -243,7 +243,7 @@ def changed(content, tensor, at, value):
     return replaced(content, tensor, values, code)
 
 
-def test_indices_that_point_nowhere_or_forwards(contents, file):
+def test_operand_slots_out_of_range_or_forward_are_refused(contents, file):
     content = contents["model"]
     count = {name: len(numbers(content, name)[0]) for name in split(content)[0] if name[0] != "_"}
     leaves = count["inputs"] + count["parameters"] + count["constants"]
@@ -272,7 +272,7 @@ def test_indices_that_point_nowhere_or_forwards(contents, file):
     )
 
 
-def test_lists_of_operands_that_overlap_or_leave_gaps(contents, file):
+def test_operand_lists_that_overlap_or_leave_gaps_are_refused(contents, file):
     content = contents["model"]
     a, b = numbers(content, "a")[0], numbers(content, "b")[0]
     refused(
@@ -303,7 +303,7 @@ def test_lists_of_operands_that_overlap_or_leave_gaps(contents, file):
         )
 
 
-def test_operands_that_an_operation_does_not_have(contents, file):
+def test_operands_beyond_the_arity_are_refused(contents, file):
     content = contents["table"]
     names = split(content)[1]["operations"]
     operations, a, b = (numbers(content, name)[0] for name in ("operations", "a", "b"))
@@ -326,7 +326,7 @@ def test_operands_that_an_operation_does_not_have(contents, file):
     refused(changed(content, "b", at["take"], 0), file, "at least 1 pair or entry, got 0")
 
 
-def test_an_unread_input_is_known(contents, file):
+def test_unread_input_marked_as_read_is_refused(contents, file):
     assert numbers(contents["input"], "inputs")[0] == [1, 0]
     match = "expected 0, for an input that is not read, got 1"
     refused(changed(contents["input"], "inputs", 1, 1), file, match)
@@ -359,7 +359,7 @@ def bombs(content):
     yield joined(header, {**described, "operations": ["x" * n] * 3}, data)
 
 
-def test_memory_is_in_proportion_to_the_file(contents, file):
+def test_memory_of_loading_is_proportional_to_the_file(contents, file):
     for number, content in enumerate(bombs(contents["table"])):
         file.write_bytes(content)
         tracemalloc.start()
@@ -371,13 +371,13 @@ def test_memory_is_in_proportion_to_the_file(contents, file):
     assert number == 17
 
 
-def test_more_slots_than_can_be_numbered(contents, file, monkeypatch):
+def test_more_slots_than_the_limit_are_refused(contents, file, monkeypatch):
     """The limit is 2**31, and such a file has gigabytes: here it is small."""
     file.write_bytes(contents["table"])
     slots = 3 + 5 + 2 + 37  # inputs, parameters, constants, operations
-    monkeypatch.setattr(tape_file, "VALUES_MOST", slots)
+    monkeypatch.setattr(tape_file, "VALUES_MAX", slots)
     assert len(fg.load_tape(file)) == 37
-    monkeypatch.setattr(tape_file, "VALUES_MOST", slots - 1)
+    monkeypatch.setattr(tape_file, "VALUES_MAX", slots - 1)
     with pytest.raises(FileFormatError, match=f"expected at most {slots - 1} slots, got {slots}"):
         fg.load_tape(file)
 
@@ -399,7 +399,7 @@ def little_memory():
     resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
-def test_files_damaged_at_random(contents, file, little_memory):
+def test_randomly_damaged_file_is_refused_or_runs(contents, file, little_memory):
     """Damage files in many ways: each is refused, or is a tape that runs."""
     rng = random.Random(DAMAGED)
     originals = [*contents.values()] + [
@@ -428,7 +428,7 @@ def test_files_damaged_at_random(contents, file, little_memory):
     assert DAMAGED / 50 < tapes < DAMAGED / 2
 
 
-def test_every_truncation_and_every_flipped_byte_is_refused(contents, file):
+def test_truncated_file_or_flipped_bit_is_refused(contents, file):
     content = contents["structured"]
     for n in range(len(content)):
         with pytest.raises(FileFormatError):
@@ -447,14 +447,14 @@ def test_every_truncation_and_every_flipped_byte_is_refused(contents, file):
     assert survivors < 16
 
 
-def test_mending_mends(contents, file):
+def test_repaired_checksum_lets_damage_reach_the_checks(contents, file):
     """Make sure that damage gets past the checksum to what is behind it."""
     content = contents["model"]
     broken = changed(content, "outputs", 0, 2**32 - 1)
     header, described, data = split(broken)
     header["__metadata__"]["crc32"] = "00000000"
-    unmended = joined(header, described, data).replace(
+    with_wrong_checksum = joined(header, described, data).replace(
         split(broken)[0]["__metadata__"]["crc32"].encode(), b"00000000"
     )
-    refused(unmended, file, "crc32")
-    refused(mended(unmended), file, "outputs")
+    refused(with_wrong_checksum, file, "crc32")
+    refused(with_checksum(with_wrong_checksum), file, "outputs")

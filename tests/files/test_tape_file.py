@@ -1,4 +1,4 @@
-"""Tape.save and load_tape: what comes back is the same to the bit.
+"""Tape.save and load_tape: a loaded tape equals the saved one bit for bit.
 
 Oracles: the tape that was saved; zlib and struct, which take files apart; the safetensors package.
 """
@@ -9,7 +9,7 @@ import os
 import struct
 
 import pytest
-from helpers.dags import CODES
+from helpers.random_graphs import CODES
 from helpers.tally import tally
 from helpers.tape_files import (
     TAPES,
@@ -17,8 +17,8 @@ from helpers.tape_files import (
     loaded,
     model_tape,
     numbers,
-    quietly,
     random_tape,
+    record_without_warnings,
     replaced,
     same,
     saved,
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("sound_arena")
 
 
 @KINDS
-def test_a_tape_comes_back(kind, file):
+def test_tape_saved_and_loaded_is_the_same(kind, file):
     tape = TAPES[kind]()
     content = saved(tape, file)
     again = fg.load_tape(file)
@@ -54,7 +54,7 @@ def test_a_tape_comes_back(kind, file):
 @settings(max_examples=200)
 @example([5910236, 5910236, 5910236, 160, 5910236])  # more constants than operations
 @given(CODES)
-def test_random_programs_come_back(tmp_path_factory, codes):
+def test_random_program_saved_and_loaded_is_the_same(tmp_path_factory, codes):
     file = tmp_path_factory.getbasetemp() / "random.tape"
     tape = random_tape(codes)
     content = saved(tape, file)
@@ -64,7 +64,7 @@ def test_random_programs_come_back(tmp_path_factory, codes):
     tally("tape files: random programs saved and loaded")
 
 
-def test_a_loaded_tape_trains(file):
+def test_loaded_tape_trains_as_the_original(file):
     tape = model_tape()
     tape.save(file)
     again = fg.load_tape(file)
@@ -79,7 +79,7 @@ def test_a_loaded_tape_trains(file):
     assert tape([0.5, 0.5], 1.0) == again([0.5, 0.5], 1.0)
 
 
-def test_numpy_arguments(file):
+def test_loaded_tape_takes_numpy_arguments(file):
     np = pytest.importorskip("numpy")
     w = Value(2.0)
     tape = fg.record(lambda x: (x * w).sum(axis=0), np.ones((2, 3)))
@@ -91,7 +91,7 @@ def test_numpy_arguments(file):
         assert np.array_equal(got, expected)
 
 
-def test_every_bit_of_a_number_is_kept(file):
+def test_numbers_keep_every_bit_in_a_file(file):
     patterns = [0x7FF8000000000123, 0xFFF8DEADBEEF0000, 0x7FF0000000000000, 0x8000000000000000, 1]
     w = [Value(struct.unpack("<d", struct.pack("<Q", pattern))[0]) for pattern in patterns]
     k = struct.unpack("<d", struct.pack("<Q", 0x7FF800000000ABCD))[0]
@@ -103,11 +103,11 @@ def test_every_bit_of_a_number_is_kept(file):
     assert struct.pack(f"<{code}", k) in struct.pack(f"<{len(constants)}{code}", *constants)
 
 
-def test_the_same_tape_gives_the_same_bytes(tmp_path):
+def test_equal_tapes_are_saved_as_equal_bytes(tmp_path):
     assert saved(model_tape(), tmp_path / "one") == saved(model_tape(), tmp_path / "two")
 
 
-def test_given_parameters_are_bound(file):
+def test_parameters_given_to_load_tape_are_bound(file):
     tape = model_tape()
     tape.save(file)
     mine = [Value(0.0) for _ in tape.parameters]
@@ -119,7 +119,7 @@ def test_given_parameters_are_bound(file):
     assert [v.grad for v in mine] == [p.grad for p in tape.parameters]
 
 
-def test_parameters_outlive_the_file_and_die_with_the_tape(file):
+def test_loaded_parameters_live_as_long_as_the_tape(file):
     model_tape().save(file)
     gc.collect()
     before = fg.arena_stats()["live_nodes"]
@@ -130,7 +130,7 @@ def test_parameters_outlive_the_file_and_die_with_the_tape(file):
     assert fg.arena_stats()["live_nodes"] == before
 
 
-def test_a_file_is_written_piece_by_piece(file, monkeypatch):
+def test_file_written_in_pieces_has_the_same_bytes(file, monkeypatch):
     tape = fg.record(lambda x: x.tanh() * 2.0, 1.0)
     tape.save(file)
     whole = file.read_bytes()
@@ -139,7 +139,7 @@ def test_a_file_is_written_piece_by_piece(file, monkeypatch):
     assert file.read_bytes() == whole
 
 
-def test_what_is_saved_of_a_parameter_that_gets_another_node(file):
+def test_parameter_reinitialised_as_a_node_is_saved_by_value(file):
     w = Value.__new__(Value)
     tape = fg.record(lambda x: x * w, 1.0)
     w.__init__(5.0, (Value(1.0),))
@@ -149,7 +149,7 @@ def test_what_is_saved_of_a_parameter_that_gets_another_node(file):
     assert {v.data for v in clutter} == {7.0}
 
 
-def test_parameters_that_do_not_fit_are_refused_and_left_alone(file):
+def test_unsuitable_parameters_are_refused_and_unchanged(file):
     tape = model_tape()
     tape.save(file)
     mine = [Value(7.0) for _ in tape.parameters]
@@ -157,7 +157,7 @@ def test_parameters_that_do_not_fit_are_refused_and_left_alone(file):
         with pytest.raises(ShapeError, match=rf"expected {len(mine)} different Values"):
             fg.load_tape(file, wrong)
     for wrong in (None, 1.0, mine[0] * 2):
-        with pytest.raises(FastgradTypeError, match="expected Values that are no results"):
+        with pytest.raises(FastgradTypeError, match="expected Values that are leaves"):
             fg.load_tape(file, [*mine[1:], wrong])
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(FileFormatError):
@@ -165,7 +165,7 @@ def test_parameters_that_do_not_fit_are_refused_and_left_alone(file):
     assert {v.data for v in mine} == {7.0}
 
 
-def test_places_are_kept(file):
+def test_source_lines_are_kept_in_a_file(file):
     recorded = model_tape()
     tape = loaded(saved(recorded, file), file)
     assert tape.places == recorded.places != []
@@ -185,7 +185,7 @@ def test_places_are_kept(file):
         loaded(replaced(content, "sources", [0, 3, *sources[2:]], "I"), file)
 
 
-def test_the_safetensors_package_reads_what_is_saved_and_writes_what_loads(file):
+def test_safetensors_package_reads_and_writes_tape_files(file):
     safetensors = pytest.importorskip("safetensors")
     from safetensors.numpy import load_file, save_file
 
@@ -204,7 +204,7 @@ def test_the_safetensors_package_reads_what_is_saved_and_writes_what_loads(file)
         same(tape, fg.load_tape(file))
 
 
-def test_arrays_of_a_machine_with_the_other_byte_order():
+def test_big_endian_arrays_are_written_little_endian():
     assert container.little(b"\1\2\3\4", 2, "big") == b"\2\1\4\3"
     assert container.little(b"\1\2\3\4", 4, "big") == b"\4\3\2\1"
     assert container.little(bytes(range(8)), 8, "big") == bytes(range(7, -1, -1))
@@ -215,7 +215,7 @@ def test_arrays_of_a_machine_with_the_other_byte_order():
 
 
 @pytest.mark.parametrize("key", [1.5, (1, 2), 2**63, "\ud800", b"a", math.nan])
-def test_keys_that_no_file_can_hold(key, file):
+def test_keys_that_json_cannot_hold_are_refused_by_save(key, file):
     with pytest.raises(FastgradTypeError, match="expected keys: text, 64-bit integers, bool, None"):
         fg.record(lambda x: x[key], {key: 1.0}).save(file)
     with pytest.raises(FastgradTypeError, match="save, result"):
@@ -223,7 +223,7 @@ def test_keys_that_no_file_can_hold(key, file):
     assert not file.exists()
 
 
-def test_levels_of_nesting(file):
+def test_structures_are_saved_up_to_64_levels_of_nesting(file):
     def array(axes):
         return [array(axes - 1)] if axes else 1.0
 
@@ -250,8 +250,8 @@ def _wrapped(x, depth):
     return {"k": _wrapped(x, depth - 1)} if depth else x
 
 
-def test_odd_names(file):
-    program = quietly(lambda x: x * 2, 1.0)
+def test_odd_names_are_saved_with_surrogates_replaced(file):
+    program = record_without_warnings(lambda x: x * 2, 1.0)
     for name in ("", "π\n\0", "\ud800", 'a"b\\'):
         program.name = name
         program.names = [name]
@@ -259,7 +259,7 @@ def test_odd_names(file):
         assert fg.load_tape(file).name == name.replace("\ud800", "?")
 
 
-def test_a_file_appears_whole_or_not_at_all(file, monkeypatch):
+def test_failed_save_leaves_the_old_file(file, monkeypatch):
     content = saved(model_tape(), file)
 
     def full(descriptor):
@@ -272,7 +272,7 @@ def test_a_file_appears_whole_or_not_at_all(file, monkeypatch):
     assert os.listdir(file.parent) == [file.name]
 
 
-def test_what_a_file_was_it_remains(file, tmp_path):
+def test_save_over_a_file_keeps_its_mode_and_its_symlink(file, tmp_path):
     tape = model_tape()
     content = saved(tape, file)
     assert file.stat().st_mode & 0o777 == 0o666 & ~_umask()
@@ -303,7 +303,7 @@ def test_an_error_of_the_system_names_the_path_that_was_given(tmp_path, monkeypa
         assert caught.value.filename == str(path)
 
 
-def test_paths_that_are_none(tmp_path):
+def test_arguments_that_are_no_paths_are_refused(tmp_path):
     tape = model_tape()
     for path in (None, 1, 1.5, [tmp_path]):
         with pytest.raises(FastgradTypeError, match="expected a path, got"):
@@ -322,7 +322,7 @@ def test_paths_that_are_none(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_devices_and_unreadable_files(file):
+def test_devices_and_unreadable_files_are_refused(file):
     os.mkfifo(file)
     for path in (file, "/dev/zero"):
         with pytest.raises(FileFormatError, match="expected a file, got a device, pipe or socket"):

@@ -1,4 +1,4 @@
-"""`arena_check` sees each invariant broken: it is the oracle of so many tests.
+"""`arena_check` reports each broken invariant of the arena; many tests rely on it.
 
 The structs are read from the declarations in `arena.pxd`, so an installed package skips. Each
 test changes one number in the arena's memory, looks, and puts it back.
@@ -101,7 +101,7 @@ def hidden_block(memory, graph):
 
 # What is wrong: the message; the struct and the field; what to put there.
 BROKEN = {
-    "the order of chunks is a circle":
+    "the order of chunks is a cycle":
         lambda m, g: (m.chunk(m.arena.newest), "older", m.arena.newest),
     "its newer neighbour is":
         lambda m, g: (m.chunk(m.arena.newest), "newer", m.arena.newest),
@@ -109,7 +109,7 @@ BROKEN = {
         lambda m, g: (m.chunk(m.chunk(m.arena.newest).older), "born", 1 << 60),
     "is still marked":
         lambda m, g: (m.mark(m.arena.newest), "value", 1),
-    "the list of leaf chunks is a circle":
+    "the list of leaf chunks is a cycle":
         lambda m, g: (m.chunk(m.arena.leaves), "older", m.arena.leaves),
     "its neighbour is":
         lambda m, g: (m.chunk(m.arena.leaves), "newer", m.arena.leaves),
@@ -131,7 +131,7 @@ BROKEN = {
         lambda m, g: (m.node(m.id(g["a"])), "flags", CLOSURE),
     "refs 2 is not the number of its users":
         lambda m, g: (m.block(m.node(m.id(g["custom"])).a), "refs", 2),
-    "nobody's":
+    "has no owner":
         lambda m, g: (m.block(m.node(m.id(g["custom"])).a), "refs", 0),
     "does not say so":
         lambda m, g: (m.node(hidden_block(m, g).ids), "b", 7),
@@ -162,7 +162,7 @@ def changed(struct, field, value):
 
 
 @pytest.mark.parametrize(("message", "broken"), BROKEN.items(), ids=BROKEN.keys())
-def test_the_check_sees(memory, graph, message, broken):
+def test_arena_check_reports_each_broken_invariant(memory, graph, message, broken):
     assert check.arena_check() == []
     with changed(*broken(memory, graph)):
         wrong = check.arena_check()

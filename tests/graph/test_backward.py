@@ -1,4 +1,4 @@
-"""backward() and all that goes with it: accumulation, steps by hand, closures, collection.
+"""backward(): accumulation, steps called by hand, custom functions, garbage collection.
 
 Oracle: derivatives written out by hand; micrograd's own behaviour is in test_micrograd_contract.py.
 """
@@ -9,7 +9,7 @@ import math
 import weakref
 
 import pytest
-from helpers.graphs import settled, square
+from helpers.graphs import live_after_gc, square
 
 from fastgrad import Value
 from fastgrad.engine import arena_stats, build_info
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("sound_arena")
 # -- accumulation --------------------------------------------------------------------------------
 
 
-def test_a_second_backward_goes_through_the_nodes_between():
+def test_second_backward_adds_through_inner_gradients():
     x = Value(3.0)
     y = x * x * x
     y.backward()
@@ -32,7 +32,7 @@ def test_a_second_backward_goes_through_the_nodes_between():
     assert x.grad == 27.0
 
 
-def test_the_root_is_overwritten_and_the_rest_accumulates():
+def test_root_grad_is_overwritten_and_other_grads_accumulate():
     x = Value(2.0)
     y = x * 3
     y.grad, x.grad = 100.0, 0.5
@@ -42,7 +42,7 @@ def test_the_root_is_overwritten_and_the_rest_accumulates():
     assert x.grad == 1.0
 
 
-def test_an_inner_node_as_root():
+def test_backward_from_an_inner_node_leaves_its_users_alone():
     x = Value(2.0)
     inner = x * x
     y = inner * 5
@@ -52,7 +52,7 @@ def test_an_inner_node_as_root():
     assert (x.grad, inner.grad, y.grad) == (4.0 + 4.0 * 6.0, 6.0, 1.0)
 
 
-def test_dead_branches_are_not_touched():
+def test_branches_that_do_not_lead_to_the_root_get_no_gradient():
     x = Value(2.0)
     dead = x * 7
     other = Value(4.0) * x
@@ -76,7 +76,7 @@ def test_operands_are_read_when_backward_runs():
 
 
 @pytest.mark.parametrize("name", ["relu", "exp", "tanh", "sigmoid", "sqrt"])
-def test_functions_read_their_own_data(name):
+def test_functions_use_their_stored_result_in_backward(name):
     x = Value(0.5)
     y = getattr(x, name)()
     x.data = 1e9
@@ -92,7 +92,7 @@ def test_functions_read_their_own_data(name):
 
 
 @pytest.mark.wide
-def test_a_sweep_of_scattered_operands_adds_all_terms():
+def test_sweep_over_scattered_operands_adds_all_terms():
     """Squares and doublings of the node right before, operands chunks away in between.
 
     A sweep of such chunks has a loop of its own. All partials along the way multiply to 1.
@@ -113,7 +113,7 @@ def test_a_sweep_of_scattered_operands_adds_all_terms():
     assert {v.grad for v in far} == {1.0}
 
 
-def test_zero_grad():
+def test_zero_grad_of_a_graph_clears_every_node():
     x = Value(2.0)
     inner = x * x
     y = inner.relu() + x**2 - square(x)
@@ -132,7 +132,7 @@ def test_zero_grad():
     assert x.grad == 0.0
 
 
-def test_detach():
+def test_detach_gives_an_independent_leaf():
     x = Value(2.0, label="x")
     y = x * x
     y.label = "y"
@@ -149,7 +149,7 @@ def test_detach():
 # -- steps by hand ---------------------------------------------------------------------------------
 
 
-def test_every_step_by_hand():
+def test_backward_step_called_by_hand_adds_local_gradients():
     a, b = Value(2.0), Value(-3.0)
     operations = {
         "+": (a + b, [1.0, 1.0]),
@@ -175,7 +175,7 @@ def test_every_step_by_hand():
         assert [a.grad, b.grad] == pytest.approx([11 * d for d in expected]), name
 
 
-def test_steps_by_hand_go_no_further():
+def test_backward_step_called_by_hand_reaches_operands_only():
     x = Value(2.0)
     inner = x * 3
     y = inner * inner
@@ -188,7 +188,7 @@ def test_steps_by_hand_go_no_further():
     assert (x.grad, y.grad) == (36.0, 1.0)
 
 
-def test_a_step_outlives_its_value():
+def test_backward_step_works_after_its_value_is_gone():
     x = Value(2.0)
     step = (x * 3)._backward
     step()
@@ -200,7 +200,7 @@ def test_a_step_outlives_its_value():
     assert x.grad == 6.0
 
 
-def test_steps_can_be_wrapped():
+def test_backward_steps_can_be_wrapped_repeatedly():
     x, seen = Value(3.0), []
     y = x * x
     inner = y._backward
@@ -216,7 +216,7 @@ def test_steps_can_be_wrapped():
     y._backward = lambda: None
 
 
-def test_a_step_that_is_replaced_can_be_put_back():
+def test_replaced_backward_step_can_be_restored():
     x = Value(3.0)
     y = x**2
     step = y._backward
@@ -233,7 +233,7 @@ def test_a_step_that_is_replaced_can_be_put_back():
 # -- custom nodes ----------------------------------------------------------------------------------
 
 
-def test_custom_nodes():
+def test_custom_node_passes_gradients_on():
     x = Value(3.0)
     y = square(x * 2) + x
     y.backward()
@@ -241,7 +241,7 @@ def test_custom_nodes():
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 80])
-def test_custom_nodes_of_n_operands(n):
+def test_custom_node_of_n_operands_reaches_all_of_them(n):
     xs = [Value(float(i)) for i in range(n)]
     out = Value(sum(x.data for x in xs), tuple(xs), "total")
 
@@ -256,7 +256,7 @@ def test_custom_nodes_of_n_operands(n):
     out._backward = lambda: None
 
 
-def test_a_custom_node_without_a_function_passes_nothing_on():
+def test_custom_node_without_a_backward_function_stops_gradients():
     x = Value(3.0)
     inner = x * 2
     out = Value(5.0, (inner,), "mystery")
@@ -265,7 +265,7 @@ def test_a_custom_node_without_a_function_passes_nothing_on():
     out._backward()
 
 
-def test_custom_nodes_run_in_reverse_order_of_creation():
+def test_custom_functions_run_in_reverse_creation_order():
     order = []
 
     def node(name, *operands):
@@ -283,7 +283,7 @@ def test_custom_nodes_run_in_reverse_order_of_creation():
     assert order == ["d", "c", "b", "a"]
 
 
-def test_a_function_on_a_leaf_runs_once_after_all_its_users():
+def test_function_on_a_leaf_runs_once_after_all_its_users():
     x, seen = Value(3.0), []
     x._backward = lambda: seen.append(x.grad)
     y = x * x + x
@@ -300,7 +300,7 @@ def test_a_function_on_a_leaf_runs_once_after_all_its_users():
     assert len(seen) == 3
 
 
-def test_functions_that_are_no_functions():
+def test_backward_step_that_is_not_callable_raises():
     x = Value(3.0)
     for wrong in (None, 5, "a"):
         inner, custom, leaf = x * 2, Value(1.0, (x,), "c"), Value(1.0)
@@ -313,7 +313,7 @@ def test_functions_that_are_no_functions():
                 v.backward()
 
 
-def test_an_exception_leaves_the_graph_usable():
+def test_exception_in_backward_leaves_the_graph_usable():
     x = Value(3.0)
     inner = x * 2
 
@@ -331,7 +331,7 @@ def test_an_exception_leaves_the_graph_usable():
     assert x.grad == 2 * 33.0 * 11.0
 
 
-def test_a_singular_derivative_leaves_the_graph_usable():
+def test_singular_derivative_leaves_the_graph_usable():
     x = Value(0.0)
     y = (x**0.5 + 1) * 3
     with pytest.raises(ZeroDivisionError, match=r"\w"):
@@ -342,7 +342,7 @@ def test_a_singular_derivative_leaves_the_graph_usable():
     assert x.grad == 0.75
 
 
-def test_a_function_may_build_and_sweep():
+def test_custom_function_may_build_and_sweep_a_graph():
     x = Value(3.0)
 
     def helper():
@@ -362,7 +362,7 @@ def test_a_function_may_build_and_sweep():
     out._backward = lambda: None
 
 
-def test_sweeps_inside_each_other_have_a_limit():
+def test_nested_sweeps_beyond_the_limit_raise():
     def node(depth):
         x = Value(2.0)
         out = Value(2.0, (x,), "nested")
@@ -377,7 +377,7 @@ def test_sweeps_inside_each_other_have_a_limit():
     assert x.grad == 4.0
 
 
-def test_a_function_may_drop_and_edit_the_graph():
+def test_custom_function_may_drop_and_edit_the_graph():
     x = Value(3.0)
     holder = [square(x)]
 
@@ -397,7 +397,7 @@ def test_a_function_may_drop_and_edit_the_graph():
 # -- collection ------------------------------------------------------------------------------------
 
 
-def test_operations_leave_nothing_to_the_collector():
+def test_operations_leave_no_garbage_to_the_collector():
     while gc.collect():
         pass
     gc.disable()
@@ -417,7 +417,7 @@ def test_operations_leave_nothing_to_the_collector():
         gc.enable()
 
 
-def test_nodes_are_freed_at_once():
+def test_nodes_are_freed_as_soon_as_unused():
     before = arena_stats()["live_nodes"]
     x = Value(1.0)
     y = x
@@ -430,8 +430,8 @@ def test_nodes_are_freed_at_once():
     assert arena_stats()["live_nodes"] == before
 
 
-def test_closures_are_collected_once_unreachable_and_not_before():
-    before = settled()
+def test_closures_are_collected_only_when_unreachable():
+    before = live_after_gc()
     x = Value(3.0)
     out = square(x)
     ref = weakref.ref(out)
@@ -448,7 +448,7 @@ def test_closures_are_collected_once_unreachable_and_not_before():
     assert arena_stats()["live_nodes"] == before
 
 
-def test_a_function_that_somebody_holds_stays_with_its_node():
+def test_backward_function_held_elsewhere_stays_on_its_node():
     x = Value(3.0)
     out = square(x)
     step = out._backward
@@ -459,7 +459,7 @@ def test_a_function_that_somebody_holds_stays_with_its_node():
     assert x.grad == 12.0
 
 
-def test_a_node_that_another_function_can_reach_keeps_its_own():
+def test_node_reachable_from_a_closure_keeps_its_function():
     x = Value(3.0)
 
     def functions():
@@ -478,7 +478,7 @@ def test_a_node_that_another_function_can_reach_keeps_its_own():
 
 
 def test_chains_of_closures_are_collected():
-    before = settled()
+    before = live_after_gc()
     x = Value(1.0)
     y = x
     for _ in range(10):
@@ -491,7 +491,7 @@ def test_chains_of_closures_are_collected():
     assert arena_stats()["live_nodes"] == before
 
 
-def test_closures_without_a_cycle_are_freed_at_once():
+def test_closures_without_a_cycle_are_freed_immediately():
     x = Value(3.0)
 
     class Function:
@@ -510,7 +510,7 @@ def test_closures_without_a_cycle_are_freed_at_once():
     assert ref() is None
 
 
-def test_a_collection_in_the_middle_of_a_sweep():
+def test_garbage_collection_inside_a_sweep_changes_nothing():
     x = Value(3.0)
     y = x
     for _ in range(5):
@@ -530,14 +530,14 @@ def test_a_collection_in_the_middle_of_a_sweep():
 # -- functions that are missing, held by others, or drop each other ------------------------------
 
 
-def test_an_operation_whose_function_was_never_set_ends_the_sweep():
+def test_node_whose_function_was_never_set_ends_the_sweep():
     a = Value(2.0)
     y = Value(3.0, (a,)) * 4  # nobody holds the node between
     y.backward()
     assert (y.grad, a.grad) == (1.0, 0.0)
 
 
-def test_a_function_whose_attributes_somebody_else_holds_is_kept():
+def test_function_in_a_held_attribute_dict_is_kept():
     a = Value(2.0)
     v = square(a)
     attributes = v.__dict__
@@ -553,7 +553,7 @@ def test_a_function_whose_attributes_somebody_else_holds_is_kept():
     assert watched() is None
 
 
-def test_functions_of_leaves_may_drop_others():
+def test_leaf_function_may_drop_other_leaf_functions():
     ran = []
     others = [Value(0.0), Value(0.0)]
     for v in others:

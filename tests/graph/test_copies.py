@@ -9,7 +9,7 @@ import io
 import pickle
 
 import pytest
-from helpers.graphs import chain, everything, settled
+from helpers.graphs import all_nodes, chain, live_after_gc
 
 from fastgrad import Value
 from fastgrad.engine import build_info
@@ -27,7 +27,7 @@ class Parameter(Value):
 # -- copies --------------------------------------------------------------------------------------
 
 
-def test_copy_of_a_leaf():
+def test_copy_of_a_leaf_is_independent():
     a = Value(3.0, label="a")
     a.grad, a.m = 2.0, [1]
     b, c = copy.copy(a), copy.deepcopy(a)
@@ -55,10 +55,10 @@ def test_deepcopy_of_a_graph_is_independent():
     y = (hidden + a) ** 2 - 1 / b
     y.backward()
     z = copy.deepcopy(y)
-    nodes = {v.label: v for v in everything(z) if v.label}
+    nodes = {v.label: v for v in all_nodes(z) if v.label}
     assert set(nodes) == {"a", "b", "hidden"}
-    assert not everything(z) & everything(y)
-    assert len(everything(z)) == len(everything(y))
+    assert not all_nodes(z) & all_nodes(y)
+    assert len(all_nodes(z)) == len(all_nodes(y))
     assert (z.data, z.grad, nodes["a"].grad) == (y.data, y.grad, a.grad)
     z.zero_grad(graph=True)
     nodes["a"].data = 5.0
@@ -69,30 +69,30 @@ def test_deepcopy_of_a_graph_is_independent():
     assert (a.data, a.grad != grads[0], b.grad != grads[1]) == (2.0, True, True)
 
 
-@pytest.mark.parametrize("look", [False, True])
-def test_deepcopy_of_a_neuron_s_sum_has_its_gradients(look):
+@pytest.mark.parametrize("expand", [False, True])
+def test_deepcopy_of_a_fused_neuron_has_equal_gradients(expand):
     neuron = Neuron(3, nonlin=False)
     x = [Value(2.0), Value(-1.0) * 1.0, Value(0.5)]
     y = neuron(x)
-    if look:
-        assert len(everything(y)) == 15
+    if expand:
+        assert len(all_nodes(y)) == 15
     twin = copy.deepcopy(y)
     twin.backward()
-    assert {v.grad for v in everything(y)} == {0.0}
+    assert {v.grad for v in all_nodes(y)} == {0.0}
     y.backward()
-    show = sorted((v._op, v.data, v.grad) for v in everything(y))
-    assert sorted((v._op, v.data, v.grad) for v in everything(twin)) == show
+    show = sorted((v._op, v.data, v.grad) for v in all_nodes(y))
+    assert sorted((v._op, v.data, v.grad) for v in all_nodes(twin)) == show
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
 @pytest.mark.parametrize("k", [2, 2.0, True, False, -1, 0.5])
-def test_copies_keep_the_kind_of_an_exponent(copied, k):
+def test_copy_keeps_the_type_of_an_exponent(copied, k):
     y = Value(3.0) ** k
     assert copied(y)._op == y._op == f"**{k}"
 
 
 @pytest.mark.wide
-def test_deepcopy_of_a_graph_whose_chunks_were_used_before():
+def test_deepcopy_of_a_graph_in_reused_chunks_is_correct():
     """Its younger nodes have lower ids than its older ones."""
     n = build_info()["chunk_nodes"]
     x = Value(1.0)
@@ -106,7 +106,7 @@ def test_deepcopy_of_a_graph_whose_chunks_were_used_before():
     assert (x.grad, y.grad, twin.data) == (0.0, 0.0, y.data)
 
 
-def test_deepcopy_keeps_what_is_shared():
+def test_deepcopy_keeps_shared_nodes_shared():
     a = Value(2.0)
     b = a * 3
     copies = copy.deepcopy({"a": a, "list": [b, b, a], "c": b + a})
@@ -118,7 +118,7 @@ def test_deepcopy_keeps_what_is_shared():
     assert (copies["a"].grad, a.grad) == (4.0, 0.0)
 
 
-def test_deepcopy_keeps_subclasses_and_attributes_that_point_into_the_graph():
+def test_deepcopy_maps_subclasses_and_attributes_into_the_copy():
     p = Parameter(2.0, name=["w"])
     y = p * 3
     y.origin = p
@@ -145,7 +145,7 @@ def test_deepcopy_of_custom_nodes_keeps_their_functions():
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
 @pytest.mark.parametrize("kind", ["dot", "hidden", "operation", "leaf"])
-def test_copies_of_any_node_keep_its_function(copied, kind):
+def test_copy_of_any_node_keeps_its_backward_function(copied, kind):
     dot = Neuron(2, nonlin=False)([Value(1.0), 2.0])
     product = next(p for p in dot._prev if p._op == "*")
     v = {"dot": dot, "hidden": product, "operation": dot * 2, "leaf": Value(1.0)}[kind]
@@ -155,7 +155,7 @@ def test_copies_of_any_node_keep_its_function(copied, kind):
     assert called == [1]
 
 
-def test_copies_of_steps():
+def test_copied_backward_step_acts_on_the_copied_value():
     """A step belongs to its Value: to the copy, where that is copied too."""
     a = Value(3.0)
     y = a * a
@@ -169,7 +169,7 @@ def test_copies_of_steps():
 
 
 @pytest.mark.wide
-def test_deepcopy_of_a_deep_graph():
+def test_deepcopy_of_a_deep_graph_is_independent():
     x = Value(1.0)
     y = chain(100_000, x)
     z = copy.deepcopy(y)
@@ -179,7 +179,7 @@ def test_deepcopy_of_a_deep_graph():
     assert x.grad == 100_001.0
 
 
-def test_failing_copies_change_nothing():
+def test_failed_deepcopy_changes_nothing():
     class Uncopyable:
         def __deepcopy__(self, memo):
             raise LookupError("not this one")
@@ -187,12 +187,12 @@ def test_failing_copies_change_nothing():
     a = Value(2.0)
     y = a * 3
     a.thing = Uncopyable()
-    before = settled()
+    before = live_after_gc()
     with pytest.raises(LookupError) as caught:
         copy.deepcopy(y)
     del caught
     gc.collect()
-    assert settled() == before
+    assert live_after_gc() == before
     y.backward()
     assert a.grad == 3.0
 
@@ -201,7 +201,7 @@ def test_failing_copies_change_nothing():
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_pickled_leaves(protocol):
+def test_pickled_leaf_keeps_data_grad_and_attributes(protocol):
     a = Value(3.5, label="a")
     a.grad, a.m = -1.0, [1, 2]
     p = Parameter(0.1, name="w")
@@ -214,7 +214,7 @@ def test_pickled_leaves(protocol):
     assert (b.grad, a.grad) == (1.0, -1.0)
 
 
-def test_results_of_operations_are_not_pickled():
+def test_pickle_of_an_operation_result_is_refused():
     y = Value(1.0) * 2
     for v in (y, Value(2.0, (y,), "custom")):
         with pytest.raises(TypeError, match=r"expected a leaf to pickle.*v\.detach\(\)"):
@@ -233,7 +233,7 @@ def test_damaged_pickles_are_refused():
             pickle.load(io.BytesIO(good[:cut]))
 
 
-def test_a_memo_has_copies_of_values():
+def test_deepcopy_memo_entry_is_used_as_the_copy():
     a = Value(2.0)
     y = a * 3
     twin = Value(5.0)

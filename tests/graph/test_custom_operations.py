@@ -1,4 +1,4 @@
-"""Operations of your own: `fastgrad.custom`, and functions assigned to `_backward`.
+"""Custom operations: `fastgrad.custom`, and functions assigned to `_backward`.
 
 Oracle: the built-in operations, and derivatives written out by hand.
 """
@@ -60,7 +60,7 @@ def results(values):
     return [v.grad for v in values]
 
 
-def test_one_operand():
+def test_custom_operation_of_one_operand_has_its_gradient():
     x, twin = Value(0.7), Value(0.7)
     y = swish(x * 2) * 3
     y.backward()
@@ -73,7 +73,7 @@ def test_one_operand():
 
 
 @pytest.mark.parametrize("n", [1, 2, 40])
-def test_many_operands(n):
+def test_custom_operation_of_many_operands_has_their_gradients(n):
     xs = [Value(float(i)) for i in range(n)]
     ws = [Value(0.5 + i) for i in range(n)]
     y = dot(*xs, *ws)
@@ -83,7 +83,7 @@ def test_many_operands(n):
     assert y._prev == {*xs, *ws}
 
 
-def test_an_operand_used_twice():
+def test_operand_used_twice_adds_both_partials():
     x = Value(3.0)
     y = dot(x, x)
     y.backward()
@@ -94,7 +94,7 @@ def test_an_operand_used_twice():
     assert (z.data, x.grad) == (54.0, 54.0)
 
 
-def test_plain_numbers():
+def test_plain_numbers_as_operands_are_accepted():
     assert swish(0.0) == 0.0
     assert type(dot(2, 3)) is float
     x = Value(2.0)
@@ -104,7 +104,7 @@ def test_plain_numbers():
     assert (y.data, x.grad, number.data, number.grad) == (6.0, 3.0, 3.0, 2.0)
 
 
-def test_operands_are_read_late_and_results_once():
+def test_partials_see_current_operands_and_the_stored_result():
     seen.clear()
     x, k = Value(2.0), Value(5.0)
     y = recorded(x, k)
@@ -116,7 +116,7 @@ def test_operands_are_read_late_and_results_once():
     assert (len(seen), x.grad) == (3, 10.0)
 
 
-def test_a_step_by_hand():
+def test_backward_step_called_by_hand_adds_partials():
     x = Value(2.0)
     y = dot(x, 4.0)
     y.grad = 10.0
@@ -124,7 +124,7 @@ def test_a_step_by_hand():
     assert x.grad == 40.0
 
 
-def test_its_step_can_be_replaced_and_wrapped():
+def test_backward_step_can_be_replaced_and_wrapped():
     x, called = Value(2.0), []
     y = dot(x, 4.0)
     step = y._backward
@@ -134,7 +134,7 @@ def test_its_step_can_be_replaced_and_wrapped():
     y._backward = lambda: None
 
 
-def test_shared_and_nested():
+def test_shared_and_nested_operations_have_correct_gradients():
     x = Value(0.3)
     a = swish(x)
     y = dot(a, x, swish(a), a)
@@ -148,7 +148,7 @@ def test_shared_and_nested():
     assert x.grad == pytest.approx((f(0.3 + h) - f(0.3 - h)) / (2 * h), rel=1e-8)
 
 
-def test_copies_keep_the_operation():
+def test_deepcopy_keeps_the_custom_operation():
     x = Value(2.0)
     y = dot(x, 3.0) + 1
     z = copy.deepcopy(y)
@@ -158,14 +158,14 @@ def test_copies_keep_the_operation():
     assert {v.grad for v in inner._prev} == {2.0, 3.0}
 
 
-def test_no_grad():
+def test_custom_operation_under_no_grad_gives_a_leaf():
     x = Value(2.0)
     with no_grad():
         y = dot(x, 3.0)
     assert (y.data, y._prev, type(y)) == (6.0, set(), Value)
 
 
-def test_nothing_is_left_to_the_collector():
+def test_custom_operations_leave_no_garbage_to_the_collector():
     x = Value(2.0)
     dot(x, x)
     while gc.collect():
@@ -185,21 +185,21 @@ def test_nothing_is_left_to_the_collector():
 
 
 @pytest.mark.parametrize("name", [None, 5, abs, b"a"])
-def test_the_name_must_be_a_text(name):
+def test_operation_name_that_is_no_string_is_refused(name):
     with pytest.raises(
         FastgradTypeError, match=rf"expected a name, got {type(name).__name__} .*write"
     ):
         custom(name)
 
 
-def test_functions_must_be_callable():
+def test_functions_that_are_not_callable_are_refused():
     with pytest.raises(FastgradTypeError, match="expected a function, got int 5"):
         custom("x")(5)
     with pytest.raises(FastgradTypeError, match="expected a function, got NoneType None"):
         custom("x")(abs).partials(None)
 
 
-def test_partials_are_needed_for_values_only():
+def test_missing_partials_raise_for_values_but_not_for_floats():
     cube = custom("cube")(lambda x: x**3)
     assert cube(2.0) == 8.0
     with pytest.raises(FastgradTypeError, match=r"expected partials, got none.*cube\.partials"):
@@ -217,7 +217,7 @@ BAD_PARTIALS = {
 
 
 @pytest.mark.parametrize(("partials", "error", "match"), BAD_PARTIALS.values(), ids=BAD_PARTIALS)
-def test_bad_partials(partials, error, match):
+def test_wrong_partials_raise_and_leave_the_graph_usable(partials, error, match):
     operation = custom("bad")(lambda a, b: a + b).partials(partials)
     x = Value(2.0)
     y = operation(x, 3.0) * 2 + x
@@ -229,7 +229,7 @@ def test_bad_partials(partials, error, match):
     assert x.grad == 3.0
 
 
-def test_bad_results_and_operands():
+def test_wrong_results_and_operands_are_refused():
     before = arena_stats()["live_nodes"]
     for wrong in ("a", None, [1.0]):
         operation = custom("bad")(lambda a: wrong).partials(lambda a, y: 1.0)  # noqa: B023
@@ -245,7 +245,7 @@ def test_bad_results_and_operands():
     assert arena_stats()["live_nodes"] == before
 
 
-def test_names_and_texts():
+def test_custom_operation_shows_its_name_and_docstring():
     assert repr(swish) == "<custom operation 'swish'>"
     assert swish.__doc__ == "Return x times the logistic function of x."
     assert swish.name == "swish"
@@ -268,7 +268,7 @@ def by_closure(*operands):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 80])
-def test_both_ways_agree(n):
+def test_custom_and_closure_operations_give_equal_gradients(n):
     @custom("product")
     def product(*operands):
         return math.prod(operands)
@@ -287,7 +287,7 @@ def test_both_ways_agree(n):
     assert grads[0] == grads[1]
 
 
-def test_texts_are_no_operands():
+def test_string_operand_is_refused():
     pair = custom("pair")(lambda a, b: a + b).partials(lambda a, b, y: (1.0, 1.0))
     with pytest.raises(TypeError, match="expected a Value or a number, got str '2'"):
         pair(Value(1.0), "2")  # which float() would take

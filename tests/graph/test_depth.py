@@ -1,4 +1,4 @@
-"""Depth, fan-in and fan-out: nothing recurs, so no stack overflows, whichever end goes first.
+"""Deep and wide graphs: no recursion, so no stack overflow, in any order of release.
 
 Oracle: closed forms; the arena's own count of what is alive.
 """
@@ -6,7 +6,7 @@ Oracle: closed forms; the arena's own count of what is alive.
 import threading
 
 import pytest
-from helpers.graphs import chain, many, settled
+from helpers.graphs import chain, live_after_gc, node_count
 
 from fastgrad import Value
 
@@ -43,43 +43,43 @@ PLACES = pytest.mark.parametrize("place", [here, in_a_thread], ids=["here", "64 
 
 
 @pytest.mark.parametrize("first", ["root", "leaf"])
-def test_ten_million_nodes(first):
-    before, length = settled(), many(10_000_000)
+def test_chain_of_ten_million_nodes_is_swept_and_freed(first):
+    before, length = live_after_gc(), node_count(10_000_000)
     x = Value(1.0)
     y = chain(length, x)
-    assert settled() == before + length + 1
+    assert live_after_gc() == before + length + 1
     y.backward()
     assert (y.data, x.grad) == (length + 1.0, length + 1.0)
     if first == "root":
         del y
-        assert settled() == before + 1
+        assert live_after_gc() == before + 1
         del x
     else:
         del x
-        assert settled() == before + length + 1
+        assert live_after_gc() == before + length + 1
         del y
-    assert settled() == before
+    assert live_after_gc() == before
 
 
 @pytest.mark.parametrize("oldest_first", [True, False])
-def test_a_million_held_nodes(oldest_first):
-    before, length = settled(), many(1_000_000)
+def test_million_held_nodes_are_freed_in_either_order(oldest_first):
+    before, length = live_after_gc(), node_count(1_000_000)
     nodes = [Value(1.0)]
     for _ in range(length):
         nodes.append(nodes[-1] + 1)
     nodes[-1].backward()
     assert (nodes[0].grad, nodes[-1].data) == (1.0, length + 1.0)
-    assert settled() == before + 2 * length + 1
+    assert live_after_gc() == before + 2 * length + 1
     if oldest_first:
         nodes.reverse()
     while nodes:
         nodes.pop()
-    assert settled() == before
+    assert live_after_gc() == before
 
 
 @PLACES
-def test_a_chain(place):
-    before, length = settled(), many(1_000_000)
+def test_deep_chain_is_swept_cleared_and_freed(place):
+    before, length = live_after_gc(), node_count(1_000_000)
 
     def work():
         x = Value(0.5)
@@ -93,12 +93,12 @@ def test_a_chain(place):
         assert y.grad == 1.0
 
     place(work)
-    assert settled() == before
+    assert live_after_gc() == before
 
 
 @PLACES
-def test_fan_in(place):
-    before, width = settled(), many(1_000_000)
+def test_wide_fan_in_reaches_all_operands(place):
+    before, width = live_after_gc(), node_count(1_000_000)
 
     def work():
         xs = [Value(1.0) for _ in range(width)]
@@ -112,12 +112,12 @@ def test_fan_in(place):
         assert wide.grad == 2.0
 
     place(work)
-    assert settled() == before
+    assert live_after_gc() == before
 
 
 @PLACES
-def test_fan_out(place):
-    before, width = settled(), many(1_000_000)
+def test_wide_fan_out_adds_all_gradients(place):
+    before, width = live_after_gc(), node_count(1_000_000)
 
     def work():
         x = Value(0.25)
@@ -129,11 +129,11 @@ def test_fan_out(place):
         assert (total.data, x.grad) == (width / 2, 2.0 * width)
 
     place(work)
-    assert settled() == before
+    assert live_after_gc() == before
 
 
 @PLACES
-def test_a_ladder_of_shared_operands(place):
+def test_ladder_of_shared_operands_is_swept_once_per_node(place):
     """Each rung is used twice: a sweep that followed paths would take 2**1000 steps."""
 
     def work():
@@ -147,8 +147,8 @@ def test_a_ladder_of_shared_operands(place):
 
 
 @PLACES
-def test_deep_chains_with_attributes(place):
-    before, length = settled(), 100_000
+def test_deep_chain_of_nodes_with_attributes_is_freed(place):
+    before, length = live_after_gc(), 100_000
 
     def work():
         y = Value(1.0)
@@ -159,12 +159,12 @@ def test_deep_chains_with_attributes(place):
         assert y.label == length - 1
 
     place(work)
-    assert settled() == before
+    assert live_after_gc() == before
 
 
 @PLACES
-def test_deep_chains_of_custom_nodes(place):
-    before, length = settled(), 20_000
+def test_deep_chain_of_custom_nodes_is_freed(place):
+    before, length = live_after_gc(), 20_000
 
     def increment(x):
         out = Value(x.data + 1, (x,), "increment")
@@ -183,12 +183,12 @@ def test_deep_chains_of_custom_nodes(place):
         assert (y.data, x.grad) == (length + 1.0, 1.0)
 
     place(work)
-    assert settled() == before
+    assert live_after_gc() == before
 
 
 @PLACES
-def test_deep_networks(place):
-    before = settled()
+def test_deep_and_wide_networks_are_swept_and_freed(place):
+    before = live_after_gc()
 
     def work():
         from fastgrad.nn import Layer, Neuron
@@ -205,4 +205,4 @@ def test_deep_networks(place):
         assert len(first._prev) == 1
 
     place(work)
-    assert settled() == before
+    assert live_after_gc() == before

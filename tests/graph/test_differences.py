@@ -94,7 +94,7 @@ def copied_graph(V, _):
     return sorted(leaf.grad for leaf in y._prev)
 
 
-def circle(V, _):
+def cycle(V, _):
     x = V(1.0)
     loss = x * 2
     x.loss, gone = loss, weakref.ref(x)
@@ -232,7 +232,7 @@ EAGER = {
          AttributeError, 3),
         (lambda V, _: pickle.dumps(V(2) * 3), AttributeError, TypeError),
     ],
-    "`x.loss = loss`, a circle through the graph": [(circle, True, False)],
+    "`x.loss = loss`, a cycle through the graph": [(cycle, True, False)],
     "`1 + v`, `2 * v`, `-v`, `v - w`, `v / 2` of a subclass with its own `__add__` and `__mul__`": [
         (subclassed, ["Own"] * 7, ["Own"] * 2 + ["Value"] * 5)
     ],
@@ -411,7 +411,7 @@ RECORDED = {
 }  # fmt: skip
 
 
-def test_every_row_of_the_page_has_its_cases():
+def test_every_documented_difference_has_cases():
     rows = ROW.findall(PAGE.read_text("utf-8"))
     assert len(rows) > 40
     assert rows == [*EAGER, *RECORDED]
@@ -447,7 +447,7 @@ MISSING = {
 
 
 @pytest.mark.parametrize("V", [THEIRS[0], OURS[0]])
-def test_what_the_page_calls_missing_in_both_is_missing(V):
+def test_features_documented_as_missing_are_missing(V):
     named = re.search(r"^Neither has (.*?)\n\n", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert re.findall("`(.*?)`", named[1]) == list(MISSING)
     assert not hasattr(functional, "softmax")

@@ -1,4 +1,4 @@
-"""What code written for micrograd relies on: each row runs on both libraries, in one process.
+"""Behaviour that micrograd programs rely on, run on both libraries in one process.
 
 Oracle: PyPI's micrograd 0.1.0.
 """
@@ -11,7 +11,7 @@ import weakref
 
 import pytest
 from helpers.graphs import square
-from helpers.reference import OURS, THEIRS, nodes, outcome, picture, rows, swept
+from helpers.reference import OURS, THEIRS, description, nodes, outcome, rows, swept
 
 np = pytest.importorskip("numpy")
 
@@ -77,7 +77,7 @@ GRAPHS = {
 
 
 @rows(GRAPHS)
-def test_graphs_are_micrograd_s(program):
+def test_graphs_and_gradients_equal_micrograd(program):
     assert program(OURS) == program(THEIRS)
 
 
@@ -94,17 +94,17 @@ def readme(V):
     f = e**2
     g = f / 2.0
     g += 10.0 / f
-    graph = picture(g), len(nodes(g))
+    graph = description(g), len(nodes(g))
     g.backward()
     return graph, f"{g.data:.4f} {a.grad:.4f} {b.grad:.4f}"
 
 
-def test_readme_example():
+def test_readme_example_equals_micrograd():
     assert readme(OURS) == readme(THEIRS)
     assert readme(OURS)[1] == "24.7041 138.8338 645.5773"
 
 
-def test_random_forward_values_have_the_same_bits():
+def test_forward_values_have_the_bits_of_micrograd():
     rng = random.Random(3)
     for _ in range(300):
         x, y = (rng.uniform(-5, 5) * 10.0 ** rng.randint(-3, 3) for _ in range(2))
@@ -118,7 +118,7 @@ def test_random_forward_values_have_the_same_bits():
             assert f(OURS(x), OURS(y)).data == f(THEIRS(x), THEIRS(y)).data
 
 
-def test_powers_and_quotients_are_those_of_libm():
+def test_powers_and_quotients_have_the_bits_of_libm():
     # A compiler that turns pow(x, -1.0) into 1 / x changes the last bit of one quotient in 1,000.
     rng = random.Random(4)
     for x in (1.819672131147541, *(rng.uniform(0.1, 10.0) for _ in range(20_000))):
@@ -136,7 +136,7 @@ def constructed(V):
     a, b = V(1.0), V(2.0)
     out = V(5.0, (a, b), "dot")
     named = V(5.0, _children=[a], _op="one")
-    return picture(out), out._prev == {a, b}, picture(named), V(1.0)._op, V(1.0)._prev
+    return description(out), out._prev == {a, b}, description(named), V(1.0)._op, V(1.0)._prev
 
 
 def rebinding(V):
@@ -461,11 +461,11 @@ SAME = {
 
 
 @rows(SAME)
-def test_programs_end_the_same(program):
+def test_programs_give_the_outcome_of_micrograd(program):
     assert program(OURS) == program(THEIRS)
 
 
-def test_the_documented_numbers():
+def test_documented_results_hold():
     assert cube(OURS) == (27.0, 72.0)
     assert operands_are_read_late(OURS)[0] == 10.0
 
@@ -504,7 +504,7 @@ NOTICED = (
 
 
 @rows({name: (GRAPHS | SAME)[name] for name in NOTICED})
-def test_the_comparison_would_fail(program):
+def test_comparison_of_a_wrong_class_fails(program):
     assert outcome(program, Wrong) != program(THEIRS)
 
 
@@ -512,5 +512,5 @@ RIGHT = ("np.float32 plus", "constructed", "truth", "operands once")
 
 
 @rows({name: (GRAPHS | SAME)[name] for name in RIGHT})
-def test_and_passes_what_is_right(program):
+def test_comparison_of_unaffected_programs_passes(program):
     assert program(Wrong) == program(THEIRS)

@@ -1,4 +1,4 @@
-"""What raises and what does not, special values, and where fastgrad differs on purpose.
+"""Errors and special values beside micrograd's, and the deliberate differences.
 
 Oracle: PyPI's micrograd 0.1.0; each deliberate difference is a row with its reason.
 """
@@ -50,7 +50,7 @@ RAISES = {
 
 @CLASSES
 @pytest.mark.parametrize(("error", "program"), RAISES.values(), ids=RAISES.keys())
-def test_raises(Value, error, program):
+def test_wrong_use_raises_in_both_libraries(Value, error, program):
     with pytest.raises(error):
         program(Value)
 
@@ -84,7 +84,7 @@ SILENT = {
 
 
 @rows(SILENT)
-def test_does_not_raise(program):
+def test_valid_use_raises_in_neither_library(program):
     assert program(OURS) == program(THEIRS)
 
 
@@ -99,7 +99,7 @@ SIDES = {  # which operands are Values
 
 @pytest.mark.parametrize("sides", SIDES.values(), ids=SIDES.keys())
 @pytest.mark.parametrize("apply", OPERATORS.values(), ids=OPERATORS.keys())
-def test_special_values(apply, sides):
+def test_operators_on_special_values_equal_micrograd(apply, sides):
     def program(V, x, y):
         return repr(apply(V(x) if sides[0] else x, V(y) if sides[1] else y).data)
 
@@ -108,7 +108,7 @@ def test_special_values(apply, sides):
 
 
 @pytest.mark.parametrize("k", [0.5, -1.5, 1 / 3, -1.7, 1e-3, 2.5, 1e-300, 100, -7])
-def test_derivatives_of_powers(k):
+def test_derivatives_of_powers_are_close_to_micrograd(k):
     # Not the same bits: where k - 1 is rounded, fastgrad computes k * (x**k / x).
     for x in (0.3, 1.0, 2.7, 123.4):
         got, expected = (gradient(lambda v: v**k, x)(V) for V in (OURS, THEIRS))
@@ -196,7 +196,7 @@ DIFFERENCES = {
 @pytest.mark.parametrize(
     ("program", "ours", "theirs", "reason"), DIFFERENCES.values(), ids=DIFFERENCES.keys()
 )
-def test_deliberate_differences(program, ours, theirs, reason):
+def test_deliberate_differences_from_micrograd_hold(program, ours, theirs, reason):
     assert reason
     assert outcome(program, OURS) == ours
     if theirs is not None:  # None: it succeeds, with something that is not worth comparing
@@ -206,13 +206,13 @@ def test_deliberate_differences(program, ours, theirs, reason):
 
 
 @pytest.mark.wide
-def test_depth_differs():
+def test_deep_graph_raises_in_micrograd_only():
     assert outcome(deep, OURS) == 1.0  # any depth
     assert outcome(deep, THEIRS) is RecursionError
 
 
 @pytest.mark.parametrize("zero", [np.float64(0), np.float32(0), np.int64(0)], ids=type)
-def test_division_by_numpy_s_zero_raises_as_by_any_other(zero):
+def test_division_by_numpy_zero_raises(zero):
     # micrograd: NumPy's scalar warns and gives inf, or refuses integers to negative powers.
     with pytest.raises(ZeroDivisionError):
         OURS(1.0) / zero

@@ -1,4 +1,4 @@
-"""Networks that are edited, patched, subclassed, looked into and taken apart, as in micrograd.
+"""Networks that are edited, patched, subclassed or expanded behave as micrograd's.
 
 Oracle: PyPI's micrograd 0.1.0.
 """
@@ -8,7 +8,7 @@ import random
 import weakref
 
 import pytest
-from helpers.reference import agree, both, count, grads, picture
+from helpers.reference import agree, both, count, description, grads
 
 from fastgrad.engine import Value, arena_stats
 from fastgrad.nn import Neuron
@@ -170,7 +170,7 @@ EDITS = {
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
 @pytest.mark.parametrize("called_before", [False, True], ids=["new", "used"])
-def test_edited_models(edit, called_before):
+def test_edited_model_gives_the_values_of_micrograd(edit, called_before):
     def program(library, V):
         model = library.MLP(2, [3, 1])
         x = [V(0.5), V(-1.25)]
@@ -187,7 +187,7 @@ def test_edited_models(edit, called_before):
     agree(program)
 
 
-def test_parameters_after_edits():
+def test_parameters_after_edits_equal_micrograd():
     def program(library, V):
         model = library.MLP(2, [2, 1])
         own_parameters(model, library, V)
@@ -199,7 +199,7 @@ def test_parameters_after_edits():
     assert ours == theirs
 
 
-def test_edits_between_forward_and_backward_are_read():
+def test_data_edited_before_backward_is_used():
     def program(library, V):
         neuron = library.Neuron(2, nonlin=False)
         x = [V(0.5), V(-1.25)]
@@ -212,7 +212,7 @@ def test_edits_between_forward_and_backward_are_read():
     agree(program)
 
 
-def test_replaced_weights_are_let_go_of():
+def test_replaced_weights_are_freed():
     neuron = Neuron(2)
     neuron([1.0, 2.0])
     before = arena_stats()
@@ -227,7 +227,7 @@ def test_replaced_weights_are_let_go_of():
     assert after["blocks"] == before["blocks"]
 
 
-def test_a_weight_that_a_neuron_has_used_is_not_made_anew():
+def test_weight_in_use_cannot_become_an_operation():
     a, w = Value(1.0), Value.__new__(Value)
     neuron = Neuron(1, nonlin=False)
     neuron.w[0] = w
@@ -238,7 +238,7 @@ def test_a_weight_that_a_neuron_has_used_is_not_made_anew():
     assert neuron([3.0]).data == 6.0
 
 
-def test_own_modules():
+def test_user_defined_modules_equal_micrograd():
     def program(library, V):
         class Residual(library.Module):
             def __init__(self):
@@ -263,7 +263,7 @@ def test_own_modules():
 
 
 @pytest.mark.parametrize("name", ["__add__", "__mul__", "__rmul__", "relu"])
-def test_patched_values_count(monkeypatch, name):
+def test_patched_value_methods_are_called_by_networks(monkeypatch, name):
     def program(library, V):
         model = library.MLP(2, [3, 1])
         x = [V(0.5), 2.0]
@@ -280,7 +280,7 @@ def test_patched_values_count(monkeypatch, name):
 
 @pytest.mark.parametrize("undo", ["put back", "deleted"])
 @pytest.mark.parametrize("name", ["__add__", "__radd__", "__mul__", "__rmul__", "relu"])
-def test_the_native_path_comes_back(name, undo, request):
+def test_native_path_returns_after_a_patch_is_undone(name, undo, request):
     """Count nodes: natively a neuron of eight weights makes its inputs, their sum and the ReLU."""
 
     def made():
@@ -303,7 +303,7 @@ def test_the_native_path_comes_back(name, undo, request):
 
 
 @pytest.mark.parametrize("cls", ["Neuron", "Layer", "MLP"])
-def test_patched_calls_count(monkeypatch, cls):
+def test_patched_call_methods_are_called_by_networks(monkeypatch, cls):
     def program(library, V):
         model = library.MLP(2, [3, 1])
         before = model([1.0, 2.0]).data
@@ -335,9 +335,9 @@ def neuron_of(library, V, weights, bias=0.25, nonlin=False):
     return neuron
 
 
-@pytest.mark.parametrize("look", [False, True])
+@pytest.mark.parametrize("expand", [False, True])
 @pytest.mark.parametrize("roots", ["aa", "ab", "ba", "bab", "cab", "aca"])
-def test_second_backward(look, roots):
+def test_backward_from_several_roots_equals_micrograd(expand, roots):
     def program(library, V):
         model = library.MLP(2, [3, 2, 1])
         leaf = V(0.5)
@@ -345,7 +345,7 @@ def test_second_backward(look, roots):
         a = model(x)
         b = a * a + x[0]
         c = model.layers[0](x)[0] + a
-        if look:
+        if expand:
             count(b)
         for root in roots:
             {"a": a, "b": b, "c": c}[root].backward()
@@ -354,7 +354,7 @@ def test_second_backward(look, roots):
     agree(program)
 
 
-def test_a_new_neuron_beside_one_that_was_swept():
+def test_new_neuron_beside_a_swept_one_equals_micrograd():
     """The sweep first visits what it will meet a second time; that counts for nothing."""
 
     def program(library, V):
@@ -364,7 +364,7 @@ def test_a_new_neuron_beside_one_that_was_swept():
         first.backward()
         second = neuron_of(library, V, [4.0])([h])
         second.backward()
-        return picture(second), grads([leaf, h, first])
+        return description(second), grads([leaf, h, first])
 
     ours, theirs = both(program)
     assert ours == theirs
@@ -373,7 +373,7 @@ def test_a_new_neuron_beside_one_that_was_swept():
 @pytest.mark.parametrize("grad", [0, 0.0, 0.5, 2])
 @pytest.mark.parametrize("before", [False, True], ids=["fresh", "swept"])
 @pytest.mark.parametrize("after", [False, True], ids=["shown", "swept again"])
-def test_a_grad_that_is_set_concerns_its_node_alone(grad, before, after):
+def test_grad_set_by_hand_changes_its_node_only(grad, before, after):
     def program(library, V):
         x = [V(1.0), V(0.5) * 2, 0.25]
         y = neuron_of(library, V, [2.0, 3.0, -1.0])(x)
@@ -383,54 +383,54 @@ def test_a_grad_that_is_set_concerns_its_node_alone(grad, before, after):
         y.grad = grad
         if after:
             z.backward()
-        return picture(z)
+        return description(z)
 
     ours, theirs = both(program)
     assert ours == theirs
 
 
-@pytest.mark.parametrize("look", [False, True])
+@pytest.mark.parametrize("expand", [False, True])
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_a_bias_may_be_computed(look, n):
+def test_computed_bias_gets_its_gradient(expand, n):
     def program(library, V):
         leaf = V(0.5)
         neuron = neuron_of(library, V, [2.0, 3.0, -1.0][:n])
         neuron.b = leaf * 3
         y = neuron([V(1.0), V(-2.0), V(4.0)][:n])
-        if look:
+        if expand:
             count(y)
         (y * 2).backward()
-        return picture(y), grads([leaf])
+        return description(y), grads([leaf])
 
     ours, theirs = both(program)
     assert ours == theirs
 
 
-def test_an_input_used_twice_gets_its_terms_in_the_order_of_micrograd_s_nodes():
+def test_repeated_input_adds_terms_in_a_fixed_order():
     """The same bits, whether a neuron is looked into or not."""
 
-    def gradient(look):
+    def gradient(expand):
         random.seed(5)
         found = []
         for _ in range(200):
             x, y = (Value(random.uniform(-1, 1)) for _ in range(2))
             neuron = Neuron(4, nonlin=False)
             out = neuron([x, y, x, x])
-            if look:
+            if expand:
                 count(out)
             (out * x).backward()
             found += grads([x, y, *neuron.w])
         return found
 
-    assert gradient(look=False) == gradient(look=True)
+    assert gradient(expand=False) == gradient(expand=True)
 
 
-@pytest.mark.parametrize("look", [False, True])
-def test_zero_grad_of_a_graph_reaches_a_neuron_s_parameters(look):
+@pytest.mark.parametrize("expand", [False, True])
+def test_zero_grad_of_a_graph_clears_neuron_parameters(expand):
     neuron = Neuron(2)
     x = Value(1.0)
     y = neuron([x, 2.0])
-    if look:
+    if expand:
         count(y)
     root = y + neuron.w[0] * 0
     root.backward()
@@ -441,20 +441,20 @@ def test_zero_grad_of_a_graph_reaches_a_neuron_s_parameters(look):
     assert {v.grad for v in y._prev} == {0.0}
 
 
-def test_accumulated_gradients_of_hidden_nodes_show():
+def test_hidden_nodes_show_accumulated_gradients():
     def program(library, V):
         neuron = neuron_of(library, V, [2.0, 3.0, 4.0])
         y = neuron([V(1.0), 0.5, V(-1.0)])
         z = y * 3
         z.backward()
         z.backward()
-        return picture(z)
+        return description(z)
 
     ours, theirs = both(program)
     assert ours == theirs
 
 
-def test_steps_by_hand():
+def test_neuron_steps_called_by_hand_equal_micrograd():
     def program(library, V):
         neuron = neuron_of(library, V, [2.0, 3.0], nonlin=True)
         x = [V(1.0), V(0.5)]
@@ -475,7 +475,7 @@ def test_steps_by_hand():
 
 @pytest.mark.parametrize("before", [False, True], ids=["fresh", "swept"])
 @pytest.mark.parametrize("order", ["hidden last", "hidden first"])
-def test_hidden_nodes_as_operands(before, order):
+def test_hidden_nodes_used_as_operands_equal_micrograd(before, order):
     def program(library, V):
         neuron = neuron_of(library, V, [2.0, 3.0, -1.0])
         x = [V(1.0), V(0.5), 2.0]
@@ -493,13 +493,13 @@ def test_hidden_nodes_as_operands(before, order):
         root = outer + z
         root.backward()
         z.backward()
-        return picture(root), grads([*x[:2], *neuron.w, neuron.b, product, partial, y])
+        return description(root), grads([*x[:2], *neuron.w, neuron.b, product, partial, y])
 
     ours, theirs = both(program)
     assert ours == theirs
 
 
-def test_hidden_nodes_as_roots():
+def test_hidden_nodes_used_as_roots_equal_micrograd():
     def program(library, V):
         neuron = neuron_of(library, V, [2.0, 3.0, -1.0])
         x = [V(1.0), V(0.5), V(2.0)]
@@ -514,7 +514,7 @@ def test_hidden_nodes_as_roots():
     assert ours == theirs
 
 
-def test_hidden_nodes_outlive_their_neuron():
+def test_hidden_nodes_stay_valid_after_their_neuron_is_gone():
     def program(library, V):
         neuron = neuron_of(library, V, [2.0, 3.0])
         x = [V(1.0), V(0.5)]
@@ -524,13 +524,13 @@ def test_hidden_nodes_outlive_their_neuron():
         del y
         gc.collect()
         partial.backward()
-        return picture(partial), partial.label, grads([*x, *neuron.w, neuron.b])
+        return description(partial), partial.label, grads([*x, *neuron.w, neuron.b])
 
     ours, theirs = both(program)
     assert ours == theirs
 
 
-def test_functions_on_hidden_and_fused_nodes():
+def test_backward_functions_on_fused_and_hidden_nodes_run():
     def program(library, V):
         neuron = neuron_of(library, V, [2.0, 3.0])
         x = [V(1.0), V(0.5)]
@@ -548,7 +548,7 @@ def test_functions_on_hidden_and_fused_nodes():
     assert ours == theirs
 
 
-def test_edited_data_inside():
+def test_data_edited_on_hidden_nodes_equals_micrograd():
     def program(library, V):
         neuron = neuron_of(library, V, [2.0, 3.0], nonlin=True)
         x = [V(1.0), V(0.5)]
@@ -556,13 +556,13 @@ def test_edited_data_inside():
         inside(y, "+").data = -5.0  # nobody reads it: relu reads its own
         inside(y, "+", "*").grad = 7.0
         y.backward()
-        return picture(y), grads([*x, *neuron.w, neuron.b])
+        return description(y), grads([*x, *neuron.w, neuron.b])
 
     ours, theirs = both(program)
     assert ours == theirs
 
 
-def test_powers_and_shown_numbers_as_inputs():
+def test_powers_and_shown_numbers_as_neuron_inputs():
     # Leaves made of plain numbers are shared by a layer until somebody looks; others never are.
     def program(library, V):
         a = V(3.0)
@@ -573,7 +573,7 @@ def test_powers_and_shown_numbers_as_inputs():
         shown = count(y)
         y.backward()
         y.backward()
-        return shown, picture(y), grads([a, k, square, *neuron.w])
+        return shown, description(y), grads([a, k, square, *neuron.w])
 
     ours, theirs = both(program)
     assert ours == theirs

@@ -1,4 +1,4 @@
-"""Networks: the same models as micrograd's, value by value; activations, mistakes, copies.
+"""Networks beside micrograd's, value by value; activations, wrong arguments, copies.
 
 Oracle: PyPI's micrograd 0.1.0, and graphs of plain Values for what micrograd lacks.
 """
@@ -9,8 +9,8 @@ import pickle
 import random
 
 import pytest
-from helpers.graphs import everything
-from helpers.reference import agree, both, count, grads, picture
+from helpers.graphs import all_nodes
+from helpers.reference import agree, both, count, description, grads
 
 from fastgrad import nn, no_grad
 from fastgrad.engine import Value, arena_stats, build_info
@@ -34,7 +34,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("nin", "nouts"), SHAPES, ids=str)
-def test_models_are_made_alike(nin, nouts):
+def test_models_have_the_initial_weights_of_micrograd(nin, nouts):
     def program(library, V):
         model = library.MLP(nin, nouts)
         weights = [(float(p.data), float(p.grad)) for p in model.parameters()]
@@ -49,7 +49,7 @@ def test_models_are_made_alike(nin, nouts):
     assert ours == theirs
 
 
-def test_reprs():
+def test_reprs_equal_micrograd():
     ours, theirs = both(
         lambda library, V: [
             repr(library.Neuron(3)),
@@ -65,7 +65,7 @@ def test_reprs():
     )
 
 
-def test_attributes():
+def test_modules_have_the_documented_attributes():
     n = nn.Neuron(2, False)
     assert (len(n.w), n.b.data, n.nonlin, n.parameters()) == (2, 0.0, False, [*n.w, n.b])
     model = nn.MLP(2, [3, 1])
@@ -105,7 +105,7 @@ EVERY_INPUT = pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS.keys
 
 @EVERY_INPUT
 @pytest.mark.parametrize(("nin", "nouts"), SHAPES, ids=str)
-def test_outputs_and_gradients(nin, nouts, inputs):
+def test_outputs_and_gradients_equal_micrograd(nin, nouts, inputs):
     def program(library, V):
         model = library.MLP(nin, nouts)
         for p in model.parameters():  # biases too
@@ -125,14 +125,14 @@ def test_outputs_and_gradients(nin, nouts, inputs):
 
 @EVERY_INPUT
 @pytest.mark.parametrize("nonlin", [True, False])
-def test_pictures(inputs, nonlin):
+def test_layer_graphs_equal_micrograd(inputs, nonlin):
     def program(library, V):
         layer = library.Layer(3, 2, nonlin=nonlin)
         first, second = layer(inputs(V, 3))
         y = first * second
-        before = picture(y), picture(y), count(y)
+        before = description(y), description(y), count(y)
         y.backward()
-        return (before, count(y)), grads_in(picture(y))
+        return (before, count(y)), grads_in(description(y))
 
     agree(program)
 
@@ -143,18 +143,18 @@ def grads_in(shown):
     return [grad, *(g for operand in operands for g in grads_in(operand))]
 
 
-def test_pictures_of_whole_models():
+def test_model_graphs_equal_micrograd():
     def program(library, V):
         model = library.MLP(3, [4, 4, 2])
         x = [V(0.5), 2.0, V(-1.0)]
         once, twice = model(x), model(x)
-        return count(*once), count(*once, *twice), [picture(o) for o in once]
+        return count(*once), count(*once, *twice), [description(o) for o in once]
 
     ours, theirs = both(program)
     assert ours == theirs
 
 
-def test_iterators_are_read_once_for_all_neurons():
+def test_iterator_as_input_is_read_once_for_all_neurons():
     # A difference: micrograd's second neuron finds a generator exhausted.
     model = nn.Layer(2, 3)
     xs = [0.5, -1.5]
@@ -164,7 +164,7 @@ def test_iterators_are_read_once_for_all_neurons():
     assert ours == theirs
 
 
-def test_a_bare_output_feeds_the_next_layer():
+def test_single_output_feeds_the_next_layer():
     # A difference: micrograd raises TypeError, zip() of a Value.
     model = nn.MLP(2, [1, 3])
     outs = model([1.0, 2.0])
@@ -173,7 +173,7 @@ def test_a_bare_output_feeds_the_next_layer():
 
 
 @pytest.mark.wide
-def test_training():
+def test_training_steps_equal_micrograd():
     """Train for a few steps with what the demo does: losses, regularisation, decay."""
 
     def program(library, V):
@@ -197,7 +197,7 @@ def test_training():
     agree(program)
 
 
-def test_zero_grad_concerns_parameters_only():
+def test_zero_grad_of_a_model_clears_parameters_only():
     model = nn.MLP(2, [2, 1], activation="tanh")
     x = Value(1.0)
     y = model([x, x])
@@ -216,7 +216,7 @@ ACTIVATIONS = ["relu", "tanh", "sigmoid", "gelu", "softplus", "leaky_relu", "lin
 
 @pytest.mark.parametrize("output", ACTIVATIONS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_activations(activation, output):
+def test_activations_equal_explicit_operations(activation, output):
     model = nn.MLP(2, [3, 2], activation=activation, output_activation=output)
     x = [Value(0.5), Value(-1.25)]
     outs = model(x)
@@ -237,11 +237,11 @@ def test_activations(activation, output):
     (ys[0] + ys[1] * 2).backward()
     assert got[0] == [y.data for y in ys]
     assert got[1] == pytest.approx(grads([*model.parameters(), *x]), rel=1e-14, abs=1e-16)
-    assert [picture(o)[:2] for o in outs] == [picture(y)[:2] for y in ys]
+    assert [description(o)[:2] for o in outs] == [description(y)[:2] for y in ys]
     assert [count(o) for o in outs] == [count(y) for y in ys]
 
 
-def test_activation_of_a_neuron():
+def test_neuron_activation_can_be_set_and_shown():
     n = nn.Neuron(2, activation="tanh")
     assert (repr(n), n.activation, n.nonlin) == ("TanhNeuron(2)", "tanh", True)
     assert n([1.0, 2.0])._op == "tanh"
@@ -254,7 +254,7 @@ def test_activation_of_a_neuron():
 
 
 @pytest.mark.parametrize("name", ["swish", "", None, 5, "RELU"])
-def test_unknown_activations(name):
+def test_unknown_activation_is_refused(name):
     with pytest.raises(ValueError, match=r"expected .*relu.*, got .*activation of Neuron"):
         nn.Neuron(2, activation=name)
     with pytest.raises(ValueError, match=r"expected .*relu.*, got .*activation of MLP"):
@@ -281,7 +281,7 @@ SIZES = {
 
 
 @pytest.mark.parametrize("make", SIZES.values(), ids=SIZES.keys())
-def test_sizes_that_make_no_sense(make):
+def test_invalid_layer_sizes_are_refused(make):
     # A difference: micrograd makes empty networks, whose outputs depend on nothing.
     random.seed(1)
     state = random.getstate()
@@ -290,7 +290,7 @@ def test_sizes_that_make_no_sense(make):
     assert random.getstate() == state
 
 
-def test_layers_may_be_given_as_any_sequence():
+def test_layer_sizes_may_be_any_sequence():
     random.seed(1)
     first = [p.data for p in nn.MLP(2, (3, 1)).parameters()]
     random.seed(1)
@@ -298,7 +298,7 @@ def test_layers_may_be_given_as_any_sequence():
 
 
 @pytest.mark.parametrize("wrong", ["ab", [None, 1.0], [1.0, "a"], [1.0, [2.0]], [1.0, 1j]])
-def test_inputs_that_are_no_numbers(wrong):
+def test_inputs_that_are_no_numbers_are_refused(wrong):
     for model in (nn.Neuron(2), nn.Layer(2, 2), nn.MLP(2, [2, 1])):
         before = arena_stats()["live_nodes"]
         with pytest.raises(TypeError, match="expected a Value or a number") as caught:
@@ -310,7 +310,7 @@ def test_inputs_that_are_no_numbers(wrong):
             nn.Neuron(2)(wrong)
 
 
-def test_no_grad():
+def test_model_under_no_grad_records_nothing():
     model = nn.MLP(2, [3, 3, 1])
     x = [Value(0.5), -1.25]
     recorded = model(x)
@@ -327,7 +327,7 @@ def test_no_grad():
 
 
 @pytest.mark.wide
-def test_weights_across_the_end_of_a_chunk():
+def test_weights_across_a_chunk_boundary_get_their_gradients():
     """Neighbours by their number are none in memory where a chunk ends."""
     size = 7
     count = max(20, 3 * build_info()["chunk_nodes"] // size)
@@ -346,7 +346,7 @@ def test_weights_across_the_end_of_a_chunk():
     assert grads(leaves) == [*range(size - 1), 1.0] * count
 
 
-def test_nothing_is_left_behind():
+def test_model_calls_leave_no_nodes_and_no_garbage():
     model = nn.MLP(2, [4, 4, 1])
     x = [Value(0.5), -1.25]
     model(x).backward()
@@ -386,7 +386,7 @@ class Own(nn.Neuron):
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
 @pytest.mark.parametrize("used", [False, True], ids=["new", "used"])
-def test_copies(copied, used):
+def test_copied_model_is_equal_and_independent(copied, used):
     model = nn.MLP(2, [3, 2], activation="tanh")
     model.layers[0].neurons[0] = Own(2, "own")
     model.layers[0].neurons[1].w[0].label = "w"
@@ -412,7 +412,7 @@ def test_copies(copied, used):
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
-def test_copies_of_neurons(copied):
+def test_copied_neuron_is_equal(copied):
     n = nn.Neuron(2, nonlin=False, activation="gelu")
     n.name = "n"
     m = copied(n)
@@ -428,7 +428,7 @@ def test_copies_of_neurons(copied):
     assert n.nonlin is False
 
 
-LOOKS = {
+EXPANSIONS = {
     "new": lambda y: y,
     "seen": lambda y: (y._prev, y)[1],
     "swept": lambda y: (y.backward(), y)[1],
@@ -441,56 +441,56 @@ LOOKS = {
 }
 
 
-@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS.keys())
+@pytest.mark.parametrize("expand", EXPANSIONS.values(), ids=EXPANSIONS.keys())
 @pytest.mark.parametrize("inputs", [1, 2, 3])
-def test_deepcopies_of_graphs_have_the_same_inside(inputs, look):
+def test_deepcopy_of_a_graph_has_the_same_hidden_nodes(inputs, expand):
     """What is drawn of the copy, and each further backward(), is as with the original."""
     x = Value(0.5)
     layer = nn.Layer(inputs, 2, nonlin=False)
     first, second = layer([x, -1.25, x * x][:inputs])
-    y = look(first) + second * first
+    y = expand(first) + second * first
     z = copy.deepcopy(y)
     for _ in range(3):
-        assert not everything(y) & everything(z)
-        assert (picture(z), count(z)) == (picture(y), count(y))
+        assert not all_nodes(y) & all_nodes(z)
+        assert (description(z), count(z)) == (description(y), count(y))
         y.backward()
         z.backward()
 
 
-@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS.keys())
-def test_a_copy_has_the_operands_of_its_original(look):
-    y = look(nn.Neuron(2, nonlin=False)([Value(0.5), -1.25]))
+@pytest.mark.parametrize("expand", EXPANSIONS.values(), ids=EXPANSIONS.keys())
+def test_copy_of_a_neuron_output_shares_its_operands(expand):
+    y = expand(nn.Neuron(2, nonlin=False)([Value(0.5), -1.25]))
     z = copy.copy(y)
     assert (z._prev, z._op, z.data, z.grad) == (y._prev, y._op, y.data, y.grad)
     w = z * 1
     del y, z
     w.backward()
-    assert all(v.grad for v in everything(w))
+    assert all(v.grad for v in all_nodes(w))
 
 
 # -- the inside of a neuron's sum ----------------------------------------------------------------
 
 
-def test_grad_of_a_sum_may_be_set_after_a_sweep():
+def test_grad_of_a_neuron_sum_may_be_set_after_a_sweep():
     def program(library, V):
         x = V(0.5)
         y = library.Neuron(2, nonlin=False)([x, -1.25])
         y.backward()
         y.grad = 5.0
-        return picture(y), grads([x])
+        return description(y), grads([x])
 
     agree(program)
 
 
-def test_grads_inside_a_sum_are_set_to_zero():
+def test_zero_grad_of_a_hidden_node_clears_its_operands():
     x = Value(0.5)
     y = nn.Neuron(2, nonlin=False)([x, x])
     product, other = y._prev  # hidden nodes of y as long as it lives
     for v in (product, other):
         (v * 2).backward()
-        assert {n.grad == 0.0 for n in everything(v)} == {False}
+        assert {n.grad == 0.0 for n in all_nodes(v)} == {False}
         v.zero_grad(graph=True)
-        assert {n.grad for n in everything(v)} == {0.0}
+        assert {n.grad for n in all_nodes(v)} == {0.0}
     assert y.grad == 0.0
 
 

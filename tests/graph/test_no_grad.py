@@ -1,4 +1,4 @@
-"""no_grad: nothing is recorded, in one thread, until the block ends.
+"""no_grad: its thread records nothing until the block ends.
 
 Oracle: Python's own arithmetic; the arena's own count of what is alive.
 """
@@ -62,7 +62,7 @@ def test_no_grad_ends_with_an_exception():
     assert records()
 
 
-def test_no_grad_as_a_decorator():
+def test_no_grad_works_as_a_decorator():
     @no_grad()
     def quiet(x, *, k=1):
         """Multiply."""
@@ -83,7 +83,7 @@ def test_no_grad_object_can_be_used_again():
         assert records()
 
 
-def test_no_grad_concerns_its_thread_only():
+def test_no_grad_affects_its_thread_only():
     inside, done, seen = threading.Event(), threading.Event(), []
 
     def other():
@@ -105,7 +105,7 @@ def test_no_grad_concerns_its_thread_only():
     assert records()
 
 
-def test_no_grad_allows_backward_of_what_was_recorded():
+def test_no_grad_allows_backward_of_a_recorded_graph():
     x = Value(3.0)
     y = x * x
     with no_grad():
@@ -116,7 +116,7 @@ def test_no_grad_allows_backward_of_what_was_recorded():
     z._backward = lambda: None
 
 
-def test_no_grad_keeps_failed_operations_clean():
+def test_no_grad_leaves_no_nodes_after_failed_operations():
     x = Value(3.0)
     before = arena_stats()["live_nodes"]
     with no_grad():

@@ -1,4 +1,4 @@
-"""The bits of PyTorch's float64, on + * relu, neurons included: values and gradients of leaves.
+"""Values and leaf gradients of + * relu and neurons have the bits of PyTorch's float64.
 
 Oracle: PyTorch, which also sweeps in reverse order of creation. The sign of a zero is not compared:
 PyTorch stores the first term of a gradient, micrograd adds it to 0.0.
@@ -7,7 +7,7 @@ PyTorch stores the first term of a gradient, micrograd adds it to 0.0.
 import random
 
 import pytest
-from helpers.dags import OURS, bits, run
+from helpers.random_graphs import OURS, bits, run
 from helpers.reference import THEIRS
 from helpers.tally import tally
 from hypothesis import HealthCheck, given, settings
@@ -19,12 +19,22 @@ pytestmark = [
     pytest.mark.usefixtures("sound_arena"),
 ]
 GRAPHS = 2_000
-STEPS = (0, 1, 4, 6, 7, 8, 13, 14, 15)  # of dags.step: + * relu x*x x+k k*x sum leaf neuron
+STEPS = (
+    0,
+    1,
+    4,
+    6,
+    7,
+    8,
+    13,
+    14,
+    15,
+)  # of random_graphs.step: + * relu x*x x+k k*x sum leaf neuron
 
 
 @pytest.fixture(scope="module")
 def Torch():
-    """Return a class with the part of Value's interface that dags.step needs, over tensors."""
+    """Return a class over tensors with what random_graphs.step needs of Value's interface."""
     torch = pytest.importorskip("torch", reason="the extra `nightly` brings PyTorch")
 
     class Torch:
@@ -86,12 +96,12 @@ SEED = st.integers(0, 2**32)
 
 @settings(max_examples=GRAPHS, suppress_health_check=[HealthCheck.too_slow])
 @given(CODES, SEED)
-def test_random_graphs_have_pytorch_s_bits(Torch, codes, seed):
+def test_random_graphs_have_the_bits_of_pytorch(Torch, codes, seed):
     agree(swept(OURS, codes, seed), swept(Torch, codes, seed))
     tally("wrong graph: + * relu against PyTorch, bit for bit")
 
 
-def test_the_comparison_fails_another_order(Torch):
+def test_comparison_of_another_summation_order_fails(Torch):
     """Sums in the order of micrograd's sort round otherwise, here and there."""
     rng, failed = random.Random(1), 0
     for seed in range(20):

@@ -1,4 +1,4 @@
-"""Random programs: what dags.py builds, computed by fastgrad, micrograd and the reference.
+"""Random programs (random_graphs.py) in fastgrad, micrograd and the reference.
 
 Oracles: micrograd, for the bits of values; `Reference`, which sweeps in reverse order of creation,
 for the bits of gradients, and for how far micrograd's own order may take them apart.
@@ -8,7 +8,7 @@ import random
 import sys
 
 import pytest
-from helpers.dags import CODES, EPSILON, ROOTS, Reference, compare, run
+from helpers.random_graphs import CODES, EPSILON, ROOTS, Reference, compare, run
 from helpers.reference import OURS, THEIRS
 from helpers.tally import tally
 from hypothesis import example, given, settings
@@ -31,15 +31,15 @@ def deep_recursion():
 @given(CODES, ROOTS, st.booleans())
 @example([15] * 5, [-1, -1], True)
 @example([6] * 40, [-1, -1, -1], False)
-def test_random_programs(codes, roots, look):
-    compare(OURS, codes, roots, look)
+def test_random_programs_equal_micrograd_and_the_reference(codes, roots, expand):
+    compare(OURS, codes, roots, expand)
     tally("wrong graph: against micrograd and a fixed order")
 
 
 @settings(max_examples=200)
 @given(st.lists(st.integers(0, 2**40 - 1), min_size=1, max_size=6), ROOTS, st.booleans())
-def test_small_programs(codes, roots, look):
-    compare(OURS, codes, roots, look)
+def test_small_programs_equal_micrograd_and_the_reference(codes, roots, expand):
+    compare(OURS, codes, roots, expand)
     tally("wrong graph: against micrograd and a fixed order")
 
 
@@ -48,7 +48,7 @@ def test_small_programs(codes, roots, look):
     st.lists(st.integers(0, 2**40 - 1), min_size=1, max_size=6),
     st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=3),
 )
-def test_any_numbers_have_the_same_bits(codes, prologue):
+def test_forward_values_of_any_numbers_have_the_same_bits(codes, prologue):
     def data(V):
         try:
             return [repr(v.data + 0.0) for v in run(V, codes, prologue)]
@@ -60,10 +60,10 @@ def test_any_numbers_have_the_same_bits(codes, prologue):
 
 @settings(max_examples=100)
 @given(st.lists(st.integers(0, 2**40 - 1), min_size=1, max_size=8))
-def test_pictures_are_micrograd_s(codes):
+def test_graphs_of_random_programs_equal_micrograd(codes):
     """Compare the graphs node by node: operation, data, operands."""
 
-    def picture(root):
+    def description(root):
         names, stack = {}, [root]
         while stack:
             v = stack[-1]
@@ -75,7 +75,7 @@ def test_pictures_are_micrograd_s(codes):
                 stack += waiting
         return sorted(names.values())
 
-    assert picture(run(OURS, codes)[-1]) == picture(run(THEIRS, codes)[-1])
+    assert description(run(OURS, codes)[-1]) == description(run(THEIRS, codes)[-1])
 
 
 # -- a test of the tests ---------------------------------------------------------------------------
@@ -135,7 +135,7 @@ EVERYWHERE = range(-40, 0)
 @pytest.mark.parametrize(
     "wrong", [DropsAnOperand, OffInTheLastBits, ReadsEarly, DividesOnce, SweepsForward]
 )
-def test_the_check_fails_what_is_wrong(wrong):
+def test_comparison_of_wrong_classes_fails(wrong):
     failed = 0
     for codes in CHECKED:
         try:
@@ -147,6 +147,6 @@ def test_the_check_fails_what_is_wrong(wrong):
 
 @pytest.mark.wide
 @pytest.mark.parametrize("right", [Reference, OURS])
-def test_the_check_passes_what_is_right(right):
+def test_comparison_of_right_classes_passes(right):
     for codes in CHECKED:
         compare(right, codes, EVERYWHERE)

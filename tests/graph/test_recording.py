@@ -1,4 +1,4 @@
-"""While a thread records: what is reported to its hook, and which comparisons become nodes.
+"""Recording: which readings are reported to the hook, which comparisons become nodes.
 
 Oracle: a list of what a hook was told, and the same program without a recording.
 """
@@ -13,7 +13,7 @@ import threading
 import warnings
 
 import pytest
-from helpers.graphs import settled
+from helpers.graphs import live_after_gc
 
 import fastgrad
 from fastgrad import functional
@@ -57,7 +57,7 @@ READINGS = {
 
 
 @pytest.mark.parametrize("what", READINGS)
-def test_a_reading_is_reported(what):
+def test_reading_a_recorded_value_is_reported_to_the_hook(what):
     leaf, x = Value(2.0), marked(3.0)
     y = leaf * 2
     with recording() as told:
@@ -71,7 +71,7 @@ def test_a_reading_is_reported(what):
     assert told == [what, what]
 
 
-def test_leaves_made_of_inputs_are_reported():
+def test_leaves_made_from_inputs_are_reported():
     x = marked(2.0)
     with recording() as told:
         copy.copy(x)
@@ -88,7 +88,7 @@ def test_leaves_made_of_inputs_are_reported():
     assert told == ["copy", "pickle", *["no_grad"] * 6]
 
 
-def test_showing_is_no_reading():
+def test_repr_of_a_recorded_value_is_not_reported():
     x = marked(2.0)
     with recording() as told:
         y = x * 3
@@ -98,7 +98,7 @@ def test_showing_is_no_reading():
     assert told == []
 
 
-def test_custom_operations_read_their_operands_silently():
+def test_custom_operation_reading_operands_is_not_reported():
     @fastgrad.custom("twice")
     def twice(a):
         return 2 * a
@@ -113,7 +113,7 @@ def test_custom_operations_read_their_operands_silently():
     assert (told, y.data, y._prev) == ([], 4.0, {x})
 
 
-def test_other_readers_go_through_float():
+def test_conversions_are_reported_as_float():
     x = marked(2.0)
     with recording() as told:
         assert (math.sqrt(x), "%.1f" % x, Value(x).data) == (math.sqrt(2), "2.0", 2.0)  # noqa: UP031
@@ -125,7 +125,7 @@ COMPARISONS = [operator.lt, operator.le, operator.gt, operator.ge]
 
 @pytest.mark.parametrize("compare", COMPARISONS)
 @pytest.mark.parametrize(("a", "b"), [(1.0, 2.0), (2.0, 1.0), (1.0, 1.0), (math.nan, 1.0)])
-def test_comparisons_of_recorded_values_are_nodes(compare, a, b):
+def test_comparison_of_recorded_values_is_a_node(compare, a, b):
     x, leaf = marked(a), Value(b)
     with recording() as told:
         results = [compare(x, leaf), compare(x, b), compare(x * 1, leaf)]
@@ -141,7 +141,7 @@ def test_comparisons_of_recorded_values_are_nodes(compare, a, b):
     assert type(compare(x, leaf)) is bool
 
 
-def test_comparisons_of_what_is_not_recorded_stay_bools():
+def test_comparison_of_unrecorded_values_is_a_bool():
     a, b = Value(1.0), Value(2.0)
     with recording() as told:
         assert (a < b) is True
@@ -149,7 +149,7 @@ def test_comparisons_of_what_is_not_recorded_stay_bools():
     assert told == []
 
 
-def test_decisions_by_recorded_values_work_and_are_reported():
+def test_decision_by_a_recorded_value_is_made_and_reported():
     x, y = marked(3.0), marked(2.0)
     with recording() as told:
         taken = "positive" if x > 0 else "negative"
@@ -161,13 +161,13 @@ def test_decisions_by_recorded_values_work_and_are_reported():
     assert bool(Value(0.0)) is True
 
 
-def test_a_comparison_with_its_own_backward_keeps_its_truth():
+def test_comparison_with_a_custom_backward_keeps_its_truth():
     y = functional.lt(Value(2.0), 1.0)
     y._backward = lambda: None
     assert not y
 
 
-def test_decisions_under_no_grad_are_bools():
+def test_comparison_under_no_grad_is_a_bool_and_reported():
     x = marked(3.0)
     with recording() as told, no_grad():
         assert (x < 4) is True
@@ -175,7 +175,7 @@ def test_decisions_under_no_grad_are_bools():
     assert told == ["bool", "bool"]
 
 
-def test_comparisons_refuse_what_they_always_refuse():
+def test_comparison_with_a_non_number_is_refused():
     x = marked(1.0)
     with recording():
         for wrong in (None, "1", 1j, [1.0]):
@@ -185,12 +185,12 @@ def test_comparisons_refuse_what_they_always_refuse():
                 wrong >= x  # noqa: B015
 
 
-def test_a_hook_may_raise():
+def test_exception_of_a_hook_passes_through():
     def refuse(what):
         raise RuntimeError(what)
 
     x = marked(2.0)
-    before = settled()
+    before = live_after_gc()
     with recording(refuse):
         for reading in READINGS.values():
             with pytest.raises(RuntimeError):
@@ -201,11 +201,11 @@ def test_a_hook_may_raise():
                     operation()
     sys.last_value = None
     assert x.data == 2.0
-    assert settled() == before
+    assert live_after_gc() == before
     assert arena_check() == []
 
 
-def test_a_warning_names_the_line_that_read():
+def test_warning_of_a_hook_names_the_reading_line():
     x = marked(2.0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -220,7 +220,7 @@ def test_a_warning_names_the_line_that_read():
     ]
 
 
-def test_recordings_nest():
+def test_nested_recordings_report_to_the_inner_hook():
     x = marked(2.0)
     with recording() as outer:
         with recording() as inner:
@@ -234,7 +234,7 @@ def test_recordings_nest():
     assert told == ["float"]
 
 
-def test_a_recording_concerns_its_thread_only():
+def test_recording_affects_its_thread_only():
     x = marked(2.0)
     seen = []
 
@@ -254,12 +254,12 @@ def test_a_recording_concerns_its_thread_only():
     assert seen == [(2.0, True), ["float"]]
 
 
-def test_a_result_is_no_input():
+def test_operation_result_cannot_be_marked_as_an_input():
     with pytest.raises(TypeError, match="expected a leaf"):
         leaf_mark_input(Value(1.0) * 2)
 
 
-def test_a_mark_dies_with_its_leaf():
+def test_input_mark_is_gone_when_its_leaf_is_freed():
     marked(1.0)
     plain = [Value(1.0) for _ in range(3)]
     with recording() as told:

@@ -1,4 +1,4 @@
-"""Whatever Python code runs in the middle of a native operation may use the arena in any way.
+"""Python code called inside a native operation may use the arena in any way.
 
 Oracles: gradients known by hand or computed without the intrusion; `arena_check` afterwards.
 """
@@ -77,7 +77,7 @@ def test_step_may_drop_the_root():
     assert (box, x.grad) == ([], 5.0)
 
 
-def test_step_may_drop_what_keeps_the_root_pinned():
+def test_step_may_drop_the_last_user_of_a_pinned_root():
     """The root's handle is released when its own sweep ends, for its last user has gone before."""
     x = Value(2.0)
     users = []
@@ -116,7 +116,7 @@ def test_step_may_change_data_that_is_read_later():
     assert x.grad == 10.0, "operands are read when their step runs"
 
 
-def test_step_may_look_inside_what_is_being_swept():
+def test_step_may_expand_a_neuron_that_is_being_swept():
     neuron = Neuron(3)
     neuron.w[0].data = neuron.w[1].data = neuron.w[2].data = 0.5
     x = [Value(1.0), Value(2.0), Value(3.0)]
@@ -183,7 +183,7 @@ def test_nested_sweep_of_a_shared_neuron(dot):
     assert (y.grad, a.grad, b.grad) == (2.0, 2 * (2.0 + 6.0), 3 * (2.0 + 4.0))
 
 
-def test_too_deep_nesting_is_an_error_and_leaves_nothing():
+def test_sweeps_nested_too_deep_raise_and_leave_no_marks():
     x = Value(1.0)
     depth = []
 
@@ -251,7 +251,7 @@ def test_step_may_replace_steps():
     assert x.grad == 3.0
 
 
-def test_step_taken_by_hand_keeps_the_native_rule():
+def test_step_kept_and_wrapped_runs_the_native_rule():
     x = Value(3.0)
     y = x * x
     inner = y._backward
@@ -261,7 +261,7 @@ def test_step_taken_by_hand_keeps_the_native_rule():
     assert x.grad == 6.0
 
 
-def test_leaf_with_a_function_is_run_below_a_neuron():
+def test_leaf_function_runs_below_a_fused_neuron():
     ran = []
     x = Value(1.0)
     x._backward = lambda: ran.append("x")
@@ -271,7 +271,7 @@ def test_leaf_with_a_function_is_run_below_a_neuron():
     assert sorted(ran) == ["w", "x"]
 
 
-def test_leaf_functions_may_make_and_drop_such_leaves():
+def test_leaf_functions_may_make_and_drop_leaf_functions():
     leaves = [Value(float(i)) for i in range(8)]
     ran = []
 
@@ -336,20 +336,20 @@ def test_owner_of_a_hidden_node_may_die_in_its_step():
     assert [v.grad for v in x] == [2.0, 2.0, 0.0], "its own function replaced the last one's step"
 
 
-def test_circle_of_an_owner_needs_no_collector():
+def test_cycle_of_a_hidden_node_owner_is_freed_after_the_sweep():
     """Its last user goes while a sweep, which came through a hidden node, waits for its turn."""
     _, x, held = linear_neuron()
     users = []
     between = with_step([x[0]], users.clear)
     hidden = products(held[0])[0]
 
-    def circle():
+    def cycle():
         out = held.pop()
         out._backward = lambda: out.data
         users.append(out + 1)
         return weakref.ref(out)
 
-    gone = circle()
+    gone = cycle()
     gc.disable()
     try:
         (hidden + between).backward()
@@ -372,7 +372,7 @@ def test_function_of_a_hidden_node_outlives_its_owner():
     assert x[0].grad == 0.0
 
 
-def test_step_may_free_a_layer_in_the_middle_of_its_sweep():
+def test_step_may_free_a_layer_during_its_sweep():
     layers = [Layer(2, 3), Layer(3, 2)]
     x = [Value(1.0), Value(2.0)]
     h = layers[0](x)
@@ -415,7 +415,7 @@ def test_float_may_drop_operands():
     assert len(result._prev) == 2
 
 
-def test_inputs_may_shrink_while_they_are_read():
+def test_inputs_may_change_size_while_they_are_read():
     inputs = []
     inputs += [Number(inputs.clear) for _ in range(64)]
     neuron = Neuron(64)
@@ -492,7 +492,7 @@ def test_destructors_of_attributes_may_use_the_arena():
 
 
 @pytest.mark.parametrize("cls", [Value, Special])
-def test_destructor_may_use_what_waits_for_its_own_end(cls):
+def test_destructor_may_use_a_node_waiting_to_be_freed(cls):
     """Two nodes of one graph are let go of; the first one's attribute uses the second meanwhile."""
 
     class Using:
@@ -524,7 +524,7 @@ def test_destructor_may_use_what_waits_for_its_own_end(cls):
         y.backward()
         assert kept.grad == 2.0
         assert x.grad == (kept.data / 3.0 * 2 if cls is Value else 0.0)
-        keep.clear()  # y, its operand, that one's attribute: a circle that no collector sees
+        keep.clear()  # y, its operand, that one's attribute: a cycle that no collector sees
 
 
 def test_destructor_may_revive_its_value():
@@ -543,7 +543,7 @@ def test_destructor_may_revive_its_value():
     assert revived[0].grad == 4.0
 
 
-def test_destructor_patched_into_the_class():
+def test_destructor_patched_into_value_is_called():
     ran = []
     Value.__del__ = lambda self: ran.append(self.data)
     try:
@@ -570,7 +570,7 @@ def test_weakref_callbacks_may_use_the_graph():
     assert ref() is None
 
 
-def test_destructor_may_sweep_what_is_being_released():
+def test_destructor_may_sweep_a_graph_that_is_being_freed():
     """A graph dies node by node; an attribute's destructor asks for gradients meanwhile."""
     x = Value(2.0)
     square = x * x
@@ -605,7 +605,7 @@ def test_custom_operation_may_sweep_in_its_partials():
     assert a.grad == 6.0
 
 
-def test_nothing_is_left_alive():
+def test_reentrant_steps_leave_no_live_nodes():
     before = arena_stats()["live_nodes"]
     churn()
     x = Value(1.0)

@@ -1,4 +1,4 @@
-"""Ctrl-C stops native loops at any poll and leaves everything usable.
+"""Ctrl-C interrupts native loops at every poll and leaves the graph usable.
 
 Oracles: a gradient known in closed form, computed again after each interruption; `arena_check`;
 and how far a loop goes on, counted in nodes: `benchmarks/interrupts.py` says how long that takes.
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
-from helpers.graphs import chain, everything, live, settled
+from helpers.graphs import all_nodes, chain, live, live_after_gc
 from helpers.polls import CTRL_C, POLL_INTERVAL, at_each_poll, stop_at
 from helpers.tally import tally
 
@@ -48,7 +48,7 @@ def stopped_at_each_poll(action, prepare=lambda: None):
         yield number
 
 
-def test_backward_stops_at_each_poll():
+def test_backward_interrupted_at_each_poll_is_usable_again():
     n = 600_000
     x = Value(1.0)
     root = chain(n, x)
@@ -63,7 +63,7 @@ def test_backward_stops_at_each_poll():
     assert check.arena_check() == []
 
 
-def test_zero_grad_stops_at_each_poll():
+def test_zero_grad_interrupted_at_each_poll_is_usable_again():
     n = 600_000
     x = Value(1.0)
     oldest = x + x
@@ -81,7 +81,7 @@ def test_zero_grad_stops_at_each_poll():
     assert check.arena_check() == []
 
 
-def test_building_stops_anywhere():
+def test_interrupted_building_leaves_no_nodes():
     """Operations have no loop: a signal is noticed between two of them, by the interpreter."""
     x = Value(1.0)
 
@@ -101,7 +101,7 @@ def test_building_stops_anywhere():
     assert x.grad == 11.0
 
 
-def test_custom_functions_are_interrupted():
+def test_interrupt_in_a_custom_function_is_raised():
     x = Value(1.0)
     y = Value(2.0, (x,))
     entered = []
@@ -121,7 +121,7 @@ def test_custom_functions_are_interrupted():
     assert y.grad == 3.0
 
 
-def test_a_handler_may_use_the_arena_in_the_middle_of_a_sweep():
+def test_signal_handler_may_use_the_arena_during_a_sweep():
     """Build, sweep and drop from a signal handler, which a long sweep lets run."""
     n = 1_000_000
     x = Value(1.0)
@@ -145,18 +145,18 @@ def test_a_handler_may_use_the_arena_in_the_middle_of_a_sweep():
     assert check.arena_check() == []
 
 
-def test_copying_stops_at_each_poll():
+def test_deepcopy_interrupted_at_each_poll_leaves_no_nodes():
     x = Value(1.0)
     y = chain(200_000, x)
-    before = settled()
+    before = live_after_gc()
     for _ in stopped_at_each_poll(partial(copy.deepcopy, y)):
-        assert settled() == before
+        assert live_after_gc() == before
         assert check.arena_check() == []
     y.backward()
     assert x.grad == 200_001.0
 
 
-def test_a_handler_may_use_a_graph_that_is_being_copied():
+def test_signal_handler_may_use_a_graph_that_is_being_copied():
     """Build, drop, sweep, look into neurons that have been reached already, or not yet."""
     x = Value(1.0)
     neuron = Neuron(3, nonlin=False)
@@ -196,7 +196,7 @@ def interrupted(action):
 
 
 @pytest.mark.parametrize("above", [0, 1, 4095, 4096, 60_000, 65_535, 65_536, 70_000])
-def test_backward_stops_within_65536_nodes(above):
+def test_backward_polls_signals_within_65536_nodes(above):
     """The sweep itself comes to the Ctrl-C, some nodes below its root."""
     x = Value(1.0)
     y = chain(200_000, x)
@@ -209,7 +209,7 @@ def test_backward_stops_within_65536_nodes(above):
     assert above < x.grad <= above + 1 + FARTHEST
 
 
-def test_zero_grad_stops_within_65536_nodes():
+def test_zero_grad_polls_signals_within_65536_nodes():
     x = Value(1.0)
     probes = [chain(1000, x)]
     for _ in range(199):
@@ -221,7 +221,7 @@ def test_zero_grad_stops_within_65536_nodes():
 
 
 @pytest.mark.parametrize("seen", [False, True], ids=["dot", "expanded"])
-def test_operands_of_neurons_count(seen):
+def test_sweep_counts_neuron_operands_between_polls(seen):
     """Wide neurons are few nodes, and as much work as many."""
     neuron = Neuron(512, nonlin=False)
     shared = [Value(1.0) for _ in range(511)]
@@ -262,7 +262,7 @@ def assert_independent(twin, root, neuron):
     assert [p.grad for p in neuron.parameters()] == grads
 
 
-def test_a_handler_may_look_into_a_neuron_that_a_copy_has_reached():
+def test_handler_may_expand_a_neuron_that_a_copy_has_reached():
     neuron = Neuron(3, nonlin=False)
     part = neuron([Value(2.0), 3.0, 4.0])
     root = chain(70_000, Value(1.0)) + part  # the neuron is reached first
@@ -270,17 +270,17 @@ def test_a_handler_may_look_into_a_neuron_that_a_copy_has_reached():
     twin = copied_while_looked_into(root, part)
     (inner,) = (v for v in twin._prev if v.data == part.data)
     assert {(v.data, v.grad) for v in inner._prev} == {(v.data, v.grad) for v in part._prev}
-    assert not set(everything(inner)) & set(everything(part))
+    assert not set(all_nodes(inner)) & set(all_nodes(part))
     assert_independent(twin, root, neuron)
 
 
-def test_a_handler_may_look_into_a_neuron_whose_inputs_a_copy_is_reaching():
+def test_handler_may_expand_a_neuron_whose_inputs_are_walked():
     neuron = Neuron(70_000, nonlin=False)
     part = neuron([1.0, *[Value(2.0)] * 69_999])
     assert_independent(copied_while_looked_into(part, part), part, neuron)
 
 
-def test_a_handler_may_look_into_a_neuron_just_before_it_is_copied():
+def test_handler_may_expand_a_neuron_just_before_it_is_copied():
     """The occasion comes while nodes are copied; the number says whose turn it is then."""
     neuron = Neuron(2, nonlin=False)
     for before in range(25_500, 25_530):
@@ -294,6 +294,6 @@ def test_a_handler_may_look_into_a_neuron_just_before_it_is_copied():
 def test_deepcopy_polls_before_it_copies():
     y = chain(100_000, Value(1.0))
     memo = {}
-    before = settled()
+    before = live_after_gc()
     interrupted(partial(y.__deepcopy__, memo))
-    assert (memo, settled()) == ({}, before)
+    assert (memo, live_after_gc()) == ({}, before)

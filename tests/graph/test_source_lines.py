@@ -1,4 +1,4 @@
-"""Which line of the program made an operation, while a thread records.
+"""Source lines: the line of the program that made an operation, while recording.
 
 Oracle: the number of the line that the test itself is on.
 """
@@ -69,7 +69,7 @@ MAKERS = {
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_the_line_of_an_operation(name):
+def test_operation_has_the_line_that_made_it(name):
     make = MAKERS[name]
     a, b = Value(2.0), Value(3.0)
     with recording():
@@ -83,7 +83,7 @@ def test_the_line_of_an_operation(name):
     assert source_of_value(y) == UNKNOWN
 
 
-def test_lines_apart_and_lines_again():
+def test_lines_of_loops_and_split_statements_are_told_apart():
     x = y = Value(1.0)
     made = []
     with recording():
@@ -98,7 +98,7 @@ def test_lines_apart_and_lines_again():
     assert places == [start, (start[0], start[1] + 1, start[2])] * 3
 
 
-def test_the_code_that_runs_counts_not_who_called_it():
+def test_line_is_of_the_running_code_not_of_its_caller():
     def inner(v):
         return v * v
 
@@ -112,7 +112,7 @@ def test_the_code_that_runs_counts_not_who_called_it():
         assert source_of_value(product) == (file, line, f"{name}.<locals>.<genexpr>")
 
 
-def test_of_fastgrads_own_code_its_caller_counts():
+def test_operations_inside_fastgrad_have_the_line_of_the_caller():
     model = MLP(2, [3, 1])
     with recording():
         y = model([1.0, 2.0])
@@ -122,7 +122,7 @@ def test_of_fastgrads_own_code_its_caller_counts():
         assert source_of_value(y) == here(-1)
 
 
-def test_what_of_fastgrad_is_a_program():
+def test_command_modules_count_as_programs_not_as_library():
     folder = fastgrad.__file__.removesuffix("__init__.py")
     demo, library = (
         compile("a * a", folder + name, "eval") for name in ("command/demo.py", "nn.py")
@@ -139,7 +139,7 @@ def test_what_of_fastgrad_is_a_program():
 
 
 @pytest.mark.wide
-def test_many_operations_and_many_places():
+def test_many_operations_keep_many_lines():
     lines = 1000
     source = "def f(x):\n" + "    x = x + 1\n" * lines + "    return x\n"
     namespace = {}
@@ -161,7 +161,7 @@ def test_many_operations_and_many_places():
 
 
 @pytest.mark.wide
-def test_the_graph_is_the_same_as_without():
+def test_recording_changes_no_graph_and_no_gradient():
     def build(rng):
         vs = [Value(rng.uniform(-2, 2)) for _ in range(5)]
         for _ in range(500):
@@ -181,7 +181,7 @@ def test_the_graph_is_the_same_as_without():
         assert build(random.Random(1)) == plain
 
 
-def test_other_threads_are_unknown():
+def test_operations_of_other_threads_have_no_line():
     a = Value(2.0)
     made = []
     with recording():
@@ -192,7 +192,7 @@ def test_other_threads_are_unknown():
         assert [source_of_value(v) for v in made] == [UNKNOWN, UNKNOWN, here(-1)]
 
 
-def test_notes_last_until_the_last_recording_ends():
+def test_lines_last_until_the_last_recording_ends():
     a = Value(2.0)
     inside, go = threading.Event(), threading.Event()
 
@@ -219,7 +219,7 @@ def test_notes_last_until_the_last_recording_ends():
     assert arena_check() == []
 
 
-def test_code_lives_as_long_as_its_notes():
+def test_code_object_lives_as_long_as_its_lines():
     class Tracer:
         pass
 
@@ -240,7 +240,7 @@ def test_code_lives_as_long_as_its_notes():
 
 
 @pytest.mark.wide
-def test_recordings_come_and_go_within_a_chunk():
+def test_recordings_may_start_and_end_within_a_chunk():
     x = y = Value(1.0)
     for i in range(50):
         with recording():
@@ -254,7 +254,7 @@ def test_recordings_come_and_go_within_a_chunk():
 
 
 @pytest.mark.wide
-def test_no_collection_within_an_operation():
+def test_noting_a_line_triggers_no_garbage_collection():
     """A finalizer that runs while a place is noted could push nodes of its own."""
 
     class Loop:

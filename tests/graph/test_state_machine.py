@@ -1,4 +1,4 @@
-"""Random programs, step by step, with an arena that is sound after each: a state machine.
+"""A state machine of random programs; the arena is checked after every step.
 
 Python code runs in the middle of native operations and builds, sweeps, drops: backward functions,
 `__float__`, `__del__`, callbacks of weak references. Oracles: `arena_check`, which recomputes every
@@ -12,7 +12,7 @@ import os
 import weakref
 
 import pytest
-from helpers.graphs import settled
+from helpers.graphs import live_after_gc
 from helpers.tally import tally
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -76,7 +76,7 @@ class Dying(Intruder):
 class Programs(RuleBasedStateMachine):
     @initialize()
     def start(self):
-        self.before = settled()
+        self.before = live_after_gc()
         gc.freeze()  # what is loaded, and Hypothesis's notes, are no concern of later collections
         gc.disable()  # the rule `collect` does it: what a program does must not depend on chance
         tally("re-entrancy: random programs")
@@ -326,7 +326,7 @@ class Programs(RuleBasedStateMachine):
 
     @has_values
     @rule(i=PICK, j=PICK)
-    def compute_quietly(self, i, j):
+    def compute_under_no_grad(self, i, j):
         def act():
             with no_grad():
                 y = self.keep(self.pick(i) * self.pick(j) + 1)
@@ -393,11 +393,11 @@ class Programs(RuleBasedStateMachine):
         self.values.clear()
         self.kept.clear()
         self.neuron = self.layer = None
-        assert settled() <= self.before, "less if what an earlier test held has gone by now"
+        assert live_after_gc() <= self.before, "less if what an earlier test held has gone by now"
         assert arena_check() == []
 
 
-class TestPrograms(Programs.TestCase):
+class TestRandomPrograms(Programs.TestCase):
     settings = settings(
         deadline=None,
         derandomize=not NIGHTLY,

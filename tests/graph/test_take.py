@@ -1,4 +1,4 @@
-"""take: an entry or a row of a table, by a plain index or by a Value.
+"""take: an entry or a row of a table, chosen by an int or by a Value.
 
 Oracle: indexing a Python list.
 """
@@ -20,7 +20,7 @@ def values(*numbers):
     return [Value(x) for x in numbers]
 
 
-def test_a_plain_index_gives_the_entry_itself():
+def test_take_by_a_plain_index_gives_the_entry_itself():
     table = [*values(1.0, 2.0), 3.5]
     for i in (0, 1, 2, -1, -3, True, 1.0, -2.0):
         assert take(table, i) is table[int(i)]
@@ -30,7 +30,7 @@ def test_a_plain_index_gives_the_entry_itself():
     assert row is not rows[1]
 
 
-def test_numpy_indices_and_tables():
+def test_take_accepts_numpy_indices_and_tables():
     numpy = pytest.importorskip("numpy")
     table = values(1.0, 2.0)
     assert take(table, numpy.int64(-1)) is table[1]
@@ -41,7 +41,7 @@ def test_numpy_indices_and_tables():
 
 
 @pytest.mark.parametrize("i", [0, 1, 2])
-def test_a_value_gives_a_node_on_index_and_column(i):
+def test_take_by_a_value_makes_a_node_of_index_and_column(i):
     table, index = [*values(1.0, 2.0), 3.5], Value(i)
     y = take(table, index)
     assert (y.data, y._op) == ([1.0, 2.0, 3.5][i], "take")
@@ -52,7 +52,7 @@ def test_a_value_gives_a_node_on_index_and_column(i):
     assert index.grad == 0.0
 
 
-def test_rows_by_a_value():
+def test_take_of_a_row_by_a_value_has_gradients():
     table, index = [values(1.0, 2.0, 3.0), values(4.0, 5.0, 6.0)], Value(1)
     row = take(table, index)
     assert [v.data for v in row] == [4.0, 5.0, 6.0]
@@ -60,14 +60,14 @@ def test_rows_by_a_value():
     assert [[v.grad for v in r] for r in table] == [[0.0, 0.0, 0.0], [6.0, 0.0, 4.0]]
 
 
-def test_nothing_reaches_what_was_not_chosen():
+def test_take_passes_no_gradient_to_other_entries():
     table = values(1.0, 2.0)
     y = take(table, Value(1)) * 1e308 * 1e308
     y.backward()
     assert [v.grad for v in table] == [0.0, math.inf]
 
 
-def test_the_same_value_may_stand_in_a_table_twice():
+def test_take_from_a_table_with_repeated_values_adds_once():
     x, index = Value(3.0), Value(0.0)
     y = take([x, x, index], index)
     y.backward()
@@ -78,7 +78,7 @@ WRONG = [3, -1, 0.5, math.nan, math.inf, -math.inf, 1e300]
 
 
 @pytest.mark.parametrize("i", WRONG)
-def test_indices_outside_are_refused(i):
+def test_take_with_an_index_out_of_range_is_refused(i):
     table = values(1.0, 2.0, 3.0)
     before = arena_stats()["live_nodes"]
     got = re.escape(f"got {i!r} (index of take)")
@@ -92,7 +92,7 @@ def test_indices_outside_are_refused(i):
     assert arena_stats()["live_nodes"] == before
 
 
-def test_an_index_that_has_changed_counts_in_backward():
+def test_take_reads_a_changed_index_in_backward():
     table, index = values(1.0, 2.0), Value(0)
     y = take(table, index)
     index.data = 1
@@ -104,7 +104,7 @@ def test_an_index_that_has_changed_counts_in_backward():
     assert arena_check() == []
 
 
-def test_tables_that_are_none_are_refused():
+def test_take_from_something_that_is_no_table_is_refused():
     with pytest.raises(FastgradTypeError, match="expected a sequence"):
         take(iter([1.0]), 0)
     with pytest.raises(FastgradTypeError, match="expected a sequence"):
@@ -122,18 +122,18 @@ def test_tables_that_are_none_are_refused():
 
 
 @pytest.mark.parametrize("wrong", ["1", None, [1], 1j])
-def test_indices_that_are_no_number_are_refused(wrong):
+def test_take_with_an_index_that_is_no_number_is_refused(wrong):
     with pytest.raises(FastgradTypeError, match="expected an int or a Value"):
         take([1.0, 2.0], wrong)
 
 
-def test_take_without_a_graph():
+def test_take_under_no_grad_gives_a_leaf():
     with no_grad():
         y = fastgrad.take(values(1.0, 2.0), Value(1))
     assert (y.data, y._prev) == (2.0, set())
 
 
-def test_a_recording_hears_nothing_of_take():
+def test_take_reports_no_reading_to_a_recording():
     told = []
     index = Value(1) + 0
     record_enter(told.append)

@@ -1,4 +1,4 @@
-"""Threads: different graphs side by side are right, one graph is swept by one thread at a time.
+"""Threads: graphs are swept in parallel, one graph by one thread at a time.
 
 Oracles: the gradients that one thread computes alone, bit for bit; `arena_check` afterwards.
 """
@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from helpers.tally import tally
-from helpers.threads import THREADS, switch_often, together  # noqa: F401
+from helpers.threads import THREADS, run_in_threads, switch_often  # noqa: F401
 from helpers.timing import let_others_run
 
 from fastgrad import Value, no_grad
@@ -65,18 +65,18 @@ def different_graphs(rounds):
         for _ in range(rounds):
             assert program(i) == expected[i]
 
-    together(work)
+    run_in_threads(work)
     tally("threads: graphs built and swept side by side", THREADS * rounds)
 
 
 @pytest.mark.wide
-def test_different_graphs_in_parallel():
+def test_different_graphs_are_swept_in_parallel():
     different_graphs(ROUNDS)
 
 
 @pytest.mark.nightly
 @pytest.mark.wide
-def test_different_graphs_in_parallel_for_long():
+def test_different_graphs_are_swept_in_parallel_for_long():
     different_graphs(200)
 
 
@@ -90,7 +90,7 @@ def one_graph(rounds):
         for _ in range(rounds):
             roots[i].backward()
 
-    together(work)
+    run_in_threads(work)
     # Sweep k of root i runs parts[i] with grad k, so x gets k * i, and 1 by itself.
     assert [p.grad for p in parts[:THREADS]] == [float(rounds)] * THREADS
     pairs = rounds * (rounds + 1) // 2
@@ -99,17 +99,17 @@ def one_graph(rounds):
 
 
 @pytest.mark.wide
-def test_one_graph_is_swept_by_turns():
+def test_one_graph_is_swept_by_one_thread_at_a_time():
     one_graph(ROUNDS)
 
 
 @pytest.mark.nightly
 @pytest.mark.wide
-def test_one_graph_is_swept_by_turns_for_long():
+def test_one_graph_is_swept_by_one_thread_at_a_time_for_long():
     one_graph(200)
 
 
-def test_sweeps_wait_while_another_thread_is_inside_a_step():
+def test_sweep_waits_while_another_thread_is_in_a_step():
     x = Value(1.0)
     inside, leave = threading.Event(), threading.Event()
     y = Value(2.0, (x,))
@@ -138,7 +138,7 @@ def test_sweeps_wait_while_another_thread_is_inside_a_step():
     assert x.grad == 4.0
 
 
-def test_no_grad_concerns_one_thread():
+def test_no_grad_affects_one_thread():
     x = Value(1.0)
 
     def work(i):
@@ -152,11 +152,11 @@ def test_no_grad_concerns_one_thread():
             else:
                 assert len((x * 2)._prev) == 2
 
-    together(work)
+    run_in_threads(work)
     assert len((x * 2)._prev) == 2
 
 
-def test_a_thread_that_ends_inside_no_grad_leaves_no_trace():
+def test_thread_that_ends_inside_no_grad_affects_no_other():
     def suspended():
         with no_grad():
             yield
@@ -183,7 +183,7 @@ def test_a_thread_that_ends_inside_no_grad_leaves_no_trace():
     assert len((x * 2)._prev) == 2
 
 
-def test_shared_networks_are_called_and_edited_side_by_side():
+def test_shared_network_is_called_and_edited_in_parallel():
     random.seed(4)
     model = MLP(3, [4, 4, 1])
     x = [Value(0.5), 1.0, Value(-0.25)]
@@ -199,11 +199,11 @@ def test_shared_networks_are_called_and_edited_side_by_side():
                 y.backward()
 
     expected = model(x).data
-    together(work)
+    run_in_threads(work)
 
 
 @pytest.mark.wide
-def test_values_die_in_other_threads_than_they_were_born():
+def test_values_are_freed_in_other_threads_than_made():
     shared = [Value(0.0) for _ in range(50)]
 
     def work(i):
@@ -215,12 +215,12 @@ def test_values_die_in_other_threads_than_they_were_born():
             shared[k] = v if rng.random() < 0.9 else Value(0.0)
         return True
 
-    assert together(work) == [True] * THREADS
+    assert run_in_threads(work) == [True] * THREADS
     shared[0].backward()
 
 
 @pytest.mark.wide
-def test_a_small_stack_is_enough_for_deep_graphs():
+def test_deep_graph_is_swept_on_a_small_stack():
     before = threading.stack_size(64 * 1024)
     try:
         grads = []

@@ -1,4 +1,4 @@
-"""Value as a number: what it takes, what it refuses and in which words, NumPy, comparison.
+"""Value as a number: accepted and refused operands, NumPy, comparison, formatting.
 
 Oracle: Python's own floats, and NumPy on plain floats.
 """
@@ -73,7 +73,7 @@ NO_NUMBERS = [
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=by_type)
-def test_takes_all_that_converts(number):
+def test_data_and_grad_accept_anything_convertible_to_float(number):
     v = Value(number)
     assert (type(v.data), v.data) == (float, float(number))
     v = Value(1.0)
@@ -84,7 +84,7 @@ def test_takes_all_that_converts(number):
 
 @EVERY_OPERATOR
 @pytest.mark.parametrize("number", NUMBERS, ids=by_type)
-def test_calculates_with_all_that_converts(apply, number):
+def test_operators_accept_convertible_right_operands(apply, number):
     v = Value(1.5)
     try:
         k = float(number)
@@ -104,7 +104,7 @@ def test_calculates_with_all_that_converts(apply, number):
 
 @pytest.mark.parametrize("number", [n for n in NUMBERS if float(n) != 0], ids=by_type)
 @pytest.mark.parametrize("name", ["+", "-", "*", "/"])
-def test_calculates_with_all_that_converts_on_the_left(name, number):
+def test_operators_accept_convertible_left_operands(name, number):
     v = Value(1.5)
     y = OPERATORS[name](number, v)
     y.backward()
@@ -114,20 +114,20 @@ def test_calculates_with_all_that_converts_on_the_left(name, number):
     assert v.grad == pytest.approx(expected[name], rel=1e-15)
 
 
-def test_a_value_of_a_value_is_a_new_leaf():
+def test_value_of_a_value_is_a_new_leaf():
     a = Value(2.0)
     b = Value(a)
     (b * 3).backward()
     assert (a.grad, b.grad, b._prev) == (0.0, 3.0, set())
 
 
-def test_defaults():
+def test_new_value_has_default_attributes():
     v = Value(2.0)
     assert (v.data, v.grad, v._prev, v._op, v.label) == (2.0, 0.0, set(), "", "")
     assert vars(v) == {}
 
 
-def test_keywords_of_other_dialects():
+def test_constructor_accepts_keywords_of_micrograd_variants():
     a, b = Value(1.0), Value(2.0)
     for keyword in ("_children", "children", "_prev"):
         assert Value(3.0, **{keyword: (a, b)})._prev == {a, b}
@@ -137,7 +137,7 @@ def test_keywords_of_other_dialects():
     assert Value(data=3.0).data == 3.0
 
 
-def test_operands_may_be_any_iterable():
+def test_constructor_accepts_any_iterable_of_operands():
     a, b = Value(1.0), Value(2.0)
     for operands in ((a, b, a), [a, b], {a, b}, {a: 1, b: 2}, iter([a, b]), (v for v in (a, b))):
         assert Value(3.0, operands)._prev == {a, b}
@@ -163,7 +163,7 @@ def refused(match, *values):
 
 
 @pytest.mark.parametrize("wrong", NO_NUMBERS, ids=by_type)
-def test_refuses_data_that_is_no_number(wrong):
+def test_data_that_is_no_number_is_refused(wrong):
     got = rf"expected a number, got {type(wrong).__name__} "
     with refused(got + r".*\(data of Value\); pass an int, a float or"):
         Value(wrong)
@@ -177,7 +177,7 @@ def test_refuses_data_that_is_no_number(wrong):
 
 @EVERY_OPERATOR
 @pytest.mark.parametrize("wrong", ["a", b"1", None, [1], (1.0,), {1: 2}, {1}, 1j], ids=by_type)
-def test_refuses_operands_that_are_no_numbers(apply, wrong):
+def test_operand_that_is_no_number_is_refused(apply, wrong):
     v = Value(2.0)
     symbol = re.escape(next(name for name, f in OPERATORS.items() if f is apply))
     words = (
@@ -192,7 +192,7 @@ def test_refuses_operands_that_are_no_numbers(apply, wrong):
 
 @EVERY_OPERATOR
 @pytest.mark.parametrize("wrong", [object(), float, print], ids=by_type)
-def test_leaves_unknown_operands_to_python(apply, wrong):
+def test_unknown_operand_raises_the_message_of_python(apply, wrong):
     v = Value(2.0)
     with refused(f"unsupported operand.*'Value' and '{type(wrong).__name__}'", v):
         apply(v, wrong)
@@ -200,7 +200,7 @@ def test_leaves_unknown_operands_to_python(apply, wrong):
         apply(wrong, v)
 
 
-def test_an_operand_that_knows_values_has_its_turn():
+def test_operand_with_reflected_methods_is_asked():
     class Dual:
         def __radd__(self, other):
             return "mine"
@@ -252,13 +252,13 @@ BAD_CALLS = {
 
 
 @pytest.mark.parametrize(("call", "match"), BAD_CALLS.values(), ids=BAD_CALLS.keys())
-def test_refuses_calls(call, match):
+def test_wrong_calls_are_refused(call, match):
     v = Value(2.0)
     with refused(match, v):
         call(v)
 
 
-def test_refuses_to_make_a_used_value_anew():
+def test_value_in_use_cannot_be_reinitialised_with_operands():
     v = Value(2.0)
     v.__init__(3.0)
     assert v.data == 3.0
@@ -279,7 +279,7 @@ def test_data_and_grad_cannot_be_deleted(name):
 
 
 @EVERY_OPERATOR
-def test_errors_of_a_conversion_are_passed_on(apply):
+def test_exception_of_a_conversion_is_passed_on(apply):
     v = Value(2.0)
     for operands in ((v, Raising()), (Raising(), v)):
         with pytest.raises(LookupError, match="no number here"):
@@ -307,7 +307,7 @@ SCALARS = [
 
 @EVERY_OPERATOR
 @pytest.mark.parametrize("k", SCALARS, ids=by_type)
-def test_numpy_scalars_give_one_value(apply, k):
+def test_numpy_scalar_operand_gives_one_value(apply, k):
     for y, expected in (
         (apply(Value(0.75), k), apply(Value(0.75), float(k))),
         (apply(k, Value(0.75)), apply(float(k), Value(0.75))),
@@ -317,7 +317,7 @@ def test_numpy_scalars_give_one_value(apply, k):
 
 
 @EVERY_OPERATOR
-def test_arrays_work_element_by_element(apply):
+def test_array_operands_are_applied_element_by_element(apply):
     numbers, others = np.array([0.5, 1.5, 2.5]), np.array([2.0, 3.0, 0.25])
     xs = np.array([Value(x) for x in numbers])
     v = Value(1.25)
@@ -337,7 +337,7 @@ def test_arrays_work_element_by_element(apply):
         assert got.astype(float) == pytest.approx(expected, rel=1e-15)
 
 
-def test_arrays_in_place():
+def test_arrays_of_values_support_in_place_operators():
     xs = np.array([Value(1.0), Value(2.0)])
     xs *= Value(3.0)
     xs += 1
@@ -345,7 +345,7 @@ def test_arrays_in_place():
     assert [x.data for x in xs] == [3.5, 5.5]
 
 
-def test_products_and_sums_of_arrays():
+def test_products_and_sums_of_arrays_equal_numpy():
     a, b = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.5, -1.0])
     A, B = (np.vectorize(Value, otypes=[object])(m) for m in (a, b))
     for got, expected in (
@@ -379,7 +379,7 @@ UNARY = [
 
 
 @pytest.mark.parametrize("ufunc", UNARY, ids=lambda f: f.__name__)
-def test_functions_of_arrays(ufunc):
+def test_ufuncs_of_arrays_have_values_and_gradients(ufunc):
     numbers = np.array([0.25, 0.5, 0.875])
     xs = np.array([Value(x) for x in numbers])
     got = ufunc(xs)
@@ -391,13 +391,13 @@ def test_functions_of_arrays(ufunc):
 
 
 @pytest.mark.parametrize("ufunc", [np.power, np.arctan2, np.hypot, np.maximum, np.minimum])
-def test_functions_of_two_arrays(ufunc):
+def test_binary_ufuncs_of_arrays_equal_numpy(ufunc):
     a, b = np.array([0.25, 2.0]), np.array([1.5, 0.75])
     A, B = (np.array([Value(x) for x in m]) for m in (a, b))
     assert ufunc(A, B).astype(float) == pytest.approx(ufunc(a, b))
 
 
-def test_arrays_of_floats_from_values():
+def test_arrays_of_values_convert_to_floats():
     assert np.asarray([Value(1.5), Value(2.5)], dtype=float).tolist() == [1.5, 2.5]
     assert np.array([Value(1.5), 2.0]).dtype == object
 
@@ -405,7 +405,7 @@ def test_arrays_of_floats_from_values():
 # -- comparison, conversion, text ------------------------------------------------------------------
 
 
-def test_order_is_by_data():
+def test_comparison_is_by_data():
     a, b, c = Value(1.0), Value(2.0), Value(2.0)
     assert a < b
     assert b > a
@@ -425,7 +425,7 @@ def test_order_is_by_data():
     assert max([a, b], key=float) is b
 
 
-def test_equality_is_identity():
+def test_equality_is_by_identity():
     a, b = Value(1.0), Value(1.0)
     assert a == a
     assert a != b
@@ -442,7 +442,7 @@ def test_equality_is_identity():
     assert {a: 1}.get(b) is None
 
 
-def test_conversion():
+def test_value_converts_to_float_complex_and_bool():
     v = Value(-2.5)
     assert float(v) == -2.5
     assert type(float(v)) is float
@@ -455,7 +455,7 @@ def test_conversion():
 
 
 @pytest.mark.parametrize("x", [3, 0.1, -0.0, 1e-300, 1e300, math.inf, -math.inf, math.nan])
-def test_text(x):
+def test_repr_str_and_format_show_data(x):
     v = Value(x)
     text = f"Value(data={float(x)!r}, grad=0.0)"
     assert (repr(v), str(v), f"{v}", f"{v!r}", format(v, "")) == (text,) * 5
@@ -465,7 +465,7 @@ def test_text(x):
         format(v, "d")
 
 
-def test_statistics():
+def test_arena_stats_count_live_nodes():
     before = arena_stats()
     a = Value(1.0)
     y = a * a + 2

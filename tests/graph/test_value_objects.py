@@ -9,7 +9,7 @@ import operator
 import weakref
 
 import pytest
-from helpers.graphs import chain, everything, settled
+from helpers.graphs import all_nodes, chain, live_after_gc
 
 from fastgrad import Value
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("sound_arena")
 # -- identity ------------------------------------------------------------------------------------
 
 
-def test_operands_are_the_same_objects():
+def test_prev_contains_the_operand_objects_themselves():
     a, b = Value(1.0), Value(2.0)
     y = a * b + a
     (product,) = y._prev - {a}
@@ -28,17 +28,17 @@ def test_operands_are_the_same_objects():
     assert y._prev - {a} == {product}
 
 
-def test_identity_lasts_as_long_as_somebody_holds_the_node():
+def test_value_keeps_its_identity_while_held():
     y = (Value(1.0) * 2 + 3).relu()
-    nodes = everything(y)
+    nodes = all_nodes(y)
     ids = {id(v) for v in nodes}
     assert len(nodes) == 6
     for _ in range(3):
-        assert {id(v) for v in everything(y)} == ids
-    assert {hash(v) for v in everything(y)} == {hash(v) for v in nodes}
+        assert {id(v) for v in all_nodes(y)} == ids
+    assert {hash(v) for v in all_nodes(y)} == {hash(v) for v in nodes}
 
 
-def test_the_set_of_operands_is_a_picture():
+def test_prev_is_a_copy_that_cannot_change_the_graph():
     a = Value(3.0)
     y = a * 2
     y._prev.clear()
@@ -51,7 +51,7 @@ def test_the_set_of_operands_is_a_picture():
     assert len(y._prev) == 2
 
 
-def test_an_operand_used_twice_appears_once():
+def test_prev_contains_a_repeated_operand_once():
     a = Value(3.0)
     assert (a * a)._prev == (a + a)._prev == {a}
     assert Value(1.0, (a, a, a))._prev == {a}
@@ -60,7 +60,7 @@ def test_an_operand_used_twice_appears_once():
 # -- attributes ----------------------------------------------------------------------------------
 
 
-def test_attributes():
+def test_attributes_can_be_set_read_and_deleted():
     v = Value(1.0)
     assert not hasattr(v, "m")
     v.m, v.color = 0.5, "red"
@@ -78,7 +78,7 @@ def test_attributes():
     assert {"m", "data", "color", "backward"} & set(dir(v)) == {"data", "color", "backward"}
 
 
-def test_label():
+def test_label_is_empty_until_set():
     v = Value(1.0)
     assert v.label == ""
     v.label = "x"
@@ -97,7 +97,7 @@ def test_op_can_be_renamed():
     assert [v.grad for v in y._prev] == [1.0, 1.0]
 
 
-def test_attributes_survive_as_long_as_the_graph():
+def test_attributes_survive_inside_the_graph():
     x = Value(1.0)
     hidden = x * 2
     hidden.label = "hidden"
@@ -105,13 +105,13 @@ def test_attributes_survive_as_long_as_the_graph():
     at = id(hidden)
     del hidden
     gc.collect()
-    (kept,) = [v for v in everything(y) if v.label]
+    (kept,) = [v for v in all_nodes(y) if v.label]
     assert (kept.label, id(kept), kept.data) == ("hidden", at, 2.0)
     del kept
     z = chain(5, y)
     del y
     gc.collect()
-    assert [v.label for v in everything(z) if v.label] == ["hidden"]
+    assert [v.label for v in all_nodes(z) if v.label] == ["hidden"]
 
 
 def test_attributes_are_freed_with_the_graph():
@@ -129,10 +129,10 @@ def test_attributes_are_freed_with_the_graph():
     assert ref() is None
 
 
-def test_an_attribute_that_holds_its_own_graph_is_a_limit():
+def test_attribute_that_holds_its_own_graph_is_not_collected():
     # The collector sees the attributes of a node only once no graph uses it: this cycle goes
     # through the graph, so somebody has to cut it. micrograd's would be collected.
-    before = settled()
+    before = live_after_gc()
     x = Value(1.0)
     hidden = x * 2
     ref = weakref.ref(hidden)
@@ -145,7 +145,7 @@ def test_an_attribute_that_holds_its_own_graph_is_a_limit():
     gc.collect()
     assert ref() is None
     del x
-    assert settled() == before
+    assert live_after_gc() == before
 
 
 def set_attribute(v, x):
@@ -163,7 +163,7 @@ HOLDS = {
 
 @pytest.mark.parametrize("hold", HOLDS.values(), ids=HOLDS.keys())
 @pytest.mark.parametrize("result", [False, True], ids=["leaf", "result"])
-def test_a_value_that_holds_itself_is_collected(hold, result):
+def test_value_that_holds_itself_is_collected(hold, result):
     gc.collect()
     v = Value(1.0)
     if result:
@@ -180,7 +180,7 @@ def test_a_value_that_holds_itself_is_collected(hold, result):
 # -- weak references -----------------------------------------------------------------------------
 
 
-def test_weak_references():
+def test_weak_references_live_as_long_as_the_node():
     v = Value(1.0)
     dead = []
     ref = weakref.ref(v, dead.append)
@@ -199,7 +199,7 @@ def test_weak_references():
         proxy.data  # noqa: B018
 
 
-def test_a_weak_reference_to_a_hidden_node_stays_good():
+def test_weak_reference_to_an_inner_node_stays_valid():
     x = Value(1.0)
     hidden = x * 2
     ref = weakref.ref(hidden)
@@ -211,7 +211,7 @@ def test_a_weak_reference_to_a_hidden_node_stays_good():
     assert ref() is None
 
 
-def test_finalizers_may_build_and_sweep():
+def test_finalizer_of_an_attribute_may_build_and_sweep():
     seen = []
     x = Value(3.0)
 
@@ -233,7 +233,7 @@ def test_finalizers_may_build_and_sweep():
     assert x.grad == 2.0 + 6.0
 
 
-def test_a_value_can_be_revived_by_its_finalizer():
+def test_value_can_be_revived_by_its_finalizer():
     kept = []
 
     class Reviving(Value):
@@ -277,14 +277,14 @@ class Overriding(Value):
         return super().relu() * 2
 
 
-def test_subclasses():
+def test_subclass_instances_give_plain_value_results():
     p = Parameter(3.0, name="w")
     y = p.twice() + p
     y.backward()
     assert (p.data, p.grad, p.name, type(p)) == (3.0, 3.0, "w", Parameter)
     assert type(y) is type(p + 1) is type(1 + p) is type(-p) is type(p.relu()) is Value
     assert isinstance(p, Value)
-    assert p in everything(y)
+    assert p in all_nodes(y)
     assert repr(p) == "Value(data=3.0, grad=3.0)"
 
 
@@ -296,10 +296,10 @@ def test_subclasses():
         lambda p: -p, lambda p: p.relu(), lambda p: p.leaky_relu(), lambda p: p**2,
     ],
 )  # fmt: skip
-def test_a_subclass_survives_in_its_graph(use):
+def test_subclass_instance_survives_in_its_graph(use):
     y = use(Parameter(3.0, name="w"))
     gc.collect()
-    (p,) = [v for v in everything(y) if type(v) is Parameter]
+    (p,) = [v for v in all_nodes(y) if type(v) is Parameter]
     assert (p.name, p.data) == ("w", 3.0)
     ref = weakref.ref(p)
     del p
@@ -309,7 +309,7 @@ def test_a_subclass_survives_in_its_graph(use):
     assert ref() is None
 
 
-def test_a_subclass_goes_when_its_last_instance_has_gone():
+def test_subclass_is_freed_after_its_last_instance():
     class Local(Value):
         pass
 
@@ -323,7 +323,7 @@ def test_a_subclass_goes_when_its_last_instance_has_gone():
     assert gone() is None
 
 
-def test_subclasses_override():
+def test_subclass_may_override_methods():
     v = Overriding(-3.0)
     assert v + 1 == "sum"
     y = v * 2
@@ -334,7 +334,7 @@ def test_subclasses_override():
         Overriding("a")
 
 
-def test_subclasses_with_slots_and_other_bases():
+def test_subclass_may_have_slots_and_mixins():
     s = Slotted(1.0)
     s.extra = [1]
     y = s * 2
@@ -357,7 +357,7 @@ def s_times(k):
     return Slotted(1.0) * k
 
 
-def test_subclass_instances_as_operands_of_custom_nodes():
+def test_subclass_instance_may_be_an_operand_of_a_custom_node():
     p = Parameter(3.0)
     out = Value(9.0, (p,), "square")
 
@@ -370,7 +370,7 @@ def test_subclass_instances_as_operands_of_custom_nodes():
     out._backward = lambda: None
 
 
-def test_a_subclass_that_forgets_super_is_a_leaf_of_zero():
+def test_subclass_without_super_init_is_a_leaf_of_zero():
     class Forgetful(Value):
         def __init__(self):
             pass
@@ -378,7 +378,7 @@ def test_a_subclass_that_forgets_super_is_a_leaf_of_zero():
     assert (Forgetful().data, (Forgetful() + 1).data) == (0.0, 1.0)
 
 
-def test_only_values_can_be_made():
+def test_native_base_classes_cannot_be_instantiated():
     for cls in Value.__mro__[1:-1]:
         with pytest.raises(TypeError):
             cls()
@@ -391,7 +391,7 @@ def test_only_values_can_be_made():
         object.__new__(Value)
 
 
-def test_the_class_of_a_value_is_not_changed_to_another_layout():
+def test_class_assignment_to_another_layout_is_refused():
     v = Value(1.0)
     for cls in (object, int, Slotted):
         with pytest.raises(TypeError):
@@ -414,7 +414,7 @@ def patched(monkeypatch):
     assert (y.data, repr(y), y.relu().data) == (9.0, "Value(data=9.0, grad=0.0)", 9.0)
 
 
-def test_methods_can_be_added(patched):
+def test_methods_can_be_added_to_value(patched):
     old = Value(4.0)
     patched(
         swish=lambda self: self * self.sigmoid(), version=2, half=property(lambda v: v.data / 2)
@@ -423,14 +423,14 @@ def test_methods_can_be_added(patched):
     assert (old.version, old.half) == (2, 2.0)
 
 
-def test_methods_can_be_replaced(patched):
+def test_methods_of_value_can_be_replaced(patched):
     patched(relu=lambda self: self * 10, __repr__=lambda self: "V")
     assert Value(2.0).relu().data == 20.0
     assert repr(Value(2.0)) == "V"
 
 
 @pytest.mark.parametrize("name", ["add", "sub", "mul", "truediv", "pow"])
-def test_operators_can_be_replaced(patched, name):
+def test_operators_of_value_can_be_replaced(patched, name):
     apply = getattr(operator, name)
     patched(
         **{
@@ -442,7 +442,7 @@ def test_operators_can_be_replaced(patched, name):
     assert apply(1, Value(2.0)) == "right"
 
 
-def test_operators_can_be_wrapped(patched):
+def test_operators_of_value_can_be_wrapped(patched):
     add, seen = Value.__add__, []
 
     def counting(self, other):
@@ -454,7 +454,7 @@ def test_operators_can_be_wrapped(patched):
     assert len(seen) == 2
 
 
-def test_operators_can_be_added(patched):
+def test_operators_can_be_added_to_value(patched):
     patched(
         __matmul__=lambda self, other: self * other,
         __len__=lambda self: 0,
@@ -466,14 +466,14 @@ def test_operators_can_be_added(patched):
     assert not v
 
 
-def test_equality_can_be_replaced(patched):
+def test_equality_of_value_can_be_replaced(patched):
     patched(__eq__=lambda self, other: self.data == float(other), __hash__=lambda self: 1)
     assert Value(2.0) == Value(2.0)
     assert Value(2.0) == 2
     assert hash(Value(3.0)) == 1
 
 
-def test_construction_can_be_replaced(patched):
+def test_constructor_of_value_can_be_replaced(patched):
     init = Value.__init__
 
     def labelled(self, data, *args, **kwargs):
@@ -485,7 +485,7 @@ def test_construction_can_be_replaced(patched):
     assert (Value(3) + 1).data == 4.0
 
 
-def test_finalizer_can_be_added(patched):
+def test_finalizer_can_be_added_to_value(patched):
     dead = []
     patched(__del__=lambda self: dead.append(self.data))
     Value(3.0)
@@ -494,7 +494,7 @@ def test_finalizer_can_be_added(patched):
     assert 1.5 in dead
 
 
-def test_a_finalizer_is_called_for_every_value_in_the_same_memory(patched):
+def test_finalizer_runs_for_each_value_in_reused_memory(patched):
     dead = []
     patched(__del__=lambda self: dead.append(self.data))
     for i in range(20):
@@ -505,7 +505,7 @@ def test_a_finalizer_is_called_for_every_value_in_the_same_memory(patched):
     assert dead == [float(i) for i in range(20)]
 
 
-def test_a_finalizer_may_keep_the_value(patched):
+def test_finalizer_added_to_value_may_keep_the_value(patched):
     kept = []
     patched(__del__=lambda self: kept.append(self))
     v = Value(3.0)
@@ -517,7 +517,7 @@ def test_a_finalizer_may_keep_the_value(patched):
     assert kept[0].grad == 2.0
 
 
-def test_a_value_in_use_cannot_become_an_operation():
+def test_value_in_use_cannot_become_an_operation():
     a, v = Value(1.0), Value.__new__(Value)
     y = v + 1
     with pytest.raises(TypeError, match="expected a new Value, got one that a graph uses already"):
@@ -527,7 +527,7 @@ def test_a_value_in_use_cannot_become_an_operation():
     assert (v.data, v.grad) == (3.0, 1.0)
 
 
-def test_data_can_be_watched(patched):
+def test_data_can_be_replaced_by_a_property(patched):
     written = []
     descriptor = Value.data
     patched(data=property(descriptor.__get__, lambda self, x: written.append(x)))

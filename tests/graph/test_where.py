@@ -1,4 +1,4 @@
-"""Comparisons that give Values, and where: what is chosen, exactly, and whom the gradient reaches.
+"""Comparisons that give Values, and where: exact choice, and gradients.
 
 Oracle: Python's own comparisons and conditional expression, bit by bit.
 """
@@ -33,20 +33,20 @@ def test_comparisons_are_recorded_as_0_or_1(name):
         assert repr(function(a, b)) == expected, (a, b)
 
 
-def test_a_comparison_is_flat():
+def test_comparison_passes_no_gradient():
     a, b = Value(1.0), Value(2.0)
     y = functional.lt(a, b) * 3 + functional.ge(b, a) * a
     y.backward()
     assert (y.data, a.grad, b.grad) == (4.0, 1.0, 0.0)
 
 
-def test_operators_between_values_give_plain_bools():
+def test_comparison_operators_outside_a_recording_give_bools():
     a, b = Value(1.0), Value(2.0)
     assert [a < b, a <= 1, a < 2, b >= a, a > b] == [True, True, True, True, False]
     assert type(a < b) is bool
 
 
-def test_where_chooses_exactly():
+def test_where_gives_the_exact_chosen_value():
     for c, x, y in itertools.product(NUMBERS, repeat=3):
         expected = repr(x if c else y)
         assert repr(fastgrad.where(Value(c), Value(x), Value(y)).data) == expected, (c, x, y)
@@ -54,7 +54,7 @@ def test_where_chooses_exactly():
         assert repr(fastgrad.where(c, x, y)) == expected, (c, x, y)
 
 
-def test_where_passes_the_gradient_to_the_chosen_one():
+def test_where_passes_the_gradient_to_the_chosen_operand():
     c, x, y = Value(1.0), Value(3.0), Value(5.0)
     (fastgrad.where(c, x * x, y * y) * 2).backward()
     assert (c.grad, x.grad, y.grad) == (0.0, 12.0, 0.0)
@@ -73,7 +73,7 @@ def test_where_reads_its_condition_when_backward_runs():
     assert (x.grad, y.grad) == (0.0, 1.0)
 
 
-def test_where_of_a_plain_condition_gives_the_chosen_thing_itself():
+def test_where_with_a_plain_condition_gives_the_chosen_object():
     x, y = Value(1.0), Value(2.0)
     assert fastgrad.where(True, x, y) is x
     assert fastgrad.where(x > y, x, y) is y
@@ -83,21 +83,21 @@ def test_where_of_a_plain_condition_gives_the_chosen_thing_itself():
     assert fastgrad.where(numpy.float64(0.5), x, y) is x
 
 
-def test_where_of_the_same_value_twice():
+def test_where_of_one_value_in_all_places_adds_once():
     x = Value(3.0)
     z = fastgrad.where(x, x, x)
     z.backward()
     assert (z.data, x.grad) == (3.0, 1.0)
 
 
-def test_where_without_a_graph():
+def test_where_under_no_grad_gives_a_leaf():
     with no_grad():
         z = fastgrad.where(functional.lt(Value(1.0), 2), Value(3.0), 4)
     assert (z.data, z._prev) == (3.0, set())
 
 
 @pytest.mark.parametrize("wrong", ["1", None, [1.0], 1j])
-def test_where_refuses_what_is_no_number(wrong):
+def test_where_with_a_non_number_is_refused(wrong):
     with pytest.raises(TypeError, match="expected a number"):
         fastgrad.where(wrong, 1, 2)
     with pytest.raises(TypeError, match="expected a"):

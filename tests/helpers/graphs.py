@@ -10,14 +10,14 @@ def live():
     return arena_stats()["live_nodes"]
 
 
-def settled():
+def live_after_gc():
     """Count the nodes alive once the collector finds nothing more."""
     while gc.collect():
         pass
     return live()
 
 
-def many(n):
+def node_count(n):
     """Give a number of nodes, a tenth of it where chunks are tiny.
 
     That crosses more boundaries still, and what looks at every chunk there ever was stays quick.
@@ -25,7 +25,7 @@ def many(n):
     return n if build_info()["chunk_nodes"] > 64 else n // 10
 
 
-def everything(v):
+def all_nodes(v):
     """Collect the nodes of a graph, without recursion."""
     found, stack = {v}, [v]
     while stack:

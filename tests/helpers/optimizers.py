@@ -1,4 +1,4 @@
-"""Optimizers under test, one for each row of the table: objects that they know, problems, and
+"""Optimizers under test: parameters of several kinds, problems, random hyper-parameters.
 hyper-parameters drawn.
 """
 

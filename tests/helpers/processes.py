@@ -1,4 +1,4 @@
-"""Programs in processes of their own: what runs and compares them, and what some need."""
+"""Programs run in child processes: how to run and compare them, and what they need."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What the tests against micrograd share: both classes, and what a program shows of a graph.
+"""Shared by tests against micrograd: both classes, and a description of a graph.
 
 Oracle: PyPI's micrograd 0.1.0; importing this skips a module where it is missing.
 """
@@ -26,9 +26,9 @@ def gradient(f, x):
     return program
 
 
-def picture(v):
+def description(v):
     """Return everything that a drawing of the graph shows: operations, data, grads, edges."""
-    return v._op, float(v.data), float(v.grad), sorted(picture(operand) for operand in v._prev)
+    return v._op, float(v.data), float(v.grad), sorted(description(operand) for operand in v._prev)
 
 
 def nodes(v):
@@ -48,7 +48,7 @@ def nodes(v):
 def swept(v, *leaves):
     """Run backward, and show the graph and the grads of some leaves."""
     v.backward()
-    return picture(v), len(nodes(v)), [float(leaf.grad) for leaf in leaves]
+    return description(v), len(nodes(v)), [float(leaf.grad) for leaf in leaves]
 
 
 def outcome(program, *arguments):

@@ -1,4 +1,4 @@
-"""How many cases a run of the suite has tried, hazard by hazard; conftest.py prints the table."""
+"""Counts of cases that the suite has tried, by hazard; conftest.py prints the table."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Tapes of many kinds, their files taken apart and damaged, and what to do with a loaded one."""
+"""Tapes of many kinds, their files taken apart, damaged and compared."""
 
 import copy
 import json
@@ -8,7 +8,7 @@ import struct
 import warnings
 import zlib
 
-from helpers.dags import step
+from helpers.random_graphs import step
 
 import fastgrad as fg
 from fastgrad import nn, ops
@@ -28,14 +28,14 @@ ODD = (
 # -- tapes -----------------------------------------------------------------------------------------
 
 
-def quietly(function, *example):
+def record_without_warnings(function, *example):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fg.errors.FastgradWarning)
         return fg.record(function, *example)
 
 
 def random_tape(codes, prologue=(1.5, -0.8, 2.25)):
-    """Record a random program of dags.py; what it makes on its way becomes parameters."""
+    """Record a random program of random_graphs.py; what it makes on its way becomes parameters."""
     kept = []
 
     def program(x, y, z):
@@ -45,7 +45,7 @@ def random_tape(codes, prologue=(1.5, -0.8, 2.25)):
         kept.extend(node for node in nodes[3:] if not node._op)
         return nodes[-1]
 
-    return quietly(program, *prologue)
+    return record_without_warnings(program, *prologue)
 
 
 def table_tape():
@@ -66,7 +66,7 @@ def table_tape():
             None: {True: w[2]},
         }
 
-    return quietly(program, {"a": 0.25, "b": 0.5, "i": 1.0})
+    return record_without_warnings(program, {"a": 0.25, "b": 0.5, "i": 1.0})
 
 
 def model_tape():
@@ -85,7 +85,7 @@ def structured_tape():
         (a, b), d = x["p"], x[True]
         return {"u": [a * w, b * m[0][1]], -5: (d[0] * d[1], {"v": m[1][0] / w})}
 
-    return quietly(
+    return record_without_warnings(
         program, {"p": (1.0, 2.0), True: [3.0, 4.0]}, [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
     )
 
@@ -163,7 +163,7 @@ def joined(header, described, data):
     return raw({**header, "__metadata__": metadata}, data)
 
 
-def mended(content):
+def with_checksum(content):
     """Give a damaged file the right checksum, if it still has a place for one."""
     try:
         return joined(*split(content))
@@ -282,7 +282,7 @@ def damage(rng, content, other):
             damaged = rng.choice((flip, splice, edit))(rng, damaged, other)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error):
         damaged = flip(rng, content, other)  # what is damaged already may not come apart
-    return mended(damaged) if rng.random() < 0.8 else damaged
+    return with_checksum(damaged) if rng.random() < 0.8 else damaged
 
 
 # -- whole files -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Random programs for tapes: every row of the table, neurons, sums of products, odd numbers.
+"""Random programs for tapes: all operations, neurons, dots, special numbers.
 
 A `Program` is a list of steps that depend on no data, so that a recording and each eager run do the
 same. `ieee` evaluates it one operation at a time: what the eager engine gives for the operation

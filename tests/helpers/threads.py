@@ -1,4 +1,4 @@
-"""Threads that start at once, and an interpreter that switches between them as often as it can."""
+"""Threads that start together, with the shortest switch interval of the interpreter."""
 
 import gc
 import sys
@@ -22,7 +22,7 @@ def switch_often():
     assert check.arena_check() == []
 
 
-def together(work, n=THREADS):
+def run_in_threads(work, n=THREADS):
     """Run work(0), ..., work(n - 1) in threads that start at once; raise what one has raised."""
     barrier = threading.Barrier(n)
     results, errors = [None] * n, []

@@ -1,4 +1,4 @@
-"""Nodes live exactly as long as needed, and the arena that they leave is sound.
+"""Nodes live exactly as long as they are needed, and leave a sound arena.
 
 Oracles: the number of live nodes; `arena_check`, which recomputes every count from scratch. Random
 programs are in test_state_machine.py.
@@ -10,7 +10,7 @@ import random
 import weakref
 
 import pytest
-from helpers.graphs import live, many, settled
+from helpers.graphs import live, live_after_gc, node_count
 
 from fastgrad import Value, arena_stats
 from fastgrad._native.graph import check
@@ -32,10 +32,10 @@ class Special(Value):
 @pytest.fixture
 def baseline():
     """Count the nodes that other tests have left."""
-    return settled()
+    return live_after_gc()
 
 
-def test_each_handle_and_each_use_keeps_a_node(baseline):
+def test_node_lives_while_held_or_used(baseline):
     a, b = Value(2.0), Value(3.0)
     c = a * b
     assert live() == baseline + 3
@@ -48,7 +48,7 @@ def test_each_handle_and_each_use_keeps_a_node(baseline):
     assert live() == baseline
 
 
-def test_leaves_of_numbers_live_as_long_as_their_operation(baseline):
+def test_leaf_of_a_number_lives_as_long_as_its_operation(baseline):
     a = Value(2.0)
     y = a - 1
     assert live() == baseline + 3
@@ -72,7 +72,7 @@ def test_results_are_freed_without_the_collector(baseline):
         gc.enable()
 
 
-def test_failed_operations_leave_nothing(baseline):
+def test_failed_operations_leave_no_nodes(baseline):
     values = [Special(0.0)]
     for wrong in (
         lambda a: a**-1, lambda a: 1 / a, lambda a: a.log(), lambda a: a + "1", lambda a: a * None,
@@ -88,7 +88,7 @@ def test_failed_operations_leave_nothing(baseline):
 
 @pytest.mark.wide
 @pytest.mark.parametrize("kept", [0, 300])
-def test_a_graph_all_over_memory_is_freed_but_for_what_is_held(baseline, kept):
+def test_scattered_graph_is_freed_except_held_nodes(baseline, kept):
     rng = random.Random(1)
     x = Value(1.0)
     columns = [x * (0.5 + i / 6000) for i in range(3000)]
@@ -111,7 +111,7 @@ def test_a_graph_all_over_memory_is_freed_but_for_what_is_held(baseline, kept):
     assert live() == baseline
 
 
-def test_a_leaf_pins_no_operation(baseline):
+def test_held_leaf_keeps_no_operation_alive(baseline):
     kept = []
     for _ in range(50):
         x = Value(1.0)
@@ -131,7 +131,7 @@ def square(x):
     return out
 
 
-def test_custom_cycle_is_collected_only_when_unused(baseline):
+def test_custom_node_cycle_is_collected_only_when_unused(baseline):
     x = Value(3.0)
     out = square(x)
     gone = weakref.ref(out)
@@ -148,7 +148,7 @@ def test_custom_cycle_is_collected_only_when_unused(baseline):
     assert live() == baseline
 
 
-def test_custom_chain_is_freed_by_one_collection(baseline):
+def test_custom_node_chain_is_freed_by_one_collection(baseline):
     x = Value(1.0)
     y = x
     for _ in range(LONG):
@@ -200,7 +200,7 @@ def test_subclass_instances_survive_inside_a_graph(baseline):
 
 @pytest.mark.wide
 @pytest.mark.parametrize("how", ["attribute", "closure"])
-def test_long_chains_of_objects_die_without_recursion(baseline, how):
+def test_long_chains_of_objects_are_freed_without_recursion(baseline, how):
     x = Value(0.0)
     for _ in range(100_000):
         y = Value(1.0, (x,) if how == "closure" else ())
@@ -217,7 +217,7 @@ def test_long_chains_of_objects_die_without_recursion(baseline, how):
 # Chunks -------------------------------------------------------------------------------------------
 
 
-def test_chunks_are_recycled_although_graphs_share_them(baseline):
+def test_chunks_shared_by_graphs_are_reused(baseline):
     """Let the tail of one graph and the head of the next share a chunk, over many chunks."""
     size = min(3 * INFO["chunk_nodes"] // 2 + 1, 10_000)
     in_use = arena_stats()["chunks"] - arena_stats()["free_chunks"]
@@ -236,7 +236,7 @@ def test_chunks_are_recycled_although_graphs_share_them(baseline):
 
 
 @pytest.mark.parametrize("make", [lambda a: a + a, lambda a: a.detach()], ids=["sums", "leaves"])
-def test_chunks_die_in_any_order(baseline, make):
+def test_chunks_freed_in_any_order_are_reused(baseline, make):
     """Kill whole chunks, then make as many again in their places: every list stays in order."""
     n = INFO["chunk_nodes"]
     a = Value(1.0)
@@ -257,7 +257,7 @@ def test_chunks_die_in_any_order(baseline, make):
     assert arena_check() == []
 
 
-def test_every_chunk_boundary_is_crossed_in_every_phase(baseline):
+def test_nodes_freed_at_every_chunk_offset_leave_a_sound_arena(baseline):
     """Free up to each offset in a chunk, also exactly at its end, where the open chunk closes."""
     n = INFO["chunk_nodes"]
     offsets = range(3 * n) if n <= 64 else [*range(n - 2, n + 3), 2 * n - 1, 2 * n, 2 * n + 1]
@@ -277,7 +277,7 @@ def test_every_chunk_boundary_is_crossed_in_every_phase(baseline):
 
 @pytest.mark.slow
 @pytest.mark.wide
-def test_dead_nodes_are_no_part_of_a_sweep(baseline):
+def test_sweep_skips_dead_nodes(baseline):
     """Their operands may lie in chunks whose memory has been given back long ago."""
     x = Value(1.0)
     far = [x * x for _ in range(3_000_000)]
@@ -309,10 +309,10 @@ def test_leaf_slots_are_reused_in_any_order(baseline):
 
 
 @pytest.mark.wide
-def test_a_million_kept_results_hold_only_themselves(baseline):
+def test_million_kept_results_hold_only_themselves(baseline):
     x = Value(2.0)
     kept = []
-    for i in range(many(1_000_000)):
+    for i in range(node_count(1_000_000)):
         y = x * i + 1
         kept.append(y.detach())
     del y

@@ -1,4 +1,4 @@
-"""Memory stays flat whatever a program repeats, and a node costs what is promised.
+"""Memory stays flat in repeated programs, and a node takes the promised bytes.
 
 Oracles: the operating system's count of resident pages, in a process of its own; `arena_stats`.
 """
@@ -6,9 +6,9 @@ Oracles: the operating system's count of resident pages, in a process of its own
 import sys
 
 import pytest
-from helpers.graphs import many
+from helpers.graphs import node_count
+from helpers.memory_programs import PRELUDE
 from helpers.processes import python
-from helpers.resident import PRELUDE
 from helpers.tally import tally
 
 from fastgrad.engine import build_info
@@ -22,7 +22,7 @@ pytestmark = [
     ),
     pytest.mark.wide,
 ]
-NODES = many(3_000_000)
+NODES = node_count(3_000_000)
 
 LOOPS = {  # name: nodes made in a round, source of the round
     "training": (60_000, """
@@ -162,13 +162,13 @@ def flat(name, nodes, path):
 
 
 @pytest.mark.parametrize("name", LOOPS)
-def test_memory_is_flat(name, tmp_path):
+def test_memory_of_a_repeated_program_stays_flat(name, tmp_path):
     flat(name, NODES // 10 if name == "custom" else NODES, tmp_path)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", LOOPS)
-def test_memory_is_flat_over_a_hundred_million_nodes(name, tmp_path):
+def test_memory_stays_flat_over_a_hundred_million_nodes(name, tmp_path):
     flat(name, 100_000_000, tmp_path)
 
 
@@ -220,13 +220,13 @@ print(live())
 """
 
 
-def test_bytes_a_node_as_built():
+def test_bytes_per_node_are_within_the_promise_by_size():
     assert INFO["node_bytes"] <= 40
     assert INFO["node_bytes"] + INFO["handle_bytes"] <= 96
 
 
 @pytest.mark.skipif(INFO["chunk_nodes"] < 1024, reason="small chunks have large heads")
-def test_bytes_a_node_as_measured(tmp_path):
+def test_bytes_per_node_are_within_the_promise_by_measurement(tmp_path):
     process = python("-c", PRELUDE + COST, cwd=tmp_path)
     assert process.stderr == ""
     bare, bare_told, held, held_told, left = map(float, process.stdout.split())
@@ -249,7 +249,7 @@ assert arena_check() == [], "what statistics count has gone back too"
 """
 
 
-def test_memory_of_dropped_handles_goes_back(tmp_path):
+def test_memory_of_dropped_handles_returns_to_the_system(tmp_path):
     process = python("-c", PRELUDE + DROP, cwd=tmp_path)
     assert process.stderr == ""
     top, left = map(int, process.stdout.split())

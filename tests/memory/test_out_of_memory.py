@@ -1,11 +1,11 @@
-"""Each single allocation may fail: MemoryError comes out, and the arena is sound and usable.
+"""Each allocation may fail: MemoryError is raised and the arena stays sound and usable.
 
 Oracles: `arena_check` and the number of live nodes after each failure; gradients known by hand.
 Each scenario runs in a process of its own: fresh, so that every kind of memory has to be asked for.
 """
 
 import pytest
-from helpers.failing import FAILING, skip_what_crashes_python
+from helpers.failing_allocations import FAILING, skip_what_crashes_python
 from helpers.optimizers import RULES, switched_on
 from helpers.processes import SANITIZED, needs_limits, python
 from helpers.tally import tally
@@ -243,7 +243,7 @@ s.label = "s"
 __import__("__main__").Special = Special
 each_failure(lambda: None, lambda _: pickle.loads(pickle.dumps([s, a, neuron])))
 """,
-    "steps of optimisers": """
+    "steps of optimizers": """
 from fastgrad import optim
 from fastgrad._native.train.optim import Updater, step, zero_grad
 def prepare():
@@ -276,7 +276,7 @@ def after_failure(s):
         step(pair, groups)
 each_failure(prepare, act)
 """,
-    "states of optimisers": """
+    "states of optimizers": """
 from fastgrad import optim
 live = int  # CPython 3.11 leaks a list where list() of it fails: nothing to count here
 def prepare():
@@ -390,8 +390,8 @@ each_failure(prepare, lambda y: (y.zero_grad(graph=True), setattr(y, "grad", 2.0
 
 @pytest.mark.wide
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_every_allocation_may_fail(name, tmp_path):
-    skip_what_crashes_python(name == "states of optimisers")  # copy.deepcopy
+def test_each_failing_allocation_raises_and_leaves_a_sound_arena(name, tmp_path):
+    skip_what_crashes_python(name == "states of optimizers")  # copy.deepcopy
     script = FAILING + f"MANY = {MANY}\nOPTIMIZERS = {OPTIMIZERS}\n" + SCENARIOS[name]
     process = python("-c", script, cwd=tmp_path, flags=("-X", "faulthandler"))
     assert process.returncode == 0, process.stderr
@@ -442,7 +442,7 @@ print("survived")
 
 @needs_limits
 @pytest.mark.parametrize("results", ["drop", "keep", "both"])
-def test_a_process_survives_its_memory_limit(tmp_path, results):
+def test_process_survives_its_memory_limit(tmp_path, results):
     survives(LIMITED, results, cwd=tmp_path)
 
 
@@ -473,5 +473,5 @@ print("survived")
 
 @needs_limits
 @pytest.mark.skipif(build_info()["chunk_nodes"] < 64, reason="tiny chunks stay in the heap")
-def test_dead_nodes_kept_warm_make_room_for_handles(tmp_path):
+def test_cached_free_chunks_make_room_for_handles(tmp_path):
     survives(WARM, cwd=tmp_path)

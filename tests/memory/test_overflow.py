@@ -1,4 +1,4 @@
-"""Too many nodes, blocks or operands give OverflowError, never a wrong node.
+"""Too many nodes, operand blocks or operands raise OverflowError.
 
 Oracles: `arena_check`; data and gradients of what was alive before the ids ran out. Only builds
 with narrow ids get there: `make test-narrow`, `make test-release-id16`.
@@ -9,7 +9,7 @@ import copy
 import gc
 
 import pytest
-from helpers.graphs import settled
+from helpers.graphs import live_after_gc
 from helpers.processes import python
 
 from fastgrad import Value, arena_stats, custom
@@ -25,9 +25,9 @@ CHECKED = IDS <= 1 << 8  # looking at each node is quick
 
 @pytest.fixture(autouse=True)
 def sound():
-    before = settled()  # what earlier tests have left may take several collections
+    before = live_after_gc()  # what earlier tests have left may take several collections
     yield
-    assert settled() <= before
+    assert live_after_gc() <= before
     assert check.arena_check() == []
 
 
@@ -60,7 +60,7 @@ def usable():
     return (y.data, x.grad) == (10.0, 6.0)
 
 
-def test_leaves_run_out():
+def test_too_many_leaves_raise_overflow():
     free = room()
     made = until_overflow(lambda: Value(1.0))
     assert free <= len(made) < IDS
@@ -71,7 +71,7 @@ def test_leaves_run_out():
     assert usable()
 
 
-def test_operations_run_out():
+def test_too_many_operations_raise_overflow():
     x = Value(2.0)
     free = room()
     values = [x]
@@ -106,7 +106,7 @@ def test_operations_run_out():
         copy.copy,
     ],
 )
-def test_composites_leave_nothing_half_made(operation):
+def test_composite_that_overflows_leaves_no_nodes(operation):
     x = Value(2.0)
     made = until_overflow(lambda: operation(x))
     if CHECKED:
@@ -121,7 +121,7 @@ def test_composites_leave_nothing_half_made(operation):
     assert usable()
 
 
-def test_composites_fail_at_any_slot_of_the_last_chunk():
+def test_composite_that_overflows_at_any_slot_leaves_no_nodes():
     """Leaves fit here and there; of operations, fewer fit than some composites push."""
     x = Value(2.0)
     neuron = Neuron(1, activation="leaky_relu")
@@ -181,7 +181,7 @@ KINDS += [("operations", name) for name in [*ONE_LEAF, *NO_LEAF]]
 
 
 @pytest.mark.parametrize(("full", "name"), KINDS)
-def test_room_for_one_kind_only(full, name):
+def test_room_for_leaves_or_operations_only_raises_overflow(full, name):
     """There is a slot for an operation and none for its leaf, or the other way round."""
     x = Value(2.0)
     neuron = Neuron(1, activation="leaky_relu")
@@ -203,7 +203,7 @@ def test_room_for_one_kind_only(full, name):
     assert usable()
 
 
-def test_neurons_run_out():
+def test_too_many_neuron_outputs_raise_overflow():
     neuron, layer = Neuron(3), Layer(2, 2)
     x = Value(1.0)
     made = until_overflow(lambda: [neuron([x, 2, 3]), layer([1, x])])
@@ -215,7 +215,7 @@ def test_neurons_run_out():
     assert usable()
 
 
-def test_expansion_of_a_neuron_runs_out():
+def test_expansion_of_a_neuron_without_room_raises_overflow():
     neuron = Neuron(3, nonlin=False)
     x = Value(1.0)
     y = neuron([x, x, x])
@@ -236,7 +236,7 @@ def test_expansion_of_a_neuron_runs_out():
     assert len(y._prev) == 2
 
 
-def test_deepcopy_runs_out():
+def test_deepcopy_without_room_raises_overflow():
     x = Value(1.0)
     y = x
     for _ in range(min(room() // 3, 200)):
@@ -254,7 +254,7 @@ def test_deepcopy_runs_out():
     assert (twin.data, x.grad) == (y.data, 0.0)
 
 
-def test_blocks_run_out():
+def test_too_many_operand_blocks_raise_overflow():
     """Blocks of operands have a limit of their own, which freed blocks count against no more."""
     x, y = Value(1.0), Value(2.0)
     for _ in range(3):
@@ -265,7 +265,7 @@ def test_blocks_run_out():
     assert usable()
 
 
-def test_kept_blocks_run_out():
+def test_too_many_kept_operand_blocks_raise_overflow():
     """Neurons that share their parameters take a block each and no node."""
     w, b, x = Value(2.0), Value(0.5), Value(3.0)
 
@@ -304,14 +304,14 @@ print(made)
 """
 
 
-def test_custom_operations_run_out(tmp_path):
+def test_too_many_custom_operations_raise_overflow(tmp_path):
     """They are never forgotten, so a process of its own defines them."""
     process = python("-c", CUSTOM, IDS + 20, cwd=tmp_path)
     assert process.stderr == ""
     assert IDS - 2 <= int(process.stdout) <= IDS
 
 
-def test_a_neuron_too_wide_to_look_into():
+def test_expansion_of_a_neuron_that_is_too_wide_raises_overflow():
     n = IDS // 2
     neuron = Neuron(1, nonlin=False)
     neuron.w = [neuron.w[0]] * n
@@ -323,7 +323,7 @@ def test_a_neuron_too_wide_to_look_into():
     assert x.grad == pytest.approx(n * neuron.w[0].data)
 
 
-def test_too_many_operands():
+def test_operands_filling_the_arena_are_accepted():
     values = until_overflow(lambda: Value(1.0))
     del values[-2 * INFO["chunk_nodes"] :]
     out = Value(1.0, values)

@@ -1,4 +1,4 @@
-"""The generator: its grammar, its errors, and that what it writes is fresh.
+"""The generator: its grammar, its errors, and whether its output is up to date.
 
 Oracle: the texts themselves; a copy of the repository's generated files to make stale.
 """
@@ -42,12 +42,12 @@ with_sources = pytest.mark.skipif(
         ("__import__('os')", "known function"),
     ],
 )
-def test_texts_outside_the_grammar_are_refused(text, complaint):
+def test_expression_outside_the_grammar_is_refused(text, complaint):
     with pytest.raises(expression.ExpressionError, match=complaint):
         expression.parse(text)
 
 
-def test_errors_name_the_row():
+def test_error_of_a_wrong_row_names_the_row():
     row = ops.TABLE["tanh"]
     for wrong in (
         replace(row, partials=("1 - b",)),
@@ -60,7 +60,7 @@ def test_errors_name_the_row():
             generate.check_row(wrong)
 
 
-def test_numbers_and_rounding_survive_translation():
+def test_translation_to_c_keeps_numbers_and_rounding():
     assert expression.to_c(expression.parse("a - (b - 0.1) * 2")) == "a - ((b - 0.1) * 2.0)"
     assert expression.to_c(expression.parse("- -a")) == "-(-a)"
     assert expression.to_c(expression.parse("a if not b < inf else -1")) == (
@@ -69,7 +69,7 @@ def test_numbers_and_rounding_survive_translation():
 
 
 @with_sources
-def test_generated_files_are_fresh():
+def test_generated_files_are_up_to_date():
     assert generate.main(["--check"]) == 0
 
 
@@ -93,7 +93,7 @@ NEW = {
 
 @with_sources
 @pytest.mark.parametrize("table", NEW)
-def test_a_new_row_makes_every_output_stale_and_then_fresh(table, tmp_path, capsys):
+def test_new_row_makes_outputs_stale_until_regenerated(table, tmp_path, capsys):
     """Adding an operation or an optimizer takes one row, and `make ops`."""
     end, row, outputs = NEW[table]
     for name in generate.outputs():
@@ -143,12 +143,12 @@ def test_a_wrong_row_of_an_optimizer_is_refused(change, complaint):
         generate.print_rules.check_row(ADAM._replace(**change), rules.TABLE)
 
 
-def test_a_document_without_markers_is_refused():
+def test_document_without_markers_is_refused():
     with pytest.raises(ValueError, match=r"page\.md: expected one line with"):
         generate.print_python.fill("no markers\n", "text", "page.md")
 
 
 @with_sources
-def test_generator_needs_no_built_package(tmp_path):
+def test_generator_runs_without_a_built_package(tmp_path):
     script = [sys.executable, "-I", "-S", str(TOOLS / "generate.py"), "--check"]
     subprocess.run(script, cwd=tmp_path, check=True)

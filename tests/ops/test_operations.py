@@ -1,4 +1,4 @@
-"""Every row of the table, through the public interface.
+"""Every operation of the table, through the public interface, against mpmath.
 
 Oracles: mpmath in 60 digits on the textbook's formula and its derivative; Python's own floats and
 `math` for special values and for what raises. A rule that is off by 0.05 % must fail.
@@ -217,13 +217,13 @@ def singular(row, operands, y):
 
 
 @EVERY_ROW
-def test_random_points(row):
+def test_values_and_partials_at_random_points_equal_mpmath(row):
     check(row, sample(row, POINTS))
     tally("wrong rule: random points against mpmath", POINTS)
 
 
 @EVERY_ROW
-def test_domain_is_where_the_operation_is_finite_and_not_zero(row):
+def test_domain_gives_finite_and_nonzero_values(row):
     assert faults_of_domain(row, sample(row, POINTS)) == []
 
 
@@ -238,14 +238,14 @@ def test_domain_is_where_the_operation_is_finite_and_not_zero(row):
     ],
     ids=["overflow", "underflow", "raises", "a flat piece", "not flat"],
 )
-def test_domain_that_is_too_wide_is_found(row, fragment):
+def test_domain_check_fails_a_domain_that_is_too_wide(row, fragment):
     evaluate = by_text if row.name == "cube" else by_fastgrad
     (fault,) = faults_of_domain(row, sample(row, POINTS), evaluate)
     assert fragment in fault
 
 
 @EVERY_ROW
-def test_partials_at_special_points(row):
+def test_partials_at_special_points_equal_mpmath(row):
     function = getattr(functional, row.variant_of or row.name)
     regular = []
     for operands in specials(row, SPECIALS):
@@ -263,7 +263,7 @@ def test_partials_at_special_points(row):
 
 
 @pytest.mark.parametrize("name", PYTHON)
-def test_values_and_errors_are_those_of_python(name):
+def test_values_and_errors_equal_python_math(name):
     row = ops.TABLE[name]
     function = getattr(functional, row.variant_of or row.name)
     for operands in specials(row, (*SPECIALS, *INFINITIES, math.nan, 1e308, -1e308, 710.5)):
@@ -280,7 +280,7 @@ def test_values_and_errors_are_those_of_python(name):
 
 
 @EVERY_ROW
-def test_raises_only_what_the_row_says(row):
+def test_operation_raises_only_the_errors_of_its_row(row):
     allowed = {ERRORS[kind] for _, kind, _ in row.raises}
     if row.name == "div":
         allowed = {ZeroDivisionError, OverflowError}  # b**-1's
@@ -291,7 +291,7 @@ def test_raises_only_what_the_row_says(row):
 
 
 @EVERY_ROW
-def test_nan_travels_and_never_raises(row):
+def test_nan_operand_gives_nan_and_never_raises(row):
     for place in range(row.arity):
         operands = [0.5] * len(row.domain)
         operands[place] = math.nan
@@ -340,12 +340,12 @@ def test_partials_are_continuous_at_infinity():
         ("pow_number", [0.0, 1.0], [1.0]),
     ],
 )
-def test_gradients_at_kinks(name, operands, expected):
+def test_partials_at_kinks_are_the_documented_ones(name, operands, expected):
     assert by_fastgrad(ops.TABLE[name], operands)[1] == expected
 
 
 @pytest.mark.parametrize("name", ["min", "max"])
-def test_the_smaller_and_the_larger_are_the_first_of_equals(name):
+def test_min_and_max_of_equals_give_the_first(name):
     choose = getattr(builtins, name)  # Python's takes the first of equals too
     for a, b in itertools.product([0.0, -0.0, 1.0, -1.0, math.inf], repeat=2):
         assert repr(getattr(functional, name)(a, b)) == repr(choose(a, b))
@@ -353,12 +353,12 @@ def test_the_smaller_and_the_larger_are_the_first_of_equals(name):
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "softplus"])
-def test_tails_end_in_denormal_numbers(name):
+def test_tails_of_sigmoid_and_softplus_are_denormal(name):
     row = ops.TABLE[name]
     check(row, [[x] for x in (-699.9, -700.0, -700.1, -708.5, -710.0, -730.0, -744.0, -800.0)])
 
 
-def test_signs_of_zero_and_nan_as_micrograd_has_them():
+def test_relu_keeps_negative_zero_and_nan():
     assert repr(Value(-0.0).relu().data) == "-0.0"
     assert math.isnan(Value(math.nan).relu().data)
 
@@ -367,12 +367,12 @@ def test_signs_of_zero_and_nan_as_micrograd_has_them():
 
 
 @EVERY_ROW
-def test_the_check_passes_the_texts_themselves(row):
+def test_check_passes_the_texts_of_the_table(row):
     check(row, sample(row, 100), by_text)
 
 
 @EVERY_ROW
-def test_the_check_fails_a_rule_that_is_off(row):
+def test_check_fails_a_rule_that_is_off_by_a_little(row):
     points = sample(row, 100)
     for place, text in enumerate(row.partials):
         partials = list(row.partials)
@@ -385,7 +385,7 @@ def test_the_check_fails_a_rule_that_is_off(row):
 
 
 @EVERY_ROW
-def test_second_partials_follow_from_the_text(row):
+def test_derived_second_partials_equal_mpmath(row):
     trees = [expression.parse(text) for text in row.partials]
     parameter = [0.3] if row.parameter else []
     point = [mpmath.mpf(x) for x in ([0.7, 0.4][: row.arity] + parameter + [0.0])[:2]]
@@ -442,12 +442,12 @@ NATIVE_ROWS = pytest.mark.parametrize("row", ops.native(), ids=[row.name for row
 
 
 @NATIVE_ROWS
-def test_second_partials_at_random_points(row):
+def test_second_partials_at_random_points_equal_mpmath(row):
     check_second(row, sample(row, 200))
 
 
 @NATIVE_ROWS
-def test_the_check_of_second_partials_fails_a_rule_that_is_off(row):
+def test_second_check_fails_a_rule_that_is_off_by_a_little(row):
     points = sample(row, 30)
     for place in range(len(second_exact(row))):
 
@@ -475,7 +475,7 @@ def test_mixed_partials_agree_in_both_orders(name):
             assert abs(first - second) <= abs(first) * 1e-15, operands
 
 
-def test_second_partials_at_kinks_and_exceptions():
+def test_second_partials_at_kinks_are_the_documented_ones():
     assert second_partials("relu", 0.0) == (0.0, 0.0, 0.0)
     assert second_partials("abs", -2.0) == (0.0, 0.0, 0.0)
     assert second_partials("pow_number", 0.0, 2.0) == (2.0, 0.0, 0.0)
@@ -516,14 +516,14 @@ def test_methods_functions_and_plain_numbers_agree(row):
         assert result._prev == set(values)
 
 
-def test_parameters_have_their_default_and_are_no_operands():
+def test_parameters_have_defaults_and_are_no_operands():
     x = Value(-2.0)
     assert x.leaky_relu().data == -0.02
     assert x.leaky_relu(slope=0.5)._prev == {x}
     assert functional.leaky_relu(-2.0, slope=0.5) == -1.0
 
 
-def test_composites_are_recorded_as_micrograd_records_them():
+def test_composites_are_recorded_as_in_micrograd():
     a, b = Value(3.0), Value(2.0)
     assert functional.neg(a)._op == "*"
     assert functional.sub(a, b)._op == "+"
@@ -534,7 +534,7 @@ def test_composites_are_recorded_as_micrograd_records_them():
 
 
 @pytest.mark.parametrize("wrong", ["1", None, [1.0], 1j])
-def test_functions_refuse_what_is_no_number(wrong):
+def test_functions_of_non_numbers_are_refused(wrong):
     with pytest.raises(TypeError):
         functional.tanh(wrong)
     with pytest.raises(TypeError):
@@ -543,7 +543,7 @@ def test_functions_refuse_what_is_no_number(wrong):
         functional.leaky_relu(Value(1.0), wrong)
 
 
-def test_query_interface():
+def test_table_queries_agree_with_each_other():
     assert ops.names() == tuple(ops.TABLE) == tuple(row.name for row in ops.rows())
     opcodes = [row.opcode for row in ops.native()]
     assert opcodes[:2] == ["OP_ADD", "OP_MUL"]

@@ -75,7 +75,7 @@ def headings(path):
 
 @pytest.mark.wide
 @pytest.mark.parametrize("name", [p.name for p in DOCUMENTS if p != README and programs(p)])
-def test_programs_of_a_document_print_what_stands_behind_them(name, tmp_path):
+def test_document_programs_print_the_shown_output(name, tmp_path):
     """The blocks of a document build on each other: one process runs them all."""
     blocks = programs(ROOT / "docs" / name)
     program = "".join(f"{block}\nprint({END_OF_BLOCK!r})\n" for block, _ in blocks)
@@ -170,7 +170,7 @@ def test_modules_that_a_document_runs_exist(path):
 
 @repository
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_a_document_installs_nothing_that_is_not_there(path):
+def test_document_installs_only_existing_packages(path):
     """The name is not on the index: what is installed is the checkout, or a wheel made of it."""
     extras = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]["optional-dependencies"]
     for words in commands_of(path, "pip install"):
@@ -182,7 +182,7 @@ def test_a_document_installs_nothing_that_is_not_there(path):
 
 @repository
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_links_of_a_document_lead_somewhere(path):
+def test_document_links_have_targets(path):
     for match in LINK.finditer(FENCE.sub("", read(path))):
         target = match[1] or match[2]
         if target.startswith(("https://", "http://")):

@@ -66,7 +66,7 @@ def bits(numbers):
 
 
 @pytest.mark.wide
-def test_gradients_of_the_sweep_have_fastgrad_s_bits(engine):
+def test_page_gradients_have_the_bits_of_fastgrad(engine):
     for seed in range(100):
         steps, numbers = choices(seed), [random.Random(seed).uniform(-2, 2) for _ in range(4)]
         results = []
@@ -80,7 +80,7 @@ def test_gradients_of_the_sweep_have_fastgrad_s_bits(engine):
 
 
 @pytest.mark.wide
-def test_replays_of_one_sample_and_of_a_batch_have_fastgrad_s_bits(engine):
+def test_page_replays_have_the_bits_of_fastgrad(engine):
     for seed in range(30):
         steps, rng = choices(seed), random.Random(seed)
         weights = [rng.uniform(-2, 2) for _ in range(3)]
@@ -123,13 +123,13 @@ def test_memory_is_given_back(engine):
     assert len(arena.leaves) - len(arena.free) == leaves
 
 
-def test_the_page_has_at_most_150_lines_of_code(page):
+def test_page_has_at_most_150_lines_of_code(page):
     lines = "".join(BLOCK.findall(page)).splitlines()
     assert sum(bool(line.strip()) for line in lines) <= 150
 
 
 @sources
-def test_each_idea_is_found_on_the_page_and_in_the_sources(page):
+def test_page_ideas_are_found_in_the_sources(page):
     rows = re.findall(r"^\| (?!idea|---)(.*?) \| (.*?) \| (.*?) \|$", page, re.MULTILINE)
     assert len(rows) >= 12
     program = "".join(BLOCK.findall(page))

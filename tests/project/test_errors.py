@@ -1,4 +1,4 @@
-"""fastgrad's own errors: each is a builtin as well, and all are worded in one place."""
+"""fastgrad's errors: each is also the builtin that a micrograd program would catch."""
 
 import builtins
 import re
@@ -18,13 +18,13 @@ OWN = [
 
 
 @pytest.mark.parametrize("error", OWN)
-def test_errors_are_also_builtins(error):
+def test_errors_are_subclasses_of_builtin_errors(error):
     assert issubclass(error, FastgradError)
     builtin = next(cls for cls in error.__mro__ if cls.__module__ == "builtins")
     assert builtin is not Exception
 
 
-def test_explain_leaves_out_what_is_not_given():
+def test_explain_leaves_out_missing_parts():
     assert explain("a", "b") == "expected a, got b"
     assert explain("a", "b", "c") == "expected a, got b (c)"
     assert explain("a", "b", remedy="d") == "expected a, got b; d"

@@ -1,4 +1,4 @@
-"""The architecture, asserted: who may import whom, and what `import fastgrad` may not load.
+"""The architecture: the order of imports, and what `import fastgrad` may load.
 
 Oracle: the one code block of ARCHITECTURE.md, the tree in the order of its layers. Sources, Python
 and Cython alike, are parsed, and so the repository is needed; an installed sdist skips.
@@ -143,12 +143,12 @@ def wrong(pairs):
     ]
 
 
-def test_every_file_has_its_place_in_the_tree():
+def test_every_file_is_named_in_architecture():
     missing = {name_of(path) for path in files() if place_of(name_of(path)) not in ORDER}
     assert missing == set(), "draw it in ARCHITECTURE.md"
 
 
-def test_every_name_in_the_tree_has_its_file():
+def test_every_name_in_architecture_has_a_file():
     names = {name_of(path) for path in files()}
     gone = {entry for entry in ORDER if entry not in names and not (ROOT / entry).is_dir()}
     assert gone == set(), "take it out of ARCHITECTURE.md"
@@ -163,11 +163,11 @@ def test_tests_mirror_the_tree():
     assert tests == folders | {"project", "helpers", "tests"}
 
 
-def test_imports_point_one_way():
+def test_imports_follow_the_order_of_layers():
     assert wrong(used_modules()) == []
 
 
-def test_import_needs_nothing_but_the_standard_library():
+def test_import_needs_only_the_standard_library():
     allowed = sys.stdlib_module_names | {"fastgrad"}
     eager = {
         f"{path.relative_to(ROOT)}: {name}"
@@ -178,7 +178,7 @@ def test_import_needs_nothing_but_the_standard_library():
     assert eager == set(), "import it inside the function that uses it"
 
 
-def test_native_core_knows_no_numpy():
+def test_native_modules_import_no_numpy():
     heavy = {"numpy", "scipy", "matplotlib"}
     for path in NATIVE.rglob("*.p[yx][xd]"):
         names = {name.split(".")[0] for name in cython_imports(path.read_text("utf-8"))}
@@ -214,7 +214,7 @@ def dropped_twice(text):
         before = token
 
 
-def test_native_code_makes_no_list_that_drops_its_items_twice():
+def test_native_code_has_no_list_comprehension_or_star_display():
     for path in NATIVE.rglob("*.p[yx][xd]"):
         assert list(dropped_twice(path.read_text("utf-8"))) == [], path
 
@@ -223,7 +223,7 @@ def test_native_code_makes_no_list_that_drops_its_items_twice():
     "line",
     ["a = [x for x in y]", "f(1, [\nx\nfor x in y\n])", "a = (*w, b)", "return [a, *w]", "f({*a})"],
 )
-def test_dropped_twice_sees_what_is_forbidden(line):
+def test_dropped_twice_finds_forbidden_forms(line):
     allowed = """
 ctypedef int (*visit)(PyObject *, void *) noexcept
 PyObject *(*tp_alloc)(PyTypeObject *, Py_ssize_t) except? NULL
@@ -251,17 +251,17 @@ NATIVE_ARENA = "src/fastgrad/_native/memory/arena"
         ("fastgrad/engine", "src/fastgrad/_native/gone.h"),
     ],
 )
-def test_imports_against_the_order_are_found(user, used):
+def test_import_against_the_order_is_found(user, used):
     assert wrong([(user, used)]) == [f"{user} uses {used}"]
 
 
-def test_imports_along_the_order_are_allowed():
+def test_import_along_the_order_is_allowed():
     assert wrong([("fastgrad/engine", "fastgrad/errors")]) == []
     assert wrong([("src/fastgrad/_native/graph/engine", NATIVE_ARENA)]) == []
     assert wrong([("fastgrad/command/demo", "fastgrad/engine")]) == []
 
 
-def test_used_modules_are_seen_in_each_language():
+def test_used_modules_are_found_in_python_cython_and_c():
     pairs = set(used_modules())
     assert ("fastgrad/nn", "src/fastgrad/_native/graph/neurons") in pairs
     assert ("src/fastgrad/_native/graph/engine", NATIVE_ARENA) in pairs
@@ -269,7 +269,7 @@ def test_used_modules_are_seen_in_each_language():
     assert ("src/fastgrad/_native/ops/codes", "src/fastgrad/_native/ops/ops.h") in pairs
 
 
-def test_import_forms_are_all_recognised():
+def test_all_import_forms_are_recognised():
     python = ast.parse(
         "import fastgrad.nn as n\nfrom . import tape\nfrom .viz import dot\nfrom "
         "fastgrad import ops\ndef f():\n    import numpy\nif TYPE_CHECKING:\n    import scipy\n"

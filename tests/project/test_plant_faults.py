@@ -1,4 +1,4 @@
-"""The planted faults fit the sources, and the script that plants them tells caught from survived.
+"""The planted faults match the sources, and plant.py tells caught from survived.
 
 Oracles: the sources themselves; what pytest printed in runs that failed, crashed, hung and passed.
 `make faults` does the planting; it takes minutes, so nothing here compiles anything.
@@ -23,12 +23,12 @@ ORDER, FAULTS = plant.load()
 SWEEP = "src/fastgrad/_native/graph/sweep.pyx"
 
 
-def test_every_fault_fits_the_sources_once():
+def test_every_fault_matches_the_sources_once():
     assert plant.main(["--check"]) == 0
     assert len(FAULTS) >= 50
 
 
-def test_faults_are_spread_over_the_native_modules():
+def test_every_native_module_has_a_fault():
     modules = {path.stem for path in (ROOT / "src").rglob("*.pyx")}
     planted = {Path(fault.file).stem for fault in FAULTS}
     assert modules - planted <= {"check", "functional"}, "tests' own module; generated code"
@@ -52,7 +52,7 @@ def write_data(path, **row):
         ({"first": ["test_gone.py::test_it"]}, "test_gone.py: no such test file"),
     ],
 )
-def test_stale_data_is_refused(changes, complaint, tmp_path, capsys):
+def test_fault_that_matches_no_source_is_refused(changes, complaint, tmp_path, capsys):
     row = {
         "name": "planted", "file": SWEEP, "why": "a test",
         "old": "sweep.pending = 1\n    node_at(root).mark", "new": "node_at(root).mark",
@@ -62,7 +62,7 @@ def test_stale_data_is_refused(changes, complaint, tmp_path, capsys):
     assert complaint in capsys.readouterr().err
 
 
-def test_unknown_and_repeated_names_are_refused(capsys):
+def test_unknown_and_repeated_fault_names_are_refused(capsys):
     assert plant.main(["--check", "--only", "nonsense"]) == 2
     assert "nonsense: no such fault" in capsys.readouterr().err
     assert plant.complaints([FAULTS[0], FAULTS[0]], [], ROOT) == [
@@ -70,7 +70,7 @@ def test_unknown_and_repeated_names_are_refused(capsys):
     ]
 
 
-def test_planting_changes_that_one_place(tmp_path):
+def test_planting_changes_the_quoted_text_only(tmp_path):
     fault = replace(FAULTS[0], file="a/b.pyx", old="y += x\n", new="y = x\n")
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b.pyx").write_text("before\ny += x\nafter\n", "utf-8")
@@ -106,10 +106,10 @@ PASSED = "tests/test_a.py::test_one PASSED      [ 50%]\n"
         (4, "ImportError while loading conftest '/tests/conftest.py'.\n", "import fastgrad"),
     ],
 )
-def test_verdicts(status, output, expected):
+def test_verdict_tells_caught_from_survived(status, output, expected):
     assert plant.verdict(status, output) == expected
 
 
-def test_a_run_that_tested_nothing_is_an_error():
+def test_verdict_of_a_run_without_tests_raises():
     with pytest.raises(RuntimeError, match="pytest ended with 5"):
         plant.verdict(5, "collected 0 items")

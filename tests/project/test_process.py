@@ -1,4 +1,4 @@
-"""Processes: import, fork, exit and daemon threads do no harm and suffer none.
+"""Processes: import, fork, exit and daemon threads are clean.
 
 Oracles: exit status and output of a process of its own.
 """
@@ -22,13 +22,13 @@ def succeeds(script, path, *flags):
 # Import -------------------------------------------------------------------------------------------
 
 
-def test_import_in_isolated_mode_warns_of_nothing(tmp_path):
+def test_import_in_isolated_mode_gives_no_warning(tmp_path):
     script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import fastgrad; fastgrad.nn"
     process = python("-I", "-W", "error", "-c", script, cwd=tmp_path)
     assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
 
 
-def test_import_loads_nothing_heavy(tmp_path):
+def test_import_loads_no_heavy_modules(tmp_path):
     heavy = {
         "numpy", "matplotlib", "scipy", "sklearn", "graphviz", "micrograd", "asyncio", "ctypes",
         "logging", "unittest", "email", "pickle", "multiprocessing", "importlib.metadata",
@@ -39,7 +39,7 @@ def test_import_loads_nothing_heavy(tmp_path):
     assert "numpy" not in succeeds(script, tmp_path, "-S").split()
 
 
-def test_import_leaves_the_floating_point_state_alone(tmp_path):
+def test_import_keeps_the_floating_point_state(tmp_path):
     script = """
 import math, sys
 def state():
@@ -100,7 +100,7 @@ def in_child(act):
 
 
 @needs_fork
-def test_child_uses_and_frees_what_it_inherits(tmp_path):
+def test_forked_child_uses_and_frees_inherited_graphs(tmp_path):
     script = """
 x = Value(2.0)
 y = x * x + 1
@@ -130,7 +130,7 @@ assert arena_check() == []
 
 
 @needs_fork
-def test_child_of_a_fork_in_the_middle_of_a_sweep(tmp_path):
+def test_child_forked_during_a_sweep_does_not_wait_for_it(tmp_path):
     """A thread that is inside a sweep is not there in the child, which must not wait for it."""
     script = """
 x = Value(1.0)
@@ -166,7 +166,7 @@ slow.join()
 
 
 @needs_fork
-def test_child_of_a_fork_inside_a_step_goes_on(tmp_path):
+def test_child_forked_inside_a_step_can_sweep(tmp_path):
     script = """
 x = Value(1.0)
 y = Value(2.0, (x,))
@@ -183,7 +183,7 @@ print(statuses)
 
 
 @needs_fork
-def test_child_is_as_quiet_as_its_parent(tmp_path):
+def test_child_forked_under_no_grad_records_nothing(tmp_path):
     script = """
 x = Value(1.0)
 def quiet():
@@ -239,7 +239,7 @@ sys.late = Late()
         "class Sub(Value):\n    pass\ns = Sub(1.0); t = s * 2; s.t = t",
     ],
 )
-def test_graphs_alive_at_exit(ending, tmp_path):
+def test_exit_with_live_graphs_is_clean(ending, tmp_path):
     succeeds(ALIVE + ending, tmp_path)
 
 
@@ -252,7 +252,7 @@ def test_graphs_alive_at_exit(ending, tmp_path):
         "with no_grad(): for_ever()",
     ],
 )
-def test_daemon_threads_at_exit(work, tmp_path):
+def test_exit_with_daemon_threads_is_clean(work, tmp_path):
     script = f"""
 begun = threading.Semaphore(0)
 def for_ever():
@@ -267,7 +267,7 @@ begun.acquire()  # the others may be waiting for their turn
     succeeds(ALIVE + script, tmp_path)
 
 
-def test_exit_while_a_daemon_thread_is_inside_a_sweep(tmp_path):
+def test_exit_while_a_daemon_thread_sweeps_is_clean(tmp_path):
     """What sweeps during the interpreter's end cannot wait for a thread that is gone."""
     script = f"""
 import faulthandler
@@ -289,7 +289,7 @@ late = sys.late = Late()
     assert process.returncode == 0, process.stderr
 
 
-def test_many_graphs_alive_at_exit(tmp_path):
+def test_exit_with_many_linked_graphs_is_clean(tmp_path):
     script = """
 kept = [Value(float(i)) for i in range(100)]
 for i in range(100):
@@ -299,7 +299,7 @@ for i in range(100):
     succeeds(ALIVE + script, tmp_path)
 
 
-def test_subprocess_keeps_the_standard_streams_clean(tmp_path):
+def test_program_in_dev_mode_prints_nothing(tmp_path):
     script = "import fastgrad.nn as n; n.MLP(2, [2, 1])([1, 2]).backward()"
     assert succeeds(script, tmp_path, "-X", "dev") == ""
     assert sys.executable

@@ -51,7 +51,7 @@ def test_dir_lists_every_public_name():
     assert {*fastgrad.__all__, *MODULES, "__version__"} <= set(dir(fastgrad))
 
 
-def test_the_walk_finds_functions_classes_and_methods():
+def test_public_names_include_functions_classes_and_methods():
     assert {"fastgrad.record", "fastgrad.Value", "fastgrad.tape.Tape.check"} <= CALLABLES.keys()
 
 

@@ -1,4 +1,4 @@
-"""The same program gives the same bits: from run to run, build to build, machine to machine.
+"""Gradients have the stored bits in every run, build and machine.
 
 Oracles: one sha256 over 10,000 gradients, stored here, and the same from an engine of thirty lines
 under micrograd's own networks. Only + - * relu and squares take part, whose results no mathematical
@@ -119,5 +119,5 @@ def test_gradients_have_the_stored_bits(seed, tmp_path, monkeypatch):
     assert digest(FAST, tmp_path) == STORED
 
 
-def test_a_naive_engine_gives_the_same_bits(tmp_path):
+def test_naive_engine_gives_the_stored_bits(tmp_path):
     assert digest(NAIVE, tmp_path) == STORED

@@ -38,11 +38,11 @@ def found():
     return {(path, name) for path in texts.keys() - ABOUT_TIME for name in uses(texts[path])}
 
 
-def test_every_use_of_time_has_its_reason():
+def test_every_use_of_time_has_a_listed_reason():
     assert found() - set(REASONS) == set(), "count polls, wait for an event, or give the reason"
 
 
-def test_every_reason_has_its_use():
+def test_every_listed_reason_has_a_use_of_time():
     assert set(REASONS) - found() == set(), "take it out of helpers/timing.py"
     assert all(REASONS.values())
 
@@ -62,12 +62,12 @@ def test_every_reason_has_its_use():
         ('monkeypatch.setattr(m, "perf_counter", f)', "perf_counter"),
     ],
 )
-def test_a_use_of_time_is_found(text, name):
+def test_use_of_time_is_found_in_a_text(text, name):
     assert uses(text) == {name}
 
 
 @pytest.mark.parametrize(
     "text", ["thread.join()", 'os.sep.join("ab")', "event.wait()", "time.sleep(0)"]
 )
-def test_what_waits_without_a_limit_is_allowed(text):
+def test_wait_without_a_limit_is_allowed(text):
     assert uses(text) == set()

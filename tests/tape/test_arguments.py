@@ -1,4 +1,4 @@
-"""Arguments and results of tapes: structures, arrays of any type and layout, batches.
+"""Arguments and results of tapes: structures, arrays of any dtype and layout, batches.
 
 Oracles: the recorded function itself, run on numbers, and NumPy.
 """
@@ -47,7 +47,7 @@ STRUCTURES = {  # example, function of it, another argument, result of that, gra
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
-def test_structures_of_arguments(name):
+def test_structured_arguments_give_structured_gradients(name):
     example, function, other, result, gradient = STRUCTURES[name]
     tape = fg.record(function, example)
     assert tape(other) == result
@@ -60,7 +60,7 @@ DTYPES = ["float64", "float32", "float16", "int64", "int8", "uint16", "bool", ">
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_arrays_of_any_type(numpy, linear, dtype, order):
+def test_arrays_of_any_dtype_are_read(numpy, linear, dtype, order):
     data = numpy.array([[1, 0, 1], [0, 1, 1], [1, 1, 0], [0, 0, 1]])
     batch = numpy.array(data, dtype=dtype, order=order)
     expected = (data @ [1, 10, 100]).astype(float)
@@ -71,7 +71,7 @@ def test_arrays_of_any_type(numpy, linear, dtype, order):
     assert [linear(row) for row in batch] == expected.tolist()
 
 
-def test_strides_of_all_kinds(numpy, linear):
+def test_arrays_of_any_strides_are_read(numpy, linear):
     big = numpy.arange(240.0).reshape(10, 8, 3) - 100
     frozen = big[0].copy()
     frozen.flags.writeable = False
@@ -89,7 +89,7 @@ def test_strides_of_all_kinds(numpy, linear):
         assert linear(view[-1]) == view[-1] @ [1.0, 10.0, 100.0]
 
 
-def test_arrays_inside_lists_and_as_examples(numpy):
+def test_arrays_inside_lists_and_as_examples_are_read(numpy):
     tape = fg.record(lambda x: (x * x).sum(), numpy.zeros((2, 3)))
     X = numpy.arange(24.0).reshape(4, 2, 3)
     assert tape(X).tolist() == (X * X).sum((1, 2)).tolist()
@@ -101,7 +101,7 @@ def test_arrays_inside_lists_and_as_examples(numpy):
     assert scalar(numpy.array(2.0)) == scalar(numpy.float32(2.0)) == scalar(numpy.int8(2)) == 4.0
 
 
-def test_buffers_that_are_no_arrays(linear):
+def test_buffers_other_than_numpy_arrays_are_read(linear):
     for typecode in "dfbhilq":
         assert linear(array.array(typecode, [1, 2, 3])) == 321.0
     flat = array.array("d", range(6))
@@ -113,7 +113,7 @@ def test_buffers_that_are_no_arrays(linear):
     assert number(array.array("q", [1, -1])) == [2.0, 0.0]
 
 
-def test_an_array_is_not_held_after_a_call(linear):
+def test_array_buffer_is_released_after_a_call(linear):
     numbers = array.array("d", [1, 2, 3])
     linear(memoryview(numbers).cast("B").cast("d", (1, 3)))
     numbers.append(4.0)  # refused while somebody has its buffer
@@ -124,7 +124,7 @@ def test_an_array_is_not_held_after_a_call(linear):
     numbers.append(5.0)
 
 
-def test_batched_and_shared_arguments():
+def test_batched_and_shared_arguments_can_be_mixed():
     tape = fg.record(lambda a, b: a * b[0] + b[1], 0.0, [0.0, 0.0])
     assert tape([1.0, 2.0], [[3.0, 4.0], [5.0, 6.0]]) == [7.0, 16.0]
     assert tape([1.0, 2.0], [3.0, 4.0]) == [7.0, 10.0]
@@ -137,7 +137,7 @@ def test_batched_and_shared_arguments():
     assert (value, ga, gb) == (13.0, 4.0, [[1.0, 0.5], [1.0, 0.5]])
 
 
-def test_a_batch_inside_a_structure():
+def test_batch_inside_a_structure_is_replayed():
     tape = fg.record(lambda x: x["a"] * x["b"][0] + x["b"][1], {"a": 1.0, "b": [1.0, 2.0]})
     assert tape({"a": [1.0, 2.0], "b": [3.0, 4.0]}) == [7.0, 10.0]
     _, (gradient,) = tape.value_and_grad(
@@ -146,7 +146,7 @@ def test_a_batch_inside_a_structure():
     assert gradient == {"a": [3.0, 3.0], "b": [3.0, 2.0]}
 
 
-def test_no_argument_at_all():
+def test_tape_without_arguments_can_be_called():
     w = Value(3.0)
     tape = fg.record(lambda: w * w)
     assert (tape(), tape.backward(), w.grad) == (9.0, 9.0, 6.0)
@@ -154,7 +154,7 @@ def test_no_argument_at_all():
     assert tape.inputs == []
 
 
-def test_a_value_as_an_argument_is_its_number():
+def test_value_as_an_argument_is_read_as_its_number():
     tape = fg.record(lambda x: x * x, Value(1.0))
     assert tape(Value(3.0)) == 9.0
     assert tape([Value(3.0), 4]) == [9.0, 16.0]
@@ -163,7 +163,7 @@ def test_a_value_as_an_argument_is_its_number():
 # -- results ---------------------------------------------------------------------------------------
 
 
-def test_structures_of_results(numpy):
+def test_structured_results_keep_their_structure(numpy):
     def function(x, y):
         return {"sum": x + y, "rows": [[x, y], [y, x]], "pair": (x, [x * y])}
 
@@ -180,7 +180,7 @@ def test_structures_of_results(numpy):
     assert type(arrays["pair"]) is tuple
 
 
-def test_results_that_are_no_operations(numpy):
+def test_results_that_are_inputs_or_leaves_are_returned(numpy):
     w = Value(5.0)
     tape = fg.record(lambda x, y: [x, x, w, Value(7.0), y * 1, w], 1.0, 2.0)
     assert tape(3.0, 4.0) == [3.0, 3.0, 5.0, 7.0, 4.0, 5.0]
@@ -194,7 +194,7 @@ def test_results_that_are_no_operations(numpy):
     assert (constant.parameters, constant(1.0), constant([1.0, 2.0])) == ([], 2.0, [2.0, 2.0])
 
 
-def test_a_result_that_the_batch_does_not_reach():
+def test_result_independent_of_the_batch_is_repeated():
     w = Value(3.0)
     tape = fg.record(lambda x, y: y * w, 1.0, 2.0)
     assert tape([1.0, 2.0, 3.0], 5.0) == [15.0] * 3
@@ -205,7 +205,7 @@ def test_a_result_that_the_batch_does_not_reach():
     assert w.grad == 15.0
 
 
-def test_single_samples_give_floats(numpy):
+def test_single_sample_gives_a_float(numpy):
     tape = fg.record(lambda x: x[0] * x[1], [1.0, 2.0])
     assert type(tape(numpy.array([1.0, 2.0]))) is float
     assert type(tape.backward([1, 2])) is float

@@ -1,4 +1,4 @@
-"""The same bits on any number of threads and at any SIMD level; odd samples trouble no neighbour.
+"""Tapes give the same bits on any thread count and SIMD level; samples are independent.
 
 Oracles: one sha256 over 90,000 results and gradients, equal for all and stored; the gradients of
 single samples.
@@ -135,7 +135,7 @@ def test_every_simd_level_gives_the_same_bits(level, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("threads", THREADS[1:])
-def test_any_number_of_threads_gives_the_same_bits(threads, level, tmp_path, monkeypatch):
+def test_every_thread_count_gives_the_same_bits(threads, level, tmp_path, monkeypatch):
     expected = digest(tmp_path, monkeypatch, "baseline", 1)
     assert digest(tmp_path, monkeypatch, level, threads) == expected
 
@@ -145,7 +145,7 @@ def test_gradients_have_the_stored_bits(tmp_path, monkeypatch):
     assert digest(tmp_path, monkeypatch, "baseline", 2, libm=False) == STORED
 
 
-def test_a_wrong_level_is_refused(tmp_path, monkeypatch):
+def test_unknown_simd_level_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("FASTGRAD_SIMD", "avx1024")
     process = python("-c", "import fastgrad.tape", cwd=tmp_path)
     assert "expected baseline, avx2 or avx512, as this processor has" in process.stderr
@@ -154,7 +154,7 @@ def test_a_wrong_level_is_refused(tmp_path, monkeypatch):
     assert python("-c", "import fastgrad", cwd=tmp_path).stderr == "", "a tape is what needs it"
 
 
-def test_the_level_is_known():
+def test_simd_level_is_the_requested_one():
     assert os.environ.get("FASTGRAD_SIMD", SIMD) == SIMD
 
 
@@ -180,7 +180,7 @@ ODD = (math.inf, -math.inf, math.nan, 0.0, 1e308, 5e-324)
 
 @pytest.mark.parametrize("name", list(tapes()))  # the names alone: tapes hold nodes
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 15, 63, 64, 65, 257, 515])
-def test_an_odd_sample_concerns_nobody_else(n, name):
+def test_odd_sample_does_not_change_other_samples(n, name):
     """Whatever one sample is, the others keep their bits, and sums are those of all samples."""
     tape = tapes()[name]
     plain = [0.25 + 0.5 * math.sin(i) for i in range(n)]
@@ -202,7 +202,7 @@ def test_an_odd_sample_concerns_nobody_else(n, name):
             assert grads == pytest.approx(sums, rel=1e-11, abs=1e-11, nan_ok=True)
 
 
-def test_memory_of_other_calls_changes_nothing():
+def test_workspace_of_earlier_calls_does_not_change_results():
     """Plans and sizes take turns in one workspace: what one leaves there never shows."""
     model = nn.MLP(3, [6, 4, 1])
     tape = fg.record(lambda x, y: (model(x) * y).tanh(), [1.0] * 3, 1.0)
@@ -220,7 +220,7 @@ def test_memory_of_other_calls_changes_nothing():
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_more_blocks_than_there_are_partial_sums(threads):
+def test_blocks_that_share_a_partial_sum_add_up(threads):
     """Then blocks share one: what each adds to it, for layers and for single steps, must stay."""
     model, w = nn.MLP(2, [5, 1]), Value(0.75)
     tape = fg.record(lambda x: model(x) * w + (x[0] * w).sin(), [0.5, -0.5])

@@ -1,4 +1,4 @@
-"""What tapes and their recorder refuse: every message, and that nothing is half changed after it.
+"""Refused arguments of record and of tapes: the message, and that nothing has changed.
 
 Oracle: the words of each error, and the same tape's next call.
 """
@@ -6,7 +6,7 @@ Oracle: the words of each error, and the same tape's next call.
 import re
 
 import pytest
-from helpers.graphs import settled
+from helpers.graphs import live_after_gc
 
 import fastgrad as fg
 from fastgrad import Value
@@ -61,7 +61,7 @@ def strange():
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_arguments(name, strange):
+def test_wrong_arguments_are_refused(name, strange):
     arguments, error, message = WRONG[name]
     (w,) = strange.parameters
     for call in (strange, strange.backward, strange.value_and_grad, strange.check):
@@ -86,7 +86,7 @@ def test_arguments_of_jvp_are_tuples(linear):
             linear.jvp(*arguments)
 
 
-def test_wrong_arrays(numpy, strange, linear):
+def test_wrong_arrays_are_refused(numpy, strange, linear):
     for shape in ((4,), (2, 4), (3, 2), (1, 2, 3), (0, 3), (2, 0), ()):
         for dtype in (float, "f4"):
             with pytest.raises(ShapeError, match=r"\(x\)"):
@@ -106,7 +106,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("name", WORDS)
-def test_wrong_words(name, linear):
+def test_wrong_option_values_are_refused(name, linear):
     words, message = WORDS[name]
     calls = [linear.backward, linear.value_and_grad] + ([] if "reduce" in words else [linear])
     for call in calls:
@@ -115,7 +115,7 @@ def test_wrong_words(name, linear):
                 call(argument, **words)
 
 
-def test_words_of_the_wrong_kind(linear):
+def test_wrong_option_types_and_names_are_refused(linear):
     x = [1.0, 2.0, 3.0]
     with pytest.raises(FastgradValueError, match='expected "parameters" or "inputs", got \'x\''):
         linear.value_and_grad(x, wrt="x")
@@ -133,7 +133,7 @@ def test_words_of_the_wrong_kind(linear):
             call(x, threads=2**40)
 
 
-def test_a_gradient_needs_one_value():
+def test_gradient_of_several_results_is_refused():
     for function in (lambda x: [x], lambda x: {"a": x}, lambda x: (x, x)):
         tape = fg.record(function, 1.0)
         for call in (tape.backward, tape.value_and_grad):
@@ -153,7 +153,7 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_wrong_examples(name):
+def test_wrong_examples_are_refused_by_record(name):
     example, error, message = EXAMPLES[name]
     with pytest.raises(error, match=message):
         fg.record(lambda x: x, example)
@@ -169,13 +169,13 @@ RESULTS = {
 
 
 @pytest.mark.parametrize("name", RESULTS)
-def test_wrong_results(name):
+def test_wrong_results_are_refused_by_record(name):
     result, message = RESULTS[name]
     with pytest.raises(TapeError, match=message):
         fg.record(lambda x: result, 1.0)
 
 
-def test_what_has_no_native_rule_is_refused():
+def test_operations_without_a_native_rule_are_refused():
     @fg.custom("thrice")
     def thrice(a):
         return 3 * a
@@ -201,7 +201,7 @@ def test_what_has_no_native_rule_is_refused():
             fg.record(function, 1.0)
 
 
-def test_a_function_that_changes_data_is_refused():
+def test_function_that_changes_data_is_refused():
     w = Value(2.0)
 
     def function(x):
@@ -213,16 +213,16 @@ def test_a_function_that_changes_data_is_refused():
         fg.record(function, 2.0)
 
 
-def test_the_function_s_own_errors_come_through():
-    before = settled()
+def test_exceptions_of_the_recorded_function_pass_through():
+    before = live_after_gc()
     with pytest.raises(ZeroDivisionError):
         fg.record(lambda x: x / 0, 1.0)
     with pytest.raises(TypeError, match="positional argument"):
         fg.record(lambda x, y: x, 1.0)
-    assert settled() == before
+    assert live_after_gc() == before
 
 
-def test_numbers_that_change_while_they_are_read(linear):
+def test_list_edited_while_it_is_read_is_refused(linear):
     """A list may be edited by the __float__ of its items: nothing is written where none belongs."""
 
     class Editor:

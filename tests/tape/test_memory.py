@@ -1,4 +1,4 @@
-"""Tapes without memory: each allocation may fail; nothing leaks; who lives as long as whom.
+"""Tapes and memory: failing allocations, leaks, lifetimes.
 
 Oracles: `arena_check`, the number of live nodes and the tape's own next answer after each failure;
 the operating system's count of resident pages; weak references.
@@ -9,10 +9,10 @@ import sys
 import weakref
 
 import pytest
-from helpers.failing import FAILING, skip_what_crashes_python
-from helpers.graphs import settled
+from helpers.failing_allocations import FAILING, skip_what_crashes_python
+from helpers.graphs import live_after_gc
+from helpers.memory_programs import PRELUDE
 from helpers.processes import python
-from helpers.resident import PRELUDE
 
 import fastgrad as fg
 from fastgrad import Value, nn
@@ -209,7 +209,7 @@ each_failure(lambda: None, lambda s: (repr(tape), str(other), tape.stats(), tape
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_every_allocation_may_fail(name, tmp_path):
+def test_each_failing_allocation_raises_and_leaves_tapes_usable(name, tmp_path):
     pytest.importorskip("_testcapi", reason="only CPython's own test module makes allocations fail")
     skip_what_crashes_python(name in {"record", "record structures", "files", "showing"})
     process = python("-X", "faulthandler", "-c", FAILING + TAPES + SCENARIOS[name], cwd=tmp_path)
@@ -264,7 +264,7 @@ def round():
     not INFO["variant"].startswith(("release", "quick", "debug")), reason="instruments take memory"
 )
 @pytest.mark.parametrize("loop", LOOPS)
-def test_memory_stays_flat(loop, tmp_path):
+def test_memory_of_repeated_tape_use_stays_flat(loop, tmp_path):
     source = (
         f"{PRELUDE}\nimport fastgrad as fg\n{LOOPS[loop]}"
         """
@@ -287,21 +287,21 @@ print(resident() - before)
 # -- who lives as long as whom ---------------------------------------------------------------------
 
 
-def test_a_recording_leaves_nothing_behind():
+def test_recording_leaves_no_nodes_or_references():
     model = nn.MLP(2, [3, 1])
     model([1.0, 2.0])  # makes what its neurons keep
-    before = settled()
+    before = live_after_gc()
     counts = [sys.getrefcount(p) for p in model.parameters()]
     tape = fg.record(lambda x: model(x), [1.0, 2.0])
-    assert settled() == before
+    assert live_after_gc() == before
     assert [sys.getrefcount(p) for p in model.parameters()] > counts
     tape([[1.0, 2.0]] * 3), tape.backward([1.0, 2.0]), tape.value_and_grad([1.0, 2.0])
     del tape
-    assert settled() == before
+    assert live_after_gc() == before
     assert [sys.getrefcount(p) for p in model.parameters()] == counts
 
 
-def test_arguments_and_results_are_let_go():
+def test_arguments_and_results_are_released():
     w = Value(2.0)
     tape = fg.record(lambda x, k: {"y": x[0] * w * k, "x": x}, [1.0, 2.0], 1.0)
     X, row, k = np.ones((5, 2)), [float(i) for i in (1, 2)], float("123456.789")
@@ -319,7 +319,7 @@ def test_arguments_and_results_are_let_go():
     assert reference() is None
 
 
-def test_the_function_is_let_go():
+def test_recorded_function_is_released():
     class Function:
         def __call__(self, x):
             return x * 2
@@ -333,7 +333,7 @@ def test_the_function_is_let_go():
     assert tape(2.0) == 4.0
 
 
-def test_a_tape_may_go_while_it_runs():
+def test_tape_may_be_dropped_during_its_call():
     w = Value(2.0)
     holder = [fg.record(lambda x, y: x * w + y, 1.0, 2.0)]
     gone = weakref.ref(holder[0])
@@ -348,7 +348,7 @@ def test_a_tape_may_go_while_it_runs():
     assert gone() is None
 
 
-def test_frames_are_used_again():
+def test_frames_are_reused():
     tape = fg.record(lambda x: (x * x).exp(), 1.0)
     batch = [0.5] * 1000
     tape(batch)

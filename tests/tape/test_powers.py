@@ -1,4 +1,4 @@
-"""Powers in batches have the bits of libm's pow: at every SIMD level, for every x, odd ones too.
+"""Powers in batches have the bits of libm's pow, at every SIMD level and for every x.
 
 Oracles: Python's `x ** k`, which is libm's pow; replays of single samples, which call it, too. The
 points hold many for which a rounding of the exact power is not what libm gives: counted here.
@@ -112,7 +112,7 @@ def test_powers_have_the_bits_of_libm(level, tmp_path, monkeypatch):
         pytest.skip("this libm rounds correctly: what decides who computes a power cannot be seen")
 
 
-def test_rows_of_any_length_and_many_powers_at_once():
+def test_powers_in_rows_of_any_length_equal_single_samples():
     """Rows end within a block of lanes; powers that follow one another become one step."""
     w = fg.Value(3.0)
 

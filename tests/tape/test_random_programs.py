@@ -1,4 +1,4 @@
-"""Random programs, recorded and replayed, against the eager engine sample by sample.
+"""Random programs, recorded and replayed, against the eager engine, sample by sample.
 
 Oracles: the eager engine, for the bits of values, and of gradients where no work was merged; the
 sweep over absolute values, for how far sums of the same terms in another order may differ.
@@ -118,7 +118,7 @@ def recorded(program):
 @settings(max_examples=PROGRAMS, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32), st.integers(1, 60))
 @example(0, 60)
-def test_random_programs(seed, length):
+def test_random_programs_replay_as_eager(seed, length):
     program = Program(seed, length)
     tape, all_of = recorded(program)
     rng = program.rng
@@ -131,7 +131,7 @@ def test_random_programs(seed, length):
 
 @settings(max_examples=max(PROGRAMS // 10, 5), suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32), st.integers(1, 40))
-def test_every_subset_of_arguments(seed, length):
+def test_every_subset_of_batched_arguments_replays_as_eager(seed, length):
     program = Program(seed, length)
     tape, all_of = recorded(program)
     samples = [program.sample() for _ in range(9)]
@@ -144,7 +144,7 @@ def test_every_subset_of_arguments(seed, length):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_batches_of_any_size(seed):
+def test_batches_of_any_size_replay_as_eager(seed):
     program = Program(seed, 30)
     tape, all_of = recorded(program)
     samples = [program.sample() for _ in range(max(SIZES))]
@@ -182,7 +182,7 @@ def compare_alone(function, samples, fallback):
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_every_row_of_the_table(name):
+def test_every_operation_replays_as_eager_on_odd_numbers(name):
     """Replay each operation on odd numbers: two operands, one twice, one beside a constant."""
     row, function, fallback = ROWS[name], getattr(functional, name), IEEE.get(name)
     parameter = [0.25] if row.parameter else []
@@ -197,7 +197,7 @@ def test_every_row_of_the_table(name):
 
 
 @pytest.mark.parametrize("k", [*POWERS, math.inf, -math.inf, math.nan])
-def test_powers(k):
+def test_powers_replay_as_eager_on_odd_numbers(k):
     singles, power = [(x,) for x in NUMBERS], float(k)
     compare_alone(lambda x: x**k, singles, lambda x: np.power(x, power))
     compare_alone(lambda x, y: x**y, [(x, power) for x in NUMBERS], np.power)
@@ -239,7 +239,7 @@ TRAPS = {
 
 
 @pytest.mark.parametrize("name", TRAPS)
-def test_operations_side_by_side_that_depend_on_each_other(name):
+def test_neighbouring_dependent_operations_replay_in_order(name):
     """Neighbouring rows are worked on together only where none needs the other's result."""
     rng, n = random.Random(1), 19
     X = [[rng.uniform(0.1, 0.9) for _ in range(5)] for _ in range(n)]
@@ -257,7 +257,7 @@ def test_operations_side_by_side_that_depend_on_each_other(name):
 
 @pytest.mark.parametrize("n", [1, 3, 8, 9, 14])
 @pytest.mark.parametrize("neurons", [1, 4, 6])
-def test_an_infinite_slope_after_a_layer(n, neurons):
+def test_infinite_slope_after_a_layer_leaves_unused_lanes_out(n, neurons):
     """What stands in the lanes after the last sample adds nothing, though 0 * inf be nan."""
     layer = [nn.Neuron(2, nonlin=False) for _ in range(neurons)]
     for neuron in layer:
@@ -282,7 +282,7 @@ class Wrong(Program):
         return made
 
 
-def test_the_comparison_fails_what_is_wrong():
+def test_comparison_of_a_wrong_program_fails():
     failed = 0
     for seed in range(20):
         program = Wrong(seed, 20)

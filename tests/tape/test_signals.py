@@ -1,4 +1,4 @@
-"""Ctrl-C stops what makes a tape of a graph, and what its file is made of, at any moment.
+"""Ctrl-C interrupts recording, export and restoring of tapes at every poll.
 
 Oracles: how often native loops let signal handlers run, against the operations, operands and leaves
 that they have come by; `arena_check`; the recorded graph's own data.
@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from helpers.graphs import chain, live, many, settled
+from helpers.graphs import chain, live, live_after_gc, node_count
 from helpers.polls import POLL_INTERVAL, at_each_poll, stop_at
 from helpers.processes import python
 from helpers.tally import tally
@@ -36,8 +36,8 @@ def table(operations, leaves):
     return 1 << (leaves + 2 * operations).bit_length()
 
 
-def test_operations_are_counted():
-    n = many(1 << 20)
+def test_recording_polls_signals_by_operations():
+    n = node_count(1 << 20)
     x = Value(1.0)
     polls, _ = at_each_poll(taped(x, chain(n, x)))
     walks = 2 * n  # back and forth
@@ -45,8 +45,8 @@ def test_operations_are_counted():
     assert polls >= (walks + build) // POLL_INTERVAL - 2
 
 
-def test_leaves_are_counted():
-    n = many(1 << 20)
+def test_recording_polls_signals_by_leaves():
+    n = node_count(1 << 20)
     x = y = Value(0.0)
     kept = [Value(i) for i in range(n)]
     for leaf in kept:
@@ -58,7 +58,7 @@ def test_leaves_are_counted():
     assert polls >= (walks + build + lists) // POLL_INTERVAL - 3
 
 
-def test_operands_are_counted():
+def test_recording_polls_signals_by_operands():
     """Wide neurons are few nodes, and as much work as many."""
     layer = Layer(1024, 256, nonlin=False)
     x = Value(1.0)
@@ -70,8 +70,8 @@ def test_operands_are_counted():
     assert polls >= (walks + build + n // 2) // POLL_INTERVAL - 1
 
 
-def test_arrays_of_a_file_are_counted():
-    n = many(1 << 20)
+def test_export_and_restore_poll_signals_by_entries():
+    n = node_count(1 << 20)
     x = Value(1.0)
     core = taped(x, chain(n, x))()
     polls, (arrays, codes) = at_each_poll(partial(export, core))
@@ -83,7 +83,7 @@ def test_arrays_of_a_file_are_counted():
 
 
 @pytest.mark.parametrize("held", [False, True], ids=["numbers", "parameters"])
-def test_stopped_at_any_poll(held):
+def test_recording_interrupted_at_any_poll_leaves_no_nodes(held):
     n = 200_000
     x = y = Value(0.5)
     leaves = [Value(1.0) if held else 1.0 for _ in range(n // 2)]
@@ -152,13 +152,13 @@ assert check.arena_check() == []
     ["builds", "drops", "sweeps", "records", "looks into a neuron",
      "drops the neuron of a hidden node"],
 )  # fmt: skip
-def test_a_handler_may_use_the_arena_in_the_middle_of_a_walk(action, tmp_path):
+def test_signal_handler_may_use_the_arena_during_extraction(action, tmp_path):
     tests = Path(__file__).parents[1]
     process = python("-c", DISTURBED, action, tests, cwd=tmp_path, flags=["-X", "dev"])
     assert (process.returncode, process.stderr) == (0, "")
 
 
-def test_a_handler_that_writes_a_backward_step_is_noticed():
+def test_handler_that_writes_a_backward_step_is_refused():
     x = Value(1.0)
     middle = chain(300_000, x)
     y = chain(300_000, middle)
@@ -171,7 +171,7 @@ def test_a_handler_that_writes_a_backward_step_is_noticed():
         at_each_poll(taped(x, y), write)
 
 
-def test_a_handler_that_changes_the_lists_changes_no_tape():
+def test_handler_that_changes_the_lists_changes_no_tape():
     x = Value(1.0)
     y = chain(300_000, x)
     inputs, outputs = [x], [y]
@@ -185,7 +185,7 @@ def test_a_handler_that_changes_the_lists_changes_no_tape():
 
 
 @pytest.mark.slow
-def test_ten_million_operations_are_stopped_anywhere():
+def test_recording_of_ten_million_operations_is_interrupted():
     """The whole of it, as users meet it."""
     n = 10_000_000
     w = Value(1.0)
@@ -193,11 +193,11 @@ def test_ten_million_operations_are_stopped_anywhere():
     last, tape = at_each_poll(make)
     assert tape(1.0) == n + 1.0
     del tape
-    before = settled()
+    before = live_after_gc()
     for number in range(1, last + 1, last // 5):
         with pytest.raises(KeyboardInterrupt):
             at_each_poll(make, stop_at(number))
-        assert settled() == before
+        assert live_after_gc() == before
         assert check.arena_check() == []
         assert fg.record(lambda x: x * w, 1.0)(3.0) == 3.0
         tally("Ctrl-C: recordings of 10^7 operations stopped")

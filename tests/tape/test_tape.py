@@ -1,4 +1,4 @@
-"""Tapes as their users meet them: gradients, parameters, decisions, the object.
+"""Tapes in use: gradients, parameters, decisions, take, the object itself.
 
 Oracles: the recorded function itself, run eagerly on Values, and Python's own arithmetic.
 """
@@ -12,7 +12,7 @@ import weakref
 from functools import partial
 
 import pytest
-from helpers.graphs import settled
+from helpers.graphs import live_after_gc
 from helpers.polls import at_each_poll
 
 import fastgrad as fg
@@ -35,7 +35,7 @@ def dot(x, w):
 # -- gradients -------------------------------------------------------------------------------------
 
 
-def test_reduce_and_wrt(numpy):
+def test_reduce_and_wrt_scale_values_and_gradients(numpy):
     w = Value(2.0)
     tape = fg.record(lambda x: x * x * w, 1.0)
     X = numpy.array([1.0, 2.0, 4.0])
@@ -56,13 +56,13 @@ def test_reduce_and_wrt(numpy):
         assert tape.value_and_grad(3.0, reduce=reduce, wrt="inputs") == (18.0, (12.0,))
 
 
-def test_per_sample_gradients_have_an_axis_for_shared_arguments_too():
+def test_per_sample_gradients_of_shared_arguments_have_an_axis():
     tape = fg.record(lambda x, y: x * y[0] * y[1], 1.0, [1.0, 2.0])
     values_, (gx, gy) = tape.value_and_grad([1.0, 3.0], [5.0, 7.0], reduce=None, wrt="inputs")
     assert (values_, gx, gy) == ([35.0, 105.0], [35.0, 35.0], [[7.0, 5.0], [21.0, 15.0]])
 
 
-def test_backward_adds_as_eager_backward_does():
+def test_backward_adds_to_grad_as_eager_backward():
     model = nn.MLP(2, [4, 1])
 
     def loss(x, y):
@@ -92,7 +92,7 @@ def test_value_and_grad_touches_no_grad():
     assert (w.grad, b.grad) == (7.0, 7.0)
 
 
-def test_the_issue_s_example(numpy):
+def test_moons_network_on_a_tape_equals_eager(numpy):
     model = nn.MLP(2, [16, 16, 1])
 
     def loss(x, y):
@@ -126,7 +126,7 @@ def test_parameters_are_in_the_order_of_first_use():
     assert fg.record(lambda x: sum(model(x)), [1.0] * 3).parameters == model.parameters()
 
 
-def test_changed_data_is_seen():
+def test_changed_parameter_data_is_used_by_the_next_call():
     w = Value(2.0)
     tape = fg.record(lambda x: x * w, 1.0)
     for data in (3.0, -1.5, math.inf):
@@ -135,7 +135,7 @@ def test_changed_data_is_seen():
         assert tape([2.0, 4.0]) == [2.0 * data, 4.0 * data]
 
 
-def test_a_tape_keeps_its_parameters_alive():
+def test_tape_keeps_its_parameters_alive():
     w = Value(2.0)
     w.label = "kept"
     tape = fg.record(lambda x, w=w: x * w, 1.0)
@@ -147,7 +147,7 @@ def test_a_tape_keeps_its_parameters_alive():
     assert arena_stats()["live_nodes"] == before - 1
 
 
-def test_nobody_takes_its_parameters_from_a_tape():
+def test_clearing_the_parameter_list_does_not_affect_the_tape():
     w = Value(2.0)
     tape = fg.record(lambda x, w=w: x * w, 1.0)
     del w
@@ -157,7 +157,7 @@ def test_nobody_takes_its_parameters_from_a_tape():
     assert [v.grad for v in clutter] == [0.0] * 100
 
 
-def test_leaves_made_inside_are_constants():
+def test_unheld_leaves_made_inside_the_function_are_constants():
     kept = []
 
     def function(x):
@@ -184,7 +184,7 @@ def test_leaves_whose_handle_only_a_graph_keeps_are_constants():
     assert (tape.parameters, tape(2.0)) == ([], 60.0)
 
 
-def test_captured_results_are_computed_anew():
+def test_captured_results_are_recomputed_from_parameters():
     a, b = values(2.0, 3.0)
     y = a * b
     tape = fg.record(lambda x: x + y, 1.0)
@@ -194,7 +194,7 @@ def test_captured_results_are_computed_anew():
     assert (a.grad, b.grad, y.grad) == (3.0, 10.0, 0.0)
 
 
-def test_parameters_of_a_subclass():
+def test_parameters_of_a_subclass_keep_their_class():
     class Weight(Value):
         pass
 
@@ -205,7 +205,7 @@ def test_parameters_of_a_subclass():
     assert type(tape.parameters[0]) is Weight
 
 
-def test_a_parameter_that_gets_another_node():
+def test_parameter_reinitialised_as_a_node_is_still_bound():
     w = Value.__new__(Value)
     tape = fg.record(lambda x: x * w, 1.0)
     other = Value(1.0)
@@ -215,7 +215,7 @@ def test_a_parameter_that_gets_another_node():
     assert [v.grad for v in clutter] == [0.0] * 50
 
 
-def test_an_input_used_as_a_parameter_elsewhere():
+def test_parameter_shared_by_two_tapes_accumulates_both():
     w = Value(2.0)
     inner = fg.record(lambda x: x * w, 1.0)
     outer = fg.record(lambda x: x * inner.parameters[0], 1.0)
@@ -266,7 +266,7 @@ def test_decisions_are_made_for_each_sample(name):
     assert [(repr(a), repr(b)) for a, b in zip(gx, gy, strict=True)] == [e[1:] for e in expected]
 
 
-def test_a_frozen_decision_warns_once_naming_the_line():
+def test_frozen_decision_warns_once_naming_the_line():
     def function(x):
         if x > 0:
             return x * float(x)
@@ -279,17 +279,17 @@ def test_a_frozen_decision_warns_once_naming_the_line():
     assert tape(-3.0) == -6.0
 
 
-def test_strict_raises_and_leaves_nothing_behind():
+def test_strict_recording_raises_and_leaves_no_nodes():
     x = Value(1.0)
-    before = settled()
+    before = live_after_gc()
     for frozen in (bool, float, lambda v: v.data, lambda v: f"{v:.1f}"):
         with pytest.raises(TapeError, match="a recorded Value is used in"):
             fg.record(lambda v, frozen=frozen: v * frozen(v * x), 2.0, strict=True)
-    assert settled() == before
+    assert live_after_gc() == before
     assert (x < 2) is True  # nobody records any more
 
 
-def test_recordings_inside_recordings():
+def test_recording_inside_a_recording_works():
     w = Value(3.0)
 
     def outer(x):
@@ -303,7 +303,7 @@ def test_recordings_inside_recordings():
 # -- take ------------------------------------------------------------------------------------------
 
 
-def test_take_by_an_input(numpy):
+def test_take_by_an_input_selects_for_each_sample(numpy):
     table = [values(*range(4)), values(*range(10, 14)), values(*range(20, 24))]
     tape = fg.record(lambda i, x: dot(fg.take(table, i), x), 0, [1.0] * 4)
     X = numpy.arange(20.0).reshape(5, 4)
@@ -321,7 +321,7 @@ def test_take_by_an_input(numpy):
     assert (gi.tolist(), gx.tolist()) == ([0.0] * 5, rows[i].tolist())
 
 
-def test_take_among_inputs_and_by_a_computed_index():
+def test_take_among_inputs_by_a_computed_index_selects():
     tape = fg.record(lambda x, i: fg.take(x, i * 2) ** 2, [1.0, 2.0, 3.0, 4.0, 5.0], 1.0)
     assert tape([1.0, 2.0, 3.0, 4.0, 5.0], [0, 1, 2]) == [1.0, 9.0, 25.0]
     _, (gx, _) = tape.value_and_grad([[1.0] * 5, [2.0] * 5], [2, 0], reduce="sum", wrt="inputs")
@@ -329,7 +329,7 @@ def test_take_among_inputs_and_by_a_computed_index():
 
 
 @pytest.mark.parametrize("index", [3, -1, 0.5, math.nan, math.inf, -math.inf, 1e300, 2**32])
-def test_indices_outside_are_refused(index):
+def test_take_with_an_index_out_of_range_names_the_sample(index):
     table = values(1.0, 2.0, 3.0)
     tape = fg.record(lambda i, x: fg.take(table, i) * x, 0, 1.0)
     got = re.escape(f"got {float(index)!r}".removesuffix(".0"))
@@ -347,7 +347,7 @@ def test_indices_outside_are_refused(index):
     assert tape([0, 1, 2], 2.0) == [2.0, 4.0, 6.0]
 
 
-def test_a_refused_index_is_the_one_of_this_call(numpy):
+def test_refused_index_is_of_the_current_call(numpy):
     tape = fg.record(lambda i: fg.take(values(1.0, 2.0), i) * 1.0, 0.0)
     for call in (tape, partial(tape.value_and_grad, wrt="inputs")):
         tape(numpy.array([0.0, 1.0]))  # its frame is used again
@@ -355,7 +355,7 @@ def test_a_refused_index_is_the_one_of_this_call(numpy):
             call(7.0)
 
 
-def test_an_index_that_is_right_when_it_is_looked_for(numpy):
+def test_index_corrected_by_a_handler_is_reported_as_changed(numpy):
     """A signal handler puts it right between the replay and the search for what was wrong."""
     tape = fg.record(lambda i: fg.take(values(1.0, 2.0), i) * 1.0, 0.0)
     indices = numpy.array([0.0] * 5_000 + [2.0])  # too few for a poll in the replay
@@ -366,7 +366,7 @@ def test_an_index_that_is_right_when_it_is_looked_for(numpy):
 # -- the object ------------------------------------------------------------------------------------
 
 
-def test_length_size_and_statistics():
+def test_len_nbytes_and_stats_agree():
     w = values(1.0, 2.0, 3.0)
     tape = fg.record(lambda x: dot(w, x).tanh() + sum(v * v for v in w), [1.0] * 3)
     stats = tape.stats()
@@ -380,7 +380,7 @@ def test_length_size_and_statistics():
     assert fg.record(lambda x: x, 1.0).stats()["operations"] == 0
 
 
-def test_what_is_shown():
+def test_repr_and_str_show_the_program():
     w = Value(3.0)
 
     def cost(x, rest):
@@ -407,7 +407,7 @@ def test_what_is_shown():
     assert f"... {len(long) - 40} more" in str(long)
 
 
-def test_names_of_arguments():
+def test_argument_names_come_from_the_signature():
     class Callable:
         def __call__(self, a, *more, key=None):
             return a + sum(more)
@@ -429,7 +429,7 @@ def test_tapes_are_neither_pickled_nor_copied(linear):
             duplicate(linear)
 
 
-def test_weak_references_and_attributes(linear):
+def test_tape_in_a_cycle_is_collected(linear):
     tape = fg.record(lambda x: x, 1.0)
     tape.note = tape  # a cycle
     reference = weakref.ref(tape)
@@ -438,7 +438,7 @@ def test_weak_references_and_attributes(linear):
     assert reference() is None
 
 
-def test_an_empty_tape_is_refused(linear):
+def test_empty_tape_is_refused_by_every_call(linear):
     empty = fg.Tape.__new__(fg.Tape)
     for call in (empty, empty.backward, empty.value_and_grad, empty.check):
         with pytest.raises(TypeError, match="expected a recorded tape, got an empty one"):
@@ -450,7 +450,7 @@ def test_an_empty_tape_is_refused(linear):
     assert linear([1.0, 2.0, 3.0]) == 321.0
 
 
-def test_replay_is_ieee_where_eager_raises():
+def test_replay_gives_inf_or_nan_where_eager_raises():
     tape = fg.record(lambda x: 1 / x + x.exp() + (x - 2).log(), 3.0)
     assert tape(0.0) != tape(0.0)
     assert fg.record(lambda x: 1 / x, 1.0)([0.0, -0.0, math.inf]) == [math.inf, -math.inf, 0.0]
@@ -461,7 +461,7 @@ def test_replay_is_ieee_where_eager_raises():
     assert (value, gradient) == (0.0, math.inf)
 
 
-def test_many_sets_of_batched_arguments():
+def test_every_set_of_batched_arguments_works_in_bounded_memory():
     n = 8
     tape = fg.record(lambda *x: sum(v * (10**i) for i, v in enumerate(x)), *[1.0] * n)
     for mask in range(1, 2**n):

@@ -1,4 +1,4 @@
-"""Tapes and several threads, signals and forks.
+"""Tapes with threads, signals and forks; tapes of a million operations.
 
 Oracles: what one thread gets alone, bit for bit; closed forms; `arena_check`.
 """
@@ -13,7 +13,7 @@ import pytest
 from helpers.polls import POLL_INTERVAL, at_each_poll, stop_at
 from helpers.processes import needs_limits, python
 from helpers.tape_programs import chain_tape
-from helpers.threads import switch_often, together  # noqa: F401
+from helpers.threads import run_in_threads, switch_often  # noqa: F401
 
 import fastgrad as fg
 from fastgrad import Value, nn
@@ -48,7 +48,7 @@ def uses(tape, xs, i):
 
 
 @pytest.mark.parametrize("n", [2, 8])
-def test_one_tape_used_by_several_threads(n):
+def test_one_tape_called_by_several_threads_gives_equal_results(n):
     tape, arguments = example()
     given = [arguments(k, 40 * (k + 1) + 300 * (k % 2)) for k in range(n)]
     expected = [uses(tape, *arguments) for arguments in given]
@@ -58,7 +58,7 @@ def test_one_tape_used_by_several_threads(n):
             assert uses(tape, *given[k]) == expected[k]
         return True
 
-    assert together(work, n) == [True] * n
+    assert run_in_threads(work, n) == [True] * n
 
 
 def test_gradients_of_several_threads_add_up():
@@ -71,11 +71,11 @@ def test_gradients_of_several_threads_add_up():
             tape.backward(batch, reduce="sum")
             tape.backward(1.0)
 
-    together(work)
+    run_in_threads(work)
     assert w.grad == 8 * 200 * 65
 
 
-def test_recordings_in_several_threads():
+def test_recordings_in_several_threads_are_independent():
     def work(k):
         kept = []
         for _ in range(10):
@@ -84,10 +84,10 @@ def test_recordings_in_several_threads():
             kept.append((tape, w, tape(0.02)))
         return [(tape(0.02), tape.parameters == [w]) == (y, True) for tape, w, y in kept]
 
-    assert together(work) == [[True] * 10] * 8
+    assert run_in_threads(work) == [[True] * 10] * 8
 
 
-def test_a_freezing_in_one_thread_is_not_another_s():
+def test_reading_in_one_thread_does_not_affect_a_recording():
     w = Value(1.0)
 
     def work(k):
@@ -95,10 +95,10 @@ def test_a_freezing_in_one_thread_is_not_another_s():
             return [w.data + float(w * 2) + (w < 3) for _ in range(300)][-1]
         return [fg.record(lambda x: x * w + 1, 1.0, strict=True)(2.0) for _ in range(30)][-1]
 
-    assert together(work) == [3.0, 4.0] * 4
+    assert run_in_threads(work) == [3.0, 4.0] * 4
 
 
-def test_parameters_changed_by_another_thread():
+def test_parameters_are_read_once_a_call():
     """A call reads each parameter once: all samples of a batch see one value."""
     w = Value(1.0)
     tape = fg.record(lambda x: x * w + x * w, 1.0)
@@ -118,7 +118,7 @@ def test_parameters_changed_by_another_thread():
         thread.join()
 
 
-def test_a_tape_used_inside_its_own_call():
+def test_tape_may_be_called_inside_its_own_call():
     tape = fg.record(lambda x, y: x * 10 + y, 1.0, 2.0)
 
     class Nested:
@@ -132,7 +132,7 @@ def test_a_tape_used_inside_its_own_call():
     assert tape([2.0, 3.0], Nested(2)) == [45.0, 55.0]
 
 
-def test_a_thread_with_a_small_stack():
+def test_long_tape_replays_on_a_small_stack():
     tape = chain_tape(50_000)
     results = []
     before = threading.stack_size(64 << 10)
@@ -155,7 +155,7 @@ def spread(last):
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("way", ["values", "backward", "per sample", "inputs"])
-def test_a_batch_stops_half_way(way, threads):
+def test_interrupted_batch_leaves_the_tape_usable(way, threads):
     model = nn.MLP(3, [24, 24, 1])
     tape = fg.record(lambda x: model(x), [0.1, 0.2, 0.3])
     few = [[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]
@@ -179,7 +179,7 @@ def test_a_batch_stops_half_way(way, threads):
     assert {p.grad for p in model.parameters()} == {0.0}, "a batch adds all of its gradient or none"
 
 
-def test_an_interrupt_comes_before_a_batch_ends():
+def test_interrupted_batch_adds_to_no_grad():
     """A batch that would take minutes is left at once, and has added to no grad."""
     w = Value(0.5)
     tape = fg.record(lambda x: long(x * w, 2_000), 0.1)
@@ -192,7 +192,7 @@ def test_an_interrupt_comes_before_a_batch_ends():
     assert tape.backward(0.0) == tape(0.0)
 
 
-def test_an_interrupt_comes_while_a_helper_is_awaited():
+def test_interrupt_while_waiting_for_a_worker_is_raised():
     """The caller's block is done long before its helper's, for sines of 1e300 take longer.
 
     A caller polls as its own blocks ask for, none, one or both, and once when it has done them;
@@ -226,7 +226,7 @@ def long(x, n):
 
 
 @pytest.mark.parametrize("way", ["values", "backward", "gradient", "batch"])
-def test_a_long_replay_stops_half_way(way):
+def test_interrupted_long_replay_leaves_the_tape_usable(way):
     tape = chain_tape(200_000)
     expected = tape.value_and_grad(0.5)
     action = {
@@ -244,10 +244,10 @@ def test_a_long_replay_stops_half_way(way):
         assert tape.value_and_grad(0.5) == expected
 
 
-def test_nobody_is_told_of_interrupts_in_other_threads():
+def test_replay_in_another_thread_ignores_interrupts():
     """Only the main thread runs handlers; a replay elsewhere goes on."""
     tape = chain_tape(30_000)
-    assert together(lambda k: tape([0.5] * 8)[0], 2) == [tape(0.5)] * 2
+    assert run_in_threads(lambda k: tape([0.5] * 8)[0], 2) == [tape(0.5)] * 2
 
 
 # -- forks -----------------------------------------------------------------------------------------
@@ -342,7 +342,7 @@ print("done")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("name", FORKS)
-def test_fork(tmp_path, name):
+def test_fork_with_worker_threads_is_clean(tmp_path, name):
     process = python("-c", FORKS[name], cwd=tmp_path)
     assert (process.stdout, process.stderr) == ("done\n", "")
 
@@ -370,13 +370,13 @@ print("done")
 """
 
 
-def test_a_daemon_in_a_batch_at_exit(tmp_path):
+def test_exit_while_a_daemon_thread_replays_is_clean(tmp_path):
     process = python("-c", AT_EXIT, cwd=tmp_path)
     assert (process.returncode, process.stdout, process.stderr) == (0, "done\n", "")
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64" or os.name == "nt", reason="knows its modes")
-def test_helpers_round_as_their_caller_does():
+def test_worker_threads_use_the_rounding_mode_of_the_caller():
     """Though they were there before the mode changed, and after."""
     libm = ctypes.CDLL(None)
     tape = chain_tape(200)
@@ -409,7 +409,7 @@ print("done")
 
 
 @needs_limits
-def test_without_room_for_threads_the_caller_does_it_all(tmp_path):
+def test_caller_computes_alone_when_threads_cannot_start(tmp_path):
     process = python("-c", NO_ROOM, cwd=tmp_path)
     assert (process.stdout, process.stderr) == ("done\n", "")
 

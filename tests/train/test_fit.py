@@ -57,7 +57,7 @@ def by_hand(tape, optimizer, args, steps, reduce="mean", rate=None):
 @pytest.mark.parametrize("hyper_of", [lambda _: {}, switched_on], ids=["defaults", "all"])
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("reduce", ["mean", "sum"])
-def test_full_batch_is_the_loop_written_out(rule, hyper_of, reduce):
+def test_fit_of_a_full_batch_equals_the_written_loop(rule, hyper_of, reduce):
     hyper = {**hyper_of(rule), "lr": 0.02}
     model, tape, xs, ys = problem()
     other, other_tape, _, _ = problem()
@@ -69,7 +69,7 @@ def test_full_batch_is_the_loop_written_out(rule, hyper_of, reduce):
     assert data_of(model) == data_of(other)
 
 
-def test_one_sample_is_enough():
+def test_fit_of_one_sample_converges():
     w = Value(0.0)
     tape = fg.record(lambda x: (w * x - 6.0) ** 2, 2.0)
     losses = fg.fit(tape, 2.0, optimizer=optim.SGD([w], lr=0.1), steps=40)
@@ -77,7 +77,7 @@ def test_one_sample_is_enough():
     assert w.data == pytest.approx(3.0)
 
 
-def test_the_optimizer_goes_on_from_its_state():
+def test_fit_continues_from_the_optimizer_state():
     model, tape, xs, ys = problem()
     other, other_tape, _, _ = problem()
     adam, other_adam = optim.Adam(model.parameters()), optim.Adam(other.parameters())
@@ -89,7 +89,7 @@ def test_the_optimizer_goes_on_from_its_state():
     assert adam.state_dict() == other_adam.state_dict()
 
 
-def test_order_of_the_optimizer_and_groups_do_not_matter():
+def test_fit_result_is_independent_of_parameter_order():
     model, tape, xs, ys = problem()
     other, other_tape, _, _ = problem()
     by_hand(other_tape, optim.SGD(other.parameters(), lr=0.05), (xs, ys), 10)
@@ -101,7 +101,7 @@ def test_order_of_the_optimizer_and_groups_do_not_matter():
     assert extra.data == 7.0, "no part of the tape: its gradient is 0"
 
 
-def test_parameters_that_the_optimizer_lacks_stay():
+def test_fit_keeps_parameters_missing_from_the_optimizer():
     model, tape, xs, ys = problem()
     before = data_of(model)
     fg.fit(tape, xs, ys, optimizer=optim.SGD(model.parameters()[:3], lr=0.1), steps=5)
@@ -109,7 +109,7 @@ def test_parameters_that_the_optimizer_lacks_stay():
     assert data_of(model)[:3] != before[:3]
 
 
-def test_grad_is_left_alone():
+def test_fit_leaves_grad_unchanged():
     model, tape, xs, ys = problem()
     model.parameters()[0].grad = 5.0
     fg.fit(tape, xs, ys, optimizer=optim.SGD(model.parameters()), steps=5)
@@ -137,7 +137,7 @@ def test_mini_batches_use_each_sample_once_an_epoch(batch_size):
         assert len({tuple(epoch) for epoch in epochs}) == 3, "a new order each time"
 
 
-def test_a_seed_is_a_run():
+def test_fit_with_equal_seeds_gives_equal_runs():
     runs = []
     for seed in (1, 1, 2):
         model, tape, xs, ys = problem()
@@ -155,7 +155,7 @@ def test_a_seed_is_a_run():
     assert runs[0] != runs[2]
 
 
-def test_shuffling_is_fair():
+def test_shuffling_is_uniform():
     """Each sample comes first about as often as any other: 7 samples, 7,000 epochs, 6 sigma."""
     w = Value(0.0)
     tape = fg.record(lambda x: 0 * w + x, 1.0)
@@ -167,7 +167,7 @@ def test_shuffling_is_fair():
         assert all(abs(count - 1000) < 180 for count in counts), counts
 
 
-def test_shared_arguments_stay_shared():
+def test_shared_arguments_are_used_by_every_mini_batch():
     w = Value(1.0)
     tape = fg.record(lambda x, k: w * x * k[0] + k[1], 1.0, [1.0, 2.0])
     losses = fg.fit(tape, [1.0, 2.0, 3.0], [2.0, 10.0], optimizer=optim.SGD([w], lr=0.0), steps=3,
@@ -175,7 +175,7 @@ def test_shared_arguments_stay_shared():
     assert sorted(losses) == [12.0, 14.0, 16.0]
 
 
-def test_schedules():
+def test_schedule_may_be_a_list_a_tuple_or_a_function():
     rates = [0.1 - 0.002 * k for k in range(30)]
     runs = []
     for schedule in (rates, lambda k: rates[k], tuple(rates)):
@@ -194,7 +194,7 @@ def test_schedules():
     assert optimizer.lr == 0.25
 
 
-def test_threads_change_no_bit():
+def test_fit_gives_the_same_bits_on_any_thread_count():
     runs = []
     for threads in (1, 2, 3):
         model, tape, xs, ys = problem(n=2000)
@@ -205,7 +205,7 @@ def test_threads_change_no_bit():
     assert runs[0] == runs[1] == runs[2]
 
 
-def test_a_loss_that_is_not_finite_stops_before_its_update():
+def test_non_finite_loss_stops_fit_before_its_update():
     w = Value(1.0)
     tape = fg.record(lambda x: (w * x) ** 2, 1.0)
     with pytest.raises(NonFiniteError, match="expected a finite loss, got inf") as raised:
@@ -218,7 +218,7 @@ def test_a_loss_that_is_not_finite_stops_before_its_update():
 
 
 @pytest.mark.parametrize("number", [1, 2, 7])
-def test_ctrl_c_leaves_parameters_and_state_in_step(number):
+def test_interrupted_fit_keeps_parameters_and_state_consistent(number):
     model, tape, xs, ys = problem()
     other, other_tape, _, _ = problem()
     adam = optim.Adam(model.parameters())
@@ -233,7 +233,7 @@ def test_ctrl_c_leaves_parameters_and_state_in_step(number):
     assert adam.state_dict() == other_adam.state_dict()
 
 
-def test_an_error_of_the_schedule_leaves_what_was_done():
+def test_exception_of_the_schedule_keeps_the_steps_done():
     model, tape, xs, ys = problem()
     other, other_tape, _, _ = problem()
 
@@ -248,7 +248,7 @@ def test_an_error_of_the_schedule_leaves_what_was_done():
     assert data_of(model) == data_of(other)
 
 
-def test_subclasses_are_trained_too():
+def test_parameters_of_a_subclass_are_trained():
     class Weight(Value):
         __slots__ = ()
 
@@ -258,7 +258,7 @@ def test_subclasses_are_trained_too():
     assert w.data == pytest.approx(3.0)
 
 
-def test_no_steps():
+def test_fit_of_no_steps_changes_nothing():
     model, tape, xs, ys = problem()
     before = data_of(model)
     assert fg.fit(tape, xs, ys, optimizer=optim.SGD(model.parameters()), steps=0) == []
@@ -266,7 +266,7 @@ def test_no_steps():
 
 
 @pytest.mark.parametrize("with_tqdm", [True, False])
-def test_progress_is_shown(capsys, monkeypatch, with_tqdm):
+def test_progress_is_shown_with_and_without_tqdm(capsys, monkeypatch, with_tqdm):
     if with_tqdm:
         pytest.importorskip("tqdm")
     else:
@@ -298,7 +298,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_calls_change_nothing(name):
+def test_wrong_calls_raise_and_change_nothing(name):
     w = Value(2.0)
     tape = fg.record(lambda x: w * x, 1.0)
     optimizer = optim.SGD([w])
@@ -309,19 +309,19 @@ def test_wrong_calls_change_nothing(name):
     assert fg.fit(tape, 1.0, optimizer=optimizer, steps=1) == [2.0]
 
 
-def test_only_tapes_are_trained():
+def test_fit_of_something_that_is_no_tape_is_refused():
     with pytest.raises(FastgradTypeError, match="expected a tape, got"):
         fg.fit(len, 1.0, optimizer=optim.SGD([Value(1.0)]))
 
 
-def test_structures_have_no_loss():
+def test_fit_of_a_structured_result_is_refused():
     w = Value(1.0)
     tape = fg.record(lambda x: [w * x, x], 1.0)
     with pytest.raises(TapeError, match="expected a function that returns one Value"):
         fg.fit(tape, 1.0, optimizer=optim.SGD([w]))
 
 
-def test_arrays_are_taken_as_they_are():
+def test_arrays_of_any_layout_give_the_same_losses():
     np = pytest.importorskip("numpy")
     model, tape, xs, ys = problem()
     other, other_tape, _, _ = problem()

@@ -1,4 +1,4 @@
-"""An optimizer's state: saved, loaded, copied, pickled; PyTorch's layout; what is damaged.
+"""An optimizer's state: saved, loaded, copied, pickled, damaged; PyTorch's layout.
 
 Oracle: the optimizer that goes on.
 """
@@ -46,7 +46,7 @@ def continue_by_deepcopy(optimizer, params, make_new):
 @pytest.mark.parametrize("way", [continue_by_state_dict, continue_by_pickle, continue_by_deepcopy])
 @settings(max_examples=30)
 @given(hypers(), st.integers(0, 2**32), st.integers(0, 3))
-def test_going_on_from_a_state(way, drawn, seed, done):
+def test_training_continued_from_a_state_gives_the_same_bits(way, drawn, seed, done):
     rule, hyper = drawn
     data, gradients = problem(seed, n=4, steps=8)
     params = list(map(Value, data))
@@ -64,7 +64,7 @@ def test_going_on_from_a_state(way, drawn, seed, done):
     assert new.state_dict()["state"] == optimizer.state_dict()["state"]
 
 
-def test_a_copy_shares_parameters_and_nothing_else():
+def test_copied_optimizer_shares_parameters_only():
     import copy
 
     x = Value(1.0)
@@ -78,7 +78,7 @@ def test_a_copy_shares_parameters_and_nothing_else():
     assert other.state_dict()["state"] == {0: {"momentum_buffer": 1.5}}
 
 
-def test_the_layout_is_pytorchs():
+def test_state_dict_has_the_layout_of_pytorch():
     values = [Value(1.0), Value(2.0)]
     groups = [{"params": values[:1]}, {"params": values[1:], "lr": 0.5}]
     optimizer = optim.AdamW(groups, amsgrad=True)
@@ -95,7 +95,7 @@ def test_the_layout_is_pytorchs():
     }
 
 
-def test_a_state_dict_with_pytorchs_further_entries():
+def test_state_dict_with_further_pytorch_entries_is_loaded():
     x, y = Value(1.0), Value(1.0)
     optimizer = optim.SGD([x], lr=0.5)
     group = {**optimizer.state_dict()["param_groups"][0], "foreach": None, "fused": None}
@@ -141,7 +141,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_state_dict_is_refused(damage):
+def test_damaged_state_dict_is_refused_and_changes_nothing(damage):
     data, gradients = problem(n=3, steps=6)
     params = list(map(Value, data))
     optimizer = optim.Adam([{"params": params[:1]}, {"params": params[1:]}], lr=0.1)
@@ -156,7 +156,7 @@ def test_a_damaged_state_dict_is_refused(damage):
     train(optimizer, params, gradients[4:])
 
 
-def test_an_updater_checks_the_length_of_its_state():
+def test_updater_refuses_state_of_the_wrong_length():
     updater = _optim.Updater("SGD", {"params": [Value(1.0), Value(2.0)]})
     with pytest.raises(ValueError, match="expected 2 numbers"):
         updater.write_state(1, [[1.0]])

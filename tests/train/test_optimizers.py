@@ -1,4 +1,4 @@
-"""Optimizers compute what the papers say and PyTorch does, for Values and for any other objects.
+"""Optimizers against the papers and PyTorch, for Values and for any other objects.
 
 Oracles: the papers' equations in 120 bits; PyTorch's algorithm, operation by operation, in Python
 floats: the same bits; PyTorch itself, where it is installed. 200 steps each.
@@ -81,13 +81,13 @@ def worst_error(rule, hyper, seed=0, oracle_hyper=None):
 @settings(max_examples=60)
 @given(hypers(), st.integers(0, 2**32))
 @example(("Adam", {"lr": 0.03125, "betas": (0.0, 0.9999), "eps": 0.0078125}), 18407)
-def test_the_papers_equations(drawn, seed):
+def test_steps_equal_the_equations_of_the_papers(drawn, seed):
     rule, hyper = drawn
     assert worst_error(rule, hyper, seed) <= tolerance(hyper)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_defaults(rule):
+def test_default_hyper_parameters_equal_the_documented_ones(rule):
     assert worst_error(rule, {}) <= FEW
     optimizer = make(rule, [Value(1)], {})
     assert optimizer.defaults == DEFAULTS[rule]
@@ -124,7 +124,7 @@ def test_the_test_fails_a_flag_that_is_wrong(rule, flag):
 
 
 @given(hypers(), st.integers(0, 2**32))
-def test_the_bits_of_pytorchs_operations(drawn, seed):
+def test_steps_have_the_bits_of_the_pytorch_formula(drawn, seed):
     rule, hyper = drawn
     data, gradients = problem(seed)
     params = list(map(Value, data))
@@ -135,22 +135,22 @@ def test_the_bits_of_pytorchs_operations(drawn, seed):
 
 
 @given(hypers(), st.integers(0, 2**32), st.integers(1, 19))
-def test_the_same_bits_whatever_the_width_of_vectors(drawn, seed, n):
+def test_steps_have_the_same_bits_at_any_vector_width(drawn, seed, n):
     data, gradients = problem(seed, n, steps=10)
     found = []
     try:
         for wide in (False, True):
-            _optim.widen(wide)
+            _optim.set_avx2(wide)
             params = list(map(Value, data))
             found.append(train(make(drawn[0], params, drawn[1]), params, gradients))
     finally:
-        _optim.widen(True)
+        _optim.set_avx2(True)
     assert found[0] == found[1]
 
 
 @settings(max_examples=30)
 @given(hypers(), st.integers(0, 2**32))
-def test_pytorch(drawn, seed):
+def test_steps_equal_pytorch(drawn, seed):
     torch = pytest.importorskip("torch")
     rule, hyper = drawn
     data, gradients = problem(seed)
@@ -178,7 +178,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 @given(hypers(), st.integers(0, 2**32))
 @settings(max_examples=20)
-def test_any_object_gets_the_same_bits(kind, drawn, seed):
+def test_steps_on_any_kind_of_object_have_the_same_bits(kind, drawn, seed):
     data, gradients = problem(seed, n=8, steps=5)
     params, values = [KINDS[kind](x) for x in data], [Value(x) for x in data]
     assert train(make(drawn[0], params, drawn[1]), params, gradients) == train(
@@ -186,7 +186,7 @@ def test_any_object_gets_the_same_bits(kind, drawn, seed):
     )
 
 
-def test_data_patched_on_value_itself(monkeypatch):
+def test_data_patched_on_value_is_used_by_the_step(monkeypatch):
     seen = []
     plain = Value.__dict__.get("data", Value.data)
     data, gradients = problem(steps=4)
@@ -203,7 +203,7 @@ def test_data_patched_on_value_itself(monkeypatch):
     assert seen == params
 
 
-def test_a_value_that_is_not_initialised_yet():
+def test_value_initialised_after_the_optimizer_is_updated():
     late, other = Value.__new__(Value), Value(1.0)
     optimizer = optim.SGD([late, other], lr=1)
     late.__init__(3.0)
@@ -214,7 +214,7 @@ def test_a_value_that_is_not_initialised_yet():
         late.__init__(1.0, (other,))
 
 
-def test_training_lowers_a_loss(sound_arena):
+def test_training_lowers_the_loss(sound_arena):
     a, b = Value(1.0), Value(-3.0)
     optimizer = optim.SGD(iter([a, b]), lr=0.1, momentum=0.5)
 
@@ -229,7 +229,7 @@ def test_training_lowers_a_loss(sound_arena):
     assert optimizer.step() is None
 
 
-def test_zero_grad():
+def test_zero_grad_clears_all_kinds_of_parameters():
     plain, special, foreign = Value(1.0), Special(2.0), Micrograd(3.0)
     product = plain * 2
     for params in ([plain], [special, foreign], [product, plain]):
@@ -240,7 +240,7 @@ def test_zero_grad():
         assert [p.grad for p in params] == [0.0] * len(params)
 
 
-def test_nan_and_inf_travel():
+def test_nan_and_inf_gradients_pass_into_data():
     for rule in RULES:
         values = [Value(1.0), Value(1.0), Value(1.0)]
         optimizer = make(rule, values, switched_on(rule))
@@ -253,7 +253,7 @@ def test_nan_and_inf_travel():
 # Hyper-parameters ---------------------------------------------------------------------------------
 
 
-def test_a_schedule_counts_from_the_next_step_on():
+def test_changed_lr_is_used_from_the_next_step():
     x = Value(0.0)
     optimizer = optim.SGD([x], lr=1)
     for lr in (1, 0.5, Value(0.25)):
@@ -265,7 +265,7 @@ def test_a_schedule_counts_from_the_next_step_on():
     assert (x.data, optimizer.lr, optimizer.param_groups[0]["lr"]) == (3.75, 2, 2)
 
 
-def test_groups_have_their_own():
+def test_parameter_groups_have_their_own_hyper_parameters():
     a, b, c = Value(0.0), Value(0.0), Micrograd(0.0)
     optimizer = optim.SGD([{"params": [a]}, {"params": iter([b]), "lr": 0.5}], lr=1)
     optimizer.add_param_group({"params": c, "maximize": True})
@@ -283,7 +283,7 @@ LATER = [(row.name, state.name) for row in rules.rows() for state in row.state i
 
 
 @pytest.mark.parametrize(("rule", "state"), LATER)
-def test_state_that_is_asked_for_later(rule, state):
+def test_state_enabled_later_is_added_and_kept(rule, state):
     data, gradients = problem(steps=8)
     params = list(map(Value, data))
     optimizer = make(rule, params, {})
@@ -351,14 +351,14 @@ def test_flags_with_unmet_demands_are_refused(rule, flag):
         make(rule, [Value(1.0)], {**DEFAULTS[rule], flag: True})
 
 
-def test_nesterov_needs_no_dampening():
+def test_nesterov_with_dampening_is_refused():
     with pytest.raises(ValueError, match="nesterov"):
         optim.SGD([Value(1.0)], momentum=0.9, dampening=0.5, nesterov=True)
 
 
 @pytest.mark.parametrize("x", ["1", None, [1]])
 @pytest.mark.parametrize(("rule", "hyper"), NUMBERS)
-def test_wrong_hyper_parameters_are_noticed_by_the_step(rule, hyper, x):
+def test_hyper_parameters_edited_wrongly_are_refused_by_the_step(rule, hyper, x):
     name = hyper.name
     value = Value(1.0)
     optimizer = make(rule, [value], {"lr": 1})
@@ -398,7 +398,7 @@ def test_wrong_parameters_are_refused():
         optim.Optimizer([a], {})
 
 
-def test_edited_groups_are_refused():
+def test_edited_parameter_lists_are_refused():
     values = list(map(Value, (1.0, 2.0)))
     optimizer = optim.SGD(values, lr=1)
     for p in values:
@@ -421,7 +421,7 @@ def test_edited_groups_are_refused():
     assert [p.data for p in values] == [0.0, 1.0]
 
 
-def test_repr():
+def test_repr_shows_groups_and_hyper_parameters():
     optimizer = optim.SGD([Value(1.0), Value(2.0)], lr=0.1)
     assert repr(optimizer) == (
         "SGD(2 parameters, lr=0.1, momentum=0, dampening=0, weight_decay=0, nesterov=False, "
@@ -461,7 +461,7 @@ class Fragile(Micrograd):
 @pytest.mark.parametrize("what", [("read", "data"), ("read", "grad"), ("write", "data")])
 @pytest.mark.parametrize("at", range(4))
 @pytest.mark.parametrize("rule", RULES)
-def test_a_step_that_fails_has_done_nothing(rule, at, what, monkeypatch):
+def test_failed_step_changes_nothing(rule, at, what, monkeypatch):
     data, gradients = problem(n=6, steps=6)
     expected = list(map(Value, data))
     train(make(rule, expected, {"weight_decay": 0.1}), expected, gradients)
@@ -485,7 +485,7 @@ def test_a_step_that_fails_has_done_nothing(rule, at, what, monkeypatch):
 
 
 @pytest.mark.parametrize("what", [("read", "grad"), ("write", "grad")])
-def test_a_zero_grad_that_fails_has_done_nothing(what, monkeypatch):
+def test_failed_zero_grad_changes_nothing(what, monkeypatch):
     plain, fragile = [Value(1.0)], [Fragile(1.0), Fragile(2.0)]
     optimizer = optim.SGD([{"params": plain}, {"params": fragile}])
     plain[0].grad = 1.0
@@ -499,7 +499,7 @@ def test_a_zero_grad_that_fails_has_done_nothing(what, monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", ["1.0", None, 1j])
-def test_data_and_grad_are_numbers(wrong):
+def test_data_or_grad_that_is_no_number_is_refused(wrong):
     params = [Micrograd(1.0), Micrograd(2.0)]
     optimizer = optim.Adam(params)
     for name in ("data", "grad"):
@@ -530,7 +530,7 @@ class Nested(Micrograd):
         self.number = x
 
 
-def test_a_step_inside_a_step_is_refused():
+def test_step_inside_a_step_is_refused():
     params = [Nested(1.0), Nested(2.0)]
     optimizer = optim.SGD(params, lr=0.5)
     refused = []
@@ -548,7 +548,7 @@ def test_a_step_inside_a_step_is_refused():
     assert [p.data for p in params] == [0.0, 1.0]
 
 
-def test_a_step_may_run_anything_else():
+def test_step_may_run_other_optimizer_methods():
     params = [Nested(1.0), Nested(2.0)]
     optimizer = optim.Adam([{"params": params}], lr=0.5)
     saved = optimizer.state_dict()

@@ -26,7 +26,7 @@ TESTS = (
 NEAR = 2  # frames from the error, so that a memcpy is its caller's
 
 
-def is_ours(frame):
+def is_in_fastgrad(frame):
     return "src/fastgrad/" in frame
 
 
@@ -55,7 +55,7 @@ def main(folder, *arguments):
     reports = list(folder.glob("*.txt"))
     for path in reports:
         for report, uninitialised, frames in errors(path.read_text()):
-            if any(map(is_ours, frames[:NEAR] if uninitialised else frames)):
+            if any(map(is_in_fastgrad, frames[:NEAR] if uninitialised else frames)):
                 found += 1
                 print(report)
             else:

@@ -107,7 +107,7 @@ def _arrays(structural: Sequence, rows: Sequence) -> list[str]:
         "/* The rows of the table (name, opcode, operands), for whoever needs each of them. */",
         f"#define OP_EACH(X) \\\n{each(rows)}\n",
         "/* Those that have a second operand or a parameter. */",
-        f"#define OP_EACH_BY(X) \\\n{each(filter(_reads_b, rows))}\n",
+        f"#define OP_EACH_BROADCAST(X) \\\n{each(filter(_reads_b, rows))}\n",
         _array("Name in the table.", "const char *const op_name[OP_COUNT]",
                [f'"{name}"' for name in names]),
         _array("What `_op` shows.", "const char *const op_symbol[OP_COUNT]",

@@ -2,7 +2,7 @@ from typing import Any
 
 from fastgrad._native.tape.replay import Replay
 
-VALUES_MOST: int
+VALUES_MAX: int
 
 def opcodes() -> dict[str, int]: ...
 def structure(tape: Replay) -> tuple[list[Any], Any, int]: ...

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT", "run_bench"]
 
 FASTGRAD = Library(f"fastgrad {fastgrad.__version__}", engine.Value, nn.MLP)
-OURS = (
+FASTGRAD_LIBRARIES = (
     FASTGRAD,
     Library("tape", case=partial(tape_case, fastgrad)),
     Library("fit", case=partial(fit_case, fastgrad)),
@@ -60,7 +60,7 @@ def run_bench(
     reference's by more than 1e-9 of their size has no figure. "tape" replays what was recorded once
     (value_and_grad, or zero_grad, backward and step, called from Python); "fit" is the loop native.
     """
-    libraries = [*OURS, *installed()]
+    libraries = [*FASTGRAD_LIBRARIES, *installed()]
     rows = []
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(DEEP)
@@ -109,7 +109,7 @@ def _workload(
             row["why"] = str(error)
             continue
         except Exception as error:  # a peer's failure is a gap in the table, ours is an error
-            if library in OURS:
+            if library in FASTGRAD_LIBRARIES:
                 raise
             row["why"] = f"{type(error).__name__}: {error}"
             continue

@@ -1,4 +1,4 @@
-"""Backward: steps of a sweep that are written in Python, and whose turn it is to sweep."""
+"""Backward: steps of a sweep that are written in Python, and which thread may sweep."""
 
 from fastgrad._native.memory.arena cimport node_id
 from fastgrad._native.graph.handle cimport Handle

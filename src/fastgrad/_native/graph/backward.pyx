@@ -1,16 +1,16 @@
-"""Backward: steps of a sweep that are written in Python, and whose turn it is to sweep."""
+"""Backward: steps of a sweep that are written in Python, and which thread may sweep."""
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 
 from fastgrad._native.memory.arena cimport Block, Node, arena, node_at, node_id
-from fastgrad._native.graph.engine cimport custom_operations, quiet_after_fork
+from fastgrad._native.graph.engine cimport custom_operations, no_grad_after_fork
 from fastgrad._native.graph.handle cimport (
-    Handle, HandleLayout, handle_slot, handles_after_fork, handles_settle,
+    Handle, HandleLayout, handle_slot, handles_after_fork, handles_flush,
 )
 from fastgrad._native.ops.codes cimport OP_CUSTOM
 from fastgrad._native.graph.recording cimport record_after_fork
-from fastgrad._native.graph.sweep cimport sweep_step, sweeps_forget
+from fastgrad._native.graph.sweep cimport sweep_step, sweeps_after_fork
 
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident()
@@ -63,10 +63,10 @@ cdef int wait_for_turn() except -1:
 def after_fork():
     """Clean up in a child after another thread's sweep, which the child does not continue."""
     if arena.depth and sweeper != PyThread_get_thread_ident():
-        sweeps_forget()
+        sweeps_after_fork()
     handles_after_fork()
     record_after_fork()
-    quiet_after_fork()
+    no_grad_after_fork()
 
 
 cdef class Step:
@@ -80,7 +80,7 @@ cdef class Step:
         try:
             sweep_step(self.handle.id, step_python)
         finally:
-            handles_settle()
+            handles_flush()
 
     def __copy__(self):
         return self

@@ -150,7 +150,7 @@ cdef list check_chunks():
     cdef size_t unfilled
     while c:
         if seen[c]:
-            return ["the order of chunks is a circle"]
+            return ["the order of chunks is a cycle"]
         seen[c] = 1 + CHUNK_OPERATIONS
         if arena.chunks[c].newer != newer:
             wrong.append(f"chunk {c}: its newer neighbour is {arena.chunks[c].newer}, expected {newer}")
@@ -164,7 +164,7 @@ cdef list check_chunks():
     c, newer = arena.leaves, 0
     while c:
         if seen[c]:
-            wrong.append("the list of leaf chunks is a circle")
+            wrong.append("the list of leaf chunks is a cycle")
             return wrong
         seen[c] = 1 + CHUNK_LEAVES
         if arena.chunks[c].newer != newer:
@@ -191,7 +191,7 @@ cdef list check_chunks():
 
 
 cdef list check_totals():
-    """Check what is counted as it comes and goes: chunks, and the bytes that statistics report."""
+    """Check running totals: chunks, and the bytes that statistics report."""
     cdef list wrong = []
     cdef uint32_t c
     cdef size_t n_free = 0
@@ -212,7 +212,7 @@ cdef list check_totals():
                 regions.add(<size_t> latest)
     if n_chunks != arena.n_chunks or n_free != arena.n_free:
         wrong.append(
-            f"{arena.n_chunks} chunks, {arena.n_free} of them warm, expected {n_chunks}, {n_free}")
+            f"{arena.n_chunks} chunks, {arena.n_free} of them free, expected {n_chunks}, {n_free}")
     if arena.memory.bytes != len(regions) * region_bytes(&arena.memory):
         wrong.append(f"{arena.memory.bytes} bytes of regions are counted, {len(regions)} are there")
     for index in live_blocks():
@@ -253,7 +253,7 @@ cdef list check_blocks(dict uses, dict counts):
         if block.refs != uses.pop(index, 0):
             wrong.append(f"block {index}: refs {block.refs} is not the number of its users")
         if not block.refs and not block.owned:
-            wrong.append(f"block {index}: nobody's")
+            wrong.append(f"block {index}: has no owner")
         for i in range(block.size if block.refs else 0):
             counts[block.ids[i]] = counts.get(block.ids[i], 0) + 1
         if block.under:

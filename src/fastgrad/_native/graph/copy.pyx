@@ -21,13 +21,13 @@ from fastgrad._native.graph.engine cimport operand_keep
 from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.graph.shown cimport operands_shown, shown_op
 from fastgrad._native.graph.handle cimport (
-    Handle, HandleLayout, Py_TYPE, attributes_of, handle_new, handle_slot, handles_settle, node_at,
+    Handle, HandleLayout, Py_TYPE, attributes_of, handle_new, handle_slot, handles_flush, node_at,
     node_drop, node_id, value_type,
 )
 from fastgrad._native.ops.codes cimport OP_DOT, OP_HIDDEN, OP_LEAF, OP_PYTHON, op_is_row
 
 cdef enum:
-    AHEAD = 32  # nodes between fetching operands and using them
+    FETCH_AHEAD = 32  # nodes between fetching operands and using them
 
 cdef enum:       # what a page knows of a node; with any of the first two, the node is counted
     REACHED = 1  # part of the graph
@@ -113,9 +113,9 @@ cdef void made_drop(Page *page) noexcept:
     cdef Node *ahead
     while i > page.first:
         i -= 1
-        if i >= page.first + AHEAD:
-            ahead = node_at(page.copies[i - AHEAD])
-            if page.copies[i - AHEAD] and op_is_row(ahead.op):
+        if i >= page.first + FETCH_AHEAD:
+            ahead = node_at(page.copies[i - FETCH_AHEAD])
+            if page.copies[i - FETCH_AHEAD] and op_is_row(ahead.op):
                 prefetch(node_at(ahead.a))
                 prefetch(node_at(ahead.b))
         if page.states[i] & MADE:
@@ -173,7 +173,7 @@ cdef int reach_all(Copies *copies, node_id root) except -1:
         node = node_at(stack.ids[stack.n])
         if node.flags & BLOCK:
             reach_block(copies, node.a)
-        elif node.op == OP_DOT and not node.flags & EXPANDED:  # nobody has looked inside
+        elif node.op == OP_DOT and not node.flags & EXPANDED:  # not expanded
             a, b = node.a, node.b
             reach_block(copies, a)
             reach_block(copies, b)
@@ -204,7 +204,7 @@ cdef uint32_t block_copy(Copies *copies, uint32_t index) except 0:
 cdef node_id copy_one(Copies *copies, node_id id) except 0:
     """Append a copy of one node, owned by the caller, on the copies of its operands.
 
-    What somebody has looked into, a dot node and its hidden ones, becomes ordinary nodes.
+    An expanded dot node and its hidden nodes become ordinary nodes.
     """
     cdef Node *node = node_at(id)
     cdef node_id a = 0
@@ -405,7 +405,7 @@ cdef Handle graph_copy(Handle handle, object memo):
         make_all(&copies, memo, handles)
     finally:
         copies_drop(&copies)  # counted by their users now, or not wanted
-        handles_settle()
+        handles_flush()
     for original, result in handles:
         attributes_copy(original, result, memo)
         operand_keep(result)

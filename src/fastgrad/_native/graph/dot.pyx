@@ -1,8 +1,8 @@
 """Dot: a neuron's sum of products as one node, and the nodes it stands for.
 
 OP_DOT is ((b + w[0]*x[0]) + w[1]*x[1]) + ..., rounded as micrograd's loop rounds it. Operand a is
-the block of inputs, shared by a whole layer; operand b the block of weights, bias last. When somebody
-looks inside, its hidden nodes are made: the products and partial sums that micrograd would show. They
+the block of inputs, shared by a whole layer; operand b the block of weights, bias last. When it is
+expanded (by `_prev`), its hidden nodes are made: micrograd's products and partial sums. They
 come later in the arena than their users, so no sweep visits them in turn: the dot node runs them.
 """
 
@@ -70,7 +70,7 @@ cdef void dot_evaluate(const node_id *ids, uint32_t n) noexcept:
 
 
 cdef inline bint is_number(Node *node) noexcept:
-    """Tell a leaf made from a plain number that nobody has looked at."""
+    """Tell whether a leaf was made from a plain number and has never been seen from Python."""
     return node.op == OP_LEAF and node.flags & NUMBER
 
 

@@ -5,11 +5,11 @@ from libc.stdint cimport uint32_t
 from fastgrad._native.memory.arena cimport Node, node_id
 from fastgrad._native.graph.handle cimport Handle
 
-cdef unsigned somewhere_quiet  # threads in no_grad(); if any, ask is_quiet()
+cdef unsigned no_grad_threads  # number of threads in no_grad(); if any, ask is_no_grad()
 cdef list custom_operations  # what OP_CUSTOM nodes index; operations are defined once and stay
 
-cdef bint is_quiet() noexcept
-cdef void quiet_after_fork() noexcept
+cdef bint is_no_grad() noexcept
+cdef void no_grad_after_fork() noexcept
 cdef node_id operand_take(object o) except? 0
 cdef int operand_keep(object o) except -1
 cdef node_id leaf_hidden(double data) except 0

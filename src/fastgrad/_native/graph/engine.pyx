@@ -13,13 +13,13 @@ from fastgrad._native.memory.arena cimport (
 )
 from fastgrad._native.graph.handle cimport (
     A_BOOL, A_FLOAT, Handle, NOT_A_NUMBER, Node, handle_new, handle_pin, handle_slot,
-    handles_settle, is_handle, is_value, node_at, node_drop, node_id, number_expect, number_read,
+    handles_flush, is_handle, is_value, node_at, node_drop, node_id, number_expect, number_read,
 )
 from fastgrad._native.ops.codes cimport (
     OP_ADD, OP_CUSTOM, OP_DOMAIN, OP_MUL, OP_OK, OP_OVERFLOW, OP_POW, OP_POW_NUMBER, OP_TAKE,
     OP_ZERO_DIVISION, op_error_text, op_forward, op_reads_b, op_symbol,
 )
-from fastgrad._native.graph.recording cimport recorded_read, somewhere_recording
+from fastgrad._native.graph.recording cimport recorded_read, recording_threads
 
 cdef extern from "Python.h":
     """
@@ -34,13 +34,13 @@ cdef extern from "Python.h":
     #define FASTGRAD_COMPILER "MSVC"
     #endif
     #include "config.h"
-    static FASTGRAD_PER_THREAD unsigned quiet_depth = 0;  /* no_grad() blocks that this thread is in */
+    static FASTGRAD_PER_THREAD unsigned no_grad_depth = 0;  /* no_grad() blocks that this thread is in */
     """
     const char *FASTGRAD_VERSION
     const char *FASTGRAD_VARIANT
     const char *FASTGRAD_BUILD_FLAGS
     const char *FASTGRAD_COMPILER
-    unsigned quiet_depth
+    unsigned no_grad_depth
 
 VERSION = FASTGRAD_VERSION.decode()
 VARIANT = FASTGRAD_VARIANT.decode()
@@ -52,36 +52,36 @@ custom_operations = []
 
 # Graph or no graph ---------------------------------------------------------------------------------
 
-somewhere_quiet = 0
+no_grad_threads = 0
 
 
-cdef bint is_quiet() noexcept:
+cdef bint is_no_grad() noexcept:
     """Tell whether this thread is in no_grad()."""
-    return quiet_depth != 0
+    return no_grad_depth != 0
 
 
 def no_grad_enter():
     """Make no graph in this thread."""
-    global somewhere_quiet, quiet_depth
-    quiet_depth = quiet_depth + 1
-    if quiet_depth == 1:
-        somewhere_quiet += 1
+    global no_grad_threads, no_grad_depth
+    no_grad_depth = no_grad_depth + 1
+    if no_grad_depth == 1:
+        no_grad_threads += 1
 
 
 def no_grad_exit():
     """Undo one `no_grad_enter` in this thread."""
-    global somewhere_quiet, quiet_depth
-    if quiet_depth == 0:  # a generator was left in another thread
+    global no_grad_threads, no_grad_depth
+    if no_grad_depth == 0:  # a generator was left in another thread
         return
-    quiet_depth = quiet_depth - 1
-    if quiet_depth == 0:
-        somewhere_quiet -= 1
+    no_grad_depth = no_grad_depth - 1
+    if no_grad_depth == 0:
+        no_grad_threads -= 1
 
 
-cdef void quiet_after_fork() noexcept:
-    """Forget the threads that the child does not have: plain arithmetic asks as long as there are any."""
-    global somewhere_quiet
-    somewhere_quiet = quiet_depth != 0
+cdef void no_grad_after_fork() noexcept:
+    """Count only the thread that the child has: arithmetic is slower while the count is not 0."""
+    global no_grad_threads
+    no_grad_threads = no_grad_depth != 0
 
 
 # Operands -----------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ cdef int operand_keep(object o) except -1:
 cdef int operand_give(node_id id) except -1:
     """Give up an operand taken, when the operation failed."""
     node_drop(id)
-    handles_settle()
+    handles_flush()
     return 0
 
 
@@ -130,8 +130,8 @@ cdef node_id push_taken(int op, node_id a, node_id b) except 0:
         error = op_forward(op, first.data, other, &y)
         if error != OP_OK:
             operation_raise(op, error, first.data, other)
-        if unlikely(somewhere_quiet) and is_quiet():
-            if somewhere_recording:
+        if unlikely(no_grad_threads) and is_no_grad():
+            if recording_threads:
                 recorded_read(a, "no_grad")
                 if b:
                     recorded_read(b, "no_grad")
@@ -154,7 +154,7 @@ cdef node_id push_taken(int op, node_id a, node_id b) except 0:
 cdef object result_of(node_id id):
     """Give the handle of a node just pushed; release what has waited for the operation to end."""
     cdef object value = handle_new(id)
-    handles_settle()
+    handles_flush()
     return value
 
 
@@ -217,7 +217,7 @@ cdef object apply_unary(Handle a, int op):
     cdef double y = 0.0
     cdef int error
     cdef node_id id
-    if unlikely(somewhere_quiet or not is_value(a)):
+    if unlikely(no_grad_threads or not is_value(a)):
         id = push_taken(op, operand_take(a), 0)
         operand_keep(a)
         return result_of(id)
@@ -393,9 +393,9 @@ cdef object push_listed(int op, tuple operands, node_id b, double y):
     """Record an operation whose operands are listed in a block."""
     cdef uint32_t index
     cdef node_id id
-    if somewhere_quiet and is_quiet():
+    if no_grad_threads and is_no_grad():
         for operand in operands:
-            if somewhere_recording and is_handle(operand):
+            if recording_threads and is_handle(operand):
                 recorded_read((<Handle> operand).id, "no_grad")
         return handle_new(arena_push_leaf(y))
     index = operands_block(operands, True)
@@ -435,7 +435,7 @@ cdef int take_step(Node *node) except -1:
 cdef int operands_give(uint32_t index) except -1:
     """Give up a block of operands whose user was not made."""
     block_give(index)
-    handles_settle()
+    handles_flush()
     return 0
 
 

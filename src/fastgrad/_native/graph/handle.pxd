@@ -66,8 +66,8 @@ cdef int handle_adopt(Handle handle, node_id id) except -1
 cdef int types_patch(object base, object value, bint first) except -1
 
 
-cdef inline void handles_settle() noexcept:
-    """Let go of what an operation or a sweep has left for its end."""
+cdef inline void handles_flush() noexcept:
+    """Release what an operation or a sweep has deferred to its end."""
     if unlikely(arena.deferred != 0):
         handles_drain()
 

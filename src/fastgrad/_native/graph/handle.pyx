@@ -119,13 +119,13 @@ cdef void *value_init = NULL  # tp_init as built: a patched __init__ must be cal
 
 cdef int handles_make_room(node_id id) except -1:
     """Make room for a handle, or drop the node that it was for and raise."""
-    while True:  # a second time if dead nodes kept warm were all that was in the way
+    while True:  # a second time if memory comes back from free chunks
         try:
             return pool_refill()
         except MemoryError:
             if not chunks_trim():
                 node_drop(id)
-                handles_settle()
+                handles_flush()
                 raise
 
 
@@ -136,7 +136,7 @@ cdef object handle_of(node_id id):
         return <object> handle
     node_at(id).count += 1
     if node_at(id).op == OP_LEAF:
-        node_at(id).flags &= ~NUMBER  # somebody may now tell it from its equals
+        node_at(id).flags &= ~NUMBER  # it is distinguishable from its equals now
     return handle_new(id)
 
 
@@ -149,11 +149,11 @@ cdef int handle_pin(Handle handle) except -1:
     return 0
 
 
-cdef void circle_break(HandleLayout *handle) noexcept:
+cdef void cycle_break(HandleLayout *handle) noexcept:
     """Drop a backward function that is all that holds its own node, as `out._backward = f` makes it.
 
     The collector would find that too, but in a chain of such nodes one a pass. The function, its
-    closure and its cells must belong to nobody else, and the references to the handle be those
+    closure and its cells must have no other owner, and the references to the handle be those
     of these cells and the caller's.
     """
     cdef PyObject *function
@@ -178,7 +178,7 @@ cdef void circle_break(HandleLayout *handle) noexcept:
 
 
 cdef void handles_drain() noexcept:
-    """Let go of the handles that their nodes no longer need to keep.
+    """Release the pinned handles that their nodes no longer need.
 
     This runs attribute destructors, hence arbitrary code; what that defers is taken up by this loop.
     """
@@ -196,10 +196,10 @@ cdef void handles_drain() noexcept:
         arena.deferred = handle.link
         handle.link = 0
         node.flags &= ~DEFERRED
-        if node.count == 1:  # nobody has used it again in the meantime
+        if node.count == 1:  # it has not been used again in the meantime
             node.flags &= ~PINNED
             if node.flags & CLOSURE:
-                circle_break(handle)
+                cycle_break(handle)
             Py_DECREF(<PyObject *> handle)
     drain_state = DRAIN_IDLE
 
@@ -226,7 +226,7 @@ cdef void handle_dealloc(PyObject *o) noexcept:
     else:
         node_release(id)
     pool_give(<char *> o - GC_HEADER)
-    handles_settle()
+    handles_flush()
 
 
 cdef void handle_dealloc_slowly(PyObject *o) noexcept:
@@ -263,7 +263,7 @@ cdef void handle_dealloc_slowly(PyObject *o) noexcept:
     else:
         (<TypeSlots *> type).tp_free(o)
         Py_DECREF(<PyObject *> type)
-    handles_settle()
+    handles_flush()
 
 
 cdef int handle_traverse(PyObject *o, visitproc visit, void *arg) noexcept:

@@ -1,4 +1,4 @@
-"""Networks: neurons and layers evaluated natively.
+"""Neurons: neurons and layers evaluated natively.
 
 What a neuron has before its activation is one dot node. The block of its weights is kept from call to
 call and checked against the neuron's list each time, so whatever is edited in Python counts at the
@@ -18,10 +18,10 @@ from fastgrad._native.memory.arena cimport (
     block_new,
     node_drop,
 )
-from fastgrad._native.graph.engine cimport is_quiet, leaf_hidden, somewhere_quiet
+from fastgrad._native.graph.engine cimport is_no_grad, leaf_hidden, no_grad_threads
 from fastgrad._native.graph.dot cimport dot_evaluate, dot_push
 from fastgrad._native.graph.handle cimport (
-    Handle, NOT_A_NUMBER, Py_TYPE, handle_new, handle_of, handle_slot, handles_settle, is_value,
+    Handle, NOT_A_NUMBER, Py_TYPE, handle_new, handle_of, handle_slot, handles_flush, is_value,
     node_at, node_id,
     number_read, type_lookup, type_version, value_type,
 )
@@ -29,7 +29,7 @@ from fastgrad._native.ops.codes cimport (
     OP_COUNT, OP_GELU, OP_LEAF, OP_LEAKY_RELU, OP_RELU, OP_SIGMOID, OP_SOFTPLUS, OP_TANH, op_forward,
     op_has_parameter,
 )
-from fastgrad._native.graph.recording cimport recorded_read, somewhere_recording
+from fastgrad._native.graph.recording cimport recorded_read, recording_threads
 
 cdef extern from *:
     """
@@ -86,7 +86,7 @@ cdef class NeuronCore:
     cdef public object w
     cdef public object b
     cdef object flag    # nonlin as it was given
-    cdef bint curved    # an activation is applied
+    cdef bint has_activation    # an activation is applied
     cdef str name       # of the activation
     cdef int op         # its opcode
     cdef tuple cells    # weights and bias that the block was made of; owns them as long as it is kept
@@ -95,7 +95,7 @@ cdef class NeuronCore:
     cdef object __weakref__
 
     def __cinit__(self):
-        self.flag = self.curved = True
+        self.flag = self.has_activation = True
         self.name, self.op = "relu", OP_RELU
 
     def __dealloc__(self):
@@ -109,13 +109,13 @@ cdef class NeuronCore:
 
     @nonlin.setter
     def nonlin(self, flag):
-        self.curved = bool(flag)
+        self.has_activation = bool(flag)
         self.flag = flag
 
     @property
     def activation(self):
         """Name of the function applied to the weighted sum; "linear" where nonlin is false."""
-        return self.name if self.curved else "linear"
+        return self.name if self.has_activation else "linear"
 
     @activation.setter
     def activation(self, name):
@@ -136,7 +136,7 @@ cdef class NeuronCore:
         act = self.b
         for wi, xi in zip(self.w, inputs):
             act = act + wi * xi
-        if not self.curved:
+        if not self.has_activation:
             return act
         return getattr(act, self.name)()
 
@@ -150,7 +150,7 @@ cdef class NeuronCore:
         vars(self).update(state)
 
 
-# Is everything plain? -----------------------------------------------------------------------------
+# Is Value unpatched? ------------------------------------------------------------------------------
 
 cdef void *value_add = slot_of_add(value_type)
 cdef void *value_multiply = slot_of_multiply(value_type)
@@ -161,25 +161,25 @@ cdef object methods = {
 cdef object operators = {
     name: getattr(<object> <PyObject *> value_type, name)
     for name in ("__add__", "__radd__", "__mul__", "__rmul__")}
-cdef bint arithmetic_is_ours = True
-cdef unsigned char ours[OP_COUNT]   # the method that an activation's opcode stands for is the one built in
-cdef unsigned int checked = 0       # version of Value at which that was found out
+cdef bint arithmetic_is_unpatched = True
+cdef unsigned char unpatched[OP_COUNT]   # of an opcode: the method of its activation is the one built in
+cdef unsigned int checked_version = 0       # version of Value at which that was checked
 
 
-cdef bint everything_is_ours() except -1:
+cdef bint value_is_unpatched() except -1:
     """Tell whether Value's arithmetic is the one built in, and find out which activations are."""
-    global checked, arithmetic_is_ours
-    if checked != type_version(value_type) or not checked:
+    global checked_version, arithmetic_is_unpatched
+    if checked_version != type_version(value_type) or not checked_version:
         for op, name in activations.items():
-            ours[<int> op] = type_lookup(value_type, name) == <PyObject *> methods[op]
-        arithmetic_is_ours = True
+            unpatched[<int> op] = type_lookup(value_type, name) == <PyObject *> methods[op]
+        arithmetic_is_unpatched = True
         for name, operator in operators.items():
             if type_lookup(value_type, name) != <PyObject *> operator:
-                arithmetic_is_ours = False
-        if arithmetic_is_ours:  # an operator patched and put back has left a wrapper in its slot
+                arithmetic_is_unpatched = False
+        if arithmetic_is_unpatched:  # a patch that was undone has left a wrapper in the slot
             arithmetic_set(value_type, value_add, value_multiply)
-        checked = type_version(value_type)
-    return arithmetic_is_ours and arithmetic_is(value_type, value_add, value_multiply)
+        checked_version = type_version(value_type)
+    return arithmetic_is_unpatched and arithmetic_is(value_type, value_add, value_multiply)
 
 
 cdef inline bint block_is_current(NeuronCore neuron, Py_ssize_t width) noexcept:
@@ -191,7 +191,7 @@ cdef inline bint block_is_current(NeuronCore neuron, Py_ssize_t width) noexcept:
                        width * sizeof(PyObject *)) == 0)
 
 
-cdef list retired = []  # replaced weights, let go of when no list of neurons is being read
+cdef list retired = []  # replaced weights, released when no list of neurons is being read
 
 
 cdef uint32_t weights_block(NeuronCore neuron, Py_ssize_t inputs) except? 0:
@@ -295,7 +295,9 @@ cdef bint layer_is_plain(list neurons, Py_ssize_t width) except -1:
         i = 0
         while i < PyList_GET_SIZE(neurons):
             o = <PyObject *> PyList_GET_ITEM(neurons, i)
-            if slot_of_call(o) != neuron_call or (<NeuronCore> o).curved and not ours[(<NeuronCore> o).op]:
+            if slot_of_call(o) != neuron_call:
+                return False
+            if (<NeuronCore> o).has_activation and not unpatched[(<NeuronCore> o).op]:
                 return False
             if not block_is_current(<NeuronCore> o, width):
                 if not weights_block(<NeuronCore> o, width):
@@ -330,7 +332,7 @@ cdef uint32_t layer_push(list neurons, uint32_t inputs) except? 0:
         dot_evaluate(block.ids, n)
         for i in range(n):
             o = <PyObject *> PyList_GET_ITEM(neurons, i)
-            if (<NeuronCore> o).curved:
+            if (<NeuronCore> o).has_activation:
                 block.ids[i] = activation_push((<NeuronCore> o).op, block.ids[i])
     except BaseException:
         arena.block_bytes -= (n - block.size) * sizeof(node_id)
@@ -342,8 +344,8 @@ cdef uint32_t layer_push(list neurons, uint32_t inputs) except? 0:
 
 cdef object output(node_id id):
     """Give an output as Python sees it: under no_grad() a leaf."""
-    if somewhere_quiet and is_quiet():
-        if somewhere_recording:
+    if no_grad_threads and is_no_grad():
+        if recording_threads:
             recorded_read(id, "no_grad")
         return handle_new(arena_push_leaf(node_at(id).data))
     return handle_of(id)
@@ -371,10 +373,10 @@ cdef int layer_next(object neurons, uint32_t *index) except -1:
 
 
 cdef int layers_end(uint32_t index) except -1:
-    """Give up the last block, and let go of what has waited."""
+    """Release the last block and the retired weights."""
     if index:
         block_give(index)
-    handles_settle()
+    handles_flush()
     if retired:
         retired.clear()
     return 0
@@ -388,7 +390,7 @@ def call_layer(neurons, list inputs):
     """
     cdef uint32_t index = 0
     try:
-        index = inputs_block(inputs) if everything_is_ours() else 0
+        index = inputs_block(inputs) if value_is_unpatched() else 0
         if index:
             layer_next(neurons, &index)
         return outputs_of(index) if index else None
@@ -400,7 +402,7 @@ def call_layers(layers, list inputs):
     """Evaluate layers, given as Layers, one after another: see `call_layer`."""
     cdef uint32_t index = 0
     try:
-        index = inputs_block(inputs) if everything_is_ours() else 0
+        index = inputs_block(inputs) if value_is_unpatched() else 0
         for layer in layers:
             if not index:
                 break
@@ -414,7 +416,7 @@ def call_layers(layers, list inputs):
 
 
 def set_layer_call(function):
-    """Say which method `Layer.__call__` is, so that one that overrides it is told apart."""
+    """Register the method `Layer.__call__`, so that an override is recognised."""
     global layer_call
     layer_call = function
 

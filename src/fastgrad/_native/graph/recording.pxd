@@ -1,11 +1,11 @@
-"""Record: what is different while a function is being recorded."""
+"""Recording: what a thread reports and notes while it records a function."""
 
 from libc.stdint cimport uint32_t
 
 from fastgrad._native.memory.arena cimport node_id
 from fastgrad._native.graph.handle cimport Handle
 
-cdef unsigned somewhere_recording  # threads that record; if any, ask is_recorded()
+cdef unsigned recording_threads  # number of threads that record; if any, ask is_recorded()
 
 cdef bint is_recorded(node_id id) noexcept
 cdef int recorded_read(node_id id, str what) except -1

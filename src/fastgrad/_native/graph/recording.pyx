@@ -1,4 +1,4 @@
-"""Record: what is different while a function is being recorded.
+"""Recording: what a thread reports and notes while it records a function.
 
 A recording is what its thread computes between record_enter and record_exit. It can be replayed on
 other inputs only as far as it has stayed inside the graph, so a recorded Value that is turned into a
@@ -62,7 +62,7 @@ cdef extern from "Python.h":
     void Py_INCREF(PyObject *o)
     void Py_DECREF(PyObject *o)
 
-somewhere_recording = 0
+recording_threads = 0
 
 
 def record_enter(hook):
@@ -73,7 +73,7 @@ def record_enter(hook):
     "deepcopy", "pickle" and "no_grad" make a leaf of it, "backward" makes plain numbers of its
     derivatives. What it raises comes out at that place.
     """
-    global somewhere_recording, record_depth, record_hooks
+    global recording_threads, record_depth, record_hooks
     cdef list hooks
     if record_hooks == NULL:
         hooks = []
@@ -82,13 +82,13 @@ def record_enter(hook):
     (<list> <object> record_hooks).append(hook)
     record_depth = record_depth + 1
     if record_depth == 1:
-        somewhere_recording += 1
+        recording_threads += 1
         arena_set_note(operation_note)
 
 
 def record_exit():
     """End the recording begun last in this thread; the notes of lines end with the last one."""
-    global somewhere_recording, record_depth, record_hooks
+    global recording_threads, record_depth, record_hooks
     cdef PyObject *hooks
     if record_depth == 0:  # a generator was left in another thread
         return
@@ -98,18 +98,18 @@ def record_exit():
         return
     hooks = record_hooks
     record_hooks = NULL
-    somewhere_recording -= 1
-    if not somewhere_recording:
-        notes_forget()
+    recording_threads -= 1
+    if not recording_threads:
+        notes_clear()
     Py_DECREF(hooks)  # a hook's end may run anything
 
 
 cdef void record_after_fork() noexcept:
     """Forget the recordings of threads that the child does not have."""
-    global somewhere_recording
-    somewhere_recording = record_depth != 0
-    if not somewhere_recording:
-        notes_forget()
+    global recording_threads
+    recording_threads = record_depth != 0
+    if not recording_threads:
+        notes_clear()
 
 
 cdef bint is_recorded(node_id id) noexcept:
@@ -121,7 +121,7 @@ cdef bint is_recorded(node_id id) noexcept:
 cdef int recorded_read(node_id id, str what) except -1:
     """Tell the hook when a recorded node is used for something that a replay cannot repeat.
 
-    The caller has seen `somewhere_recording` and owns the node.
+    The caller has seen `recording_threads` and owns the node.
     """
     cdef list hooks
     if is_recorded(id):
@@ -148,10 +148,11 @@ cdef enum:
 ctypedef struct Place:   # an instruction of a program
     PyObject *code
     int instruction
-    bint ours            # of fastgrad: who called it counts
+    bint is_internal            # code of fastgrad itself: the caller's line counts
 
-cdef str HOME = __file__[:__file__.rindex("_native")]  # the folder of the package
-cdef tuple PROGRAMS = (HOME + "command/demo.", HOME + "command/bench")  # in it, no part of the library
+cdef str PACKAGE_FOLDER = __file__[:__file__.rindex("_native")]  # the folder of the package
+# programs inside the package: their own lines count
+cdef tuple PROGRAM_PREFIXES = (PACKAGE_FOLDER + "command/demo.", PACKAGE_FOLDER + "command/bench")
 
 cdef Place *places = NULL    # 0 stands for "unknown"
 cdef uint32_t n_places = 1
@@ -193,23 +194,24 @@ cdef bint places_grow() noexcept:
     return True
 
 
-cdef bint code_is_ours(PyObject *code) except -1:
+cdef bint code_is_internal(PyObject *code) except -1:
     file = (<object> code).co_filename
-    return file.startswith(HOME) and not file.startswith(PROGRAMS)
+    return file.startswith(PACKAGE_FOLDER) and not file.startswith(PROGRAM_PREFIXES)
 
 
 cdef uint32_t place_add(PyObject *code, int instruction) noexcept:
     """Give a new place the next number, 0 if there is no memory; it keeps its code alive."""
     global n_places
-    cdef bint ours
+    cdef bint is_internal
     if n_places >= n_slots // 2 and not places_grow():
         return 0
     try:
-        ours = code_is_ours(code)
+        is_internal = code_is_internal(code)
     except MemoryError:
         return 0
     Py_INCREF(code)
-    places[n_places].code, places[n_places].instruction, places[n_places].ours = code, instruction, ours
+    places[n_places].code, places[n_places].instruction = code, instruction
+    places[n_places].is_internal = is_internal
     slots[place_slot(code, instruction)] = n_places
     n_places += 1
     return n_places - 1
@@ -240,7 +242,7 @@ cdef uint32_t place_now() noexcept:
         return 0
     innermost = number = place_of(frame)
     Py_INCREF(frame)
-    while number and unlikely(places[number].ours):
+    while number and unlikely(places[number].is_internal):
         caller = frame_caller(frame)
         Py_DECREF(frame)
         if caller == NULL:
@@ -317,8 +319,8 @@ def source_of_value(Handle value):
     return place_shown(source_of(value.id))
 
 
-cdef void notes_forget() noexcept:
-    """Let go of all places, and note no more."""
+cdef void notes_clear() noexcept:
+    """Release all places and stop noting lines."""
     global places, n_places, slots, n_slots, noted, n_noted, latest_number
     cdef Place *old = places
     cdef uint32_t n = n_places

@@ -1,4 +1,4 @@
-"""Graph: what a node looks like from Python."""
+"""Shown: the operands and the operation of a node as Python sees them, `_prev` and `_op`."""
 
 from fastgrad._native.memory.arena cimport Node, node_id
 

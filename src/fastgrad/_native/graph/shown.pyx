@@ -1,4 +1,4 @@
-"""Graph: what a node looks like from Python."""
+"""Shown: the operands and the operation of a node as Python sees them, `_prev` and `_op`."""
 
 from libc.stdint cimport uint32_t
 
@@ -33,7 +33,7 @@ cdef list block_list(Block *block):
 cdef void operands_shown(Node *node, node_id *a, node_id *b) noexcept:
     """Give the operands of a node that has no block of them: two, an exponent's too, 0 for none.
 
-    A dot node has those that it is shown with; somebody has looked inside.
+    A dot node has its hidden nodes as operands once it is expanded.
     """
     cdef Block *hidden
     cdef uint32_t position

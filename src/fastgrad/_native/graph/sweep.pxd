@@ -7,4 +7,4 @@ ctypedef int (*python_step)(node_id id, int op) except -1  # op: OP_PYTHON or OP
 cdef int sweep_reverse(node_id root, python_step step) except -1
 cdef int sweep_step(node_id id, python_step step) except -1
 cdef int sweep_zero(node_id root) except -1
-cdef void sweeps_forget() noexcept
+cdef void sweeps_after_fork() noexcept

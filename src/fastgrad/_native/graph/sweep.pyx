@@ -27,9 +27,9 @@ cdef extern from "config.h" nogil:
 
 cdef enum:
     REACHED_HIDDEN = 4      # shift from a sweep's bit to "only hidden nodes of it were reached"
-    AHEAD = 32               # nodes between fetching operands and using them
-    FURTHER = 64             # nodes between fetching one and visiting it
-    MANY = 16                # users of an operand that is likely in the cache
+    FETCH_AHEAD = 32               # nodes between fetching operands and using them
+    NODE_FETCH_AHEAD = 64             # nodes between fetching one and visiting it
+    MANY_USERS = 16                # users of an operand that is likely in the cache
 
 ctypedef struct Sweep:
     uint8_t bit          # 1 << depth
@@ -183,7 +183,7 @@ cdef void reach_operands(Sweep *sweep, Node *node) noexcept:
 
 
 cdef int hidden_reach(Sweep *sweep, Node *node) except -1:
-    """Have the owner of a hidden node met in its own turn; the hidden node keeps its mark."""
+    """Reach the owner of a hidden node, to be swept in its own place; the hidden node keeps its mark."""
     cdef node_id owner = arena.blocks[node.a].owner
     cdef Node *dot = node_at(owner)
     cdef uint8_t both = sweep.bit | sweep.bit << REACHED_HIDDEN
@@ -196,7 +196,7 @@ cdef int hidden_reach(Sweep *sweep, Node *node) except -1:
 
 
 cdef int expanded_step(Sweep *sweep, node_id id, bint reached) except -1:
-    """Run a dot node through its hidden nodes, which have their turn here."""
+    """Sweep an expanded dot node: its hidden nodes are run here."""
     cdef Node *node = node_at(id)
     cdef Block *hidden = arena.blocks[node.b]
     cdef Node *part
@@ -294,8 +294,8 @@ cdef inline Node *walk_products(
         x = base[product.b >> CHUNK_SHIFT] + (product.b & CHUNK_MASK)
         if unlikely(not w.mark & x.mark & bit):
             break
-        prefetch(node - FURTHER)
-        prefetch(w - FURTHER)  # weights lie in the order of their use
+        prefetch(node - NODE_FETCH_AHEAD)
+        prefetch(w - NODE_FETCH_AHEAD)  # weights lie in the order of their use
         product.grad = grad_product = product.grad + grad
         node -= 2
         id -= 2
@@ -355,10 +355,10 @@ cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scatter
         while True:
             below = node - 1 if likely(node > nodes) and op_is_row((node - 1).op) else NULL
             ia, ib = node.a, node.b
-            prefetch(node - FURTHER)
-            if scattered and node - nodes >= AHEAD and op_is_row((node - AHEAD).op):
-                prefetch(base[(node - AHEAD).a >> CHUNK_SHIFT] + ((node - AHEAD).a & CHUNK_MASK))
-                prefetch(base[(node - AHEAD).b >> CHUNK_SHIFT] + ((node - AHEAD).b & CHUNK_MASK))
+            prefetch(node - NODE_FETCH_AHEAD)
+            if scattered and node - nodes >= FETCH_AHEAD and op_is_row((node - FETCH_AHEAD).op):
+                prefetch(base[(node - FETCH_AHEAD).a >> CHUNK_SHIFT] + ((node - FETCH_AHEAD).a & CHUNK_MASK))
+                prefetch(base[(node - FETCH_AHEAD).b >> CHUNK_SHIFT] + ((node - FETCH_AHEAD).b & CHUNK_MASK))
             a = base[ia >> CHUNK_SHIFT] + (ia & CHUNK_MASK)
             b = base[ib >> CHUNK_SHIFT] + (ib & CHUNK_MASK) if likely(ib != 0) else a
             if not scattered and b == below and a == below - 1:
@@ -415,7 +415,7 @@ cdef bint is_scattered(uint32_t c) noexcept:
     for _ in range(SAMPLES):
         if node.count and op_is_row(node.op) and node.b and node.b >> CHUNK_SHIFT != c:
             b = node_at(node.b)
-            far += b.op != OP_LEAF and b.count < MANY
+            far += b.op != OP_LEAF and b.count < MANY_USERS
         node += CHUNK_NODES // SAMPLES
     return far > SAMPLES // 8
 
@@ -610,8 +610,8 @@ cdef int sweep_zero(node_id root) except -1:
     return 0
 
 
-cdef void sweeps_forget() noexcept:
-    """Abandon all sweeps in flight; their roots stay alive for good, which only a fork can want."""
+cdef void sweeps_after_fork() noexcept:
+    """Abandon all sweeps in flight in the child of a fork; their roots stay alive for good."""
     cdef Sweep sweep
     cdef uint32_t i
     while arena.depth:

@@ -1,3 +1,3 @@
 """Value: what other native modules need to know of the class."""
 
-cdef bint slots_check() noexcept  # nobody has put something else in place of `data` and `grad`
+cdef bint slots_check() noexcept  # `data` and `grad` of Value are unpatched

@@ -13,23 +13,23 @@ from fastgrad._native.memory.arena cimport (
 )
 from fastgrad._native.graph.backward cimport Step, step_python, wait_for_turn
 from fastgrad._native.graph.engine cimport (
-    apply_binary, apply_parameter, apply_slowly, apply_unary, composite, is_quiet, leaf_hidden,
+    apply_binary, apply_parameter, apply_slowly, apply_unary, composite, is_no_grad, leaf_hidden,
     negated, operand_keep, operand_take, operands_block, operands_give, power, result_of,
-    somewhere_quiet,
+    no_grad_threads,
 )
 from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.graph.copy cimport graph_copy, node_copy
 from fastgrad._native.graph.shown cimport node_label, node_operands
 from fastgrad._native.graph.handle cimport (
     Handle, HandleLayout, NOT_A_NUMBER, Py_TYPE, attributes_of, handle_adopt, handle_new, handle_of,
-    handle_pin, handle_set_attribute, handle_slot, handles_settle, is_handle, is_value, node_at,
+    handle_pin, handle_set_attribute, handle_slot, handles_flush, is_handle, is_value, node_at,
     number_expect, number_read, type_lookup, type_version, types_patch, value_type,
 )
 from fastgrad._native.ops.codes cimport (
     OP_ABS, OP_ADD, OP_DOT, OP_LE, OP_LEAF, OP_LT, OP_MUL, OP_OK, OP_POW_NUMBER, OP_PYTHON, op_forward,
     op_has_block, op_is_row,
 )
-from fastgrad._native.graph.recording cimport is_recorded, recorded_read, somewhere_recording
+from fastgrad._native.graph.recording cimport is_recorded, recorded_read, recording_threads
 from fastgrad._native.graph.sweep cimport sweep_reverse, sweep_zero
 
 cdef extern from "Python.h":
@@ -60,8 +60,8 @@ cdef inline object push_number(int op, object a, double k, double y, int flags):
 
 
 cdef inline bint is_simple(object a, object b, double *k) except -1:
-    """Tell a plain Value with a float or int beside it, in a moment when nothing is in the way."""
-    if not is_value(a) or somewhere_quiet or not arena_has_room(2):
+    """Tell whether a is a plain Value, b a float or int, no thread is in no_grad and there is room."""
+    if not is_value(a) or no_grad_threads or not arena_has_room(2):
         return False
     if PyFloat_CheckExact(b):
         k[0] = PyFloat_AS_DOUBLE(b)
@@ -74,7 +74,7 @@ cdef inline bint is_simple(object a, object b, double *k) except -1:
 
 cdef inline object add(object a, object b):
     cdef double k = 0.0
-    if likely(is_value(a) and is_value(b) and not somewhere_quiet):
+    if likely(is_value(a) and is_value(b) and not no_grad_threads):
         return push_two(OP_ADD, a, b, node_at((<Handle> a).id).data + node_at((<Handle> b).id).data)
     if is_simple(a, b, &k):
         return push_number(OP_ADD, a, k, node_at((<Handle> a).id).data + k, 0)
@@ -87,7 +87,7 @@ cdef inline object add(object a, object b):
 
 cdef inline object mul(object a, object b):
     cdef double k = 0.0
-    if likely(is_value(a) and is_value(b) and not somewhere_quiet):
+    if likely(is_value(a) and is_value(b) and not no_grad_threads):
         return push_two(OP_MUL, a, b, node_at((<Handle> a).id).data * node_at((<Handle> b).id).data)
     if is_simple(a, b, &k):
         return push_number(OP_MUL, a, k, node_at((<Handle> a).id).data * k, 0)
@@ -102,7 +102,7 @@ cdef inline object sub(object a, object b):
     cdef double k = 0.0
     cdef double minus
     cdef node_id id
-    if likely(is_value(a) and is_value(b) and not somewhere_quiet and arena_has_room(2)):
+    if likely(is_value(a) and is_value(b) and not no_grad_threads and arena_has_room(2)):
         minus = node_at((<Handle> b).id).data * -1.0
         id = leaf_hidden(-1.0)
         id = arena_push(OP_MUL, (<Handle> b).id, id, minus)
@@ -126,7 +126,7 @@ cdef inline object div(object a, object b):
 
 cdef inline object neg(object a):
     cdef node_id id
-    if likely(is_value(a) and not somewhere_quiet and arena_has_room(1)):
+    if likely(is_value(a) and not no_grad_threads and arena_has_room(1)):
         return push_number(OP_MUL, a, -1.0, node_at((<Handle> a).id).data * -1.0, 0)
     id = negated(operand_take(a))
     operand_keep(a)
@@ -153,7 +153,7 @@ cdef bint comparison_records(node_id a, node_id b) except -1:
 
     b is 0 for a plain number. Under no_grad() there are no nodes: it is a decision, and reported.
     """
-    if is_quiet():
+    if is_no_grad():
         recorded_read(a, "bool")
         if b:
             recorded_read(b, "bool")
@@ -168,21 +168,21 @@ include "../ops/methods.pxi"
 
 cdef object DATA = intern("data")
 cdef object GRAD = intern("grad")
-cdef PyObject *own_data = NULL
-cdef PyObject *own_grad = NULL
-cdef unsigned int checked = 0  # version of Value at which `data` and `grad` were found to be ours
+cdef PyObject *builtin_data = NULL
+cdef PyObject *builtin_grad = NULL
+cdef unsigned int checked_version = 0  # version of Value at which `data` and `grad` were unpatched
 
 
-cdef inline bint slots_are_ours() noexcept:
-    """Tell whether nobody has put something else in place of Value's `data` and `grad`."""
-    return checked == type_version(value_type) and checked != 0 or slots_check()
+cdef inline bint slots_are_unpatched() noexcept:
+    """Tell whether `data` and `grad` of Value are unpatched."""
+    return checked_version == type_version(value_type) and checked_version != 0 or slots_check()
 
 
 cdef bint slots_check() noexcept:
-    global checked
-    if type_lookup(value_type, DATA) != own_data or type_lookup(value_type, GRAD) != own_grad:
+    global checked_version
+    if type_lookup(value_type, DATA) != builtin_data or type_lookup(value_type, GRAD) != builtin_grad:
         return False
-    checked = type_version(value_type)
+    checked_version = type_version(value_type)
     return True
 
 
@@ -220,7 +220,7 @@ cdef class Core(Methods):
                 "FastgradTypeError", "a new Value", "one that a graph uses already", "__init__ of Value",
                 "give it its operands first")
         node.data, node.grad = y, 0.0
-        if _children and not is_quiet():
+        if _children and not is_no_grad():
             index = operands_block(_children, False)
             try:
                 id = arena_push(OP_PYTHON, <node_id> index, 0, y)
@@ -229,7 +229,7 @@ cdef class Core(Methods):
                 raise
             node_at(id).flags = BLOCK
             handle_adopt(self, id)
-            handles_settle()
+            handles_flush()
         else:
             node.flags &= ~FRESH
         if _op:
@@ -239,9 +239,9 @@ cdef class Core(Methods):
 
     def __setattr__(self, name, value):
         cdef Node *node = node_at((<Handle> self).id)
-        if PyFloat_CheckExact(value) and is_value(self) and slots_are_ours():
+        if PyFloat_CheckExact(value) and is_value(self) and slots_are_unpatched():
             # an interned name is found by its address
-            if <PyObject *> name == <PyObject *> DATA and not somewhere_recording:
+            if <PyObject *> name == <PyObject *> DATA and not recording_threads:
                 node.data = PyFloat_AS_DOUBLE(value)
                 return
             if <PyObject *> name == <PyObject *> GRAD and node.op != OP_DOT:
@@ -255,14 +255,14 @@ cdef class Core(Methods):
     @property
     def data(self):
         """The number itself, a float; may be set."""
-        if unlikely(somewhere_recording):
+        if unlikely(recording_threads):
             recorded_read(self.id, "data")
         return node_at(self.id).data
 
     @data.setter
     def data(self, value):
         cdef double data = number_expect(value, "data of Value")
-        if unlikely(somewhere_recording):
+        if unlikely(recording_threads):
             recorded_read(self.id, "data =")
         node_at(self.id).data = data
 
@@ -276,14 +276,14 @@ cdef class Core(Methods):
         cdef double grad = number_expect(value, "grad of Value")
         if node_at(self.id).flags & SWEPT and node_at(self.id).op == OP_DOT:
             dot_expand(self.id)  # its hidden nodes keep the adjoints they have
-            handles_settle()
+            handles_flush()
         node_at(self.id).grad = grad
 
     @property
     def _prev(self):
         """The operands, a new set of Values."""
         cdef set operands = {handle_of(id) for id in node_operands(self.id)}
-        handles_settle()
+        handles_flush()
         for operand in operands:  # programs tell nodes apart by id(): from now on these handles stay
             if node_at((<Handle> operand).id).count > 1:
                 handle_pin(<Handle> operand)
@@ -352,13 +352,13 @@ cdef class Core(Methods):
         sort, no allocation. Operands' data are read now, not when the operation was done.
         Calls from several threads take turns.
         """
-        if unlikely(somewhere_recording):
+        if unlikely(recording_threads):
             recorded_read(self.id, "backward")
         wait_for_turn()
         try:
             sweep_reverse(self.id, step_python)
         finally:
-            handles_settle()
+            handles_flush()
 
     def zero_grad(self, graph=False):
         """Set grad to 0: this node's, or with ``graph=True`` that of all it depends on too."""
@@ -369,11 +369,11 @@ cdef class Core(Methods):
             else:
                 self.grad = 0.0
         finally:
-            handles_settle()
+            handles_flush()
 
     def detach(self):
         """Return a new leaf with the same data, which no backward() passes through."""
-        if unlikely(somewhere_recording):
+        if unlikely(recording_threads):
             recorded_read(self.id, "detach")
         return handle_new(arena_push_leaf(node_at(self.id).data))
 
@@ -401,14 +401,14 @@ cdef class Core(Methods):
         return apply_unary(self, OP_ABS)
 
     def __float__(self):
-        if unlikely(somewhere_recording):
+        if unlikely(recording_threads):
             recorded_read(self.id, "float")
         return node_at(self.id).data
 
     def __bool__(self):
         """Return True, but for a comparison: its result."""
         cdef Node *node = node_at(self.id)
-        if unlikely(somewhere_recording):
+        if unlikely(recording_threads):
             recorded_read(self.id, "bool")
         if is_comparison(node):
             return node.data != 0.0
@@ -417,7 +417,7 @@ cdef class Core(Methods):
         return True
 
     def __format__(self, spec):
-        if unlikely(somewhere_recording) and spec:
+        if unlikely(recording_threads) and spec:
             recorded_read(self.id, "format")
         return format(node_at(self.id).data, spec) if spec else repr(self)
 
@@ -438,7 +438,7 @@ cdef class Core(Methods):
             y = node_at(b).data
         elif number_read(other, &y) == NOT_A_NUMBER:
             return NotImplemented
-        if unlikely(somewhere_recording) and comparison_records(self.id, b):
+        if unlikely(recording_threads) and comparison_records(self.id, b):
             if op == Py_LT or op == Py_LE:
                 return apply_binary(self, other, OP_LT if op == Py_LT else OP_LE, b"<")
             return apply_binary(other, self, OP_LT if op == Py_GT else OP_LE, b">")
@@ -452,12 +452,12 @@ cdef class Core(Methods):
         return x >= y
 
     def __copy__(self):
-        if unlikely(somewhere_recording) and node_at(self.id).op == OP_LEAF:
+        if unlikely(recording_threads) and node_at(self.id).op == OP_LEAF:
             recorded_read(self.id, "copy")
         return node_copy(self)
 
     def __deepcopy__(self, memo):
-        if unlikely(somewhere_recording):
+        if unlikely(recording_threads):
             recorded_read(self.id, "deepcopy")
         return graph_copy(self, memo)
 
@@ -467,7 +467,7 @@ cdef class Core(Methods):
             raise error_of(
                 "FastgradTypeError", "a leaf to pickle", "the result of an operation", "",
                 "pickle v.detach(), or the Values it was computed from")
-        if unlikely(somewhere_recording):
+        if unlikely(recording_threads):
             recorded_read(self.id, "pickle")
         return __newobj__, (type(self),), (
             node_at(self.id).data, node_at(self.id).grad, dict(attributes_of(self)))
@@ -529,4 +529,4 @@ class Value(Core):
 
 Value.__module__ = "fastgrad.engine"
 types_patch(Core, Value, False)
-own_data, own_grad = type_lookup(value_type, DATA), type_lookup(value_type, GRAD)
+builtin_data, builtin_grad = type_lookup(value_type, DATA), type_lookup(value_type, GRAD)

@@ -92,7 +92,7 @@ ctypedef struct Arena:
     Node *cursor         # where the next operation goes
     Node *limit          # a push goes on by itself up to here: `end`, or with a note the cursor
     Node *end            # of the open chunk
-    note_operation note  # told of each operation before it is pushed, while anybody records
+    note_operation note  # called before each operation is pushed, while any thread records
     node_id next_id
     node_id deferred     # pinned nodes whose handle is their only owner, linked by Handle.link
     Node **base          # base[id >> CHUNK_SHIFT] + (id & CHUNK_MASK)
@@ -101,7 +101,7 @@ ctypedef struct Arena:
     Block **blocks
     uint32_t newest      # chunk of operations at the end of the order
     uint32_t leaves      # chunk that the next leaf comes from
-    uint32_t free        # chunks kept warm, linked by newer
+    uint32_t free        # free chunks kept for reuse, linked by newer
     uint32_t vacant      # indices without memory, linked by newer
     uint32_t capacity    # of base, chunks, marked
     uint32_t used        # chunk indices ever used

@@ -17,9 +17,9 @@ from fastgrad._native.memory.region cimport Region, region_give, region_take
 cdef enum:
     CACHE_LINE = 64
     REGION_BYTES = 2 << 20
-    FREE_BYTES = 64 << 20  # dead memory kept warm, or as much as is alive at that moment
+    FREE_BYTES = 64 << 20  # free chunks kept for reuse, or as much as is in use at that moment
     SHORT_BYTES = 1 << 20  # the same once memory has run out: others need it as much
-    FURTHER = 256          # nodes between fetching one and freeing it, as most die newest first
+    NODE_FETCH_AHEAD = 256          # nodes between fetching one and freeing it, as most die newest first
 
 cdef size_t CHUNK_BYTES = CHUNK_NODES * (sizeof(Node) + sizeof(PyObject *))
 cdef bint memory_is_short = False
@@ -47,7 +47,7 @@ cdef int grow_table() except -1:
 
 
 cdef int chunk_obtain(uint32_t *index) except -1:
-    """Give a chunk with memory: a warm one if there is any."""
+    """Return a chunk with memory: a free one if there is any."""
     cdef uint32_t c = arena.free
     cdef Region *region = NULL
     cdef void *memory
@@ -94,7 +94,7 @@ cdef void chunk_vacate(uint32_t c) noexcept:
 
 
 cdef bint chunks_trim() noexcept:
-    """Give warm chunks back as memory has run out, and keep few from now on; tell if any were."""
+    """Return free chunks to the system when memory is short, and keep few from now on; tell if any were."""
     global memory_is_short
     cdef bint found = arena.free != 0
     cdef uint32_t c
@@ -108,7 +108,7 @@ cdef bint chunks_trim() noexcept:
 
 
 cdef void chunk_retire(uint32_t c) noexcept:
-    """Keep a dead chunk warm, or give its memory back when plenty is kept already."""
+    """Keep a dead chunk for reuse, or release its memory when enough are kept."""
     cdef Chunk *chunk = &arena.chunks[c]
     cdef size_t alive = (arena.n_chunks - arena.n_free) * CHUNK_BYTES
     cdef size_t plenty = SHORT_BYTES if memory_is_short else max(alive, <size_t> FREE_BYTES)
@@ -218,9 +218,9 @@ cdef inline void leaf_free(node_id id, Node *node) noexcept:
 # Release ------------------------------------------------------------------------------------------
 
 cdef void node_defer(node_id id) noexcept:
-    """Queue a node whose handle has become its only owner; the engine lets go of it later.
+    """Queue a node whose handle has become its only owner; the engine releases it later.
 
-    A pinned one, or one whose backward function may hold it in a circle.
+    A pinned one, or one whose backward function may hold it in a cycle.
     """
     cdef Node *node = node_at(id)
     cdef PyObject *handle = handle_slot(id)[0]
@@ -258,7 +258,7 @@ cdef node_id block_drop(uint32_t index, node_id work) noexcept:
 
 
 cdef node_id hidden_release(uint32_t index, node_id work) noexcept:
-    """Make ordinary nodes of a dying dot node's hidden ones; those that nobody uses die too."""
+    """Make ordinary nodes of a dying dot node's hidden ones; unused ones die too."""
     cdef Block *hidden = arena.blocks[index]
     cdef Node *node
     cdef uint32_t i
@@ -308,7 +308,7 @@ cdef void release_all(node_id work) noexcept:
         node = node_at(id)
         work = <node_id> node.count
         node.count = 0
-        prefetch(node - FURTHER)
+        prefetch(node - NODE_FETCH_AHEAD)
         if op_is_row(node.op):
             work = operand_drop(node.a, work)
             if node.b:
@@ -400,7 +400,7 @@ cdef void block_give(uint32_t index) noexcept:
 
 
 cdef void block_disown(uint32_t index) noexcept:
-    """Let go of a block from outside the arena."""
+    """Release a block that is held from outside the arena."""
     cdef Block *block = arena.blocks[index]
     block.owned = 0
     if block.refs == 0:

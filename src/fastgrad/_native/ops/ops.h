@@ -44,7 +44,7 @@ enum opcode {
     X(softplus, OP_SOFTPLUS, 1) X(erf, OP_ERF, 1) X(gelu, OP_GELU, 1)
 
 /* Those that have a second operand or a parameter. */
-#define OP_EACH_BY(X) \
+#define OP_EACH_BROADCAST(X) \
     X(add, OP_ADD, 2) X(mul, OP_MUL, 2) X(pow, OP_POW, 2) X(pow_number, OP_POW_NUMBER, 1) \
     X(leaky_relu, OP_LEAKY_RELU, 1) X(min, OP_MIN, 2) X(max, OP_MAX, 2) X(lt, OP_LT, 2) \
     X(le, OP_LE, 2) X(keep_if, OP_KEEP_IF, 2) X(keep_unless, OP_KEEP_UNLESS, 2) \

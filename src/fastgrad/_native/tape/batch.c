@@ -11,10 +11,10 @@
 #include "tape/tape.h"
 
 enum {
-    GROUPS_MOST = 64,
-    ACCUMULATORS_MOST = 1 << 22,
+    GROUPS_MAX = 64,
+    ACCUMULATORS_MAX = 1 << 22,
     SPARE_ROWS = 3, /* what a step needs: two operands, an adjoint */
-    APART = 128     /* bytes: processors fetch two cache lines at a time */
+    PADDING = 128   /* bytes: processors fetch two cache lines at a time */
 };
 
 typedef struct Worker Worker;
@@ -23,12 +23,12 @@ typedef struct {
     BatchRun *run;
     Worker *workers;
     int n_workers;
-    const double *port_values;
-    double *accumulators; /* adjoints of the ports, a row for each group */
+    const double *broadcast_values;
+    double *accumulators; /* adjoints of the broadcast inputs, a row for each group */
     double *totals;       /* of each group */
     size_t n_blocks, n_groups, stride;
     /* Of each pair of groups that is to be added, by the later one's number. */
-    atomic_uchar half_there[GROUPS_MOST];
+    atomic_uchar half_is_done[GROUPS_MAX];
     atomic_int stop; /* a tape_result */
 } Job;
 
@@ -40,7 +40,7 @@ struct Worker { /* one thread's memory */
     double *values, *adjoints; /* rows */
     double *spare;             /* rows */
     Poll poll;                 /* by results; only the thread that came from Python has a check */
-    char apart[APART];         /* from the next one, which another processor writes to */
+    char padding[PADDING];     /* from the next one, which another processor writes to */
 };
 
 static void poll_stop(void *worker) {
@@ -59,10 +59,10 @@ static int poll_worker(Worker *w, size_t work) {
 }
 
 /* Samples with those that only fill up the last lanes. */
-static size_t padded(size_t samples) { return (samples + LANES - 1) / LANES * LANES; }
+static size_t pad_to_lanes(size_t samples) { return (samples + LANES - 1) / LANES * LANES; }
 
-static size_t work_of(const BatchStep *step, size_t wide) {
-    return (1 + (size_t)step->k / 4) * step->m * wide;
+static size_t work_of(const BatchStep *step, size_t padded) {
+    return (1 + (size_t)step->k / 4) * step->m * padded;
 }
 
 /* ---- one block ---- */
@@ -84,146 +84,149 @@ static void fill(double *to, size_t n, double x) {
     for (size_t i = 0; i < n; i++) to[i] = x;
 }
 
-static void load_inputs(const Worker *w, size_t begin, size_t count, size_t wide) {
+static void load_inputs(const Worker *w, size_t begin, size_t count, size_t padded) {
     const BatchRun *run = w->job->run;
     double *row = w->values;
     for (uint32_t i = 0; i < run->plan->program->n_inputs; i++) {
         if (!run->plan->batched[i]) continue;
         const double *from = run->inputs[i].data + (ptrdiff_t)begin * run->inputs[i].stride;
         copy_in(row, from, run->inputs[i].stride, count);
-        fill(row + count, wide - count, row[count - 1]); /* as harmless as the last sample */
+        fill(row + count, padded - count, row[count - 1]); /* as harmless as the last sample */
         row += w->job->stride;
     }
 }
 
-static double port_value(const Worker *w, uint32_t port) {
-    return w->job->port_values[port & ~PORT];
+static double broadcast_value(const Worker *w, uint32_t broadcast) {
+    return w->job->broadcast_values[broadcast & ~BROADCAST];
 }
 
-/* Whether a port is a constant of the program: nobody wants its adjoint. */
-static int is_constant(const Worker *w, uint32_t port) {
+/* Whether a broadcast input is a constant of the program: its adjoint is not needed. */
+static int is_constant(const Worker *w, uint32_t broadcast) {
     const Program *program = w->job->run->plan->program;
-    const uint32_t slot = w->job->run->plan->ports[port & ~PORT];
+    const uint32_t slot = w->job->run->plan->broadcasts[broadcast & ~BROADCAST];
     return slot >= program->n_inputs + program->n_parameters && slot < program_leaves(program);
 }
 
-static const double *operand_row(const Worker *w, uint32_t operand, double *spare, size_t wide) {
-    if (!(operand & PORT)) return w->values + operand * w->job->stride;
-    fill(spare, wide, port_value(w, operand));
+static const double *operand_row(const Worker *w, uint32_t operand, double *spare, size_t padded) {
+    if (!(operand & BROADCAST)) return w->values + operand * w->job->stride;
+    fill(spare, padded, broadcast_value(w, operand));
     return spare;
 }
 
-static void map_forward(const Worker *w, const BatchStep *step, size_t wide) {
+static void map_forward(const Worker *w, const BatchStep *step, size_t padded) {
     const size_t stride = w->job->stride;
     double *y = w->values + step->y * stride;
     const Kernels *kernels = w->job->run->kernels;
-    if (!((step->a | step->b) & PORT)) {
-        kernels->forward[step->op]((step->m - 1) * stride + wide, w->values + step->a * stride,
+    if (!((step->a | step->b) & BROADCAST)) {
+        kernels->forward[step->op]((step->m - 1) * stride + padded, w->values + step->a * stride,
             w->values + step->b * stride, y);
         return;
     }
     for (uint32_t i = 0; i < step->m; i++) {
-        const double *a = operand_row(w, step->a + i, w->spare, wide);
-        if (step->b & PORT)
-            kernels->forward_by[step->op](wide, a, port_value(w, step->b + i), y + i * stride);
+        const double *a = operand_row(w, step->a + i, w->spare, padded);
+        if (step->b & BROADCAST)
+            kernels->forward_broadcast[step->op](
+                padded, a, broadcast_value(w, step->b + i), y + i * stride);
         else
-            kernels->forward[step->op](wide, a, w->values + (step->b + i) * stride, y + i * stride);
+            kernels->forward[step->op](
+                padded, a, w->values + (step->b + i) * stride, y + i * stride);
     }
 }
 
-static void dot_forward(const Worker *w, const BatchStep *step, size_t wide) {
+static void dot_forward(const Worker *w, const BatchStep *step, size_t padded) {
     const size_t stride = w->job->stride;
     const Kernels *kernels = w->job->run->kernels;
     const uint32_t *pair = w->job->run->plan->lists + step->list;
     double *y = w->values + step->y * stride;
-    memcpy(y, operand_row(w, step->a, w->spare, wide), wide * sizeof *y);
+    memcpy(y, operand_row(w, step->a, w->spare, padded), padded * sizeof *y);
     for (uint32_t i = 0; i < step->k; i++, pair += 2) {
-        if (pair[0] & PORT)
+        if (pair[0] & BROADCAST)
             kernels->scale_add(
-                wide, port_value(w, pair[0]), operand_row(w, pair[1], w->spare, wide), y);
-        else if (pair[1] & PORT)
-            kernels->scale_add(wide, port_value(w, pair[1]), w->values + pair[0] * stride, y);
+                padded, broadcast_value(w, pair[0]), operand_row(w, pair[1], w->spare, padded), y);
+        else if (pair[1] & BROADCAST)
+            kernels->scale_add(
+                padded, broadcast_value(w, pair[1]), w->values + pair[0] * stride, y);
         else
             kernels->multiply_add(
-                wide, w->values + pair[0] * stride, w->values + pair[1] * stride, y);
+                padded, w->values + pair[0] * stride, w->values + pair[1] * stride, y);
     }
 }
 
-static int take_forward(const Worker *w, const BatchStep *step, size_t count, size_t wide) {
+static int take_forward(const Worker *w, const BatchStep *step, size_t count, size_t padded) {
     const size_t stride = w->job->stride;
     const uint32_t *entries = w->job->run->plan->lists + step->list;
-    const double *index = operand_row(w, step->a, w->spare, wide);
+    const double *index = operand_row(w, step->a, w->spare, padded);
     double *y = w->values + step->y * stride;
     int result = TAPE_OK;
-    for (size_t s = 0; s < wide; s++) {
+    for (size_t s = 0; s < padded; s++) {
         const int64_t e = take_entry(index[s], step->k);
         if (e < 0) y[s] = NAN;
-        else if (entries[e] & PORT) y[s] = port_value(w, entries[e]);
+        else if (entries[e] & BROADCAST) y[s] = broadcast_value(w, entries[e]);
         else y[s] = w->values[entries[e] * stride + s];
         if (e < 0 && s < count) result = TAPE_BAD_INDEX;
     }
     return result;
 }
 
-static int forward(Worker *w, size_t count, size_t wide) {
+static int forward(Worker *w, size_t count, size_t padded) {
     const Plan *plan = w->job->run->plan;
     const size_t stride = w->job->stride;
     int result = TAPE_OK;
     for (uint32_t i = 0; i < plan->n_steps; i++) {
         const BatchStep *step = &plan->steps[i];
-        const double *ports = w->job->port_values + step->port;
-        if (poll_worker(w, work_of(step, wide))) return TAPE_STOPPED;
+        const double *broadcasts = w->job->broadcast_values + step->broadcast;
+        if (poll_worker(w, work_of(step, padded))) return TAPE_STOPPED;
         switch (step->kind) {
-        case BATCH_MAP: map_forward(w, step, wide); break;
+        case BATCH_MAP: map_forward(w, step, padded); break;
         case BATCH_LAYER:
-            w->job->run->kernels->layer_forward(ports, ports + (size_t)step->m * step->k, w->values,
-                plan->lists + step->list, step->m, step->k, stride, wide,
+            w->job->run->kernels->layer_forward(broadcasts, broadcasts + (size_t)step->m * step->k,
+                w->values, plan->lists + step->list, step->m, step->k, stride, padded,
                 w->values + step->y * stride);
             break;
-        case BATCH_DOT: dot_forward(w, step, wide); break;
+        case BATCH_DOT: dot_forward(w, step, padded); break;
         default:
-            if (take_forward(w, step, count, wide) != TAPE_OK) result = TAPE_BAD_INDEX;
+            if (take_forward(w, step, count, padded) != TAPE_OK) result = TAPE_BAD_INDEX;
         }
     }
     return result;
 }
 
 static void map_reverse(
-    const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
+    const Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
     const size_t stride = w->job->stride;
     const Kernels *kernels = w->job->run->kernels;
     const int binary = op_is_binary(step->op);
     const double *g = w->adjoints + step->y * stride, *y = w->values + step->y * stride;
-    if (!((step->a | step->b) & PORT) && (!binary || step->a != step->b)) {
-        kernels->reverse[step->op]((step->m - 1) * stride + wide, w->values + step->a * stride,
+    if (!((step->a | step->b) & BROADCAST) && (!binary || step->a != step->b)) {
+        kernels->reverse[step->op]((step->m - 1) * stride + padded, w->values + step->a * stride,
             w->values + step->b * stride, y, g, w->adjoints + step->a * stride,
             w->adjoints + step->b * stride);
         return;
     }
     for (uint32_t i = step->m; i-- > 0;) {
         const uint32_t a = step->a + i, b = step->b + i;
-        if (b & PORT && (!binary || is_constant(w, b))) {
-            kernels->reverse_by[step->op](wide, w->values + a * stride, port_value(w, b),
-                y + i * stride, g + i * stride, w->adjoints + a * stride);
+        if (b & BROADCAST && (!binary || is_constant(w, b))) {
+            kernels->reverse_broadcast[step->op](padded, w->values + a * stride,
+                broadcast_value(w, b), y + i * stride, g + i * stride, w->adjoints + a * stride);
             continue;
         }
         double *da = w->adjoints + a * stride, *db = w->adjoints + b * stride,
                *extra = w->spare + 2 * stride;
-        const int spared = (a & PORT) || (binary && ((b & PORT) || a == b));
-        if (spared) fill(extra, wide, 0.0);
-        if (a & PORT) da = extra;
-        else if (b & PORT || a == b) db = extra;
-        kernels->reverse[step->op](wide, operand_row(w, a, w->spare, wide),
-            operand_row(w, b, w->spare + stride, wide), y + i * stride, g + i * stride, da, db);
+        const int spared = (a & BROADCAST) || (binary && ((b & BROADCAST) || a == b));
+        if (spared) fill(extra, padded, 0.0);
+        if (a & BROADCAST) da = extra;
+        else if (b & BROADCAST || a == b) db = extra;
+        kernels->reverse[step->op](padded, operand_row(w, a, w->spare, padded),
+            operand_row(w, b, w->spare + stride, padded), y + i * stride, g + i * stride, da, db);
         if (!spared) continue;
-        if (a & PORT) acc[a & ~PORT] += kernels->sum(count, extra);
-        else if (b & PORT) acc[b & ~PORT] += kernels->sum(count, extra);
-        else kernels->scale_add(wide, 1.0, extra, da);
+        if (a & BROADCAST) acc[a & ~BROADCAST] += kernels->sum(count, extra);
+        else if (b & BROADCAST) acc[b & ~BROADCAST] += kernels->sum(count, extra);
+        else kernels->scale_add(padded, 1.0, extra, da);
     }
 }
 
 static void dot_reverse(
-    const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
+    const Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
     const size_t stride = w->job->stride;
     const Kernels *kernels = w->job->run->kernels;
     const uint32_t *pairs = w->job->run->plan->lists + step->list;
@@ -231,32 +234,35 @@ static void dot_reverse(
     for (uint32_t i = step->k; i-- > 0;) {
         for (int side = 0; side < 2; side++) {
             const uint32_t to = pairs[2 * i + side], by = pairs[2 * i + 1 - side];
-            if (to & PORT)
-                acc[to & ~PORT] += kernels->dot(count, operand_row(w, by, w->spare, wide), g);
-            else if (by & PORT)
-                kernels->scale_add(wide, port_value(w, by), g, w->adjoints + to * stride);
-            else kernels->multiply_add(wide, w->values + by * stride, g, w->adjoints + to * stride);
+            if (to & BROADCAST)
+                acc[to & ~BROADCAST] += kernels->dot(
+                    count, operand_row(w, by, w->spare, padded), g);
+            else if (by & BROADCAST)
+                kernels->scale_add(padded, broadcast_value(w, by), g, w->adjoints + to * stride);
+            else
+                kernels->multiply_add(
+                    padded, w->values + by * stride, g, w->adjoints + to * stride);
         }
     }
-    if (step->a & PORT) acc[step->a & ~PORT] += kernels->sum(count, g);
-    else kernels->scale_add(wide, 1.0, g, w->adjoints + step->a * stride);
+    if (step->a & BROADCAST) acc[step->a & ~BROADCAST] += kernels->sum(count, g);
+    else kernels->scale_add(padded, 1.0, g, w->adjoints + step->a * stride);
 }
 
 static void take_reverse(
-    const Worker *w, const BatchStep *step, double *acc, size_t count, size_t wide) {
+    const Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
     const size_t stride = w->job->stride;
     const uint32_t *entries = w->job->run->plan->lists + step->list;
-    const double *index = operand_row(w, step->a, w->spare, wide),
+    const double *index = operand_row(w, step->a, w->spare, padded),
                  *g = w->adjoints + step->y * stride;
     for (size_t s = 0; s < count; s++) {
         const int64_t e = take_entry(index[s], step->k);
         if (e < 0) continue;
-        if (entries[e] & PORT) acc[entries[e] & ~PORT] += g[s];
+        if (entries[e] & BROADCAST) acc[entries[e] & ~BROADCAST] += g[s];
         else w->adjoints[entries[e] * stride + s] += g[s];
     }
 }
 
-static int reverse(Worker *w, double *acc, size_t count, size_t wide) {
+static int reverse(Worker *w, double *acc, size_t count, size_t padded) {
     const Plan *plan = w->job->run->plan;
     const Kernels *kernels = w->job->run->kernels;
     const size_t stride = w->job->stride;
@@ -266,18 +272,18 @@ static int reverse(Worker *w, double *acc, size_t count, size_t wide) {
         const size_t weights = (size_t)step->m * step->k;
         const uint32_t *x = plan->lists + step->list;
         const double *g = w->adjoints + step->y * stride;
-        if (poll_worker(w, 2 * work_of(step, wide))) return TAPE_STOPPED;
+        if (poll_worker(w, 2 * work_of(step, padded))) return TAPE_STOPPED;
         switch (step->kind) {
-        case BATCH_MAP: map_reverse(w, step, acc, count, wide); break;
+        case BATCH_MAP: map_reverse(w, step, acc, count, padded); break;
         case BATCH_LAYER:
-            kernels->layer_weights(acc + step->port, acc + step->port + weights, w->values, x,
-                step->m, step->k, stride, count, g);
+            kernels->layer_weights(acc + step->broadcast, acc + step->broadcast + weights,
+                w->values, x, step->m, step->k, stride, count, g);
             if (step->b || run_wants_inputs)
-                kernels->layer_inputs(w->job->port_values + step->port, w->adjoints, x, step->m,
-                    step->k, stride, wide, g);
+                kernels->layer_inputs(w->job->broadcast_values + step->broadcast, w->adjoints, x,
+                    step->m, step->k, stride, padded, g);
             break;
-        case BATCH_DOT: dot_reverse(w, step, acc, count, wide); break;
-        default: take_reverse(w, step, acc, count, wide);
+        case BATCH_DOT: dot_reverse(w, step, acc, count, padded); break;
+        default: take_reverse(w, step, acc, count, padded);
         }
     }
     return TAPE_OK;
@@ -312,10 +318,10 @@ static void write_input_grads(const Worker *w, size_t begin, size_t count) {
 static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
     const BatchRun *run = w->job->run;
     const Plan *plan = run->plan;
-    const size_t stride = w->job->stride, wide = padded(count);
+    const size_t stride = w->job->stride, padded = pad_to_lanes(count);
     const uint32_t first = plan->row_of[plan->program->outputs[0]];
-    load_inputs(w, begin, count, wide);
-    const int result = forward(w, count, wide);
+    load_inputs(w, begin, count, padded);
+    const int result = forward(w, count, padded);
     if (result == TAPE_STOPPED) return result;
     write_outputs(w, begin, count);
     if (first != NO_SLOT)
@@ -324,7 +330,7 @@ static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
     memset(w->adjoints, 0, plan->n_rows * stride * sizeof(double));
     if (first != NO_SLOT) { /* else the inputs' gradients are those zeros */
         fill(w->adjoints + first * stride, count, run->seed);
-        TRY(reverse(w, w->job->accumulators + group * plan->n_ports, count, wide));
+        TRY(reverse(w, w->job->accumulators + group * plan->n_broadcasts, count, padded));
     }
     write_input_grads(w, begin, count);
     return TAPE_OK;
@@ -332,13 +338,13 @@ static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
 
 /* ---- groups, threads ---- */
 
-/* Adds up groups as a tree, as far as they are there: who brings the later half of a pair adds. */
+/* Adds up the groups that are done as a tree: whoever completes a pair adds its halves. */
 static void add_group(Job *job, size_t group) {
-    const uint32_t n = job->run->plan->n_ports;
+    const uint32_t n = job->run->plan->n_broadcasts;
     for (size_t step = 1; step < job->n_groups; step *= 2) {
         const size_t left = group / (2 * step) * (2 * step), right = left + step;
         if (right >= job->n_groups) continue; /* it has no partner at this step */
-        if (!atomic_exchange(&job->half_there[right], 1)) return;
+        if (!atomic_exchange(&job->half_is_done[right], 1)) return;
         double *to = job->accumulators + left * n, *from = job->accumulators + right * n;
         for (uint32_t p = 0; p < n; p++) to[p] += from[p];
         job->totals[left] += job->totals[right];
@@ -349,10 +355,10 @@ static void add_group(Job *job, size_t group) {
 /* Runs a group; 0 if the run is to be left. */
 static int run_group(Worker *w, size_t group) {
     Job *job = w->job;
-    const uint32_t n_ports = job->run->plan->n_ports;
+    const uint32_t n_broadcasts = job->run->plan->n_broadcasts;
     const size_t block = job->run->plan->block, end = (group + 1) * job->n_blocks / job->n_groups;
 
-    memset(job->accumulators + group * n_ports, 0, n_ports * sizeof(double));
+    memset(job->accumulators + group * n_broadcasts, 0, n_broadcasts * sizeof(double));
     job->totals[group] = 0.0;
     for (size_t b = group * job->n_blocks / job->n_groups; b < end; b++) {
         const size_t begin = b * block, left = job->run->n - begin;
@@ -366,7 +372,7 @@ static int run_group(Worker *w, size_t group) {
     return 1;
 }
 
-/* Runs the groups of a worker, and then those that are left of its neighbours. */
+/* Runs the groups of a worker, and then those that its neighbours have not begun. */
 static void run_groups(void *worker) {
     Worker *w = worker;
     Worker *const workers = w->job->workers, *from = w;
@@ -382,16 +388,14 @@ static void run_groups(void *worker) {
  * for, if there is a group for each. */
 static void job_divide(Job *job) {
     const BatchRun *run = job->run;
-    const size_t block = run->plan->block, sums = run->plan->n_ports + 1;
+    const size_t block = run->plan->block, sums = run->plan->n_broadcasts + 1;
     job->n_blocks = (run->n + block - 1) / block;
-    job->n_groups = job->n_blocks < GROUPS_MOST ? job->n_blocks : GROUPS_MOST;
-    while (job->n_groups > 1 && job->n_groups * sums > ACCUMULATORS_MOST) job->n_groups /= 2;
-    job->stride = padded(run->n < block ? run->n : block);
+    job->n_groups = job->n_blocks < GROUPS_MAX ? job->n_blocks : GROUPS_MAX;
+    while (job->n_groups > 1 && job->n_groups * sums > ACCUMULATORS_MAX) job->n_groups /= 2;
+    job->stride = pad_to_lanes(run->n < block ? run->n : block);
     /* Rows a power of two apart evict each other. */
     if (job->stride % 64 == 0) job->stride += LANES;
-    job->n_workers = run->threads < 1              ? 1
-                     : run->threads > THREADS_MOST ? THREADS_MOST
-                                                   : run->threads;
+    job->n_workers = run->threads < 1 ? 1 : run->threads > THREADS_MAX ? THREADS_MAX : run->threads;
     if ((size_t)job->n_workers > job->n_groups) job->n_workers = (int)job->n_groups;
 }
 
@@ -406,14 +410,14 @@ static int workspace_reserve(Workspace *workspace, size_t size) {
     return TAPE_OK;
 }
 
-/* Lays out the workspace: rows of each worker, values of the ports, sums of each group. */
+/* Lays out the workspace: rows of each worker, values of the broadcasts, sums of each group. */
 static int job_place(Job *job) {
     const BatchRun *run = job->run;
     const Plan *plan = run->plan;
     const size_t rows = plan->n_rows * job->stride, each = 2 * rows + SPARE_ROWS * job->stride;
-    const size_t sums = job->n_groups * (plan->n_ports + 1);
+    const size_t sums = job->n_groups * (plan->n_broadcasts + 1);
     TRY(workspace_reserve(
-        run->workspace, (size_t)job->n_workers * each + plan->n_ports + sums + LANES));
+        run->workspace, (size_t)job->n_workers * each + plan->n_broadcasts + sums + LANES));
     double *at = (double *)(((uintptr_t)run->workspace->memory + 63) & ~(uintptr_t)63);
     for (int t = 0; t < job->n_workers; t++, at += each) {
         Worker *w = &job->workers[t];
@@ -423,24 +427,24 @@ static int job_place(Job *job) {
         w->adjoints = at + rows;
         w->spare = at + 2 * rows;
     }
-    for (uint32_t p = 0; p < plan->n_ports; p++) at[p] = run->slots[plan->ports[p]];
-    job->port_values = at;
-    job->accumulators = at + plan->n_ports;
-    job->totals = job->accumulators + job->n_groups * plan->n_ports;
+    for (uint32_t p = 0; p < plan->n_broadcasts; p++) at[p] = run->slots[plan->broadcasts[p]];
+    job->broadcast_values = at;
+    job->accumulators = at + plan->n_broadcasts;
+    job->totals = job->accumulators + job->n_groups * plan->n_broadcasts;
     return TAPE_OK;
 }
 
 /* Hands out all groups, before any is run. */
 static void job_begin(Job *job) {
     const size_t threads = (size_t)job->n_workers;
-    for (size_t g = 0; g < job->n_groups; g++) atomic_store(&job->half_there[g], 0);
+    for (size_t g = 0; g < job->n_groups; g++) atomic_store(&job->half_is_done[g], 0);
     for (size_t t = 0; t < threads; t++) {
         atomic_store(&job->workers[t].next_group, t * job->n_groups / threads);
         job->workers[t].end_group = (t + 1) * job->n_groups / threads;
     }
 }
 
-/* Gives the total and the adjoints of the ports, which are those of the first group by now. */
+/* Gives the total and the adjoints of the broadcasts, which are those of the first group by now. */
 static void job_give(const Job *job) {
     BatchRun *run = job->run;
     const Plan *plan = run->plan;
@@ -448,13 +452,13 @@ static void job_give(const Job *job) {
     const int is_shared = plan->row_of[out] == NO_SLOT;
     run->total = is_shared ? run->slots[out] * (double)run->n : job->totals[0];
     if (!run->slot_adjoints) return;
-    for (uint32_t p = 0; p < plan->n_ports; p++)
-        run->slot_adjoints[plan->ports[p]] += job->accumulators[p];
+    for (uint32_t p = 0; p < plan->n_broadcasts; p++)
+        run->slot_adjoints[plan->broadcasts[p]] += job->accumulators[p];
     if (is_shared) run->slot_adjoints[out] += run->seed * (double)run->n;
 }
 
 int batch_run(BatchRun *run) {
-    Worker workers[THREADS_MOST];
+    Worker workers[THREADS_MAX];
     Job job = {.run = run, .workers = workers};
     int is_whole = 1; /* 0 in a child that a signal handler forked: helpers are not there */
     job_divide(&job);

@@ -11,7 +11,7 @@ cdef class Shape:            # of an argument, or of a result: numbers in a rect
     cdef readonly Py_ssize_t size
     cdef readonly str name           # how errors call it
 
-cdef class Buffer:           # a view of somebody's numbers, or numbers of our own, for one call
+cdef class Buffer:           # a view of an argument's numbers, or a converted copy, for one call
     cdef Py_buffer view
     cdef bint viewed
     cdef double *own

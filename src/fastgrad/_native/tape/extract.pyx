@@ -263,10 +263,10 @@ cdef int walk_forth(Walk *walk, Recording *raw, uint32_t oldest) except -1:
     return 0
 
 
-cdef bint is_held(node_id id, Py_ssize_t ours) noexcept:
-    """Tell whether somebody holds the handle of a leaf, besides the graph and so many of our own."""
+cdef bint is_held(node_id id, Py_ssize_t own_references) noexcept:
+    """Tell whether the handle of a leaf has references besides the graph's and our own."""
     cdef PyObject *handle = handle_slot(id)[0]
-    return handle != NULL and Py_REFCNT(handle) > ours + (1 if node_at(id).flags & PINNED else 0)
+    return handle != NULL and Py_REFCNT(handle) > own_references + (1 if node_at(id).flags & PINNED else 0)
 
 
 cdef class Recorded:
@@ -300,11 +300,11 @@ cdef int take_memory(Recorded recorded, Walk *walk, Py_ssize_t n_outputs) except
 cdef int describe_leaves(Recorded recorded, Walk *walk, Py_ssize_t n_inputs) except -1:
     cdef uint32_t i
     cdef node_id id
-    cdef uint32_t *ours = recorded.raw.leaf_slot  # references to a leaf by the outputs' list and tuple
+    cdef uint32_t *own_references = recorded.raw.leaf_slot  # to a leaf, by the outputs' list and tuple
     recorded.raw.n_leaves = walk.n_leaves
     for i in range(recorded.raw.n_outputs):
         if recorded.raw.outputs[i] & RECORD_LEAF:
-            ours[recorded.raw.outputs[i] & ~(<uint32_t> RECORD_LEAF)] += 2
+            own_references[recorded.raw.outputs[i] & ~(<uint32_t> RECORD_LEAF)] += 2
     for i in range(walk.n_leaves):
         poll_walk(walk, 1)
         if arena.edits != walk.edits:  # by a finaliser: objects are made here
@@ -313,7 +313,7 @@ cdef int describe_leaves(Recorded recorded, Walk *walk, Py_ssize_t n_inputs) exc
         recorded.raw.leaf_value[i] = node_at(id).data
         if i < n_inputs:
             recorded.raw.leaf_kind[i], recorded.raw.leaf_slot[i] = LEAF_INPUT, i
-        elif is_held(id, ours[i]):
+        elif is_held(id, own_references[i]):
             recorded.raw.leaf_kind[i] = LEAF_PARAMETER
             recorded.parameters.append(<object> handle_slot(id)[0])
         else:
@@ -322,7 +322,7 @@ cdef int describe_leaves(Recorded recorded, Walk *walk, Py_ssize_t n_inputs) exc
 
 
 cdef Recorded extract(tuple inputs, tuple outputs, int64_t interval):
-    """Walk back and forth once; raises Edited if a signal handler has been in the way."""
+    """Walk back and forth once; raises Edited if a signal handler has edited the graph."""
     cdef Recorded recorded = Recorded.__new__(Recorded)
     cdef Walk walk
     cdef Handle handle
@@ -363,7 +363,7 @@ cdef Recorded extract(tuple inputs, tuple outputs, int64_t interval):
 
 cdef Recorded record_graph(list inputs, list outputs):
     """Extract what some nodes need; inputs are leaves, in the order of their slots."""
-    cdef tuple first = tuple(inputs)  # nobody can change these while signal handlers run
+    cdef tuple first = tuple(inputs)  # copies, which signal handlers cannot change
     cdef tuple last = tuple(outputs)
     cdef int64_t interval = POLL_INTERVAL
     while True:

@@ -71,7 +71,7 @@ cdef extern from "tape/tape.h" nogil:
         uint32_t *uniform
         uint32_t n_uniform
         uint32_t n_steps
-        uint32_t n_ports
+        uint32_t n_broadcasts
         uint32_t n_rows
         uint32_t n_layers
         uint32_t block

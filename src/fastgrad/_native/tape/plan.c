@@ -1,27 +1,27 @@
 /* Plan: how a program runs when some of its inputs have a batch axis.
- * What is the same for all samples is left to the scalar interpreter and enters through ports; dots
- * of the same inputs become one layer, runs of the same operation one map. */
+ * What is the same for all samples is computed by the scalar interpreter and enters as broadcast
+ * inputs; dots of the same inputs become one layer, runs of the same operation one map. */
 #include <Python.h>
 
 #include <string.h>
 
 #include "tape/tape.h"
 
-enum { BLOCK_BYTES = 384 << 10, BLOCK_MOST = 256 }; /* values and adjoints of a block stay in L2 */
+enum { BLOCK_BYTES = 384 << 10, BLOCK_MAX = 256 }; /* values and adjoints of a block stay in L2 */
 
 void plan_free(Plan *plan) {
     PyMem_RawFree(plan->batched);
     PyMem_RawFree(plan->uniform);
     PyMem_RawFree(plan->steps);
     PyMem_RawFree(plan->lists);
-    PyMem_RawFree(plan->ports);
+    PyMem_RawFree(plan->broadcasts);
     PyMem_RawFree(plan->row_of);
     memset(plan, 0, sizeof *plan);
 }
 
 size_t plan_bytes(const Plan *p) {
     return p->program->n_inputs + p->steps_capacity * sizeof(BatchStep) +
-           ((size_t)p->n_uniform + p->lists_capacity + p->ports_capacity +
+           ((size_t)p->n_uniform + p->lists_capacity + p->broadcasts_capacity +
                program_slots(p->program)) *
                sizeof(uint32_t);
 }
@@ -42,7 +42,7 @@ static int grow(void **memory, uint32_t *capacity, uint32_t need, size_t size) {
     if (need <= *capacity) return TAPE_OK;
     uint32_t more = *capacity + *capacity / 2 + 16;
     if (more < need) more = need;
-    if (more > PORT) return TAPE_TOO_LARGE;
+    if (more > BROADCAST) return TAPE_TOO_LARGE;
     void *moved = PyMem_RawRealloc(*memory, more * size);
     if (!moved) return TAPE_NO_MEMORY;
     *memory = moved;
@@ -50,16 +50,17 @@ static int grow(void **memory, uint32_t *capacity, uint32_t need, size_t size) {
     return TAPE_OK;
 }
 
-static int port_add(Plan *plan, uint32_t slot, uint32_t *port) {
-    TRY(grow((void **)&plan->ports, &plan->ports_capacity, plan->n_ports + 1, sizeof *plan->ports));
-    *port = PORT | plan->n_ports;
-    plan->ports[plan->n_ports++] = slot;
+static int broadcast_add(Plan *plan, uint32_t slot, uint32_t *broadcast) {
+    TRY(grow((void **)&plan->broadcasts, &plan->broadcasts_capacity, plan->n_broadcasts + 1,
+        sizeof *plan->broadcasts));
+    *broadcast = BROADCAST | plan->n_broadcasts;
+    plan->broadcasts[plan->n_broadcasts++] = slot;
     return TAPE_OK;
 }
 
-/* A row if the slot varies from sample to sample, else a new port. */
+/* A row if the slot varies from sample to sample, else a new broadcast input. */
 static int operand(Plan *plan, uint32_t slot, uint32_t *out) {
-    if (plan->row_of[slot] == NO_SLOT) return port_add(plan, slot, out);
+    if (plan->row_of[slot] == NO_SLOT) return broadcast_add(plan, slot, out);
     *out = plan->row_of[slot];
     return TAPE_OK;
 }
@@ -80,7 +81,7 @@ static int64_t steps_of(const TapeOp *op) { /* between polls */
     return 1 + (int64_t)op_listed(op->op, op->b);
 }
 
-/* ---- who belongs to which layer ---- */
+/* ---- which neurons form a layer ---- */
 
 enum { VARIES = 0 }; /* provisional row of what varies */
 
@@ -149,9 +150,9 @@ static int emit_layer(Planner *p, uint32_t first) {
         .y = plan->n_rows,
         .k = head->b,
         .list = plan->n_lists,
-        .port = plan->n_ports,
+        .broadcast = plan->n_broadcasts,
         .op_index = first};
-    uint32_t port, i;
+    uint32_t broadcast, i;
     for (uint32_t t = 0; t < head->b; t++) {
         const uint32_t x = other_of(plan, terms + head->a + 1 + 2 * t);
         step.b |= x >= p->program->n_inputs;
@@ -160,11 +161,11 @@ static int emit_layer(Planner *p, uint32_t first) {
     for (i = first;; i = p->next[i]) {
         const uint32_t *t = terms + p->program->ops[i].a + 1;
         for (uint32_t j = 0; j < head->b; j++, t += 2)
-            TRY(port_add(plan, plan->row_of[t[0]] == NO_SLOT ? t[0] : t[1], &port));
+            TRY(broadcast_add(plan, plan->row_of[t[0]] == NO_SLOT ? t[0] : t[1], &broadcast));
         if (!p->next[i]) break;
     }
     for (i = first;; i = p->next[i]) {
-        TRY(port_add(plan, terms[p->program->ops[i].a], &port));
+        TRY(broadcast_add(plan, terms[p->program->ops[i].a], &broadcast));
         plan->row_of[leaves + i] = plan->n_rows++;
         step.m++;
         if (!p->next[i]) break;
@@ -197,7 +198,7 @@ static int emit_list(Planner *p, uint32_t i) { /* a dot that is in no layer, or 
 static int follows(uint32_t operand, uint32_t first, uint32_t m) { return operand == first + m; }
 
 static int overlap(uint32_t a, uint32_t b, uint32_t m) {
-    return !(a & PORT) && a != b && a < b + m && b < a + m;
+    return !(a & BROADCAST) && a != b && a < b + m && b < a + m;
 }
 
 static int emit_map(Planner *p, uint32_t i) {
@@ -213,7 +214,7 @@ static int emit_map(Planner *p, uint32_t i) {
     if (back && back->kind == BATCH_MAP && back->op == step.op &&
         follows(step.y, back->y, back->m) && (back->a == back->b) == (step.a == step.b) &&
         (follows(step.a, back->a, back->m) && follows(step.b, back->b, back->m)) &&
-        (step.a & PORT || step.a < back->y) && (step.b & PORT || step.b < back->y) &&
+        (step.a & BROADCAST || step.a < back->y) && (step.b & BROADCAST || step.b < back->y) &&
         !overlap(back->a, back->b, back->m + 1)) {
         back->m++;
         return TAPE_OK;
@@ -294,7 +295,7 @@ static int join_layers(Planner *p) {
 static uint32_t block_of(const Plan *plan) {
     const size_t bytes = 2 * sizeof(double) * (plan->n_rows + 1);
     const size_t block = BLOCK_BYTES / bytes / LANES * LANES;
-    return (uint32_t)(block < LANES ? LANES : block > BLOCK_MOST ? BLOCK_MOST : block);
+    return (uint32_t)(block < LANES ? LANES : block > BLOCK_MAX ? BLOCK_MAX : block);
 }
 
 static int build(Planner *p, const uint8_t *batched) {

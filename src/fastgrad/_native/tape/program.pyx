@@ -19,7 +19,7 @@ from fastgrad._native.ops.codes cimport (
 from fastgrad._native.tape.header cimport Program, TapeOp, program_leaves, program_slots
 from fastgrad._native.tape.replay cimport Replay
 
-VALUES_MOST = 0x7fffffff  # slots, and operands in lists
+VALUES_MAX = 0x7fffffff  # slots, and operands in lists
 
 cdef enum:
     NO_CODE = 0xffff
@@ -236,7 +236,7 @@ def restore(Replay tape not None, dict arrays not None, list codes not None, uin
     """Make an empty tape's program out of arrays like those of `export`.
 
     The caller vouches for the sizes: those of operations, a, b, sources agree, opcodes come from
-    `opcodes` and differ, and there are at most VALUES_MOST slots and terms.
+    `opcodes` and differ, and there are at most VALUES_MAX slots and terms.
 
     Returns
     -------
@@ -248,7 +248,7 @@ def restore(Replay tape not None, dict arrays not None, list codes not None, uin
         raise error_of("FastgradTypeError", "a new tape", "one that has a program already")
     if len(codes) > OP_COUNT:
         raise error_of("FastgradValueError", f"at most {OP_COUNT} opcodes", f"{len(codes)}", "codes")
-    arrays = dict(arrays)  # nobody can change this one while signal handlers run
+    arrays = dict(arrays)  # a copy, which signal handlers cannot change
     p.n_recorded = recorded
     p.n_ops = <uint32_t> (len(arrays["operations"]) // 2)
     p.ops = <TapeOp *> PyMem_RawCalloc(p.n_ops + 1, sizeof(TapeOp))

@@ -174,7 +174,7 @@ static int count_uses(Build *b, const uint32_t *outputs, uint32_t n) {
     return TAPE_OK;
 }
 
-/* ---- dots: s + w*x + ... where nobody else sees the parts ---- */
+/* ---- dots: s + w*x + ... whose parts have no other use ---- */
 
 static int is_private(const Build *b, uint32_t ref, uint32_t op) {
     return !(ref & RECORD_LEAF) && b->ops[ref].op == op && b->uses[ref] == 1;
@@ -376,7 +376,7 @@ static int write_program(Build *b, Program *out) {
     TRY(emit(b, out, place));
     for (uint32_t i = 0; i < in->n_outputs; i++) out->outputs[i] = moved(place, in->outputs[i]);
     TRY(number_leaves(b, out));
-    if (program_slots(out) < out->n_ops || program_slots(out) >= PORT) return TAPE_TOO_LARGE;
+    if (program_slots(out) < out->n_ops || program_slots(out) >= BROADCAST) return TAPE_TOO_LARGE;
     TRY_ROOM(out->constants, out->n_constants);
     TRY(place_all(b, out));
     memcpy(in->leaf_slot, b->leaf_slot, in->n_leaves * sizeof *in->leaf_slot);

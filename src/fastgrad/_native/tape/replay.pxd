@@ -13,11 +13,11 @@ cdef class CachedPlan:       # for one set of batched inputs
 cdef class Replay:
     cdef Program program
     cdef readonly list parameters
-    cdef tuple captured      # the same, which nobody can change: it keeps the nodes alive
+    cdef tuple captured      # the same, immutable: it keeps the nodes alive
     cdef Node **nodes        # as of the last nodes_find
     cdef list arguments      # Shapes, or (kind, keys, children)
     cdef list shapes         # the Shapes in them, in order
-    cdef tuple everything    # the structure of a gradient in all arguments
+    cdef tuple gradient_spec    # the structure of a gradient in all arguments
     cdef list weights        # the Shape of one in the parameters, by itself
     cdef object result       # Shape, or (kind, keys, children)
     cdef bint plain          # numbers in, one Value out: a single sample has a short path

@@ -34,14 +34,14 @@ cdef extern from "Python.h":
 
 cdef enum:
     SMALL = 2048  # operations of a call that is over before another thread could run
-    PLANS_MOST = 64  # kept: sets of batched arguments
+    PLANS_MAX = 64  # kept: sets of batched arguments
 
 
 cdef unsigned long main_thread = threading.main_thread().ident
 
 
 def _after_fork():
-    """Whoever has forked is the child's main thread."""
+    """The thread that forked is the main thread of the child."""
     global main_thread
     main_thread = PyThread_get_thread_ident()
 
@@ -126,7 +126,7 @@ cdef class Replay:
         self.shapes = []
         for spec in arguments:
             self.shapes += shapes_of(spec)
-        self.everything = (tuple, None, arguments, None)
+        self.gradient_spec = (tuple, None, arguments, None)
         self.weights = [Shape((self.program.n_parameters,), self.program.n_inputs, "parameters")]
         self.plain = is_number(result)
         for spec in arguments:
@@ -272,7 +272,7 @@ cdef class Replay:
         cdef Poll poll = poll_begin(poll_without_gil)
         cdef int built
         if found is None:
-            if len(self.plans) >= PLANS_MOST:
+            if len(self.plans) >= PLANS_MAX:
                 self.plans.clear()
             found = CachedPlan.__new__(CachedPlan)
             with nogil:
@@ -353,8 +353,7 @@ cdef class Replay:
             poll_signals(&poll, SAMPLE_STEPS)
             self.expect_indices(frame, s)
         raise error_of(
-            "FastgradIndexError", "indices of entries", "one of none, which has changed since",
-            "index of take")
+            "FastgradIndexError", "unchanged indices", "one out of range, changed since", "index of take")
 
     cdef int expect_indices(self, Frame frame, Py_ssize_t s) except -1:
         """Raise for the first take that has found no entry, in the sample that has run."""

@@ -3,7 +3,7 @@
 #include "config.h"
 #include "tape/tape.h"
 
-enum { AHEAD = 24 }; /* operations between fetching operands and using them */
+enum { FETCH_AHEAD = 24 }; /* operations between fetching operands and using them */
 
 #if defined(__GNUC__)
 #define KEEP_BRANCH __asm__ volatile("") /* a select would wait for memory each time */
@@ -81,8 +81,8 @@ static inline int forward_some(
         const uint32_t i = which ? which[k] : k;
         const TapeOp *op = &p->ops[i];
         double y;
-        if (!which && end - k > AHEAD && op_is_row(op[AHEAD].op))
-            FASTGRAD_PREFETCH(&v[op[AHEAD].b]);
+        if (!which && end - k > FETCH_AHEAD && op_is_row(op[FETCH_AHEAD].op))
+            FASTGRAD_PREFETCH(&v[op[FETCH_AHEAD].b]);
         if (FASTGRAD_LIKELY(op_is_add_or_mul(op->op))) {
             const double b = v[op->b];
             double a = carry;
@@ -115,9 +115,9 @@ static inline void reverse_some(const Program *p, const uint32_t *which, uint32_
         const uint32_t y = leaves + i;
         const double g = y == last ? carry : adj[y];
         /* The second operand may be anywhere. */
-        if (!which && k >= AHEAD && op_is_row(op[-AHEAD].op)) {
-            FASTGRAD_PREFETCH(&adj[op[-AHEAD].b]);
-            FASTGRAD_PREFETCH(&v[op[-AHEAD].b]);
+        if (!which && k >= FETCH_AHEAD && op_is_row(op[-FETCH_AHEAD].op)) {
+            FASTGRAD_PREFETCH(&adj[op[-FETCH_AHEAD].b]);
+            FASTGRAD_PREFETCH(&v[op[-FETCH_AHEAD].b]);
         }
         const uint32_t ia = op->a, ib = op->b;
         last = NO_SLOT;

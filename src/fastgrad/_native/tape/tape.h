@@ -110,8 +110,8 @@ typedef struct {
     void (*reverse[OP_COUNT])(size_t n, const double *a, const double *b, const double *y,
         const double *g, double *da, double *db);
     /* of operations that have a b or a parameter: one b for all samples, without an adjoint */
-    void (*forward_by[OP_COUNT])(size_t n, const double *a, double b, double *y);
-    void (*reverse_by[OP_COUNT])(
+    void (*forward_broadcast[OP_COUNT])(size_t n, const double *a, double b, double *y);
+    void (*reverse_broadcast[OP_COUNT])(
         size_t n, const double *a, double b, const double *y, const double *g, double *da);
     void (*layer_forward)(const double *w, const double *bias, const double *values,
         const uint32_t *x, size_t m, size_t k, size_t stride, size_t n, double *y);
@@ -129,20 +129,20 @@ extern const Kernels kernels_baseline, kernels_avx2, kernels_avx512;
 const Kernels *kernels_named(const char *name); /* NULL: the best; NULL returned: not here */
 
 enum batch_kind { BATCH_MAP, BATCH_LAYER, BATCH_DOT, BATCH_TAKE };
-/* A port is a broadcast input of the batch: a value that is the same for all samples. An operand
- * with this bit names one, by its index into ports. */
-#define PORT 0x80000000u
+/* Bit of an operand that is a broadcast input: a value that is the same for all samples, named by
+ * its index into broadcasts. */
+#define BROADCAST 0x80000000u
 
 typedef struct {
     uint8_t kind, op;
-    /* Rows; a, b of a map may be ports, those of y, y+1, ... follow. Layer: b is 1 if an input of
-     * it is no input of the program, so that it has adjoints. */
+    /* Rows; a, b of a map may be broadcasts, those of y, y+1, ... follow. Layer: b is 1 if an input
+     * of it is no input of the program, so that it has adjoints. */
     uint32_t y, a, b;
-    uint32_t m;        /* results in a row */
-    uint32_t k;        /* layer: inputs; dot: pairs, after its initial value a; take: entries */
-    uint32_t list;     /* layer: x; dot: w0, x0, ...; take: entries, its index is a */
-    uint32_t port;     /* layer: weights row by row, then biases */
-    uint32_t op_index; /* first operation of the program that it stands for */
+    uint32_t m;         /* results in a row */
+    uint32_t k;         /* layer: inputs; dot: pairs, after its initial value a; take: entries */
+    uint32_t list;      /* layer: x; dot: w0, x0, ...; take: entries, its index is a */
+    uint32_t broadcast; /* layer: its first broadcast input: weights row by row, then biases */
+    uint32_t op_index;  /* first operation of the program that it stands for */
 } BatchStep;
 
 /* How a program runs when some of its inputs have a batch axis. */
@@ -155,8 +155,8 @@ typedef struct {
     uint32_t n_steps, steps_capacity;
     uint32_t *lists;
     uint32_t n_lists, lists_capacity;
-    uint32_t *ports; /* slots */
-    uint32_t n_ports, ports_capacity;
+    uint32_t *broadcasts; /* slots of the broadcast inputs */
+    uint32_t n_broadcasts, broadcasts_capacity;
     uint32_t *row_of; /* per slot: its lanes, NO_SLOT if it is the same for all samples */
     uint32_t n_rows;
     uint32_t n_layers;
@@ -200,12 +200,13 @@ int batch_run(BatchRun *run);
 
 /* ---- threads ---- */
 
-enum { THREADS_MOST = 64 }; /* threads, the caller's among them */
+enum { THREADS_MAX = 64 }; /* threads, the caller's included */
 
-/* Do work(share) for the first of n shares, each `size` bytes, on this thread, and for the others
- * as far as there are threads, so any of them must be able to do it all. What has begun has ended
- * when it returns; it calls poll(shares) every so often while it waits for that. 0: work or poll
- * has forked, and this is the child, where what helpers did is lost. */
+/* Runs work(share) for the first of n shares, each `size` bytes, on this thread, and for the others
+ * on helper threads as far as there are any: each share must be able to do all the work. Every
+ * share that has begun has ended on return; poll(shares) is called every so often while waiting for
+ * that. Returns 0 if work or poll has forked and this is the child, where the helpers' results are
+ * lost. */
 int thread_pool_run(void (*work)(void *), void *shares, size_t size, int n, void (*poll)(void *));
 
 #endif

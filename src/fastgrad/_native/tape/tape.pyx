@@ -225,7 +225,7 @@ cdef class TapeCore(Replay):
         for i, shape in enumerate(shapes):
             if outs[i] is None:
                 outs[i] = out_from(frame.adjoints + shape.start, shape.shape, frame.arrays)
-        return value, rebuild(self.everything if inputs else shapes[0], outs)
+        return value, rebuild(self.gradient_spec if inputs else shapes[0], outs)
 
     cdef list gradient_outs(self, Frame frame, list shapes):
         """Make room for what a batch computes sample by sample: None for what its samples share."""
@@ -255,7 +255,7 @@ cdef class TapeCore(Replay):
             values.data[s] = frame.values[self.program.outputs[0]]
             for shape, out in zip(shapes, outs):
                 memcpy(out.data + s * shape.size, frame.adjoints + shape.start, shape.size * sizeof(double))
-        return out_give(values), rebuild(self.everything if inputs else shapes[0], outs)
+        return out_give(values), rebuild(self.gradient_spec if inputs else shapes[0], outs)
 
     def jvp(self, args, tangents):
         """Return the result, and its derivative in a direction: forward mode.

@@ -47,7 +47,7 @@ cdef class Updater:
     cdef double *grad
     cdef double *kept               # state before a step that may fail
     cdef unsigned kept_live
-    cdef bint native                # in this step: nobody has replaced `data` and `grad` of Value
+    cdef bint native                # in this step: `data` and `grad` of Value are unpatched
     cdef bint busy                  # a step over Python objects is going on
 
     cpdef int refresh(self) except -1

@@ -30,7 +30,7 @@ cdef extern from "train/rules.h" nogil:
         RULE_PAIR
     const Rule rules[]
     const int rules_count
-    bint rules_widen(bint allowed)
+    bint rules_set_avx2(bint allowed)
 
 cdef dict RULES = {}  # name: place in `rules`, names of its hyper-parameters
 
@@ -49,12 +49,12 @@ cdef int rules_list() except -1:
 rules_list()
 
 
-def widen(bint allowed):
+def set_avx2(bint allowed):
     """Let the rules use the widest vectors that this machine has, or none; tell whether they do."""
-    return rules_widen(allowed)
+    return rules_set_avx2(allowed)
 
 
-widen(True)
+set_avx2(True)
 
 
 # Hyper-parameters ---------------------------------------------------------------------------------

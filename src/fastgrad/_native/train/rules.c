@@ -15,18 +15,18 @@
 /* Square roots and quotients are what a step waits for; AVX2 has twice as many at a time. The bits
  * are those of the baseline: no element depends on another, and nothing is fused. */
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
-#define WIDE __attribute__((target("avx2")))
-#define WIDE_WORKS __builtin_cpu_supports("avx2")
+#define TARGET_AVX2 __attribute__((target("avx2")))
+#define HAS_AVX2 __builtin_cpu_supports("avx2")
 #else
-#define WIDE
-#define WIDE_WORKS 0
+#define TARGET_AVX2
+#define HAS_AVX2 0
 #endif
 
-static int wide = 0;
+static int use_avx2 = 0;
 
-int rules_widen(int allowed) {
-    wide = allowed && WIDE_WORKS;
-    return wide;
+int rules_set_avx2(int allowed) {
+    use_avx2 = allowed && HAS_AVX2;
+    return use_avx2;
 }
 
 #define RULE_PARAMETERS                                                                            \
@@ -37,9 +37,9 @@ int rules_widen(int allowed) {
 #include "train/loops.h"
 
 #define IN_TWO_WIDTHS(name, title)                                                                 \
-    WIDE static void name##_wide(RULE_PARAMETERS) { name##_any(RULE_ARGUMENTS); }                  \
+    TARGET_AVX2 static void name##_avx2(RULE_PARAMETERS) { name##_any(RULE_ARGUMENTS); }           \
     static void name##_step(RULE_PARAMETERS) {                                                     \
-        if (wide) name##_wide(RULE_ARGUMENTS);                                                     \
+        if (use_avx2) name##_avx2(RULE_ARGUMENTS);                                                 \
         else name##_any(RULE_ARGUMENTS);                                                           \
     }                                                                                              \
     _Static_assert((int)name##_numbers <= (int)RULE_NUMBERS, #title ": raise RULE_NUMBERS");       \

@@ -33,6 +33,6 @@ extern const Rule rules[];
 extern const int rules_count;
 
 /* Use AVX2 from now on, if allowed and there; tell whether. Without this call: the baseline. */
-int rules_widen(int allowed);
+int rules_set_avx2(int allowed);
 
 #endif

@@ -18,5 +18,5 @@
 #pragma clang attribute pop
 #endif
 #else
-typedef int no_avx2_here; /* ISO C wants something */
+typedef int no_avx2_here; /* ISO C forbids an empty translation unit */
 #endif

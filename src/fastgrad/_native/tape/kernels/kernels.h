@@ -55,22 +55,22 @@ INLINE double folded(const part *x) {
         }                                                                                          \
     }
 /* The same with one b for all samples, which has no adjoint. */
-#define FORWARD_BY(name, code, arity)                                                              \
-    static void name##_forward_by(                                                                 \
+#define FORWARD_BROADCAST(name, code, arity)                                                       \
+    static void name##_forward_broadcast(                                                          \
         size_t n, const double *restrict a, double b, double *restrict y) {                        \
         if (code == OP_POW_NUMBER && powers_forward(n, a, b, y)) return;                           \
         for (size_t i = 0; i < n; i++) y[i] = op_##name##_value(a[i], b);                          \
     }
-#define REVERSE_BY(name, code, arity)                                                              \
-    static void name##_reverse_by(size_t n, const double *restrict a, double b,                    \
+#define REVERSE_BROADCAST(name, code, arity)                                                       \
+    static void name##_reverse_broadcast(size_t n, const double *restrict a, double b,             \
         const double *restrict y, const double *restrict g, double *restrict da) {                 \
         if (code == OP_POW_NUMBER && powers_reverse(n, a, b, y, g, da)) return;                    \
         for (size_t i = 0; i < n; i++) da[i] += op_##name##_da(a[i], b, y[i]) * g[i];              \
     }
 OP_EACH(FORWARD)
 OP_EACH(REVERSE)
-OP_EACH_BY(FORWARD_BY)
-OP_EACH_BY(REVERSE_BY)
+OP_EACH_BROADCAST(FORWARD_BROADCAST)
+OP_EACH_BROADCAST(REVERSE_BROADCAST)
 
 /* ---- layers: m dots of the same k inputs ---- */
 
@@ -214,15 +214,15 @@ static double dot_lanes(size_t n, const double *a, const double *b) {
 
 #define FORWARD_ENTRY(name, code, arity) [code] = name##_forward,
 #define REVERSE_ENTRY(name, code, arity) [code] = name##_reverse,
-#define FORWARD_BY_ENTRY(name, code, arity) [code] = name##_forward_by,
-#define REVERSE_BY_ENTRY(name, code, arity) [code] = name##_reverse_by,
+#define FORWARD_BROADCAST_ENTRY(name, code, arity) [code] = name##_forward_broadcast,
+#define REVERSE_BROADCAST_ENTRY(name, code, arity) [code] = name##_reverse_broadcast,
 
 const Kernels KERNELS = {
     .name = LEVEL,
     .forward = {OP_EACH(FORWARD_ENTRY)},
     .reverse = {OP_EACH(REVERSE_ENTRY)},
-    .forward_by = {OP_EACH_BY(FORWARD_BY_ENTRY)},
-    .reverse_by = {OP_EACH_BY(REVERSE_BY_ENTRY)},
+    .forward_broadcast = {OP_EACH_BROADCAST(FORWARD_BROADCAST_ENTRY)},
+    .reverse_broadcast = {OP_EACH_BROADCAST(REVERSE_BROADCAST_ENTRY)},
     .layer_forward = layer_forward,
     .layer_inputs = layer_inputs,
     .layer_weights = layer_weights,

@@ -1,4 +1,4 @@
-"""What fastgrad has promised (E1 to E7, T1 to T8, import, wheel) against what was measured.
+"""fastgrad's promises (E1 to E7, T1 to T8, import, wheel) against what was measured.
 
 Ratios come from rounds that took turns.
 """
@@ -19,11 +19,11 @@ NO_PEERS = {"python_floats", "control"}
 
 
 def judge(rows):
-    """Return a list of {id, what, unit, must, least, measured, scaled, met, beside}.
+    """Return a list of {id, what, unit, promised, least, measured, scaled, met, beside}.
 
-    `least` says that `must` is a lower bound.  `scaled` is what a time would be where the control
-    loop takes CONTROL; `beside` are ratios to other engines, theirs over ours.  `met` judges the
-    ratio, the size, or the scaled time.
+    `least` says that `promised` is a lower bound.  `scaled` is what a time would be where the
+    control loop takes CONTROL; `beside` are ratios to other engines, theirs over ours.  `met`
+    judges the ratio, the size, or the scaled time.
     """
     found = {(row["workload"], row["engine"]): row for row in rows if "seconds" in row}
     judged = list(_tapes(found))
@@ -32,12 +32,13 @@ def judge(rows):
     return judged
 
 
-def _must(id_, what, unit, must, measured, speed=None, beside=None, least=False):
+def _promise(id_, what, unit, promised, measured, speed=None, beside=None, least=False):
     scaled = measured * speed if speed else None
     judged = scaled if speed else measured
     return {
-        "id": id_, "what": what, "unit": unit, "must": must, "least": least, "measured": measured,
-        "scaled": scaled, "met": judged >= must if least else judged <= must,
+        "id": id_, "what": what, "unit": unit, "promised": promised, "least": least,
+        "measured": measured,
+        "scaled": scaled, "met": judged >= promised if least else judged <= promised,
         "beside": beside or {},
     }  # fmt: skip
 
@@ -57,7 +58,9 @@ def _eager(found):
         ours, floats = (found.get((f"chain-{n}", e)) for e in ("fastgrad", "python_floats"))
         if ours and floats:
             ratio = ours["parts"]["forward"] / floats["seconds"]
-            yield _must("E1", f"chain of {n}, building: times the loop on floats", "x", 2.5, ratio)
+            yield _promise(
+                "E1", f"chain of {n}, building: times the loop on floats", "x", 2.5, ratio
+            )
     for kind, limit in (("chain", 2.9), ("dag", 6), ("dense", 2)):
         row = found.get((f"{kind}-1e6", "fastgrad"))
         if row:
@@ -65,7 +68,7 @@ def _eager(found):
             speed = _speed(found, f"{kind}-1e6")
             beside = _beside(found, f"{kind}-1e6", seconds, "backward")
             what = f"{kind} of 1e6, backward, a node"
-            yield _must("E2", what, "ns", limit, seconds * 1e9, speed, beside)
+            yield _promise("E2", what, "ns", limit, seconds * 1e9, speed, beside)
     for id_, workload, unit, scale, limit, what in (
         ("E3", "expression", "us", 1e6, 1.5, "W1, README expression"),
         ("E4", "moons", "ms", 1e3, 0.45, "W3, moons demo, a step"),
@@ -76,7 +79,7 @@ def _eager(found):
         if row:
             beside = _beside(found, workload, row["seconds"])
             speed = _speed(found, workload)
-            yield _must(id_, what, unit, limit, row["seconds"] * scale, speed, beside)
+            yield _promise(id_, what, unit, limit, row["seconds"] * scale, speed, beside)
 
 
 def _tapes(found):
@@ -92,7 +95,7 @@ def _tapes(found):
         if row := found.get((workload, engine)):
             beside = _beside(found, workload, row["seconds"])
             speed = _speed(found, workload)
-            yield _must(id_, what, unit, limit, row["seconds"] * scale, speed, beside)
+            yield _promise(id_, what, unit, limit, row["seconds"] * scale, speed, beside)
     for kind, limits in (("chain", (2.5, 3)), ("dag", (3.5, 6))):
         workload = f"{kind}-1e6"
         if row := found.get((workload, "fastgrad_tape")):
@@ -100,7 +103,7 @@ def _tapes(found):
                 what = f"{kind} of 1e6 replayed, {part}, an operation"
                 seconds, speed = row["parts"][part], _speed(found, workload)
                 beside = _beside(found, workload, seconds, part)
-                yield _must("T5", what, "ns", limit, seconds * 1e9, speed, beside)
+                yield _promise("T5", what, "ns", limit, seconds * 1e9, speed, beside)
     yield from _threads(*(found.get(("moons-batch", f"fastgrad_{e}")) for e in ("tape", "threads")))
     for kind in ("chain", "dag"):
         yield from _recording(found, f"{kind}-1e6")
@@ -110,9 +113,9 @@ def _threads(one, two):
     if one and two:
         if ratios := _facts("benchmarks.threads"):
             what = "W3 on 10,000 points, two threads: times one thread's speed"
-            yield _must("T8", what, "x", 1.8, ratios["median"], least=True)
+            yield _promise("T8", what, "x", 1.8, ratios["median"], least=True)
         other = int(one["gradient_digest"] != two["gradient_digest"])
-        yield _must("T8", "the same with other bits (0: no)", "", 0, other)
+        yield _promise("T8", "the same with other bits (0: no)", "", 0, other)
 
 
 def _recording(found, workload):
@@ -122,9 +125,9 @@ def _recording(found, workload):
     speed = _speed(found, workload)
     built = eager["parts"]["forward"] + eager["parts"]["free"]
     what = f"recording {workload}, an operation, on top of building it"
-    yield _must("record", what, "ns", 150, (row["seconds"] - built) * 1e9, speed)
+    yield _promise("record", what, "ns", 150, (row["seconds"] - built) * 1e9, speed)
     whole = row["seconds"] * WORKLOADS[workload].size
-    yield _must("record", f"recording {workload}, all of it", "s", 1, whole, speed)
+    yield _promise("record", f"recording {workload}, all of it", "s", 1, whole, speed)
 
 
 def _speed(found, workload):
@@ -135,9 +138,11 @@ def _speed(found, workload):
 
 def _memory():
     if facts := _facts("benchmarks.memory"):
-        yield _must("E7", "memory of a node", "B", 40, round(facts["node"]))
-        yield _must("E7", "memory of a node with a live handle", "B", 96, round(facts["held"]))
-        yield _must("E7", "growth over 30 million nodes made and dropped", "MB", 1, facts["drift"])
+        yield _promise("E7", "memory of a node", "B", 40, round(facts["node"]))
+        yield _promise("E7", "memory of a node with a live handle", "B", 96, round(facts["held"]))
+        yield _promise(
+            "E7", "growth over 30 million nodes made and dropped", "MB", 1, facts["drift"]
+        )
 
 
 def _import():
@@ -149,16 +154,16 @@ def _import():
             _python("-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}")
             taken.append(perf_counter() - start)
     empty, full = (median(taken) * 1e3 for taken in times.values())
-    yield _must("import", "import fastgrad, above an empty program", "ms", 30, full - empty)
+    yield _promise("import", "import fastgrad, above an empty program", "ms", 30, full - empty)
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import fastgrad"
     loaded = _python("-I", "-c", f"{code}; print('numpy' in sys.modules)").stdout.strip() != "False"
-    yield _must("import", "import fastgrad loads NumPy (0: no)", "", 0, int(loaded))
+    yield _promise("import", "import fastgrad loads NumPy (0: no)", "", 0, int(loaded))
 
 
 def _wheel():
     wheels = sorted((ROOT / "dist").glob("*.whl"), key=os.path.getmtime)
     if wheels:
-        yield _must("wheel", "size of the wheel", "MB", 1, wheels[-1].stat().st_size / 1e6)
+        yield _promise("wheel", "size of the wheel", "MB", 1, wheels[-1].stat().st_size / 1e6)
 
 
 def _facts(module):

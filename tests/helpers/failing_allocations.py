@@ -1,4 +1,4 @@
-"""Programs in which each allocation fails once: what runs them, and what cannot be run so."""
+"""Programs in which each allocation fails once, and which of them cannot be run so."""
 
 import sys
 

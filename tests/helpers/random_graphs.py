@@ -1,4 +1,4 @@
-"""Random graphs of 5 to 500 nodes with shared operands, dead branches, dot nodes; their oracle.
+"""Random graphs of 5 to 500 nodes: shared operands, dead branches, fused neurons; their oracle.
 
 A graph is a list of numbers of 40 bits; `run` builds it from any class that behaves as Value does.
 """
@@ -175,11 +175,11 @@ def run(V, codes, prologue=(1.5, -0.8, 2.25)):
     return nodes
 
 
-def sweep(nodes, roots, look=False):
+def sweep(nodes, roots, expand=False):
     """Sweep from some roots, one after another; look inside some nodes in between."""
     for root in roots:
         nodes[root % len(nodes)].backward()
-        if look:
+        if expand:
             for node in nodes[root % 3 :: 3]:
                 node._prev  # noqa: B018
     return nodes
@@ -189,12 +189,12 @@ def bits(xs):
     return [struct.pack("<d", x) for x in xs]
 
 
-def compare(V, codes, roots=(-1,), look=False):
+def compare(V, codes, roots=(-1,), expand=False):
     """Raise AssertionError unless V computes what micrograd and the reference do."""
     ours, theirs, reference = run(V, codes), run(THEIRS, codes), run(Reference, codes)
     assert [v.data for v in ours] == [v.data for v in theirs]
     assert bits(v.data for v in ours) == bits(v.data for v in reference)
-    sweep(ours, roots, look)
+    sweep(ours, roots, expand)
     sweep(theirs, roots)
     sweep(reference, roots)
     for i, (got, other, exact) in enumerate(zip(ours, theirs, reference, strict=True)):

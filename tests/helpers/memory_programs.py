@@ -1,4 +1,4 @@
-"""The head of programs that count their resident memory and their live nodes."""
+"""The prelude of programs that measure their resident memory and count live nodes."""
 
 PRELUDE = """
 import gc, os, random, sys
