@@ -74,8 +74,8 @@ NONE_IS_FINE := || [ $$? -eq 5 ]
 demo: $(VENV)/.extra-demo build  ## the moons demo
 	$(PY) -m fastgrad demo
 
-test: $(VENV)/.extra-test build  ## the test suite
-	FASTGRAD_EXPECT=release $(PYTEST) $(SUITE)
+test: $(VENV)/.extra-test build  ## the test suite; TESTS=tests/test_smoke.py: a part of it
+	FASTGRAD_EXPECT=release $(PYTEST) $(SUITE) $(TESTS)
 test-slow: $(VENV)/.extra-test build  ## the tests that take longer than ten seconds
 	$(PYTEST) -m slow $(NONE_IS_FINE)
 test-unprivileged: $(VENV)/.extra-test build  ## some tests as nobody, from a read-only checkout, without git and HOME
