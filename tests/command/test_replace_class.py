@@ -310,3 +310,12 @@ def test_broken_neighbour_is_shown_by_the_program(tmp_path):
     )
     process = run("train.py", cwd=tmp_path)
     assert (process.returncode, process.stdout, process.stderr) == (0, "seen\n", "")
+
+
+def test_modules_of_others_are_found_as_ever_beside_replaced_ones(tmp_path):
+    program, _ = write_program(tmp_path, "module")
+    with open(tmp_path / "train.py", "a", encoding="utf-8") as file:
+        file.write("import this_is_nowhere\n")
+    process = run("--replace-class", "Scalar=Value", *program, cwd=tmp_path)
+    assert process.returncode == 1
+    assert "ModuleNotFoundError: No module named 'this_is_nowhere'" in process.stderr

@@ -333,3 +333,15 @@ def test_devices_and_unreadable_files_are_refused(file):
     if os.geteuid():  # root reads everything
         with pytest.raises(PermissionError):
             fg.load_tape(file)
+
+
+def test_save_that_is_interrupted_leaves_the_file_that_was_there(linear, file, monkeypatch):
+    def interrupted(source, target):
+        raise KeyboardInterrupt
+
+    file.write_bytes(b"before")
+    monkeypatch.setattr("os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        linear.save(file)
+    assert file.read_bytes() == b"before"
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
