@@ -124,8 +124,13 @@ def own_engines(main: Sequence[Source], package: str) -> list[str]:
 
 
 def _neighbours(main: Sequence[Source], package: str) -> dict[str, Source]:
-    """Return the modules with source below the program's folder that it imports, by any way."""
-    folder = os.path.join(os.path.realpath(sys.path[0] or os.getcwd()), "")
+    """Return the modules that the program imports, by any way, and that lie in its own folder.
+
+    What is installed does not count, wherever: an environment in that folder is not searched.
+    """
+    if sys.flags.safe_path:  # it is not on sys.path then
+        return {}
+    folder = [sys.path[0] or os.getcwd()]
     found: dict[str, Source] = {}
     work = [(source, package) for source in main]
     while work:
@@ -133,8 +138,7 @@ def _neighbours(main: Sequence[Source], package: str) -> dict[str, Source]:
         for name in _imported(source.tree, inside):
             if name in found:
                 continue
-            neighbour = _locate(name)
-            if neighbour and os.path.realpath(neighbour.path).startswith(folder):
+            if neighbour := _locate(name, folder):
                 found[name] = neighbour
                 is_package = os.path.basename(neighbour.path) == "__init__.py"
                 work.append((neighbour, name if is_package else name.rpartition(".")[0]))
@@ -156,9 +160,8 @@ def _imported(tree: ast.Module, package: str) -> list[str]:
     return [name for name in dict.fromkeys(map(".".join, parents)) if name]
 
 
-def _locate(name: str) -> Source | None:
-    """Find a module's source as `import` would, but import nothing on the way."""
-    where: Sequence[str] | None = None
+def _locate(name: str, where: Sequence[str] | None = None) -> Source | None:
+    """Find a module's source as `import` would, on sys.path or in folders; import nothing."""
     spec: ModuleSpec | None = None
     parts = name.split(".")
     for n in range(len(parts)):

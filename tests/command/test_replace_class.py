@@ -303,6 +303,18 @@ def test_module_that_the_program_finds_elsewhere_is_refused(tmp_path):
     assert "changed sys.path" in process.stderr
 
 
+def test_environment_inside_the_folder_of_the_program_is_not_searched(tmp_path, monkeypatch):
+    packages = tmp_path / ".venv" / "lib"
+    packages.mkdir(parents=True)
+    write(packages / "scalars.py", ENGINE)
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    text = USER.format(imports="import math\nfrom scalars import Scalar", name="Scalar")
+    write(tmp_path / "train.py", text)
+    process = run("train.py", cwd=tmp_path)
+    assert (process.returncode, process.stderr) == (0, "scalars\n")
+    assert_refused(run("--replace-class", "Scalar=Value", "train.py", cwd=tmp_path), "no classes")
+
+
 def test_broken_neighbour_is_shown_by_the_program(tmp_path):
     write(tmp_path / "broken.py", "def (\n")
     write(
