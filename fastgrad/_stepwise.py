@@ -6,7 +6,7 @@ for the caller and for whatever else an event loop runs then.
 
 from __future__ import annotations
 
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ def run_stepwise(
     callable or None
         A function of the same kind; None if the function is of no such kind.
     """
-    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    inner = function
+    while isinstance(inner, partial):
+        inner = inner.func
+    flags = getattr(getattr(inner, "__code__", None), "co_flags", 0)
     if flags & _GENERATOR:
 
         @wraps(function)

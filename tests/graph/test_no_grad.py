@@ -8,6 +8,7 @@ import inspect
 import math
 import sys
 import threading
+from functools import partial
 
 import pytest
 from helpers.graphs import square
@@ -152,6 +153,22 @@ def test_no_grad_generator_runs_each_step_inside():
         next(steps)
     assert seen == ["sent", ("thrown", False), ("ended", False)]
     assert records()
+
+
+@pytest.mark.parametrize("kind", ["method", "partial application", "both"])
+def test_no_grad_holds_in_whatever_makes_a_generator(kind):
+    class Model:
+        def steps(self, n):
+            for _ in range(n):
+                yield records()
+
+    function = {
+        "method": Model().steps,
+        "partial application": partial(Model.steps, Model()),
+        "both": partial(partial(Model().steps)),
+    }[kind]
+    steps = no_grad()(function)(2)
+    assert (next(steps), records(), next(steps)) == (False, True, False)
 
 
 def test_no_grad_generator_that_is_closed_ends_inside():
