@@ -149,7 +149,7 @@ class CustomOperation:
         where = f"partials of custom {self.name!r}"
         try:
             partials = [float(partial) for partial in found]
-        except TypeError:
+        except (TypeError, ValueError):
             got = f"{type(found).__name__} {found!r:.80}"
             raise FastgradTypeError(explain("numbers", got, where)) from None
         if len(partials) != len(operands):

@@ -209,7 +209,8 @@ def test_missing_partials_raise_for_values_but_not_for_floats():
 BAD_PARTIALS = {
     "too few": (lambda a, b, y: [1.0], FastgradValueError, "expected 2 numbers, .*got 1"),
     "too many": (lambda a, b, y: [1.0] * 3, FastgradValueError, "expected 2 numbers, .*got 3"),
-    "no numbers": (lambda a, b, y: ["a", None], (TypeError, ValueError), "."),
+    "a text": (lambda a, b, y: ["a", 1.0], FastgradTypeError, "expected numbers, got list"),
+    "none": (lambda a, b, y: [1.0, None], FastgradTypeError, "expected numbers, got list"),
     "one number": (lambda a, b, y: 1.0, FastgradTypeError, "expected numbers, got float"),
     "nothing": (lambda a, b, y: None, FastgradTypeError, "expected numbers, got NoneType"),
     "raising": (lambda a, b, y: {}[a], KeyError, "2.0"),

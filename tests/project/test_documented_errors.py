@@ -230,7 +230,7 @@ CALLS = {
     ("operations.CustomOperation.__call__", "FastgradTypeError"): lambda p, m: unfinished(Value(1)),
     ("operations.CustomOperation.partials_at", "FastgradValueError"): lambda p, m: partials([1.0]),
     ("operations.CustomOperation.partials_at", "FastgradTypeError"): lambda p, m: partials(
-        [None, 1.0]
+        ["one", 1.0]
     ),
     ("operations.take", "FastgradIndexError"): lambda p, m: fg.take([Value(1.0)], 5),
     ("operations.take", "FastgradTypeError"): lambda p, m: fg.take(3, 0),
