@@ -194,6 +194,12 @@ def write_program(folder, layout):
         text = USER.format(imports="import math\nimport scalars", name="scalars.Scalar")
         write(folder / "train.py", text)
         return ["train.py"], "scalars"
+    if layout == "namespace package":  # a folder without __init__.py
+        (folder / "tools").mkdir()
+        write(folder / "tools" / "scalars.py", ENGINE)
+        text = USER.format(imports="import math\nfrom tools.scalars import Scalar", name="Scalar")
+        write(folder / "train.py", text)
+        return ["train.py"], "tools.scalars"
     (folder / "pack" / "core").mkdir(parents=True)
     write(folder / "pack" / "__init__.py", "")
     write(folder / "pack" / "core" / "__init__.py", "from .engine import Scalar\n")
@@ -203,7 +209,9 @@ def write_program(folder, layout):
     return ["-m", "pack"], "pack.core.engine"
 
 
-@pytest.mark.parametrize("layout", ["module", "attribute of a module", "package"])
+@pytest.mark.parametrize(
+    "layout", ["module", "attribute of a module", "package", "namespace package"]
+)
 @pytest.mark.parametrize("named", [False, True], ids=["found", "named"])
 def test_class_of_another_module_is_replaced(tmp_path, layout, named):
     program, module = write_program(tmp_path, layout)
