@@ -160,6 +160,7 @@ $(PEERS)/.installed: benchmarks/peers.txt
 
 lint: $(VENV)/.extra-lint build  ## ruff, clang-format, cython-lint, codespell, mypy, stubtest
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
 	$(VENV)/bin/clang-format --dry-run -Werror $(HAND_WRITTEN_C)
 	PATH="$(abspath $(VENV))/bin:$$PATH" cython-lint src  # it looks for pycodestyle on PATH
 	$(VENV)/bin/codespell

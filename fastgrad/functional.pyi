@@ -59,6 +59,7 @@ __all__ = [
     "tan",
     "tanh",
 ]
+
 @overload
 def add(a: Value, b: Value | _Number) -> Value: ...
 @overload
@@ -299,6 +300,7 @@ def erf(a: _Number) -> float: ...
 def gelu(a: Value) -> Value: ...
 @overload
 def gelu(a: _Number) -> float: ...
+
 # </generated>
 
 __all__ += ["where"]

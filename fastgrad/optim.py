@@ -552,6 +552,8 @@ class RMSprop(Optimizer):
             "maximize": maximize,
         }
         super().__init__(params, defaults)
+
+
 # </generated>
 
 

@@ -24,7 +24,7 @@ def fill(document: str, text: str, path: str) -> str:
     if len(begin) != 1 or len(end) != 1 or end[0] < begin[0]:
         raise ValueError(f"{path}: expected one line with {BEGIN}, then one with {END}")
     indent = lines[begin[0]][: -len(lines[begin[0]].lstrip())]
-    inner = textwrap.indent(text.strip("\n"), indent).splitlines()
+    inner = textwrap.indent(text, indent).splitlines()
     return "\n".join([*lines[: begin[0] + 1], *inner, *lines[end[0] :]]) + "\n"
 
 
@@ -181,7 +181,7 @@ def _listed(names: Iterable[str]) -> list[str]:
 
 def stubs(rows: Sequence) -> str:
     """Return the overloads of functional.pyi: Values give a Value, plain numbers a float."""
-    lines = _listed(sorted(name for row in rows for name in row.functions))
+    lines = [*_listed(sorted(name for row in rows for name in row.functions)), ""]
     for row in rows:
         for name in row.functions:
             plain = _signature(row, types=True).replace("_Input", "_Number")
@@ -193,7 +193,7 @@ def stubs(rows: Sequence) -> str:
                 ]
             for arguments, result in results:
                 lines += ["@overload", f"def {name}({arguments}) -> {result}: ..."]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", ""])
 
 
 def method_stubs(rows: Iterable) -> str:

@@ -312,7 +312,7 @@ def classes(rows: Iterable[Any]) -> str:
     lines = ["__all__ = [", *(f'    "{name}",' for name in public), "]"]
     for row in rows:
         lines += ["", "", *_class(row)]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", "", ""])
 
 
 def _class(row: Any) -> list[str]:
