@@ -8,6 +8,7 @@ import ctypes
 from typing import Any, NamedTuple
 
 import pytest
+from helpers.tally import tally
 
 import fastgrad as fg
 from fastgrad import Value
@@ -55,7 +56,11 @@ def test_structured_arguments_give_structured_gradients(name):
     assert tape(example) == tape(example)
 
 
-DTYPES = ["float64", "float32", "float16", "int64", "int8", "uint16", "bool", ">f8", "<f4", ">i2"]
+DTYPES = [
+    "float64", "float32", "float16", "longdouble", "int64", "int32", "int16", "int8", "uint64",
+    "uint32", "uint16", "uint8", "bool", ">f8", "<f8", ">f4", "<f4", ">f2", ">i8", ">i4", ">i2",
+    ">u8", ">u4", ">u2",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -87,6 +92,86 @@ def test_arrays_of_any_strides_are_read(numpy, linear):
     ):  # fmt: skip
         assert linear(view).tolist() == (view @ [1.0, 10.0, 100.0]).tolist()
         assert linear(view[-1]) == view[-1] @ [1.0, 10.0, 100.0]
+
+
+def layouts(numpy, data):
+    """Yield arrays of the same numbers, that lie in memory in different ways."""
+    n, k = data.shape
+    wide, tall = numpy.repeat(data, 2, axis=1), numpy.repeat(data, 3, axis=0)
+    fields = numpy.zeros(n, dtype=[("flag", "i1"), ("x", data.dtype, k)])
+    fields["x"] = data
+    yield from (
+        data, numpy.asfortranarray(data), wide[:, ::2], wide.T.copy()[::2].T, tall[::3],
+        data[::-1, ::-1].copy()[::-1, ::-1], numpy.hstack([data, data])[:, :k], fields["x"],
+        numpy.stack([data, data], axis=2)[:, :, 1],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 5, 40])
+def test_numbers_of_any_format_and_layout_are_those_of_astype(numpy, dtype, n):
+    raw = numpy.random.default_rng(n).integers(0, 256, (n, 3, 16), dtype=numpy.uint8)
+    kind = numpy.dtype(dtype)
+    data = raw[:, :, : kind.itemsize].copy().view(kind)[:, :, 0].copy()
+    if kind.kind == "b":
+        data = raw[:, :, 0] % 2 == 1
+    elif kind.itemsize > 8:  # bits of a long double may stand for no number
+        data = (raw[:, :, 0] / numpy.longdouble(3)).astype(kind)
+    with numpy.errstate(all="ignore"):
+        expected = numpy.nan_to_num(data.astype(float), nan=7.0)
+        data = numpy.where(numpy.isnan(data), kind.type(7), data).astype(kind)
+    tape = fg.record(lambda x: [x[0], x[1], x[2]], [0.0, 0.0, 0.0])
+    for array_ in layouts(numpy, data):
+        assert tape(array_).tobytes() == expected.tobytes()
+        assert tape(array_[-1]).tobytes() == expected[-1].tobytes()
+        tally("arrays: formats and layouts")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_arrays_of_any_dtype_serve_every_verb(numpy, dtype):
+    w = Value(0.5)
+    tape = fg.record(lambda x, t: (x[0] * x[1] * w - t).tanh(), [0.0, 0.0], 0.0)
+    x, t = numpy.array([[1, 0], [0, 1], [1, 1]]), numpy.array([0, 1, 1])
+    for order in "CF":
+        args = numpy.array(x, dtype=dtype, order=order), numpy.array(t, dtype=dtype)
+        plain = x.astype(float), t.astype(float)
+        for verb in (
+            lambda *a: tape(*a),
+            lambda *a: tape.backward(*a),
+            lambda *a: tape.value_and_grad(*a)[1],
+            lambda *a: tape.value_and_grad(*a, wrt="inputs")[1][0],
+            lambda *a: tape.value_and_grad(*a, reduce=None)[1],
+            lambda *a: tape.jvp(a, a)[1],
+        ):
+            for got, expected in ((args, plain), ([a[2] for a in args], [a[2] for a in plain])):
+                assert numpy.array(verb(*got)).tobytes() == numpy.array(verb(*expected)).tobytes()
+
+
+def test_arrays_of_what_are_no_numbers_are_refused(numpy, linear):
+    for wrong in (
+        numpy.array([1j, 2, 3]), numpy.array(["1", "2", "3"]), numpy.array([b"1", b"2", b"3"]),
+        numpy.zeros(3, dtype="M8[s]"), numpy.zeros(3, dtype=[("x", "f8")]), b"123", bytearray(3),
+    ):  # fmt: skip
+        with pytest.raises((TypeError, ShapeError)):
+            linear(wrong)
+    assert linear(memoryview(b"\1\2\3")) == linear(numpy.array([1, 2, 3], dtype=object)) == 321.0
+
+
+def test_large_arrays_of_another_format_are_converted(numpy):
+    tape = fg.record(lambda x: x[0] + x[1], [0.0, 0.0])
+    X = numpy.arange(100_000, dtype="f4").reshape(2, -1).T
+    assert tape(X).tolist() == (X[:, 0].astype(float) + X[:, 1]).tolist()
+    deep = numpy.zeros((1,) * 60 + (2,), dtype="f4")
+    with pytest.raises(ShapeError, match=r"expected shape \(2,\)"):
+        tape(deep)
+
+
+def test_lists_of_floats_and_of_other_numbers_are_the_same():
+    tape = fg.record(lambda x: x[0] - x[1], [0.0, 0.0])
+    assert tape([[1.0, 2.0], (3.0, 5), [True, 4.5]]) == [-1.0, -2.0, -3.5]
+    for wrong, message in (([[1.0, "a"]], "expected numbers"), ([[1.0, 2.0], [1.0]], "1 where 2")):
+        with pytest.raises((TypeError, ShapeError), match=message):
+            tape(wrong)
 
 
 def test_arrays_inside_lists_and_as_examples_are_read(numpy):

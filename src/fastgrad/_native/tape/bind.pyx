@@ -1,8 +1,8 @@
 """Bind: a call's arguments in input slots, its results back in their structure.
 
-A structure is a Shape, numbers in a rectangle, or (kind, keys, children, name). Numbers in memory
-are read where they lie, everything else is copied; what is given back are NumPy's arrays if any
-argument was one, else nested lists and floats.
+A structure is a Shape, numbers in a rectangle, or (kind, keys, children, name). Doubles in memory
+are read where they lie, numbers of other formats are converted there, everything else is read one
+by one; what is given back are NumPy's arrays if any argument was one, else nested lists and floats.
 """
 
 from libc.string cimport memcpy, memset
@@ -12,6 +12,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
+from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 
 from fastgrad._native.base.errors cimport described, error_of
@@ -27,9 +28,29 @@ cdef extern from "Python.h":
     bint PyFloat_CheckExact(object o)
     double PyFloat_AS_DOUBLE(object o)
     void *PyTuple_GET_ITEM(tuple o, Py_ssize_t i)
+    Py_ssize_t PySequence_Fast_GET_SIZE(object o)
+    PyObject **PySequence_Fast_ITEMS(object o)
+    list PyList_New(Py_ssize_t n)
+    void PyList_SET_ITEM(list o, Py_ssize_t i, object item)
+
+cdef extern from "tape/formats.h" nogil:
+    enum:
+        FORMAT_AXES_MAX
+    ctypedef void (*FormatReader)(double *to, const char *source, Py_ssize_t stride, size_t n) noexcept nogil
+    ctypedef struct FormatCopy:
+        int n
+        Py_ssize_t counts[FORMAT_AXES_MAX]
+        Py_ssize_t strides[FORMAT_AXES_MAX]
+        Py_ssize_t steps[FORMAT_AXES_MAX]
+    void format_f64_read(double *to, const char *source, Py_ssize_t stride, size_t n) noexcept nogil
+    FormatReader format_reader(const char *format, Py_ssize_t size)
+    void format_plan(
+        FormatCopy *copy, int ndim, const Py_ssize_t *shape, const Py_ssize_t *strides, bint in_memory_order)
+    const char *format_row(const FormatCopy *copy, const char *source, size_t done)
 
 
 cdef enum:
+    PART = 1 << 14  # numbers converted between two counts of work
     DEEPER = 8  # levels of nesting that a message counts, besides those that belong there
 
 
@@ -128,72 +149,129 @@ cdef int count_samples(Bound bound, Shape shape, Py_ssize_t n) except -1:
     return 0
 
 
-cdef void bind_columns(Bound bound, Shape shape, const double *data, Py_ssize_t stride) noexcept:
-    """Bind a batch whose elements lie side by side."""
-    cdef Py_ssize_t e
-    for e in range(shape.size):
-        bound.columns[shape.start + e].data = data + e
-        bound.columns[shape.start + e].stride = stride
-        bound.batched[shape.start + e] = 1
-
-
-cdef bint is_double(const char *format) noexcept:
-    """Tell whether a format says float64 in this machine's byte order; ctypes says it explicitly."""
-    cdef int one = 1
-    cdef bint little = (<char *> &one)[0] == 1
-    if format[0] == (c"<" if little else c">"):
-        format += 1
-    return format[0] == c"d" and format[1] == 0
+cdef inline void bind_column(Bound bound, Py_ssize_t slot, const double *data, Py_ssize_t stride) noexcept:
+    """Bind one number of each sample."""
+    bound.columns[slot].data, bound.columns[slot].stride = data, stride
+    bound.batched[slot] = 1
 
 
 cdef int bind_view(Bound bound, Shape shape, object arg) except -1:
-    """Bind float64 numbers in memory without a copy. Returns 0 if they must be converted first."""
+    """Bind numbers in memory. Returns 0 where no buffer describes them."""
     cdef Buffer buffer = Buffer.__new__(Buffer)
     cdef Py_buffer *view = &buffer.view
-    cdef Py_ssize_t extra, e, d, left, offset
+    cdef FormatReader reader
+    cdef bint as_they_lie
+    cdef Py_ssize_t d, extra
     cdef bint fits
-    cdef const char *at
+    if isinstance(arg, (bytes, bytearray)):  # text, more likely than numbers
+        return 0
     try:
         PyObject_GetBuffer(arg, view, PyBUF_STRIDES | PyBUF_FORMAT)
     except (BufferError, ValueError):  # numbers that no buffer describes, such as NumPy's dates
         return 0
     buffer.viewed = True
     extra = view.ndim - shape.ndim
-    if view.format == NULL or not is_double(view.format) or <size_t> view.buf % sizeof(double):
+    reader = NULL if view.format == NULL else format_reader(view.format, view.itemsize)
+    if reader == NULL or view.ndim > FORMAT_AXES_MAX:
         return 0
     if view.ndim and view.strides == NULL:  # as ctypes has it, whatever is asked for
         return 0
-    for d in range(view.ndim):
-        if view.strides[d] % 8:
-            return 0
+    as_they_lie = reader == format_f64_read and <size_t> view.buf % sizeof(double) == 0
     fits = 0 <= extra <= 1
-    for d in range(shape.ndim):
-        fits = fits and view.shape[d + extra] == shape.shape[d]
+    for d in range(view.ndim):
+        as_they_lie = as_they_lie and view.strides[d] % <Py_ssize_t> sizeof(double) == 0
+        fits = fits and (d < extra or view.shape[d] == shape.shape[d - extra])
     if not fits:
         refuse_shape(shape, f"shape {tuple(view.shape[d] for d in range(view.ndim))}")
     if extra:
         count_samples(bound, shape, view.shape[0])
+    if as_they_lie:
+        bind_lying(bound, shape, buffer)
+    else:
+        bind_converted(bound, shape, view, reader)
+    return 1
+
+
+cdef int bind_lying(Bound bound, Shape shape, Buffer buffer) except -1:
+    """Bind float64 numbers without a copy; those of one sample are copied into the slots."""
+    cdef const Py_buffer *view = &buffer.view
+    cdef Py_ssize_t extra = view.ndim - shape.ndim
+    cdef Py_ssize_t e, d, left, offset
+    cdef const double *at
     for e in range(shape.size):
         offset, left = 0, e
         for d in range(shape.ndim - 1, -1, -1):
             offset += left % view.shape[d + extra] * view.strides[d + extra]
             left //= view.shape[d + extra]
-        at = <const char *> view.buf + offset
+        at = <const double *> (<const char *> view.buf + offset)
         if extra:
-            bound.columns[shape.start + e].data = <const double *> at
-            bound.columns[shape.start + e].stride = view.strides[0] // 8
-            bound.batched[shape.start + e] = 1
+            bind_column(bound, shape.start + e, at, view.strides[0] // <Py_ssize_t> sizeof(double))
         else:
-            bound.values[shape.start + e] = (<const double *> at)[0]
+            bound.values[shape.start + e] = at[0]
     if extra:
         bound.kept.append(buffer)
-    return 1
+    return 0
+
+
+cdef int convert(const Py_buffer *view, FormatReader reader, const FormatCopy *copy, double *to) except -1:
+    """Copy an array's numbers, polling signals."""
+    cdef Py_ssize_t inner = copy.counts[copy.n - 1]
+    cdef Py_ssize_t stride = copy.strides[copy.n - 1]
+    cdef Py_ssize_t left = view.len // view.itemsize
+    cdef Py_ssize_t rows = 0
+    cdef Py_ssize_t part, at
+    cdef const char *source
+    cdef Poll poll = poll_begin(poll_with_gil)
+    while left:
+        source = format_row(copy, <const char *> view.buf, rows)
+        at = 0
+        while at < inner:
+            part = min(inner - at, <Py_ssize_t> PART)
+            reader(to + at, source + at * stride, stride, part)
+            poll_signals(&poll, part)
+            at += part
+        to += inner
+        left -= inner
+        rows += 1
+    return 0
+
+
+cdef int bind_converted(Bound bound, Shape shape, const Py_buffer *view, FormatReader reader) except -1:
+    """Bind a copy of numbers of any format; those of one sample go into the slots."""
+    cdef FormatCopy copy
+    cdef Py_ssize_t e, d, left, offset
+    cdef Buffer made
+    cdef bint batch = view.ndim > shape.ndim
+    format_plan(&copy, view.ndim, view.shape, view.strides, batch)
+    if not batch:
+        return convert(view, reader, &copy, bound.values + shape.start)
+    made = buffer_own(view.len // view.itemsize)
+    convert(view, reader, &copy, made.own)
+    for e in range(shape.size):
+        offset, left = 0, e
+        for d in range(shape.ndim, 0, -1):
+            offset += left % view.shape[d] * copy.steps[d]
+            left //= view.shape[d]
+        bind_column(bound, shape.start + e, made.own + offset, copy.steps[0])
+    bound.kept.append(made)
+    return 0
+
+
+cdef bint copy_floats(PyObject **items, Py_ssize_t n, double *to) noexcept:
+    """Copy a row of floats; False, and some of them copied, where something else is among them."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not PyFloat_CheckExact(<object> items[i]):
+            return False
+        to[i] = PyFloat_AS_DOUBLE(<object> items[i])
+    return True
 
 
 cdef double *copy_numbers(
         object o, tuple extents, Py_ssize_t depth, double *to, Shape shape, Poll *poll) except NULL:
     """Copy nested sequences of numbers, checking every length; returns where the next would go."""
     cdef double number = 0.0
+    cdef Py_ssize_t left
     if depth == len(extents):
         poll_signals(poll, 1)
         if number_read(o, &number) == NOT_A_NUMBER:
@@ -202,9 +280,13 @@ cdef double *copy_numbers(
         return to + 1
     if not isinstance(o, (list, tuple)):
         o = as_list(o, shape)
-    cdef Py_ssize_t left = extents[depth]
+    left = extents[depth]
     if len(o) != left:
         refuse_shape(shape, f"{len(o)} where {left} belong")
+    if depth + 1 == len(extents) and left and (type(o) is list or type(o) is tuple):
+        poll_signals(poll, left)  # its handlers may change the list, but from here on nobody does
+        if PySequence_Fast_GET_SIZE(o) == left and copy_floats(PySequence_Fast_ITEMS(o), left, to):
+            return to + left
     for item in o:  # reading one may lengthen or shorten the list
         if left == 0:
             break
@@ -231,6 +313,7 @@ cdef object as_list(object o, Shape shape):
 cdef int bind_copy(Bound bound, Shape shape, object arg) except -1:
     """Bind nested sequences of numbers, or an array of another type."""
     cdef Py_ssize_t depth = 0
+    cdef Py_ssize_t e
     cdef Buffer buffer
     cdef Poll poll = poll_begin(poll_with_gil)
     if not isinstance(arg, (list, tuple)):
@@ -252,7 +335,8 @@ cdef int bind_copy(Bound bound, Shape shape, object arg) except -1:
     buffer = buffer_own(bound.n * shape.size)
     copy_numbers(arg, (bound.n,) + shape.shape, 0, buffer.own, shape, &poll)
     bound.kept.append(buffer)
-    bind_columns(bound, shape, buffer.own, shape.size)
+    for e in range(shape.size):
+        bind_column(bound, shape.start + e, buffer.own + e, shape.size)
     return 0
 
 
@@ -355,13 +439,23 @@ cdef object nested(const double **at, tuple extents, Py_ssize_t depth):
     """Make nested lists of numbers; a float where there is no extent."""
     cdef list made
     cdef double number
+    cdef Py_ssize_t i, n
+    cdef object item
     if depth == len(extents):
         number = at[0][0]
         at[0] += 1
         return number
-    made = []
-    for _ in range(extents[depth]):
-        made.append(nested(at, extents, depth + 1))
+    n = extents[depth]
+    made = PyList_New(n)  # nobody sees it before it is full
+    for i in range(n):
+        if depth + 1 == len(extents):
+            item = at[0][i]
+        else:
+            item = nested(at, extents, depth + 1)
+        Py_INCREF(item)
+        PyList_SET_ITEM(made, i, item)
+    if depth + 1 == len(extents):
+        at[0] += n
     return made
 
 
