@@ -5,6 +5,15 @@ A program written for micrograd needs none of the names below: each error is als
 such a program would catch.
 """
 
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
 __all__ = [
     "FastgradAttributeError",
     "FastgradError",
@@ -16,12 +25,14 @@ __all__ = [
     "FastgradValueError",
     "FastgradWarning",
     "FileFormatError",
+    "GradientLostWarning",
     "MissingExtraError",
     "NonFiniteError",
     "ProgramError",
     "ShapeError",
     "TapeError",
     "explain",
+    "warn_gradient_lost",
     "word_result",
 ]
 
@@ -90,6 +101,14 @@ class FastgradWarning(UserWarning):
     """Something works, and perhaps not as its reader supposes."""
 
 
+class GradientLostWarning(FastgradWarning):
+    """A computed Value became a plain number, and what is computed from that has no gradient.
+
+    By ``float(v)`` and whatever calls it: ``math.exp(v)``, ``np.asarray([v], float)``, assignment
+    into an array of floats. ``v.data`` and ``v.item()`` say that only the number is meant.
+    """
+
+
 def explain(expected: str, got: str, where: str = "", remedy: str = "") -> str:
     """Word an error: what was expected, what came instead, where, and what to do about it.
 
@@ -147,3 +166,51 @@ def word_result(
     file, line, function = place or ("", 0, "")
     where = f", recorded at {file}:{line} in {function}" if file else ""
     return f"{operation}({shown}{more}) = {result!r}{which}{where}"
+
+
+# modules that are handed numbers: their frames are not the program's
+_OWN = ("fastgrad", "matplotlib", "numpy", "random", "scipy", "statistics")
+_PROGRAMS = "fastgrad.command."  # but for these modules
+_REMAINDERS = (6, 19)  # arguments of BINARY_OP: NB_REMAINDER, NB_INPLACE_REMAINDER
+
+
+def warn_gradient_lost(what: str) -> None:
+    """Warn, at the line of the program, that a plain number was taken out of a graph.
+
+    Parameters
+    ----------
+    what : str
+        What took it: "float()".
+
+    Warns
+    -----
+    GradientLostWarning
+        Once for each line, as Python's filters do; never for ``"%f" % v``, which is printing.
+    """
+    frame = sys._getframe(1)
+    if _formats(frame):
+        return
+    level = 2
+    while frame.f_back and _is_own(frame.f_globals.get("__name__")):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(
+        f"{what} makes a plain number of a computed Value: what is computed from that has no "
+        "gradient; write v.data if only the number is meant, else functional.exp(v) for "
+        "math.exp(v), arrays of dtype=object for arrays of float",
+        GradientLostWarning,
+        stacklevel=level,
+    )
+
+
+def _is_own(module: object) -> bool:
+    name = str(module)
+    return name.partition(".")[0] in _OWN and not name.startswith(_PROGRAMS)
+
+
+def _formats(frame: FrameType) -> bool:
+    """Tell whether a frame is at an operator %; that of text calls float for its operands."""
+    from opcode import opmap
+
+    code, at = frame.f_code.co_code, frame.f_lasti
+    return at >= 0 and code[at] == opmap["BINARY_OP"] and code[at + 1] in _REMAINDERS

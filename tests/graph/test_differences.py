@@ -23,6 +23,7 @@ import pytest
 import fastgrad
 import fastgrad.nn
 from fastgrad import Value, custom, fit, functional, optim, record, take
+from fastgrad.errors import GradientLostWarning
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "differences.md"
 ROW = re.compile(r"^\| (?!written)(.+?) \| .* \|$", re.MULTILINE)
@@ -58,6 +59,14 @@ def assigned(V, _):
     array = np.zeros(2)
     array[0] = V(2.0)
     return list(array)
+
+
+def losses(run):
+    """Count the gradients of which a program is told that they are lost."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run()
+    return [w.category for w in caught].count(GradientLostWarning)
 
 
 def interpolated(V, _):
@@ -185,15 +194,26 @@ EAGER = {
         (lambda V, _: data(sorted([V(2), V(1)])), TypeError, [1.0, 2.0]),
         (lambda V, _: (V(1) == V(1), len({V(1), V(1)})), (False, 2), (False, 2)),
     ],
-    '`float(v)`, `math.exp(v)`, `f"{v:.2f}"`': [
+    "`float(v)`, `math.exp(v)`, `complex(v)`": [
         (lambda V, _: float(V(2) * 1), TypeError, 2.0),
         (lambda V, _: math.exp(V(0) * 1), TypeError, 1.0),
-        (lambda V, _: f"{V(2):.2f}", TypeError, "2.00"),
+        (lambda V, _: complex(V(2) * 1), TypeError, 2.0),
+        (lambda V, _: losses(lambda: float(V(2) * 1)), TypeError, 1),
+        (lambda V, _: losses(lambda: (float(V(2)), (V(2) * 1).data)), TypeError, 0),
+        (lambda V, _: losses(lambda: (V(2) * 1).item()), AttributeError, 0),
     ],
-    "`np.zeros(2)[0] = v`, `np.asarray([v], float)`, `np.interp(v, ...)`": [
+    '`f"{v:.2f}"`, `"%.2f" % v`': [
+        (lambda V, _: f"{V(2):.2f}", TypeError, "2.00"),
+        (lambda V, _: "%.2f" % V(2), TypeError, "2.00"),  # noqa: UP031
+        (lambda V, _: losses(lambda: "%.2f" % (V(2) * 1)), TypeError, 0),
+    ],
+    "`np.zeros(2)[0] = v`, `np.asarray([v], float)`, `np.interp(v, ...)`, `np.gradient` of an "
+    "object array": [
         (assigned, TypeError, [2.0, 0.0]),
         (lambda V, _: list(np.asarray([V(2)], float)), TypeError, [2.0]),
         (interpolated, TypeError, 0.5),
+        (lambda V, _: list(np.gradient(objects(V, 1.0, 3.0))), TypeError, [2.0, 2.0]),
+        (lambda V, _: losses(lambda: interpolated(V, None)), TypeError, 1),
     ],
     "`v * np.array([1.0, 2.0])`": [
         (lambda V, _: type(V(2) * np.array([1.0, 2.0])).__name__, "Value", "ndarray")
@@ -440,7 +460,6 @@ MISSING = {
     '"%d" % v': lambda V: "%d" % V(3),  # noqa: UP031
     "np.var": lambda V: np.var(objects(V, 1.0)),
     "np.isnan": lambda V: np.isnan(objects(V, 1.0)),
-    "v.item()": lambda V: V(3).item(),
     "Value.no_grad": lambda V: V.no_grad,
     "v.backward(2.0)": lambda V: V(3).backward(2.0),
 }

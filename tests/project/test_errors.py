@@ -13,7 +13,8 @@ OWN = [
     thing
     for name in errors.__all__
     if isinstance(thing := getattr(errors, name), type)
-    and thing not in (FastgradError, errors.FastgradWarning)
+    and thing is not FastgradError
+    and not issubclass(thing, Warning)
 ]
 
 

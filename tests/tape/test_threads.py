@@ -92,7 +92,7 @@ def test_reading_in_one_thread_does_not_affect_a_recording():
 
     def work(k):
         if k % 2:
-            return [w.data + float(w * 2) + (w < 3) for _ in range(300)][-1]
+            return [w.data + (w * 2).item() + (w < 3) for _ in range(300)][-1]
         return [fg.record(lambda x: x * w + 1, 1.0, strict=True)(2.0) for _ in range(30)][-1]
 
     assert run_in_threads(work) == [3.0, 4.0] * 4

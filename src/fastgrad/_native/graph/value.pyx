@@ -161,6 +161,20 @@ cdef bint comparison_records(node_id a, node_id b) except -1:
     return is_recorded(a) or b and is_recorded(b)
 
 
+cdef int leave_graph(node_id id, str what) except -1:
+    """Report that a number leaves the graph for a plain one, without having been asked as `.data`.
+
+    A recording reports it in its own way. Leaves have no gradient to lose, nor have comparisons.
+    """
+    cdef Node *node = node_at(id)
+    if unlikely(recording_threads) and is_recorded(id):
+        recorded_read(id, what)
+    elif node.op != OP_LEAF and not is_comparison(node) and not is_no_grad():
+        from fastgrad.errors import warn_gradient_lost
+        warn_gradient_lost(f"{what}()")
+    return 0
+
+
 # Value --------------------------------------------------------------------------------------------
 
 include "../ops/methods.pxi"
@@ -400,9 +414,14 @@ cdef class Core(Methods):
     def __abs__(self):
         return apply_unary(self, OP_ABS)
 
-    def __float__(self):
+    def item(self):
+        """Return the number itself, a float: as `data`, under the name that arrays and tensors have."""
         if unlikely(recording_threads):
-            recorded_read(self.id, "float")
+            recorded_read(self.id, "item")
+        return node_at(self.id).data
+
+    def __float__(self):
+        leave_graph(self.id, "float")
         return node_at(self.id).data
 
     def __bool__(self):
