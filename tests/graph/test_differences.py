@@ -397,7 +397,16 @@ RECORDED = {
         (lambda: record(lambda x: np.maximum(x, 2).sum(), np.array([1.0, 3.0]))(
             np.array([5.0, 0.0])), 2.0),
     ],
-    "`tape(v)` with a Value": [(passed_value, (float, 1.0))],
+    "`tape(v)` with a Value": [
+        (passed_value, (Value, 13.0)),
+        (lambda: record(lambda x: 1 / x, 1.0)(Value(0.0)), ZeroDivisionError),
+        (lambda: record(lambda x: 1 / x, 1.0)([Value(1.0), Value(2.0)]), ValueError),
+    ],
+    "`tape.value_and_grad(v)`, `tape.backward(v)`, `tape.jvp((v,), (1.0,))`": [
+        (lambda: record(lambda x: x * 2, 1.0).value_and_grad(Value(1.0)), TypeError),
+        (lambda: record(lambda x: x * 2, 1.0).backward(Value(1.0)), TypeError),
+        (lambda: record(lambda x: x * 2, 1.0).jvp((Value(1.0),), (1.0,)), TypeError),
+    ],
     "`1 / x` at 0, `exp(1000)`": [
         (lambda: record(lambda x: 1 / x, 1.0)(0.0), math.inf),
         (lambda: record(lambda x: x.exp(), 1.0)(1000.0), math.inf),

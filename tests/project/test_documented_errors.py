@@ -244,6 +244,16 @@ CALLS = {
     ("tape.TapeCore.__call__", "FastgradTypeError"): lambda p, m: tape_of()(1.0, 2.0),
     ("tape.TapeCore.__call__", "FastgradIndexError"): lambda p, m: chosen()(7.0),
     ("tape.TapeCore.__call__", "NonFiniteError"): lambda p, m: tape_of()(math.inf, check=True),
+    ("tape.TapeCore.__call__", "ZeroDivisionError"): (
+        lambda p, m: tape_of(lambda x: 1 / x)(Value(0.0))
+    ),
+    ("tape.TapeCore.__call__", "OverflowError"): (
+        lambda p, m: tape_of(lambda x: x.exp())(Value(1e3))
+    ),
+    ("tape.TapeCore.__call__", "ValueError"): (
+        lambda p, m: tape_of(lambda x: x.log())(Value(-1.0))
+    ),
+    ("tape.TapeCore.backward", "FastgradTypeError"): lambda p, m: tape_of().backward(Value(1.0)),
     ("tape.TapeCore.backward", "TapeError"): lambda p, m: pair().backward([1.0, 2.0]),
     ("tape.TapeCore.jvp", "ShapeError"): lambda p, m: tape_of().jvp(([1.0] * 2,), ([1.0] * 3,)),
     ("tape.TapeCore.value_and_grad", "TapeError"): lambda p, m: pair().value_and_grad([1.0, 2.0]),

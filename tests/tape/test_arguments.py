@@ -239,12 +239,6 @@ def test_tape_without_arguments_can_be_called():
     assert tape.inputs == []
 
 
-def test_value_as_an_argument_is_read_as_its_number():
-    tape = fg.record(lambda x: x * x, Value(1.0))
-    assert tape(Value(3.0)) == 9.0
-    assert tape([Value(3.0), 4]) == [9.0, 16.0]
-
-
 # -- results ---------------------------------------------------------------------------------------
 
 

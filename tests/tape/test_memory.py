@@ -166,6 +166,21 @@ each_failure(fresh, lambda s: s.value_and_grad(batch, 1, reduce=None))
 each_failure(fresh, lambda s: s.value_and_grad(batch, 1, reduce=None, wrt="inputs"))
 each_failure(fresh, lambda s: s.jvp((batch, 1), ([1.0, 0.5], 0.0)))
 """,
+    "values": """
+x, y = Value(0.5), Value(-1.0)
+def after_failure(s):
+    x.grad = y.grad = 0.0
+    cleared()
+    out = s([x, y], 1.0)
+    assert out.data == s([0.5, -1.0], 1)
+    out.backward()
+    assert [x.grad, y.grad] == s.value_and_grad([0.5, -1.0], 1, wrt="inputs")[1][0]
+    cleared()
+each_failure(fresh, lambda s: s([x, y], 1.0))
+def after_failure(s):
+    answers()
+each_failure(lambda: record(shapes, [1.0, 2.0], 0), lambda s: s([x, -1.0], 1))
+""",
     "threads": """
 many = rows * 60
 def after_failure(s):

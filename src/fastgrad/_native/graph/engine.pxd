@@ -16,6 +16,7 @@ cdef node_id leaf_hidden(double data) except 0
 cdef uint32_t operands_block(tuple taken, bint numbers) except 0
 cdef int operands_give(uint32_t index) except -1
 cdef object result_of(node_id id)
+cdef int operation_raise(int op, int error, double a, double b) except -1
 cdef int take_step(Node *node) except -1
 
 cdef node_id negated(node_id taken) except 0

@@ -25,6 +25,7 @@ cdef class Bound:            # the arguments of a call
     cdef Shape sized         # the argument that said so
     cdef bint arrays         # give NumPy arrays, since some were given
     cdef list kept           # buffers and copies that columns point into
+    cdef list given          # of each input the Value that it is, or None; None: there are only numbers
 
 cdef class Out:              # numbers to be given back: in a new array, in a buffer, or in a frame
     cdef object array
@@ -34,6 +35,7 @@ cdef class Out:              # numbers to be given back: in a new array, in a bu
 
 cdef int bound_prepare(Bound bound, uint32_t n_inputs, size_t n_slots) except -1
 cdef int bind_all(Bound bound, list specs, tuple args) except -1
+cdef int expect_numbers(Bound bound, list shapes) except -1
 cdef bint bind_floats(Bound bound, tuple args) noexcept
 cdef void load_sample(Bound bound, Py_ssize_t s) noexcept nogil
 
@@ -42,6 +44,7 @@ cdef Out out_new(tuple extents, bint arrays)
 cdef Out out_from(double *data, tuple extents, bint arrays)
 cdef object out_give(Out out)
 cdef object rebuild(object spec, list outs)
+cdef object nest_values(Shape shape, list values, bint arrays)
 cdef tuple floats(const double *data, Py_ssize_t n)
 
 

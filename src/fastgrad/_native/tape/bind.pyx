@@ -3,6 +3,7 @@
 A structure is a Shape, numbers in a rectangle, or (kind, keys, children, name). Doubles in memory
 are read where they lie, numbers of other formats are converted there, everything else is read one
 by one; what is given back are NumPy's arrays if any argument was one, else nested lists and floats.
+Values among the arguments are noted beside their numbers, for the call that appends to a graph.
 """
 
 from libc.string cimport memcpy, memset
@@ -17,7 +18,7 @@ from cpython.ref cimport Py_INCREF
 
 from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
-from fastgrad._native.graph.handle cimport NOT_A_NUMBER, number_read
+from fastgrad._native.graph.handle cimport Handle, NOT_A_NUMBER, is_handle, node_at, number_read
 from fastgrad._native.tape.header cimport InputColumn
 
 import sys
@@ -108,6 +109,8 @@ cdef int bind_all(Bound bound, list specs, tuple args) except -1:
     memset(bound.batched, 0, bound.n_inputs)
     for i in range(len(args)):
         bind(bound, specs[i], args[i])
+    if bound.given is not None and bound.n >= 0:
+        refuse_batch(bound.sized, bound.n)
     return 0
 
 
@@ -267,13 +270,48 @@ cdef bint copy_floats(PyObject **items, Py_ssize_t n, double *to) noexcept:
     return True
 
 
+cdef int bind_value(Bound bound, Handle value, Shape shape, double *to) except -1:
+    """Bind a Value: its data, and itself for the graph; no reading by the program."""
+    if bound.sized is shape:
+        refuse_batch(shape, bound.n)
+    if bound.given is None:
+        bound.given = [None] * bound.n_inputs
+    bound.given[to - bound.values] = value
+    to[0] = node_at(value.id).data
+    return 0
+
+
+cdef int refuse_batch(Shape shape, Py_ssize_t n) except -1:
+    raise error_of(
+        "ShapeError", "one sample in each argument, as Values were given", f"a batch of {n}", shape.name,
+        "call the tape for each sample, or give it numbers only")
+
+
+cdef int expect_numbers(Bound bound, list shapes) except -1:
+    """Raise where an argument is, or holds, a Value."""
+    cdef Shape shape
+    if bound.given is None:
+        return 0
+    for shape in shapes:
+        for value in bound.given[shape.start:shape.start + shape.size]:
+            if value is not None:
+                raise error_of(
+                    "FastgradTypeError", "numbers", described(value), shape.name,
+                    "call the tape: tape(...) of Values is a Value, with a graph and backward()")
+    return 0
+
+
 cdef double *copy_numbers(
-        object o, tuple extents, Py_ssize_t depth, double *to, Shape shape, Poll *poll) except NULL:
+        Bound bound, object o, tuple extents, Py_ssize_t depth, double *to, Shape shape,
+        Poll *poll) except NULL:
     """Copy nested sequences of numbers, checking every length; returns where the next would go."""
     cdef double number = 0.0
     cdef Py_ssize_t left
     if depth == len(extents):
         poll_signals(poll, 1)
+        if is_handle(o):
+            bind_value(bound, <Handle> o, shape, to)
+            return to + 1
         if number_read(o, &number) == NOT_A_NUMBER:
             raise error_of("FastgradTypeError", "numbers", described(o), shape.name)
         to[0] = number
@@ -290,7 +328,7 @@ cdef double *copy_numbers(
     for item in o:  # reading one may lengthen or shorten the list
         if left == 0:
             break
-        to = copy_numbers(item, extents, depth + 1, to, shape, poll)
+        to = copy_numbers(bound, item, extents, depth + 1, to, shape, poll)
         left -= 1
     if left or len(o) != extents[depth]:
         refuse_shape(shape, "a list that changed while it was read")
@@ -327,13 +365,13 @@ cdef int bind_copy(Bound bound, Shape shape, object arg) except -1:
             break
         first = first[0]
     if depth == shape.ndim:
-        copy_numbers(arg, shape.shape, 0, bound.values + shape.start, shape, &poll)
+        copy_numbers(bound, arg, shape.shape, 0, bound.values + shape.start, shape, &poll)
         return 0
     if depth != shape.ndim + 1:
         refuse_shape(shape, f"{depth} levels of nesting" if depth else described(arg))
     count_samples(bound, shape, len(arg))
     buffer = buffer_own(bound.n * shape.size)
-    copy_numbers(arg, (bound.n,) + shape.shape, 0, buffer.own, shape, &poll)
+    copy_numbers(bound, arg, (bound.n,) + shape.shape, 0, buffer.own, shape, &poll)
     bound.kept.append(buffer)
     for e in range(shape.size):
         bind_column(bound, shape.start + e, buffer.own + e, shape.size)
@@ -365,6 +403,8 @@ cdef int bind(Bound bound, object spec, object arg) except -1:
             if PyFloat_CheckExact(arg):
                 bound.values[shape.start] = PyFloat_AS_DOUBLE(arg)
                 return 0
+            if is_handle(arg):
+                return bind_value(bound, <Handle> arg, shape, bound.values + shape.start)
             if not isinstance(arg, (list, tuple)) and number_read(arg, &number) != NOT_A_NUMBER:
                 bound.values[shape.start] = number
                 return 0
@@ -462,7 +502,8 @@ cdef object nested(const double **at, tuple extents, Py_ssize_t depth):
 cdef object rebuild(object spec, list outs):
     """Give the numbers of a result, or of arguments, in their structure; uses outs up."""
     if type(spec) is Shape:
-        return out_give(outs.pop(0))
+        out = outs.pop(0)
+        return out_give(out) if type(out) is Out else out  # else there already, as nest_values gives it
     kind, keys, children, _ = spec
     made = []
     for child in children:
@@ -470,6 +511,23 @@ cdef object rebuild(object spec, list outs):
     if kind is dict:
         return dict(zip(keys, made))
     return kind(made)
+
+
+cdef object nest_values(Shape shape, list values, bint arrays):
+    """Give the Values of a result in the rectangle that they have there."""
+    cdef list part = values[shape.start:shape.start + shape.size]
+    if shape.ndim == 0:
+        return part[0]
+    if arrays:
+        made = array_empty(shape.size, dtype=object)
+        made[:] = part
+        return made.reshape(shape.shape)
+    for extent in reversed(shape.shape[1:]):
+        nested_part = []
+        for i in range(0, len(part), extent):
+            nested_part.append(part[i:i + extent])
+        part = nested_part
+    return part
 
 
 cdef list shapes_of(object spec):

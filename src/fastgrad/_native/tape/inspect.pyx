@@ -94,7 +94,7 @@ def first_nonfinite(Replay tape not None, tuple args not None):
     cdef Py_ssize_t s
     cdef uint32_t i
     try:
-        tape.frame_bind(frame, args)
+        tape.frame_bind_values(frame, args)
         for s in range(max(frame.n, 1)):
             load_sample(frame, s)
             tape.run_single(frame, False)

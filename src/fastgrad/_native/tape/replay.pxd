@@ -1,5 +1,7 @@
 """Replay: a program with its parameters, its plans and the frames of its calls; how a call runs."""
 
+from libc.stdint cimport uint32_t
+
 from fastgrad._native.memory.arena cimport Node
 from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.header cimport BatchRun, Kernels, Plan, Program, Steps
@@ -14,6 +16,8 @@ cdef class Replay:
     cdef Program program
     cdef readonly list parameters
     cdef tuple captured      # the same, immutable: it keeps the nodes alive
+    cdef list kinds          # those that are of a subclass of Value
+    cdef uint32_t *blocks    # of each dot: the arena's block of its weights, 0 or NULL where none is kept
     cdef Node **nodes        # as of the last nodes_find
     cdef list arguments      # Shapes, or (kind, keys, children)
     cdef list shapes         # the Shapes in them, in order
@@ -32,6 +36,7 @@ cdef class Replay:
     cdef Frame frame_take(self)
     cdef int frame_give(self, Frame frame) except -1
     cdef int frame_bind(self, Frame frame, tuple args) except -1
+    cdef int frame_bind_values(self, Frame frame, tuple args) except -1
     cdef bint frame_bind_plain(self, Frame frame, tuple args) noexcept
     cdef int nodes_find(self) except -1
     cdef int parameters_load(self, Frame frame) except -1

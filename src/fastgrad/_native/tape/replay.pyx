@@ -13,10 +13,12 @@ from cpython.pythread cimport PyThread_get_thread_ident
 
 from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil, poll_without_gil
-from fastgrad._native.graph.handle cimport HandleLayout
-from fastgrad._native.memory.arena cimport Node, node_at
+from fastgrad._native.graph.handle cimport HandleLayout, is_value
+from fastgrad._native.memory.arena cimport Node, block_disown, node_at
 from fastgrad._native.ops.codes cimport OP_TAKE
-from fastgrad._native.tape.bind cimport Shape, bind_all, bind_floats, is_number, load_sample, shapes_of
+from fastgrad._native.tape.bind cimport (
+    Shape, bind_all, bind_floats, expect_numbers, is_number, load_sample, shapes_of,
+)
 from fastgrad._native.tape.extract cimport Recorded, record_graph
 from fastgrad._native.tape.frame cimport Frame, frame_new
 from fastgrad._native.tape.header cimport (
@@ -122,6 +124,10 @@ cdef class Replay:
     cdef int adopt(self, list arguments, object result) except -1:
         """Fill in what follows from the program, the parameters and the shapes."""
         self.captured = tuple(self.parameters)
+        self.kinds = []
+        for value in self.captured:
+            if not is_value(value):
+                self.kinds.append(value)
         self.arguments, self.result = arguments, result
         self.shapes = []
         for spec in arguments:
@@ -140,6 +146,12 @@ cdef class Replay:
         return self.nodes_find()
 
     def __dealloc__(self):
+        cdef uint32_t i
+        if self.blocks != NULL:
+            for i in range(self.program.n_ops):
+                if self.blocks[i]:
+                    block_disown(self.blocks[i])
+            PyMem_RawFree(self.blocks)
         program_free(&self.program)
         PyMem_RawFree(self.nodes)
 
@@ -152,6 +164,8 @@ cdef class Replay:
         cdef CachedPlan plan
         cdef Frame frame
         cdef size_t total = program_bytes(&self.program) + self.program.n_parameters * sizeof(Node *)
+        if self.blocks != NULL:
+            total += self.program.n_ops * sizeof(uint32_t)
         for plan in self.plans.values():
             total += plan_bytes(&plan.plan)
         for frame in self.frames:
@@ -171,12 +185,12 @@ cdef class Replay:
             raise error_of(
                 "FastgradTypeError", "a recorded tape", "an empty one", "", "make it with fastgrad.record")
         cdef Frame frame = self.frames.pop() if self.frames else frame_new(&self.program)
-        frame.n, frame.arrays = -1, False
+        frame.n, frame.arrays, frame.given = -1, False, None
         memset(frame.pointers, 0, max(self.program.n_inputs, self.program.n_outputs) * sizeof(double *))
         return frame
 
     cdef int frame_give(self, Frame frame) except -1:
-        frame.sized = None
+        frame.sized = frame.given = None
         try:
             if frame.kept:
                 frame.kept = []
@@ -186,7 +200,12 @@ cdef class Replay:
         return 0
 
     cdef int frame_bind(self, Frame frame, tuple args) except -1:
-        """Put the arguments of a call and the parameters' data into a frame."""
+        """Put the arguments of a call, which are numbers, and the parameters' data into a frame."""
+        self.frame_bind_values(frame, args)
+        return expect_numbers(frame, self.shapes)
+
+    cdef int frame_bind_values(self, Frame frame, tuple args) except -1:
+        """The same of arguments that may hold Values: these are noted in the frame."""
         bind_all(frame, self.arguments, args)
         return self.parameters_load(frame)
 
