@@ -29,7 +29,8 @@ class Op:
 
     The texts are written in a small grammar (see `tools/ops/expression.py`): operands `a b`, result
     `y`, numbers, `inf`, `+ - * /`, comparisons, `and or not`, `x if c else z`, and calls of C99's
-    mathematical functions. A parameter, which is a number and no operand, is read as `b`.
+    mathematical functions and of those of `ops/functions.h`, `fg_...`. A parameter, which is a
+    number and no operand, is read as `b`.
 
     Attributes
     ----------
@@ -67,6 +68,11 @@ class Op:
         array finds it.
     variant_of : str
         The row whose function stands for this one too (`pow` also takes plain exponents).
+    with_operand : str
+        The row that stands for this one where the parameter is a Value, and so an operand.
+    folds : bool
+        The function takes any number of operands too, or one iterable of them, and works from left
+        to right; its aliases take two.
     tolerance : float
         Promised accuracy of value and partials, in units in the last place.
     cancels : tuple of (float, float, float), optional
@@ -91,6 +97,8 @@ class Op:
     method: str | None = ""
     aliases: tuple[str, ...] = ()
     variant_of: str = ""
+    with_operand: str = ""
+    folds: bool = False
     tolerance: float = 2.0
     cancels: tuple[float, float, float] | None = None
     flat: bool = False
@@ -172,6 +180,7 @@ TRUTH = (0, 1)  # a condition
 # Where a finite operand gives an infinite result, Python's floats raise.
 _TOO_LARGE = ("fabs(y) == inf and fabs(a) < inf", OVERFLOW, "a result that fits a float")
 _FINITE = ("fabs(a) == inf", DOMAIN, "a finite number")
+_DIVISOR = ("b == 0", ZERO_DIVISION, "a divisor other than 0")
 _IN_UNIT = ("fabs(a) > 1", DOMAIN, "-1 <= a <= 1")
 
 # `b - 1` is rounded unless adding 1 gives b back, and pow amplifies that rounding by log(a).
@@ -246,19 +255,42 @@ _ROWS = (
        formula="a if a > 0 else 0",
        doc="Return a where it is positive, else 0."),
     Op("leaky_relu", "b * a if a < 0 else a", ("1 if a > 0 else b",), domain=(ANY, UNIT),
-       parameter=("slope", 0.01), formula="a if a > 0 else b * a",
+       parameter=("slope", 0.01), formula="a if a > 0 else b * a", with_operand="prelu",
        doc="Return a where it is positive, else slope * a."),
+    Op("prelu", "b * a if a < 0 else a", ("1 if a > 0 else b", "a if a < 0 else 0"),
+       formula="a if a > 0 else b * a", domain=(ANY, UNIT),
+       doc="Return a where it is positive, else b * a: leaky_relu with a slope that is a Value."),
     Op("abs", "fabs(a)", ("1 if a > 0 else -1 if a < 0 else 0",), domain=(ANY,),
        aliases=("absolute",),
        doc="Return the absolute value of a; its derivative at 0 and nan is 0."),
     Op("min", "a if a <= b or a != a else b",
        ("1 if a <= b or a != a else 0", "0 if a <= b or a != a else 1"),
        formula="a if a <= b else b", domain=(ANY, ANY), method="minimum", aliases=("minimum",),
+       folds=True,
        doc="Return the smaller of two numbers, the first of equals, nan if either is nan."),
     Op("max", "a if a >= b or a != a else b",
        ("1 if a >= b or a != a else 0", "0 if a >= b or a != a else 1"),
        formula="a if a >= b else b", domain=(ANY, ANY), method="maximum", aliases=("maximum",),
+       folds=True,
        doc="Return the larger of two numbers, the first of equals, nan if either is nan."),
+    Op("sign", "1 if a > 0 else -1 if a < 0 else 0 if a == 0 else a", ("0",), domain=(ANY,),
+       doc="Return -1, 0 or 1, the sign of a."),
+
+    # -- steps: whole numbers, and what is left; as Python's floats have them
+    Op("floor", "floor(a)", ("0",), domain=(ANY,), doc="Return the largest whole number up to a."),
+    Op("ceil", "ceil(a)", ("0",), domain=(ANY,), doc="Return the smallest whole number from a on."),
+    Op("round", "fg_round(a, b)", ("0",), domain=(ANY, (-3, 6)), parameter=("digits", 0),
+       formula="rint(a * pow(10, b)) / pow(10, b)", aliases=("rint",),
+       raises=(("not fabs(b) <= 22 or floor(b) < b", DOMAIN, "whole digits from -22 to 22"),),
+       doc="Return a rounded to so many decimal digits, halves to even, as Python's round does."),
+    Op("mod", "fg_mod(a, b)", ("1", "-fg_floordiv(a, b)"), symbol="%", method=None,
+       formula="a - b * floor(a / b)", domain=(SMALL, (1e-3, 1e3)), aliases=("remainder",),
+       raises=(_DIVISOR,),
+       doc="Return a % b, what division into a whole number leaves, with the sign of b."),
+    Op("floordiv", "fg_floordiv(a, b)", ("0", "0"), symbol="//", method=None,
+       formula="floor(a / b)", domain=((-1e9, 1e9), (1e-3, 1e3)), aliases=("floor_divide",),
+       raises=(_DIVISOR,),
+       doc="Return a // b, the largest whole number up to a / b."),
 
     # -- comparisons and choices; IEEE 754's order, so nan is neither less nor greater, and not 0.
     # Adding -0.0 changes nothing: where(c, x, y) is keep_if(c, x) + keep_unless(c, y), exactly

@@ -27,6 +27,7 @@ BINARY = [name for name, row in ROWS.items() if row.arity == 2]
 IEEE = {  # where eager operations raise
     "div": lambda a, b: a * np.power(b, -1.0), "neg": np.negative,
     "acos": np.arccos, "asin": np.arcsin, "pow": np.power,
+    "mod": np.remainder, "floordiv": np.floor_divide,
     **{name: getattr(np, name) for name in (
         "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh")},
 }  # fmt: skip

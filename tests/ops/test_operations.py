@@ -43,9 +43,25 @@ MPMATH |= {
     "fabs": abs,
     "fma": lambda u, v, w: u * v + w,
     "pow": mpmath.mp.power,
+    "rint": mpmath.nint,
+    "fg_floordiv": lambda u, v: mpmath.floor(u / v),
+    "fg_mod": lambda u, v: u - v * mpmath.floor(u / v),
+    "fg_round": lambda u, n: mpmath.nint(u * mpmath.mpf(10) ** n) / mpmath.mpf(10) ** n,
 }
 FLOATS = {name: getattr(math, name, None) for name in expression.FUNCTIONS}
-FLOATS["fma"] = lambda u, v, w: float(Fraction(u) * Fraction(v) + Fraction(w))
+FLOATS |= {
+    "ceil": lambda u: whole(math.ceil, u),
+    "floor": lambda u: whole(math.floor, u),
+    "fma": lambda u, v, w: float(Fraction(u) * Fraction(v) + Fraction(w)),
+    "fg_floordiv": operator.floordiv,
+    "fg_mod": operator.mod,
+    "fg_round": lambda u, n: round(u, int(n)),
+}
+
+
+def whole(function, x):
+    """Return what a function of math gives as an int, as the float that C99's function gives."""
+    return math.copysign(function(x), x) if math.isfinite(x) else x
 
 
 def power(a, b):
@@ -70,9 +86,13 @@ PYTHON |= {
     "ge": lambda a, b: float(a >= b),
     "keep_if": lambda a, b: b if a else -0.0,
     "keep_unless": lambda a, b: -0.0 if a else b,
+    "floor": FLOATS["floor"],
+    "ceil": FLOATS["ceil"],
+    "mod": operator.mod,
+    "floordiv": operator.floordiv,
 }
 # Rows that decide something: nan decides too, and travels only where it is chosen.
-DECISIONS = ("lt", "le", "gt", "ge", "keep_if", "keep_unless")
+DECISIONS = ("lt", "le", "gt", "ge", "keep_if", "keep_unless", "prelu")
 
 
 # -- the check, and the two implementations that it is applied to --------------------------------
@@ -94,9 +114,10 @@ def by_text(row, operands):
 
 
 class Exact:
-    """The textbook's formula and its derivatives, in 60 digits."""
+    """The textbook's formula and its derivatives, in 60 digits; more where it has floor(a / b)."""
 
     def __init__(self, row):
+        self.digits = 700 if row.name in ("mod", "floordiv") else 60
         tree = expression.parse(row.formula)
         trees = [tree, *(expression.derivative(tree, name) for name in "ab"[: row.arity])]
         self.functions = [expression.function(tree, MPMATH, mpmath.mpf) for tree in trees]
@@ -104,7 +125,7 @@ class Exact:
     def __call__(self, operands):
         """Return value and partials; None where the formula has none."""
         a, b = (mpmath.mpf(x) for x in (*operands, 0.0)[:2])
-        with mpmath.workdps(60):
+        with mpmath.workdps(self.digits):
             return [self.attempt(function, a, b) for function in self.functions]
 
     @staticmethod
@@ -293,7 +314,7 @@ def test_operation_raises_only_the_errors_of_its_row(row):
 @EVERY_ROW
 def test_nan_operand_gives_nan_and_never_raises(row):
     for place in range(row.arity):
-        operands = [0.5] * len(row.domain)
+        operands = [0.5] * row.arity + [1.0] * (len(row.domain) - row.arity)
         operands[place] = math.nan
         y, partials = by_fastgrad(row, operands)
         if row.name not in DECISIONS:  # see the comparison with Python

@@ -13,7 +13,10 @@ class ExpressionError(ValueError):
 
 
 class Function(NamedTuple):
-    """A function of C99 that texts may call, and its derivatives in terms of its arguments."""
+    """A function that texts may call, and its derivatives in terms of its arguments.
+
+    One that begins with `fg_` is of `src/fastgrad/_native/ops/functions.h`, any other of C99.
+    """
 
     arguments: str
     derivatives: tuple[str, ...]
@@ -27,6 +30,7 @@ FUNCTIONS = {
     "atan": Function("u", ("1 / (1 + u * u)",)),
     "atan2": Function("uv", ("v / (u * u + v * v)", "-u / (u * u + v * v)")),
     "cbrt": Function("u", ("1 / (3 * cbrt(u) * cbrt(u))",)),
+    "ceil": Function("u", ("0",)),
     "cos": Function("u", ("-sin(u)",)),
     "cosh": Function("u", ("sinh(u)",)),
     "erf": Function("u", (_GAUSS,)),
@@ -34,6 +38,9 @@ FUNCTIONS = {
     "exp": Function("u", ("exp(u)",)),
     "expm1": Function("u", ("exp(u)",)),
     "fabs": Function("u", ("1 if u > 0 else -1 if u < 0 else 0",)),
+    "fg_floordiv": Function("uv", ("0", "0")),
+    "fg_mod": Function("uv", ("1", "-fg_floordiv(u, v)")),
+    "fg_round": Function("uv", ("0", "0")),
     "floor": Function("u", ("0",)),
     "fma": Function("uvw", ("v", "u", "1")),
     "hypot": Function(
@@ -46,6 +53,7 @@ FUNCTIONS = {
         "uv",
         ("v * pow(u, v - 1) if v != 0 else 0", "pow(u, v) * log(u) if u != 0 else 0"),
     ),
+    "rint": Function("u", ("0",)),
     "sin": Function("u", ("cos(u)",)),
     "sinh": Function("u", ("cosh(u)",)),
     "sqrt": Function("u", ("0.5 / sqrt(u)",)),

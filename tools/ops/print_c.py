@@ -64,6 +64,8 @@ _HEAD = f"""\
 
 #include <math.h>
 
+#include "ops/functions.h"
+
 /* Each module uses its own part of this header; that is no reason for a warning. */
 #if defined(__GNUC__)
 #define OP_STATIC static __attribute__((unused))

@@ -364,6 +364,31 @@ cdef object call_binary(object a, object b, int op, const char *name):
     return plain(op, a, b, name)
 
 
+cdef tuple operands_listed(tuple operands, const char *name):
+    """Return the operands of a function that takes several, or one iterable of them."""
+    if len(operands) != 1:
+        return operands
+    if not hasattr(operands[0], "__iter__"):
+        raise error_of(
+            "FastgradTypeError", "two operands or more, or an iterable of them",
+            described(operands[0]), name.decode())
+    return tuple(operands[0])
+
+
+cdef object fold_operands(tuple operands, int op, const char *name):
+    """Apply an operation of two operands to the first two, then to the result and the next, ..."""
+    cdef Py_ssize_t i
+    operands = operands_listed(operands, name)
+    if not operands:
+        raise error_of("FastgradValueError", "an operand at least", "none", name.decode())
+    result = operands[0]
+    if len(operands) == 1 and not is_handle(result):
+        return number_expect(result, f"operand of {name.decode()}")
+    for i in range(1, len(operands)):
+        result = call_binary(result, operands[i], op, name)
+    return result
+
+
 def register_custom(operation):
     """Give an operation the number that its nodes will carry."""
     custom_operations.append(operation)

@@ -1,6 +1,8 @@
 """Operations as functions, of Values and of plain numbers; users find them in fastgrad.functional."""
 
-from fastgrad._native.graph.engine cimport call_binary, call_parameter, call_unary
+from fastgrad._native.graph.engine cimport (
+    call_binary, call_parameter, call_unary, fold_operands, operands_listed,
+)
 from fastgrad._native.graph.handle cimport Handle, is_handle, number_expect
 
 include "../ops/functional.pxi"
@@ -40,3 +42,38 @@ def where(c, x, y):
         return x if number_expect(c, "condition of where") != 0.0 else y
     kept = call_binary(c, x, OP_KEEP_IF, b"where")
     return call_binary(kept, call_binary(c, y, OP_KEEP_UNLESS, b"where"), OP_ADD, b"where")
+
+
+def prod(*operands):
+    """Return the product of all operands, from left to right; 1.0 of none.
+
+    Parameters
+    ----------
+    *operands : Value or number, or one iterable of them
+
+    Returns
+    -------
+    Value or float
+        Recorded as ``a * b * c * ...``; a float where all are plain numbers.
+
+    Raises
+    ------
+    FastgradTypeError
+        If the only operand is no iterable, or one is no Value and no number.
+
+    Notes
+    -----
+    The derivative by one operand is the product of the others, made without a division: it is right
+    where operands are 0. Cost: a node for each operand after the first.
+
+    Examples
+    --------
+    >>> from fastgrad import Value
+    >>> from fastgrad.functional import prod
+    >>> a, b, c = Value(2.0), Value(0.0), Value(5.0)
+    >>> prod([a, b, c]).backward()
+    >>> a.grad, b.grad, c.grad
+    (0.0, 10.0, 0.0)
+    """
+    listed = operands_listed(operands, b"prod")
+    return fold_operands((listed,), OP_MUL, b"prod") if listed else 1.0

@@ -26,8 +26,8 @@ from fastgrad._native.graph.handle cimport (
     number_expect, number_read, type_lookup, type_version, types_patch, value_type,
 )
 from fastgrad._native.ops.codes cimport (
-    OP_ABS, OP_ADD, OP_DOT, OP_LE, OP_LEAF, OP_LT, OP_MUL, OP_OK, OP_POW_NUMBER, OP_PYTHON, op_forward,
-    op_has_block, op_is_row,
+    OP_ABS, OP_ADD, OP_DOT, OP_FLOORDIV, OP_LE, OP_LEAF, OP_LT, OP_MOD, OP_MUL, OP_OK, OP_POW_NUMBER,
+    OP_PYTHON, OP_ROUND, op_forward, op_has_block, op_is_row,
 )
 from fastgrad._native.graph.recording cimport is_recorded, recorded_read, recording_threads
 from fastgrad._native.graph.sweep cimport sweep_reverse, sweep_zero
@@ -173,6 +173,12 @@ cdef int leave_graph(node_id id, str what) except -1:
         from fastgrad.errors import warn_gradient_lost
         warn_gradient_lost(f"{what}()")
     return 0
+
+
+cdef double number_of(Handle value, str what) except? -1.0:
+    """Return data for something that makes a plain number of it."""
+    leave_graph(value.id, what)
+    return node_at(value.id).data
 
 
 # Value --------------------------------------------------------------------------------------------
@@ -411,6 +417,19 @@ cdef class Core(Methods):
     def __neg__(self):
         return neg(self)
 
+    def __pos__(self):
+        return self
+
+    def __mod__(a, b):
+        return apply_slowly(a, b, OP_MOD)
+
+    def __floordiv__(a, b):
+        return apply_slowly(a, b, OP_FLOORDIV)
+
+    def __divmod__(a, b):
+        quotient = apply_slowly(a, b, OP_FLOORDIV)
+        return quotient if quotient is NotImplemented else (quotient, apply_slowly(a, b, OP_MOD))
+
     def __abs__(self):
         return apply_unary(self, OP_ABS)
 
@@ -421,8 +440,33 @@ cdef class Core(Methods):
         return node_at(self.id).data
 
     def __float__(self):
-        leave_graph(self.id, "float")
-        return node_at(self.id).data
+        return number_of(self, "float")
+
+    def __int__(self):
+        return int(<object> number_of(self, "int"))
+
+    def __trunc__(self):
+        return int(<object> number_of(self, "trunc"))
+
+    def __floor__(self):
+        return (<object> number_of(self, "floor")).__floor__()
+
+    def __ceil__(self):
+        return (<object> number_of(self, "ceil")).__ceil__()
+
+    def __round__(self, digits=None, /):
+        """Return an int, which has no gradient; with digits a Value, whose derivative is 0."""
+        if digits is None:
+            return round(<object> number_of(self, "round"))
+        return apply_parameter(self, digits, OP_ROUND, b"round")
+
+    def as_integer_ratio(self):
+        """Return data as a fraction of two ints, as float has it; it has no gradient."""
+        return (<object> number_of(self, "as_integer_ratio")).as_integer_ratio()
+
+    def conjugate(self):
+        """Return self: it is real. NumPy's variance asks for it."""
+        return self
 
     def __bool__(self):
         """Return True, but for a comparison: its result."""

@@ -17,9 +17,16 @@ cdef extern from "ops/ops.h" nogil:
         OP_POW_NUMBER
         OP_RELU
         OP_LEAKY_RELU
+        OP_PRELU
         OP_ABS
         OP_MIN
         OP_MAX
+        OP_SIGN
+        OP_FLOOR
+        OP_CEIL
+        OP_ROUND
+        OP_MOD
+        OP_FLOORDIV
         OP_LT
         OP_LE
         OP_KEEP_IF

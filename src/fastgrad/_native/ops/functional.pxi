@@ -3,10 +3,11 @@
 # Included by graph/functional.pyx, which cimports Handle and call_* from the engine.
 
 from fastgrad._native.ops.codes cimport (
-    OP_ABS, OP_ACOS, OP_ADD, OP_ASIN, OP_ATAN, OP_ATAN2, OP_COS, OP_COSH, OP_ERF, OP_EXP, OP_EXPM1,
-    OP_GELU, OP_HYPOT, OP_KEEP_IF, OP_KEEP_UNLESS, OP_LE, OP_LEAKY_RELU, OP_LOG, OP_LOG1P, OP_LT,
-    OP_MAX, OP_MIN, OP_MUL, OP_POW, OP_POW_NUMBER, OP_RELU, OP_SIGMOID, OP_SIN, OP_SINH,
-    OP_SOFTPLUS, OP_SQRT, OP_SQUARE, OP_TAN, OP_TANH
+    OP_ABS, OP_ACOS, OP_ADD, OP_ASIN, OP_ATAN, OP_ATAN2, OP_CEIL, OP_COS, OP_COSH, OP_ERF, OP_EXP,
+    OP_EXPM1, OP_FLOOR, OP_FLOORDIV, OP_GELU, OP_HYPOT, OP_KEEP_IF, OP_KEEP_UNLESS, OP_LE,
+    OP_LEAKY_RELU, OP_LOG, OP_LOG1P, OP_LT, OP_MAX, OP_MIN, OP_MOD, OP_MUL, OP_POW, OP_POW_NUMBER,
+    OP_PRELU, OP_RELU, OP_ROUND, OP_SIGMOID, OP_SIGN, OP_SIN, OP_SINH, OP_SOFTPLUS, OP_SQRT,
+    OP_SQUARE, OP_TAN, OP_TANH
 )
 
 
@@ -83,7 +84,17 @@ def leaky_relu(a, slope=0.01):
 
     ``y = a if a > 0 else slope * a``
     """
+    if isinstance(slope, Handle):
+        return call_binary(a, slope, OP_PRELU, b"leaky_relu")
     return call_parameter(a, slope, OP_LEAKY_RELU, b"leaky_relu")
+
+
+def prelu(a, b):
+    """Return a where it is positive, else b * a: leaky_relu with a slope that is a Value.
+
+    ``y = a if a > 0 else b * a``
+    """
+    return call_binary(a, b, OP_PRELU, b"prelu")
 
 
 def abs(a):
@@ -99,12 +110,12 @@ def absolute(a):
     return call_unary(a, OP_ABS, b"absolute")
 
 
-def min(a, b):
+def min(*operands):
     """Return the smaller of two numbers, the first of equals, nan if either is nan.
 
-    ``y = a if a <= b else b``
+    ``y = a if a <= b else b``; of more operands, or of one iterable of them, from left to right
     """
-    return call_binary(a, b, OP_MIN, b"min")
+    return fold_operands(operands, OP_MIN, b"min")
 
 
 def minimum(a, b):
@@ -112,17 +123,95 @@ def minimum(a, b):
     return call_binary(a, b, OP_MIN, b"minimum")
 
 
-def max(a, b):
+def max(*operands):
     """Return the larger of two numbers, the first of equals, nan if either is nan.
 
-    ``y = a if a >= b else b``
+    ``y = a if a >= b else b``; of more operands, or of one iterable of them, from left to right
     """
-    return call_binary(a, b, OP_MAX, b"max")
+    return fold_operands(operands, OP_MAX, b"max")
 
 
 def maximum(a, b):
     """Alias of `max`."""
     return call_binary(a, b, OP_MAX, b"maximum")
+
+
+def sign(a):
+    """Return -1, 0 or 1, the sign of a.
+
+    ``y = 1 if a > 0 else -1 if a < 0 else 0 if a == 0 else a``
+    """
+    return call_unary(a, OP_SIGN, b"sign")
+
+
+def floor(a):
+    """Return the largest whole number up to a.
+
+    ``y = floor(a)``
+    """
+    return call_unary(a, OP_FLOOR, b"floor")
+
+
+def ceil(a):
+    """Return the smallest whole number from a on.
+
+    ``y = ceil(a)``
+    """
+    return call_unary(a, OP_CEIL, b"ceil")
+
+
+def round(a, digits=0):
+    """Return a rounded to so many decimal digits, halves to even, as Python's round does.
+
+    ``y = rint(a * pow(10, digits)) / pow(10, digits)``
+
+    Raises
+    ------
+    ValueError
+        expected whole digits from -22 to 22
+    """
+    return call_parameter(a, digits, OP_ROUND, b"round")
+
+
+def rint(a, digits=0):
+    """Alias of `round`."""
+    return call_parameter(a, digits, OP_ROUND, b"rint")
+
+
+def mod(a, b):
+    """Return a % b, what division into a whole number leaves, with the sign of b.
+
+    ``y = a - b * floor(a / b)``
+
+    Raises
+    ------
+    ZeroDivisionError
+        expected a divisor other than 0
+    """
+    return call_binary(a, b, OP_MOD, b"mod")
+
+
+def remainder(a, b):
+    """Alias of `mod`."""
+    return call_binary(a, b, OP_MOD, b"remainder")
+
+
+def floordiv(a, b):
+    """Return a // b, the largest whole number up to a / b.
+
+    ``y = floor(a / b)``
+
+    Raises
+    ------
+    ZeroDivisionError
+        expected a divisor other than 0
+    """
+    return call_binary(a, b, OP_FLOORDIV, b"floordiv")
+
+
+def floor_divide(a, b):
+    """Alias of `floordiv`."""
+    return call_binary(a, b, OP_FLOORDIV, b"floor_divide")
 
 
 def lt(a, b):

@@ -3,9 +3,10 @@
 # Included by graph/value.pyx, once Handle and apply_* are defined.
 
 from fastgrad._native.ops.codes cimport (
-    OP_ABS, OP_ACOS, OP_ASIN, OP_ATAN, OP_ATAN2, OP_COS, OP_COSH, OP_ERF, OP_EXP, OP_EXPM1,
-    OP_GELU, OP_HYPOT, OP_LEAKY_RELU, OP_LOG, OP_LOG1P, OP_MAX, OP_MIN, OP_RELU, OP_SIGMOID,
-    OP_SIN, OP_SINH, OP_SOFTPLUS, OP_SQRT, OP_SQUARE, OP_TAN, OP_TANH
+    OP_ABS, OP_ACOS, OP_ASIN, OP_ATAN, OP_ATAN2, OP_CEIL, OP_COS, OP_COSH, OP_ERF, OP_EXP,
+    OP_EXPM1, OP_FLOOR, OP_GELU, OP_HYPOT, OP_LEAKY_RELU, OP_LOG, OP_LOG1P, OP_MAX, OP_MIN,
+    OP_PRELU, OP_RELU, OP_ROUND, OP_SIGMOID, OP_SIGN, OP_SIN, OP_SINH, OP_SOFTPLUS, OP_SQRT,
+    OP_SQUARE, OP_TAN, OP_TANH
 )
 
 
@@ -18,7 +19,16 @@ cdef class Methods(Handle):
 
     def leaky_relu(self, slope=0.01):
         """Return a where it is positive, else slope * a."""
+        if isinstance(slope, Handle):
+            return apply_binary(self, slope, OP_PRELU, b"leaky_relu")
         return apply_parameter(self, slope, OP_LEAKY_RELU, b"leaky_relu")
+
+    def prelu(self, other):
+        """Return a where it is positive, else b * a: leaky_relu with a slope that is a Value.
+
+        a is self, b is other.
+        """
+        return apply_binary(self, other, OP_PRELU, b"prelu")
 
     def abs(self):
         """Return the absolute value of a; its derivative at 0 and nan is 0."""
@@ -41,6 +51,26 @@ cdef class Methods(Handle):
         a is self, b is other.
         """
         return apply_binary(self, other, OP_MAX, b"maximum")
+
+    def sign(self):
+        """Return -1, 0 or 1, the sign of a."""
+        return apply_unary(self, OP_SIGN)
+
+    def floor(self):
+        """Return the largest whole number up to a."""
+        return apply_unary(self, OP_FLOOR)
+
+    def ceil(self):
+        """Return the smallest whole number from a on."""
+        return apply_unary(self, OP_CEIL)
+
+    def round(self, digits=0):
+        """Return a rounded to so many decimal digits, halves to even, as Python's round does."""
+        return apply_parameter(self, digits, OP_ROUND, b"round")
+
+    def rint(self, digits=0):
+        """Alias of `round`."""
+        return apply_parameter(self, digits, OP_ROUND, b"rint")
 
     def exp(self):
         """Return e to the power a."""

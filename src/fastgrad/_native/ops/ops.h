@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#include "ops/functions.h"
+
 /* Each module uses its own part of this header; that is no reason for a warning. */
 #if defined(__GNUC__)
 #define OP_STATIC static __attribute__((unused))
@@ -25,17 +27,20 @@ enum op_error { OP_OK, OP_ZERO_DIVISION, OP_OVERFLOW, OP_DOMAIN };
  * OP_TAKE    The entry that the first operand numbers: index, entry, entry, ... */
 enum opcode {
     OP_LEAF, OP_PYTHON, OP_CUSTOM, OP_HIDDEN, OP_DOT, OP_TAKE, OP_ADD, OP_MUL, OP_POW,
-    OP_POW_NUMBER, OP_RELU, OP_LEAKY_RELU, OP_ABS, OP_MIN, OP_MAX, OP_LT, OP_LE, OP_KEEP_IF,
-    OP_KEEP_UNLESS, OP_EXP, OP_EXPM1, OP_LOG, OP_LOG1P, OP_SQUARE, OP_SQRT, OP_SIN, OP_COS,
-    OP_TAN, OP_ASIN, OP_ACOS, OP_ATAN, OP_ATAN2, OP_HYPOT, OP_SINH, OP_COSH, OP_TANH,
-    OP_SIGMOID, OP_SOFTPLUS, OP_ERF, OP_GELU, OP_COUNT
+    OP_POW_NUMBER, OP_RELU, OP_LEAKY_RELU, OP_PRELU, OP_ABS, OP_MIN, OP_MAX, OP_SIGN, OP_FLOOR,
+    OP_CEIL, OP_ROUND, OP_MOD, OP_FLOORDIV, OP_LT, OP_LE, OP_KEEP_IF, OP_KEEP_UNLESS, OP_EXP,
+    OP_EXPM1, OP_LOG, OP_LOG1P, OP_SQUARE, OP_SQRT, OP_SIN, OP_COS, OP_TAN, OP_ASIN, OP_ACOS,
+    OP_ATAN, OP_ATAN2, OP_HYPOT, OP_SINH, OP_COSH, OP_TANH, OP_SIGMOID, OP_SOFTPLUS, OP_ERF,
+    OP_GELU, OP_COUNT
 };
 
 /* The rows of the table (name, opcode, operands), for whoever needs each of them. */
 #define OP_EACH(X) \
     X(add, OP_ADD, 2) X(mul, OP_MUL, 2) X(pow, OP_POW, 2) X(pow_number, OP_POW_NUMBER, 1) \
-    X(relu, OP_RELU, 1) X(leaky_relu, OP_LEAKY_RELU, 1) X(abs, OP_ABS, 1) X(min, OP_MIN, 2) \
-    X(max, OP_MAX, 2) X(lt, OP_LT, 2) X(le, OP_LE, 2) X(keep_if, OP_KEEP_IF, 2) \
+    X(relu, OP_RELU, 1) X(leaky_relu, OP_LEAKY_RELU, 1) X(prelu, OP_PRELU, 2) \
+    X(abs, OP_ABS, 1) X(min, OP_MIN, 2) X(max, OP_MAX, 2) X(sign, OP_SIGN, 1) \
+    X(floor, OP_FLOOR, 1) X(ceil, OP_CEIL, 1) X(round, OP_ROUND, 1) X(mod, OP_MOD, 2) \
+    X(floordiv, OP_FLOORDIV, 2) X(lt, OP_LT, 2) X(le, OP_LE, 2) X(keep_if, OP_KEEP_IF, 2) \
     X(keep_unless, OP_KEEP_UNLESS, 2) X(exp, OP_EXP, 1) X(expm1, OP_EXPM1, 1) \
     X(log, OP_LOG, 1) X(log1p, OP_LOG1P, 1) X(square, OP_SQUARE, 1) X(sqrt, OP_SQRT, 1) \
     X(sin, OP_SIN, 1) X(cos, OP_COS, 1) X(tan, OP_TAN, 1) X(asin, OP_ASIN, 1) \
@@ -46,30 +51,34 @@ enum opcode {
 /* Those that have a second operand or a parameter. */
 #define OP_EACH_BROADCAST(X) \
     X(add, OP_ADD, 2) X(mul, OP_MUL, 2) X(pow, OP_POW, 2) X(pow_number, OP_POW_NUMBER, 1) \
-    X(leaky_relu, OP_LEAKY_RELU, 1) X(min, OP_MIN, 2) X(max, OP_MAX, 2) X(lt, OP_LT, 2) \
-    X(le, OP_LE, 2) X(keep_if, OP_KEEP_IF, 2) X(keep_unless, OP_KEEP_UNLESS, 2) \
-    X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2)
+    X(leaky_relu, OP_LEAKY_RELU, 1) X(prelu, OP_PRELU, 2) X(min, OP_MIN, 2) \
+    X(max, OP_MAX, 2) X(round, OP_ROUND, 1) X(mod, OP_MOD, 2) X(floordiv, OP_FLOORDIV, 2) \
+    X(lt, OP_LT, 2) X(le, OP_LE, 2) X(keep_if, OP_KEEP_IF, 2) \
+    X(keep_unless, OP_KEEP_UNLESS, 2) X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2)
 
 /* Name in the table. */
 OP_STATIC const char *const op_name[OP_COUNT] = {
     "leaf", "python", "custom", "hidden", "dot", "take", "add", "mul", "pow", "pow_number",
-    "relu", "leaky_relu", "abs", "min", "max", "lt", "le", "keep_if", "keep_unless", "exp",
-    "expm1", "log", "log1p", "square", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan",
-    "atan2", "hypot", "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu"
+    "relu", "leaky_relu", "prelu", "abs", "min", "max", "sign", "floor", "ceil", "round", "mod",
+    "floordiv", "lt", "le", "keep_if", "keep_unless", "exp", "expm1", "log", "log1p", "square",
+    "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh",
+    "tanh", "sigmoid", "softplus", "erf", "gelu"
 };
 
 /* What `_op` shows. */
 OP_STATIC const char *const op_symbol[OP_COUNT] = {
     "", "python", "custom", "hidden", "dot", "take", "+", "*", "**", "**", "ReLU", "leaky_relu",
-    "abs", "min", "max", "<", "<=", "keep_if", "keep_unless", "exp", "expm1", "log", "log1p",
-    "square", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh",
-    "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu"
+    "prelu", "abs", "min", "max", "sign", "floor", "ceil", "round", "%", "//", "<", "<=",
+    "keep_if", "keep_unless", "exp", "expm1", "log", "log1p", "square", "sqrt", "sin", "cos",
+    "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh", "tanh", "sigmoid",
+    "softplus", "erf", "gelu"
 };
 
 /* What the functions below tell, a bit for each. */
 OP_STATIC const unsigned char op_answers[OP_COUNT] = {
-    8, 40, 104, 8, 24, 88, 29, 29, 29, 30, 24, 30, 24, 29, 29, 29, 29, 29, 29, 24, 24, 24, 24,
-    24, 24, 24, 24, 24, 24, 24, 24, 29, 29, 24, 24, 24, 24, 24, 24, 24
+    8, 40, 104, 8, 24, 88, 29, 29, 29, 30, 24, 30, 29, 24, 29, 29, 24, 24, 24, 30, 29, 29, 29,
+    29, 29, 29, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 29, 29, 24, 24, 24, 24, 24, 24,
+    24
 };
 
 /* Operands that a tape lists: at the start, and for each of what b counts. */
@@ -229,6 +238,20 @@ OP_INLINE double op_leaky_relu_db(double a, double b, double y) {
     return 0.0;
 }
 
+OP_INLINE double op_prelu_value(double a, double b) {
+    return (a < 0.0) ? (b * a) : a;
+}
+
+OP_INLINE double op_prelu_da(double a, double b, double y) {
+    (void)y;
+    return (a > 0.0) ? 1.0 : b;
+}
+
+OP_INLINE double op_prelu_db(double a, double b, double y) {
+    (void)b, (void)y;
+    return (a < 0.0) ? a : 0.0;
+}
+
 OP_INLINE double op_abs_value(double a, double b) {
     (void)b;
     return fabs(a);
@@ -270,6 +293,93 @@ OP_INLINE double op_max_da(double a, double b, double y) {
 OP_INLINE double op_max_db(double a, double b, double y) {
     (void)y;
     return ((a >= b) || (a != a)) ? 0.0 : 1.0;
+}
+
+OP_INLINE double op_sign_value(double a, double b) {
+    (void)b;
+    return (a > 0.0) ? 1.0 : ((a < 0.0) ? -1.0 : ((a == 0.0) ? 0.0 : a));
+}
+
+OP_INLINE double op_sign_da(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_sign_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_floor_value(double a, double b) {
+    (void)b;
+    return floor(a);
+}
+
+OP_INLINE double op_floor_da(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_floor_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_ceil_value(double a, double b) {
+    (void)b;
+    return ceil(a);
+}
+
+OP_INLINE double op_ceil_da(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_ceil_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_round_value(double a, double b) {
+    return fg_round(a, b);
+}
+
+OP_INLINE double op_round_da(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_round_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_mod_value(double a, double b) {
+    return fg_mod(a, b);
+}
+
+OP_INLINE double op_mod_da(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 1.0;
+}
+
+OP_INLINE double op_mod_db(double a, double b, double y) {
+    (void)y;
+    return -fg_floordiv(a, b);
+}
+
+OP_INLINE double op_floordiv_value(double a, double b) {
+    return fg_floordiv(a, b);
+}
+
+OP_INLINE double op_floordiv_da(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_floordiv_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
 }
 
 OP_INLINE double op_lt_value(double a, double b) {
@@ -693,6 +803,9 @@ OP_INLINE int op_forward(int op, double a, double b, double *out) {
     case OP_LEAKY_RELU:
         *out = y = op_leaky_relu_value(a, b);
         return OP_OK;
+    case OP_PRELU:
+        *out = y = op_prelu_value(a, b);
+        return OP_OK;
     case OP_ABS:
         *out = y = op_abs_value(a, b);
         return OP_OK;
@@ -701,6 +814,27 @@ OP_INLINE int op_forward(int op, double a, double b, double *out) {
         return OP_OK;
     case OP_MAX:
         *out = y = op_max_value(a, b);
+        return OP_OK;
+    case OP_SIGN:
+        *out = y = op_sign_value(a, b);
+        return OP_OK;
+    case OP_FLOOR:
+        *out = y = op_floor_value(a, b);
+        return OP_OK;
+    case OP_CEIL:
+        *out = y = op_ceil_value(a, b);
+        return OP_OK;
+    case OP_ROUND:
+        *out = y = op_round_value(a, b);
+        if (!(fabs(b) <= 22.0) || (floor(b) < b)) return OP_DOMAIN;
+        return OP_OK;
+    case OP_MOD:
+        *out = y = op_mod_value(a, b);
+        if (b == 0.0) return OP_ZERO_DIVISION;
+        return OP_OK;
+    case OP_FLOORDIV:
+        *out = y = op_floordiv_value(a, b);
+        if (b == 0.0) return OP_ZERO_DIVISION;
         return OP_OK;
     case OP_LT:
         *out = y = op_lt_value(a, b);
@@ -819,6 +953,10 @@ OP_INLINE int op_partials(int op, double a, double b, double y, double *da, doub
     case OP_LEAKY_RELU:
         *da = op_leaky_relu_da(a, b, y);
         return OP_OK;
+    case OP_PRELU:
+        *da = op_prelu_da(a, b, y);
+        *db = op_prelu_db(a, b, y);
+        return OP_OK;
     case OP_ABS:
         *da = op_abs_da(a, b, y);
         return OP_OK;
@@ -829,6 +967,26 @@ OP_INLINE int op_partials(int op, double a, double b, double y, double *da, doub
     case OP_MAX:
         *da = op_max_da(a, b, y);
         *db = op_max_db(a, b, y);
+        return OP_OK;
+    case OP_SIGN:
+        *da = op_sign_da(a, b, y);
+        return OP_OK;
+    case OP_FLOOR:
+        *da = op_floor_da(a, b, y);
+        return OP_OK;
+    case OP_CEIL:
+        *da = op_ceil_da(a, b, y);
+        return OP_OK;
+    case OP_ROUND:
+        *da = op_round_da(a, b, y);
+        return OP_OK;
+    case OP_MOD:
+        *da = op_mod_da(a, b, y);
+        *db = op_mod_db(a, b, y);
+        return OP_OK;
+    case OP_FLOORDIV:
+        *da = op_floordiv_da(a, b, y);
+        *db = op_floordiv_db(a, b, y);
         return OP_OK;
     case OP_LT:
         *da = op_lt_da(a, b, y);
@@ -942,6 +1100,10 @@ OP_INLINE void op_slopes(int op, double a, double b, double y, double *da, doubl
     case OP_LEAKY_RELU:
         *da = op_leaky_relu_da(a, b, y);
         break;
+    case OP_PRELU:
+        *da = op_prelu_da(a, b, y);
+        *db = op_prelu_db(a, b, y);
+        break;
     case OP_ABS:
         *da = op_abs_da(a, b, y);
         break;
@@ -952,6 +1114,26 @@ OP_INLINE void op_slopes(int op, double a, double b, double y, double *da, doubl
     case OP_MAX:
         *da = op_max_da(a, b, y);
         *db = op_max_db(a, b, y);
+        break;
+    case OP_SIGN:
+        *da = op_sign_da(a, b, y);
+        break;
+    case OP_FLOOR:
+        *da = op_floor_da(a, b, y);
+        break;
+    case OP_CEIL:
+        *da = op_ceil_da(a, b, y);
+        break;
+    case OP_ROUND:
+        *da = op_round_da(a, b, y);
+        break;
+    case OP_MOD:
+        *da = op_mod_da(a, b, y);
+        *db = op_mod_db(a, b, y);
+        break;
+    case OP_FLOORDIV:
+        *da = op_floordiv_da(a, b, y);
+        *db = op_floordiv_db(a, b, y);
         break;
     case OP_LT:
         *da = op_lt_da(a, b, y);
@@ -1073,6 +1255,11 @@ OP_INLINE int op_second(int op, double a, double b, double y, double *daa, doubl
     case OP_LEAKY_RELU:
         *daa = 0.0;
         return OP_OK;
+    case OP_PRELU:
+        *daa = 0.0;
+        *dab = (a < 0.0) ? 1.0 : 0.0;
+        *dbb = 0.0;
+        return OP_OK;
     case OP_ABS:
         *daa = 0.0;
         return OP_OK;
@@ -1082,6 +1269,28 @@ OP_INLINE int op_second(int op, double a, double b, double y, double *daa, doubl
         *dbb = 0.0;
         return OP_OK;
     case OP_MAX:
+        *daa = 0.0;
+        *dab = 0.0;
+        *dbb = 0.0;
+        return OP_OK;
+    case OP_SIGN:
+        *daa = 0.0;
+        return OP_OK;
+    case OP_FLOOR:
+        *daa = 0.0;
+        return OP_OK;
+    case OP_CEIL:
+        *daa = 0.0;
+        return OP_OK;
+    case OP_ROUND:
+        *daa = 0.0;
+        return OP_OK;
+    case OP_MOD:
+        *daa = 0.0;
+        *dab = 0.0;
+        *dbb = 0.0;
+        return OP_OK;
+    case OP_FLOORDIV:
         *daa = 0.0;
         *dab = 0.0;
         *dbb = 0.0;
@@ -1292,6 +1501,12 @@ OP_INLINE const char *op_error_text(int op, int error) {
         return "pow expects a >= 0 where the exponent is no integer";
     if (op == OP_POW_NUMBER && error == OP_OVERFLOW)
         return "pow expects a result that fits a float";
+    if (op == OP_ROUND && error == OP_DOMAIN)
+        return "round expects whole digits from -22 to 22";
+    if (op == OP_MOD && error == OP_ZERO_DIVISION)
+        return "mod expects a divisor other than 0";
+    if (op == OP_FLOORDIV && error == OP_ZERO_DIVISION)
+        return "floordiv expects a divisor other than 0";
     if (op == OP_EXP && error == OP_OVERFLOW)
         return "exp expects a result that fits a float";
     if (op == OP_EXPM1 && error == OP_OVERFLOW)
