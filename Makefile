@@ -90,8 +90,10 @@ test-small: test-release-chunk2  ## the suite with four nodes to a chunk
 test-narrow: test-release-id8  ## the suite with 8-bit node ids
 
 # pytest must not capture the descriptors, or a report would die with the process that it ends.
+# libstdc++ is there from the start, or AddressSanitizer does not find what C++ extensions throw with.
 sanitize: $(VENV)/.extra-test build/lib-sanitize/.built  ## the suite under AddressSanitizer and UBSan
-	$(call variant,sanitize) LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" PYTHONMALLOC=malloc \
+	$(call variant,sanitize) PYTHONMALLOC=malloc \
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 $(PYTEST) --capture=sys
 
 valgrind: $(VENV)/.extra-test build/lib-valgrind/.built  ## what uses memory in the trickiest ways, under memcheck
