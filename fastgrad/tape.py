@@ -258,6 +258,7 @@ def record(function: Callable[..., Any], *example: Any, strict: bool = False) ->
     """
     inputs: list[Value] = []
     names = _argument_names(function, len(example))
+    _name_clashes(names)
     pairs = [_argument(x, name, inputs) for x, name in zip(example, names, strict=True)]
     for leaf in inputs:
         leaf_mark_input(leaf)
@@ -324,6 +325,18 @@ def load_tape(path: str | os.PathLike[str], parameters: Sequence[Value] | None =
     tape = Tape.__new__(Tape)
     tape.name, tape.names, tape.places = tape_file.load(tape, path, parameters)
     return tape
+
+
+def _name_clashes(names: list[str]) -> None:
+    """Say how to reach an argument whose name means something else in `wrt`."""
+    for i, name in enumerate(names):
+        if name in ("inputs", "parameters"):
+            warnings.warn(
+                f"argument {name!r}: wrt={name!r} means all {name} of a tape; the gradient by this "
+                f"argument alone is had by position, wrt={i}",
+                FastgradWarning,
+                stacklevel=3,
+            )
 
 
 def _freezing(strict: bool) -> Callable[[str], None]:

@@ -58,7 +58,7 @@ def one_sample():
 
 
 def one_gradient():
-    return partial(long_tape().value_and_grad, 1.0), 2 * N
+    return partial(long_tape().value_and_grad, 1.0, wrt="inputs"), 2 * N
 
 
 def tangent():

@@ -1,6 +1,8 @@
+from collections.abc import Sequence
 from typing import Any
 
 from fastgrad._native.tape.replay import Replay
+from fastgrad.engine import Value
 
 class TapeCore(Replay):
     def __call__(self, *args: Any, threads: int = 1, check: bool = False) -> Any: ...
@@ -11,7 +13,7 @@ class TapeCore(Replay):
         self,
         *args: Any,
         reduce: str | None = "mean",
-        wrt: str = "parameters",
+        wrt: str | int | Value | Sequence[str | int | Value] = "parameters",
         threads: int = 1,
         check: bool = False,
     ) -> tuple[Any, Any]: ...

@@ -344,7 +344,7 @@ cdef object append(Replay tape, Frame frame):
     cdef list made
     cdef list outs = []
     cdef Shape shape
-    tape.run_single(frame, False)
+    tape.run_single(frame, None)
     expect_defined(&tape.program, frame.values)
     if no_grad_threads and is_no_grad():
         made = values_new(tape, frame)

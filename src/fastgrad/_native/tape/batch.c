@@ -87,8 +87,8 @@ static void fill(double *to, size_t n, double x) {
 static void load_inputs(const Worker *w, size_t begin, size_t count, size_t padded) {
     const BatchRun *run = w->job->run;
     double *row = w->values;
-    for (uint32_t i = 0; i < run->plan->program->n_inputs; i++) {
-        if (!run->plan->batched[i]) continue;
+    for (uint32_t i = 0; i < run->plan->n_lanes; i++) {
+        if (!run->plan->lanes[i]) continue;
         const double *from = run->inputs[i].data + (ptrdiff_t)begin * run->inputs[i].stride;
         copy_in(row, from, run->inputs[i].stride, count);
         fill(row + count, padded - count, row[count - 1]); /* as harmless as the last sample */
@@ -100,11 +100,11 @@ static double broadcast_value(const Worker *w, uint32_t broadcast) {
     return w->job->broadcast_values[broadcast & ~BROADCAST];
 }
 
-/* Whether a broadcast input is a constant of the program: its adjoint is not needed. */
-static int is_constant(const Worker *w, uint32_t broadcast) {
-    const Program *program = w->job->run->plan->program;
-    const uint32_t slot = w->job->run->plan->broadcasts[broadcast & ~BROADCAST];
-    return slot >= program->n_inputs + program->n_parameters && slot < program_leaves(program);
+/* Whether somebody needs the adjoint of an operand. */
+static int is_live(const Worker *w, uint32_t operand) {
+    const Plan *plan = w->job->run->plan;
+    if (operand & BROADCAST) return plan->live_broadcasts[operand & ~BROADCAST];
+    return plan->live_rows[operand];
 }
 
 static const double *operand_row(const Worker *w, uint32_t operand, double *spare, size_t padded) {
@@ -205,7 +205,7 @@ static void map_reverse(
     }
     for (uint32_t i = step->m; i-- > 0;) {
         const uint32_t a = step->a + i, b = step->b + i;
-        if (b & BROADCAST && (!binary || is_constant(w, b))) {
+        if (b & BROADCAST && (!binary || !is_live(w, b))) {
             kernels->reverse_broadcast[step->op](padded, w->values + a * stride,
                 broadcast_value(w, b), y + i * stride, g + i * stride, w->adjoints + a * stride);
             continue;
@@ -234,6 +234,7 @@ static void dot_reverse(
     for (uint32_t i = step->k; i-- > 0;) {
         for (int side = 0; side < 2; side++) {
             const uint32_t to = pairs[2 * i + side], by = pairs[2 * i + 1 - side];
+            if (!is_live(w, to)) continue;
             if (to & BROADCAST)
                 acc[to & ~BROADCAST] += kernels->dot(
                     count, operand_row(w, by, w->spare, padded), g);
@@ -266,19 +267,20 @@ static int reverse(Worker *w, double *acc, size_t count, size_t padded) {
     const Plan *plan = w->job->run->plan;
     const Kernels *kernels = w->job->run->kernels;
     const size_t stride = w->job->stride;
-    const int run_wants_inputs = w->job->run->input_grads != NULL;
     for (uint32_t i = plan->n_steps; i-- > 0;) {
         const BatchStep *step = &plan->steps[i];
         const size_t weights = (size_t)step->m * step->k;
         const uint32_t *x = plan->lists + step->list;
         const double *g = w->adjoints + step->y * stride;
+        if (!(step->live & LIVE_RESULT)) continue;
         if (poll_worker(w, 2 * work_of(step, padded))) return TAPE_STOPPED;
         switch (step->kind) {
         case BATCH_MAP: map_reverse(w, step, acc, count, padded); break;
         case BATCH_LAYER:
-            kernels->layer_weights(acc + step->broadcast, acc + step->broadcast + weights,
-                w->values, x, step->m, step->k, stride, count, g);
-            if (step->b || run_wants_inputs)
+            if (step->live & LIVE_WEIGHT)
+                kernels->layer_weights(acc + step->broadcast, acc + step->broadcast + weights,
+                    w->values, x, step->m, step->k, stride, count, g);
+            if (step->live & LIVE_INPUT)
                 kernels->layer_inputs(w->job->broadcast_values + step->broadcast, w->adjoints, x,
                     step->m, step->k, stride, padded, g);
             break;
@@ -306,8 +308,8 @@ static void write_outputs(const Worker *w, size_t begin, size_t count) {
 static void write_input_grads(const Worker *w, size_t begin, size_t count) {
     const BatchRun *run = w->job->run;
     const double *row = w->adjoints;
-    for (uint32_t i = 0; run->input_grads && i < run->plan->program->n_inputs; i++) {
-        if (!run->plan->batched[i]) continue;
+    for (uint32_t i = 0; run->input_grads && i < run->plan->n_lanes; i++) {
+        if (!run->plan->lanes[i]) continue;
         if (run->input_grads[i])
             copy_out(run->input_grads[i] + (ptrdiff_t)begin * run->grad_strides[i],
                 run->grad_strides[i], row, count);

@@ -46,6 +46,7 @@ cdef object out_give(Out out)
 cdef object rebuild(object spec, list outs)
 cdef object nest_values(Shape shape, list values, bint arrays)
 cdef tuple floats(const double *data, Py_ssize_t n)
+cdef tuple floats_of(const double *slots, list shapes)
 
 
 cdef inline bint is_number(object spec) noexcept:

@@ -500,14 +500,18 @@ cdef object nested(const double **at, tuple extents, Py_ssize_t depth):
 
 
 cdef object rebuild(object spec, list outs):
-    """Give the numbers of a result, or of arguments, in their structure; uses outs up."""
+    """Give the numbers of a result, or of arguments, in their structure."""
+    return rebuild_from(spec, iter(outs))
+
+
+cdef object rebuild_from(object spec, object outs):
     if type(spec) is Shape:
-        out = outs.pop(0)
+        out = next(outs)
         return out_give(out) if type(out) is Out else out  # else there already, as nest_values gives it
     kind, keys, children, _ = spec
     made = []
     for child in children:
-        made.append(rebuild(child, outs))
+        made.append(rebuild_from(child, outs))
     if kind is dict:
         return dict(zip(keys, made))
     return kind(made)
@@ -545,6 +549,18 @@ cdef tuple floats(const double *data, Py_ssize_t n):
     cdef Py_ssize_t i
     for i in range(n):
         number = data[i]
+        Py_INCREF(number)
+        PyTuple_SET_ITEM(made, i, number)
+    return made
+
+
+cdef tuple floats_of(const double *slots, list shapes):
+    """Give the numbers in the slots of single Values."""
+    cdef tuple made = PyTuple_New(len(shapes))
+    cdef object number
+    cdef Py_ssize_t i
+    for i in range(len(shapes)):
+        number = slots[(<Shape> shapes[i]).start]
         Py_INCREF(number)
         PyTuple_SET_ITEM(made, i, number)
     return made

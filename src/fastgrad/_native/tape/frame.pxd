@@ -5,10 +5,14 @@ from fastgrad._native.tape.header cimport Program, Workspace
 
 cdef class Frame(Bound):
     cdef double *adjoints    # of all slots
-    cdef double **pointers   # of inputs or outputs: where gradients or results go
-    cdef Py_ssize_t *strides
+    cdef double **grads      # of leaves: where the gradients of samples go
+    cdef Py_ssize_t *grad_strides
+    cdef double **outputs    # where results go
+    cdef Py_ssize_t *output_strides
     cdef Workspace workspace
     cdef object plan         # what it runs: another thread may replace it in the tape's cache
 
 cdef Frame frame_new(const Program *p)
-cdef Out frame_out(Frame frame, Shape shape)
+cdef int frame_widen(Frame frame, size_t n) except -1
+cdef Out frame_result(Frame frame, Shape shape)
+cdef Out frame_gradient(Frame frame, Shape shape)

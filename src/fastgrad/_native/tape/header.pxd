@@ -67,15 +67,22 @@ cdef extern from "tape/tape.h" nogil:
         const char *name
     const Kernels *kernels_named(const char *name)
 
+    ctypedef struct PlanRequest:
+        const uint8_t *lanes
+        uint32_t n_lanes
+        const uint8_t *live
+        bint in_scalar_order
     ctypedef struct Plan:
         uint32_t *uniform
         uint32_t n_uniform
+        uint32_t *uniform_live
+        uint32_t n_uniform_live
         uint32_t n_steps
         uint32_t n_broadcasts
         uint32_t n_rows
         uint32_t n_layers
         uint32_t block
-    int plan_build(const Program *program, const uint8_t *batched, Poll *poll, Plan *plan)
+    int plan_build(const Program *program, const PlanRequest *request, Poll *poll, Plan *plan)
     void plan_free(Plan *plan)
     size_t plan_bytes(const Plan *plan)
 

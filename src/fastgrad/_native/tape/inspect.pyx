@@ -72,7 +72,7 @@ def plan(Replay tape not None, bytes batched not None):
             "ShapeError", f"a mask of {tape.program.n_inputs} inputs", f"{len(batched)}", "batched")
     frame = tape.frame_take()
     memcpy(frame.batched, <const char *> batched, tape.program.n_inputs)
-    cached = tape.plan_for(frame)
+    cached = tape.plan_for(frame, tape.want("parameters"))
     tape.frame_give(frame)
     p = &cached.plan
     return {"uniform": p.n_uniform, "steps": p.n_steps, "layers": p.n_layers, "rows": p.n_rows,
@@ -97,7 +97,7 @@ def first_nonfinite(Replay tape not None, tuple args not None):
         tape.frame_bind_values(frame, args)
         for s in range(max(frame.n, 1)):
             load_sample(frame, s)
-            tape.run_single(frame, False)
+            tape.run_single(frame, None)
             poll_signals(&poll, tape.program.n_ops + SAMPLE_STEPS)
             for i in range(tape.program.n_ops):
                 if not isfinite(frame.values[program_leaves(&tape.program) + i]):

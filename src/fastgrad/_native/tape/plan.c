@@ -1,4 +1,4 @@
-/* Plan: how a program runs when some of its inputs have a batch axis.
+/* Plan: how a program runs when some of its leaves differ from sample to sample.
  * What is the same for all samples is computed by the scalar interpreter and enters as broadcast
  * inputs; dots of the same inputs become one layer, runs of the same operation one map. */
 #include <Python.h>
@@ -10,8 +10,11 @@
 enum { BLOCK_BYTES = 384 << 10, BLOCK_MAX = 256 }; /* values and adjoints of a block stay in L2 */
 
 void plan_free(Plan *plan) {
-    PyMem_RawFree(plan->batched);
+    PyMem_RawFree(plan->lanes);
     PyMem_RawFree(plan->uniform);
+    PyMem_RawFree(plan->uniform_live);
+    PyMem_RawFree(plan->live_rows);
+    PyMem_RawFree(plan->live_broadcasts);
     PyMem_RawFree(plan->steps);
     PyMem_RawFree(plan->lists);
     PyMem_RawFree(plan->broadcasts);
@@ -20,8 +23,8 @@ void plan_free(Plan *plan) {
 }
 
 size_t plan_bytes(const Plan *p) {
-    return p->program->n_inputs + p->steps_capacity * sizeof(BatchStep) +
-           ((size_t)p->n_uniform + p->lists_capacity + p->broadcasts_capacity +
+    return p->n_lanes + p->n_rows + p->n_broadcasts + p->steps_capacity * sizeof(BatchStep) +
+           ((size_t)p->n_uniform + p->n_uniform_live + p->lists_capacity + p->broadcasts_capacity +
                program_slots(p->program)) *
                sizeof(uint32_t);
 }
@@ -30,12 +33,17 @@ typedef struct {
     Plan *plan;
     const Program *program;
     Poll *poll;
+    const PlanRequest *request;
     uint32_t *layer_of; /* per operation: 1 + first member of its layer, 0 none */
-    uint32_t *next;     /* member of the same layer, 0 at the end */
+    uint32_t *next;     /* per member: its neighbour, the one before in scalar order, else behind */
     uint32_t *last;     /* of a first member: the last one so far */
     uint32_t *table;    /* hash of inputs: 1 + first member */
     uint32_t mask;
     uint32_t *seen; /* per slot: the stamp of who has come by it */
+    /* In scalar order alone: operations so far that read a slot; of a first member, how often its
+     * inputs are read if nobody but the layer reads them from there on. */
+    uint32_t *uses;
+    uint64_t *uses_expected;
 } Planner;
 
 static int grow(void **memory, uint32_t *capacity, uint32_t need, size_t size) {
@@ -117,6 +125,15 @@ static int has_twice(Planner *p, const TapeOp *op, uint32_t stamp) {
     return 0;
 }
 
+/* How many operations have read the inputs of a neuron so far: in scalar order its layer may take
+ * it in only if no other has read them since, since all neurons of a layer add adjoints at once. */
+static uint64_t uses_of_inputs(const Planner *p, const TapeOp *op) {
+    const uint32_t *t = p->program->terms + op->a + 1;
+    uint64_t uses = 0;
+    for (uint32_t i = 0; i < op->b; i++) uses += p->uses[other_of(p->plan, t + 2 * i)];
+    return uses;
+}
+
 static void join_layer(Planner *p, uint32_t i) {
     const TapeOp *op = &p->program->ops[i];
     uint64_t key = op->b;
@@ -128,7 +145,13 @@ static void join_layer(Planner *p, uint32_t i) {
     for (; p->table[at]; at = (at + 1) & p->mask) {
         uint32_t first = p->table[at] - 1;
         if (!same_inputs(p->plan, &p->program->ops[first], op)) continue;
-        p->next[p->last[first]] = i;
+        if (p->uses) {
+            if (uses_of_inputs(p, op) != p->uses_expected[first]) break; /* a layer of its own */
+            p->uses_expected[first] += op->b;
+            p->next[i] = p->last[first];
+        } else {
+            p->next[p->last[first]] = i;
+        }
         p->last[first] = i;
         p->layer_of[i] = 1 + first;
         return;
@@ -137,6 +160,7 @@ static void join_layer(Planner *p, uint32_t i) {
     p->table[at] = 1 + i;
     p->layer_of[i] = 1 + i;
     p->last[i] = i;
+    if (p->uses) p->uses_expected[i] = uses_of_inputs(p, op) + op->b;
 }
 
 /* ---- steps ---- */
@@ -145,6 +169,8 @@ static int emit_layer(Planner *p, uint32_t first) {
     Plan *plan = p->plan;
     const uint32_t leaves = program_leaves(p->program), *terms = p->program->terms;
     const TapeOp *head = &p->program->ops[first];
+    /* In scalar order the last neuron comes first, so that its adjoints are added first. */
+    const uint32_t begin = p->uses ? p->last[first] : first, end = p->uses ? first : p->last[first];
     BatchStep step = {.kind = BATCH_LAYER,
         .op = OP_DOT,
         .y = plan->n_rows,
@@ -155,20 +181,19 @@ static int emit_layer(Planner *p, uint32_t first) {
     uint32_t broadcast, i;
     for (uint32_t t = 0; t < head->b; t++) {
         const uint32_t x = other_of(plan, terms + head->a + 1 + 2 * t);
-        step.b |= x >= p->program->n_inputs;
         TRY(list_add(plan, plan->row_of[x]));
     }
-    for (i = first;; i = p->next[i]) {
+    for (i = begin;; i = p->next[i]) {
         const uint32_t *t = terms + p->program->ops[i].a + 1;
         for (uint32_t j = 0; j < head->b; j++, t += 2)
             TRY(broadcast_add(plan, plan->row_of[t[0]] == NO_SLOT ? t[0] : t[1], &broadcast));
-        if (!p->next[i]) break;
+        if (i == end) break;
     }
-    for (i = first;; i = p->next[i]) {
+    for (i = begin;; i = p->next[i]) {
         TRY(broadcast_add(plan, terms[p->program->ops[i].a], &broadcast));
         plan->row_of[leaves + i] = plan->n_rows++;
         step.m++;
-        if (!p->next[i]) break;
+        if (i == end) break;
     }
     plan->n_layers++;
     return step_add(plan, step);
@@ -253,31 +278,50 @@ static int planner_reserve(Planner *p) {
     size_t table = 16;
     while (table < 2 * n_ops) table *= 2;
     p->mask = (uint32_t)(table - 1);
-    TRY_ROOM(plan->batched, p->program->n_inputs);
+    TRY_ROOM(plan->lanes, p->request->n_lanes);
     TRY_ROOM(plan->uniform, n_ops);
+    TRY_ROOM(plan->uniform_live, n_ops);
     TRY_ROOM(plan->row_of, slots);
     TRY_ROOM(p->layer_of, n_ops);
     TRY_ROOM(p->next, n_ops);
     TRY_ROOM(p->last, n_ops);
     TRY_ROOM(p->table, table);
     TRY_ROOM(p->seen, slots);
+    if (!p->request->in_scalar_order) return TAPE_OK;
+    TRY_ROOM(p->uses, slots);
+    TRY_ROOM(p->uses_expected, n_ops);
     return TAPE_OK;
 }
 
-/* Gives rows to the inputs that have a batch axis, and tells what varies with them. */
-static int split_program(Planner *p, const uint8_t *batched) {
+/* Gives rows to the leaves that differ from sample to sample, and tells what varies with them. */
+static int split_program(Planner *p) {
     Plan *plan = p->plan;
     const Program *program = p->program;
     const uint32_t leaves = program_leaves(program);
     memset(plan->row_of, 0xff, program_slots(program) * sizeof *plan->row_of);
-    for (uint32_t i = 0; i < program->n_inputs; i++)
-        if ((plan->batched[i] = batched[i])) plan->row_of[i] = plan->n_rows++;
+    plan->n_lanes = p->request->n_lanes;
+    for (uint32_t i = 0; i < plan->n_lanes; i++)
+        if ((plan->lanes[i] = p->request->lanes[i])) plan->row_of[i] = plan->n_rows++;
     for (uint32_t i = 0; i < program->n_ops; i++) {
         if (poll_signals(p->poll, steps_of(&program->ops[i]))) return TAPE_STOPPED;
-        if (varies(plan, program, &program->ops[i])) plan->row_of[leaves + i] = VARIES;
-        else plan->uniform[plan->n_uniform++] = i;
+        if (varies(plan, program, &program->ops[i])) {
+            plan->row_of[leaves + i] = VARIES;
+            continue;
+        }
+        plan->uniform[plan->n_uniform++] = i;
+        if (p->request->live[leaves + i]) plan->uniform_live[plan->n_uniform_live++] = i;
     }
     return TAPE_OK;
+}
+
+static void count_uses(Planner *p, const TapeOp *op) {
+    if (op_is_row(op->op)) {
+        p->uses[op->a]++;
+        if (op->b != op->a) p->uses[op->b]++;
+        return;
+    }
+    const uint32_t n = (uint32_t)op_listed(op->op, op->b);
+    for (uint32_t t = 0; t < n; t++) p->uses[p->program->terms[op->a + t]]++;
 }
 
 static int join_layers(Planner *p) {
@@ -287,6 +331,7 @@ static int join_layers(Planner *p) {
         if (poll_signals(p->poll, steps_of(&program->ops[i]))) return TAPE_STOPPED;
         if (program->ops[i].op == OP_DOT && p->plan->row_of[leaves + i] != NO_SLOT)
             join_layer(p, i);
+        if (p->uses) count_uses(p, &program->ops[i]);
     }
     return TAPE_OK;
 }
@@ -298,25 +343,58 @@ static uint32_t block_of(const Plan *plan) {
     return (uint32_t)(block < LANES ? LANES : block > BLOCK_MAX ? BLOCK_MAX : block);
 }
 
-static int build(Planner *p, const uint8_t *batched) {
+static unsigned live_of(const Plan *plan, const BatchStep *step) {
+    unsigned live = 0;
+    for (uint32_t i = 0; i < step->m; i++) live |= LIVE_RESULT * plan->live_rows[step->y + i];
+    if (step->kind != BATCH_LAYER) return live;
+    for (uint32_t i = 0; i < step->k; i++)
+        live |= LIVE_INPUT * plan->live_rows[plan->lists[step->list + i]];
+    for (uint32_t i = 0; i < step->m * (step->k + 1); i++)
+        live |= LIVE_WEIGHT * plan->live_broadcasts[step->broadcast + i];
+    return live;
+}
+
+/* Tells what adjoints go through. */
+static int mark_live(Planner *p) {
+    Plan *plan = p->plan;
+    const uint32_t slots = program_slots(p->program);
+    TRY_ROOM(plan->live_rows, plan->n_rows);
+    TRY_ROOM(plan->live_broadcasts, plan->n_broadcasts);
+    for (uint32_t slot = 0; slot < slots; slot++)
+        if (plan->row_of[slot] != NO_SLOT)
+            plan->live_rows[plan->row_of[slot]] = p->request->live[slot];
+    for (uint32_t i = 0; i < plan->n_broadcasts; i++)
+        plan->live_broadcasts[i] = p->request->live[plan->broadcasts[i]];
+    for (uint32_t i = 0; i < plan->n_steps; i++) {
+        BatchStep *step = &plan->steps[i];
+        if (poll_signals(p->poll, step->m * (1 + (int64_t)step->k))) return TAPE_STOPPED;
+        step->live = (uint8_t)live_of(plan, step);
+    }
+    return TAPE_OK;
+}
+
+static int build(Planner *p) {
     TRY(planner_reserve(p));
-    TRY(split_program(p, batched));
+    TRY(split_program(p));
     TRY(join_layers(p));
     TRY(emit_all(p));
+    TRY(mark_live(p));
     p->plan->block = block_of(p->plan);
     return TAPE_OK;
 }
 
-int plan_build(const Program *program, const uint8_t *batched, Poll *poll, Plan *plan) {
-    Planner p = {.plan = plan, .program = program, .poll = poll};
+int plan_build(const Program *program, const PlanRequest *request, Poll *poll, Plan *plan) {
+    Planner p = {.plan = plan, .program = program, .request = request, .poll = poll};
     memset(plan, 0, sizeof *plan);
     plan->program = program;
-    const int result = build(&p, batched);
+    const int result = build(&p);
     if (result != TAPE_OK) plan_free(plan);
     PyMem_RawFree(p.layer_of);
     PyMem_RawFree(p.next);
     PyMem_RawFree(p.last);
     PyMem_RawFree(p.table);
     PyMem_RawFree(p.seen);
+    PyMem_RawFree(p.uses);
+    PyMem_RawFree(p.uses_expected);
     return result;
 }

@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t
 from fastgrad._native.memory.arena cimport Node
 from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.header cimport BatchRun, Kernels, Plan, Program, Steps
+from fastgrad._native.tape.wrt cimport Want, Wants
 
 cdef enum:
     SAMPLE_STEPS = 64  # between polls: what a sample that runs by itself takes besides its operations
@@ -21,12 +22,10 @@ cdef class Replay:
     cdef Node **nodes        # as of the last nodes_find
     cdef list arguments      # Shapes, or (kind, keys, children)
     cdef list shapes         # the Shapes in them, in order
-    cdef tuple gradient_spec    # the structure of a gradient in all arguments
-    cdef list weights        # the Shape of one in the parameters, by itself
+    cdef Wants wants         # what gradients are of
     cdef object result       # Shape, or (kind, keys, children)
     cdef bint plain          # numbers in, one Value out: a single sample has a short path
     cdef list frames         # not in use
-    cdef dict plans          # mask of batched inputs: CachedPlan
     cdef const Kernels *kernels
     cdef public str name     # of the function, and of its arguments; for messages
     cdef public list names
@@ -42,14 +41,19 @@ cdef class Replay:
     cdef int parameters_load(self, Frame frame) except -1
     cdef int gradient_add(self, Frame frame) except -1
     cdef int expect_scalar(self) except -1
-    cdef CachedPlan plan_for(self, Frame frame)
+    cdef Want want(self, object wrt)
+    cdef CachedPlan plan_new(self, Want want, bytes lanes, bint each)
+    cdef CachedPlan plan_for(self, Frame frame, Want want)
+    cdef CachedPlan plan_for_each(self, Frame frame, Want want)
     cdef int prepare(
-        self, Frame frame, BatchRun *run, Steps *uniform, bint reverse, bint inputs, int threads) except -1
+        self, Frame frame, BatchRun *run, Steps *uniform, CachedPlan cached, bint reverse,
+        int threads) except -1
     cdef int perform(self, Frame frame, BatchRun *run, const Steps *uniform) noexcept nogil
-    cdef int perform_single(self, Frame frame, bint reverse) noexcept nogil
-    cdef int run_single(self, Frame frame, bint reverse) except -1
+    cdef int perform_single(self, Frame frame, Want want) noexcept nogil
+    cdef int run_single(self, Frame frame, Want want) except -1
     cdef int run_tangent(self, Frame at, Frame along) except -1
-    cdef double run_batch(self, Frame frame, double seed, bint reverse, bint inputs, int threads) except? -1.0
+    cdef double run_batch(
+        self, Frame frame, CachedPlan cached, double seed, bint reverse, int threads) except? -1.0
     cdef int fail(self, Frame frame, int result) except -1
     cdef int bad_index(self, Frame frame) except -1
     cdef int expect_indices(self, Frame frame, Py_ssize_t s) except -1

@@ -5,7 +5,7 @@ the parameters' data, runs, and gives the frame back. One sample runs the whole 
 interpreter; a batch runs a plan made for the set of arguments that have a batch axis.
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint8_t
 from libc.string cimport memcpy, memset
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
@@ -17,16 +17,17 @@ from fastgrad._native.graph.handle cimport HandleLayout, is_value
 from fastgrad._native.memory.arena cimport Node, block_disown, node_at
 from fastgrad._native.ops.codes cimport OP_TAKE
 from fastgrad._native.tape.bind cimport (
-    Shape, bind_all, bind_floats, expect_numbers, is_number, load_sample, shapes_of,
+    bind_all, bind_floats, expect_numbers, is_number, load_sample, shapes_of,
 )
 from fastgrad._native.tape.extract cimport Recorded, record_graph
 from fastgrad._native.tape.frame cimport Frame, frame_new
 from fastgrad._native.tape.header cimport (
-    BatchRun, Kernels, LEAF_PARAMETER, NO_SLOT, Program, Steps, TAPE_BAD_INDEX, TAPE_NO_MEMORY, TAPE_OK,
-    TAPE_STOPPED, TAPE_TOO_LARGE, TapeOp, batch_run, kernels_named, plan_build, plan_bytes, plan_free,
-    program_build, program_bytes, program_free, program_slots, steps_forward, steps_reverse,
-    steps_tangent, take_entry,
+    BatchRun, Kernels, LEAF_PARAMETER, NO_SLOT, PlanRequest, Program, Steps, TAPE_BAD_INDEX,
+    TAPE_NO_MEMORY, TAPE_OK, TAPE_STOPPED, TAPE_TOO_LARGE, TapeOp, batch_run, kernels_named, plan_build,
+    plan_bytes, plan_free, program_build, program_bytes, program_free, program_slots, steps_forward,
+    steps_reverse, steps_tangent, take_entry,
 )
+from fastgrad._native.tape.wrt cimport Want, wants_new
 
 import os
 import threading
@@ -132,12 +133,11 @@ cdef class Replay:
         self.shapes = []
         for spec in arguments:
             self.shapes += shapes_of(spec)
-        self.gradient_spec = (tuple, None, arguments, None)
-        self.weights = [Shape((self.program.n_parameters,), self.program.n_inputs, "parameters")]
+        self.wants = wants_new(&self.program, arguments, self.captured)
         self.plain = is_number(result)
         for spec in arguments:
             self.plain = self.plain and is_number(spec)
-        self.frames, self.plans = [], {}
+        self.frames = []
         self.kernels = chosen
         self.name, self.names, self.places = "", [], []
         self.nodes = <Node **> PyMem_RawCalloc(self.program.n_parameters + 1, sizeof(Node *))
@@ -163,11 +163,14 @@ cdef class Replay:
         """Bytes of native memory: the program, its plans, the frames kept for the next call."""
         cdef CachedPlan plan
         cdef Frame frame
+        cdef Want want
         cdef size_t total = program_bytes(&self.program) + self.program.n_parameters * sizeof(Node *)
         if self.blocks != NULL:
             total += self.program.n_ops * sizeof(uint32_t)
-        for plan in self.plans.values():
-            total += plan_bytes(&plan.plan)
+        total += self.wants.nbytes()
+        for want in list(self.wants.named.values()) + self.wants.recent:
+            for plan in list(want.plans.values()) + list(want.plans_each.values()):
+                total += plan_bytes(&plan.plan)
         for frame in self.frames:
             total += 2 * program_slots(&self.program) * sizeof(double) + frame.workspace.size * sizeof(double)
         return total
@@ -186,7 +189,8 @@ cdef class Replay:
                 "FastgradTypeError", "a recorded tape", "an empty one", "", "make it with fastgrad.record")
         cdef Frame frame = self.frames.pop() if self.frames else frame_new(&self.program)
         frame.n, frame.arrays, frame.given = -1, False, None
-        memset(frame.pointers, 0, max(self.program.n_inputs, self.program.n_outputs) * sizeof(double *))
+        memset(frame.grads, 0, self.program.n_inputs * sizeof(double *))
+        memset(frame.outputs, 0, self.program.n_outputs * sizeof(double *))
         return frame
 
     cdef int frame_give(self, Frame frame) except -1:
@@ -248,24 +252,26 @@ cdef class Replay:
 
     # One sample -------------------------------------------------------------------------------------
 
-    cdef int perform_single(self, Frame frame, bint reverse) noexcept nogil:
-        """Run all operations on one sample, and back from the first output."""
+    cdef int perform_single(self, Frame frame, Want want) noexcept nogil:
+        """Run all operations on one sample, and back from the first output to what is wanted, if any."""
         cdef Steps steps = all_steps(&self.program)
         cdef Poll poll = poll_begin(poll_without_gil)
         cdef int result = steps_forward(&steps, frame.values, &poll)
-        if reverse and result == TAPE_OK:
+        if want is not None and result == TAPE_OK:
             memset(frame.adjoints, 0, program_slots(&self.program) * sizeof(double))
             frame.adjoints[self.program.outputs[0]] = 1.0
+            if want.steps != NULL:
+                steps.which, steps.n = want.steps, want.n_steps
             result = steps_reverse(&steps, frame.values, frame.adjoints, &poll)
         return result
 
-    cdef int run_single(self, Frame frame, bint reverse) except -1:
+    cdef int run_single(self, Frame frame, Want want) except -1:
         cdef int result
         if self.program.n_ops <= SMALL:
-            result = self.perform_single(frame, reverse)
+            result = self.perform_single(frame, want)
         else:
             with nogil:
-                result = self.perform_single(frame, reverse)
+                result = self.perform_single(frame, want)
         if result != TAPE_OK:
             self.fail(frame, result)
         return 0
@@ -275,7 +281,7 @@ cdef class Replay:
         cdef Steps steps = all_steps(&self.program)
         cdef Poll poll = poll_begin(poll_without_gil)
         cdef int result
-        self.run_single(at, False)
+        self.run_single(at, None)
         memset(along.adjoints, 0, program_slots(&self.program) * sizeof(double))
         memcpy(along.adjoints, along.values, self.program.n_inputs * sizeof(double))
         with nogil:
@@ -284,28 +290,50 @@ cdef class Replay:
 
     # A batch ----------------------------------------------------------------------------------------
 
-    cdef CachedPlan plan_for(self, Frame frame):
-        """Give the plan for the inputs that have a batch axis; a new one, or one of the latest calls."""
-        cdef bytes mask = (<char *> frame.batched)[:self.program.n_inputs]
-        cdef CachedPlan found = self.plans.get(mask)
+    cdef Want want(self, object wrt):
+        return self.wants.find(wrt, self.names)
+
+    cdef CachedPlan plan_new(self, Want want, bytes lanes, bint each):
+        """Build a plan for leaves that differ from sample to sample; for each one's gradient if asked."""
+        cdef CachedPlan made = CachedPlan.__new__(CachedPlan)
+        cdef PlanRequest request
         cdef Poll poll = poll_begin(poll_without_gil)
         cdef int built
-        if found is None:
-            if len(self.plans) >= PLANS_MAX:
-                self.plans.clear()
-            found = CachedPlan.__new__(CachedPlan)
-            with nogil:
-                built = plan_build(&self.program, frame.batched, &poll, &found.plan)
-            if built != TAPE_OK:
-                fail(built)
-            self.plans[mask] = found
-        return found
+        request.lanes, request.n_lanes = <const uint8_t *> <const char *> lanes, <uint32_t> len(lanes)
+        request.live, request.in_scalar_order = want.live, each
+        with nogil:
+            built = plan_build(&self.program, &request, &poll, &made.plan)
+        if built != TAPE_OK:
+            fail(built)
+        plans = want.plans_each if each else want.plans
+        if len(plans) >= PLANS_MAX:
+            plans.clear()
+        plans[lanes] = made
+        return made
+
+    cdef CachedPlan plan_for(self, Frame frame, Want want):
+        """Give the plan for the inputs that have a batch axis; a new one, or one of the latest calls."""
+        cdef bytes mask = (<char *> frame.batched)[:self.program.n_inputs]
+        cdef CachedPlan found = want.plans.get(mask)
+        return found if found is not None else self.plan_new(want, mask, False)
+
+    cdef CachedPlan plan_for_each(self, Frame frame, Want want):
+        """The same where each sample has a gradient of its own, also by what all of them share."""
+        cdef uint32_t n = self.program.n_inputs + (self.program.n_parameters if want.parameters else 0)
+        cdef bytearray mask = bytearray((<char *> want.live)[:n])
+        cdef char *mark = mask
+        cdef CachedPlan found
+        cdef uint32_t i
+        for i in range(self.program.n_inputs):
+            mark[i] |= <char> frame.batched[i]
+        lanes = bytes(mask)
+        found = want.plans_each.get(lanes)
+        return found if found is not None else self.plan_new(want, lanes, True)
 
     cdef int prepare(
-            self, Frame frame, BatchRun *run, Steps *uniform, bint reverse, bint inputs,
+            self, Frame frame, BatchRun *run, Steps *uniform, CachedPlan cached, bint reverse,
             int threads) except -1:
-        """Describe a run over a bound frame; frame.pointers say where its results or gradients go."""
-        cdef CachedPlan cached = self.plan_for(frame)
+        """Describe a run over a bound frame, which says where results and gradients go."""
         frame.plan = cached
         memset(run, 0, sizeof(run[0]))
         run.plan, run.kernels, run.workspace = &cached.plan, self.kernels, &frame.workspace
@@ -317,34 +345,35 @@ cdef class Replay:
             run.poll = poll_begin(poll_without_gil)
         else:
             run.poll = poll_begin(NULL)
+        run.outputs, run.output_strides = frame.outputs, frame.output_strides
         if reverse:
             run.slot_adjoints = frame.adjoints
-            if inputs:
-                run.input_grads, run.grad_strides = frame.pointers, frame.strides
-        else:
-            run.outputs, run.output_strides = frame.pointers, frame.strides
+            run.input_grads, run.grad_strides = frame.grads, frame.grad_strides
         uniform.program, uniform.which, uniform.n = &self.program, cached.plan.uniform, cached.plan.n_uniform
         return 0
 
     cdef int perform(self, Frame frame, BatchRun *run, const Steps *uniform) noexcept nogil:
         """Run a batch: what all samples share, the samples, and back."""
         cdef Poll poll = poll_begin(poll_without_gil)
+        cdef Steps back
         cdef int result = steps_forward(uniform, frame.values, &poll)
         if run.slot_adjoints != NULL:
             memset(frame.adjoints, 0, program_slots(&self.program) * sizeof(double))
         if result == TAPE_OK:
             result = batch_run(run)
         if result == TAPE_OK and run.slot_adjoints != NULL:
-            result = steps_reverse(uniform, frame.values, frame.adjoints, &poll)
+            back = uniform[0]
+            back.which, back.n = run.plan.uniform_live, run.plan.n_uniform_live
+            result = steps_reverse(&back, frame.values, frame.adjoints, &poll)
         return result
 
     cdef double run_batch(
-            self, Frame frame, double seed, bint reverse, bint inputs, int threads) except? -1.0:
+            self, Frame frame, CachedPlan cached, double seed, bint reverse, int threads) except? -1.0:
         """Run a batch, and give the sum of its first output."""
         cdef BatchRun run
         cdef Steps uniform
         cdef int result
-        self.prepare(frame, &run, &uniform, reverse, inputs, threads)
+        self.prepare(frame, &run, &uniform, cached, reverse, threads)
         run.seed = seed
         with nogil:
             result = self.perform(frame, &run, &uniform)

@@ -135,8 +135,8 @@ enum batch_kind { BATCH_MAP, BATCH_LAYER, BATCH_DOT, BATCH_TAKE };
 
 typedef struct {
     uint8_t kind, op;
-    /* Rows; a, b of a map may be broadcasts, those of y, y+1, ... follow. Layer: b is 1 if an input
-     * of it is no input of the program, so that it has adjoints. */
+    uint8_t live; /* of live_step */
+    /* Rows; a, b of a map may be broadcasts, those of y, y+1, ... follow. */
     uint32_t y, a, b;
     uint32_t m;         /* results in a row */
     uint32_t k;         /* layer: inputs; dot: pairs, after its initial value a; take: entries */
@@ -145,12 +145,28 @@ typedef struct {
     uint32_t op_index;  /* first operation of the program that it stands for */
 } BatchStep;
 
-/* How a program runs when some of its inputs have a batch axis. */
+/* What of a step leads to what a gradient is of: any result; an input, a weight of a layer. */
+enum live_step { LIVE_RESULT = 1, LIVE_INPUT = 2, LIVE_WEIGHT = 4 };
+
+/* What a plan is made for. */
+typedef struct {
+    const uint8_t *lanes; /* per leaf: it may differ from sample to sample */
+    uint32_t n_lanes;     /* leaves that have an entry: the inputs, or the parameters too */
+    const uint8_t *live;  /* per slot: it is what a gradient is of, or computed from that */
+    /* Add up each sample's adjoints in the order of the scalar interpreter, for its bits. */
+    int in_scalar_order;
+} PlanRequest;
+
+/* How a program runs when some of its leaves differ from sample to sample. */
 typedef struct {
     const Program *program;
-    uint8_t *batched;  /* per input */
+    uint8_t *lanes; /* as requested */
+    uint32_t n_lanes;
     uint32_t *uniform; /* operations that are the same for all samples */
     uint32_t n_uniform;
+    uint32_t *uniform_live; /* those that adjoints go through */
+    uint32_t n_uniform_live;
+    uint8_t *live_rows, *live_broadcasts;
     BatchStep *steps;
     uint32_t n_steps, steps_capacity;
     uint32_t *lists;
@@ -163,7 +179,7 @@ typedef struct {
     uint32_t block; /* samples that are worked on at a time */
 } Plan;
 
-int plan_build(const Program *program, const uint8_t *batched, Poll *poll, Plan *plan);
+int plan_build(const Program *program, const PlanRequest *request, Poll *poll, Plan *plan);
 void plan_free(Plan *plan);
 size_t plan_bytes(const Plan *plan);
 
@@ -182,14 +198,14 @@ typedef struct {
     const Plan *plan;
     const Kernels *kernels;
     Workspace *workspace;
-    const InputColumn *inputs; /* one per input of the program */
+    const InputColumn *inputs; /* one per leaf of the plan's lanes */
     size_t n;                  /* samples */
     const double *slots;       /* values of what is the same for all samples */
     double *slot_adjoints;     /* NULL: forward only */
     double seed;               /* adjoint of each sample's first output */
     double **outputs;          /* per output of the program: n numbers, or NULL */
     ptrdiff_t *output_strides;
-    double **input_grads; /* NULL: none; or per input: where its n adjoints go, or NULL */
+    double **input_grads; /* NULL: none; or per leaf: where its n adjoints go, or NULL */
     ptrdiff_t *grad_strides;
     double total; /* sum of the first output over the samples, in a fixed order */
     int threads;

@@ -2,11 +2,12 @@
 
 from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.replay cimport Replay
+from fastgrad._native.tape.wrt cimport Want
 
 cdef class TapeCore(Replay):
     cdef object results(self, Frame frame, int threads)
-    cdef double run_gradient(self, Frame frame, bint mean, bint inputs, int threads) except? -1.0
-    cdef tuple gradient(self, Frame frame, bint mean, bint inputs, int threads)
+    cdef double run_gradient(self, Frame frame, bint mean, Want want, int threads) except? -1.0
+    cdef tuple gradient(self, Frame frame, bint mean, Want want, int threads)
     cdef list gradient_outs(self, Frame frame, list shapes)
-    cdef tuple gradient_of_each(self, Frame frame, bint inputs)
+    cdef tuple gradient_of_each(self, Frame frame, Want want, int threads)
     cdef tuple pushforward(self, Frame at, Frame along)

@@ -4,18 +4,18 @@ Each verb takes a frame of its replay, binds the arguments, runs, and gives the 
 """
 
 from libc.stdint cimport uint32_t
-from libc.string cimport memcpy
 
 from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.tape.append cimport append
 from fastgrad._native.tape.bind cimport (
-    Out, Shape, bind_all, expect_numbers, floats, is_number, load_sample, out_from, out_give, out_new,
-    rebuild, shapes_of,
+    Out, Shape, bind_all, expect_numbers, floats, floats_of, is_number, load_sample, out_from, out_give,
+    out_new, rebuild, shapes_of,
 )
-from fastgrad._native.tape.frame cimport Frame, frame_out
+from fastgrad._native.tape.frame cimport Frame, frame_gradient, frame_result, frame_widen
 from fastgrad._native.tape.inspect cimport expect_finite
-from fastgrad._native.tape.replay cimport SAMPLE_STEPS
+from fastgrad._native.tape.replay cimport CachedPlan, SAMPLE_STEPS
+from fastgrad._native.tape.wrt cimport Want
 
 import operator
 
@@ -45,15 +45,6 @@ cdef int expect_threads(object threads) except -1:
     if n < 1:
         raise error_of("FastgradValueError", "at least 1", f"{n}", "threads")
     return n
-
-
-cdef bint expect_wrt(str wrt) except? -1:
-    """Tell "inputs" from "parameters"."""
-    if wrt == "inputs":
-        return True
-    if wrt != "parameters":
-        raise error_of("FastgradValueError", '"parameters" or "inputs"', repr(wrt), "wrt")
-    return False
 
 
 cdef class TapeCore(Replay):
@@ -101,7 +92,7 @@ cdef class TapeCore(Replay):
         cdef Frame frame = self.frame_take()
         try:
             if self.frame_bind_plain(frame, args):
-                self.run_single(frame, False)
+                self.run_single(frame, None)
                 return frame.values[self.program.outputs[0]]
             n_threads = expect_threads(threads)
             self.frame_bind_values(frame, args)
@@ -117,16 +108,16 @@ cdef class TapeCore(Replay):
         cdef list outs = []
         cdef uint32_t o
         if frame.n < 0:
-            self.run_single(frame, False)
+            self.run_single(frame, None)
             if is_number(self.result):
                 return frame.values[self.program.outputs[0]]
         for shape in shapes_of(self.result):
-            outs.append(frame_out(frame, shape))
+            outs.append(frame_result(frame, shape))
         if frame.n >= 0:
-            self.run_batch(frame, 0.0, False, False, threads)
+            self.run_batch(frame, self.plan_for(frame, self.want("parameters")), 0.0, False, threads)
         else:
             for o in range(self.program.n_outputs):
-                frame.pointers[o][0] = frame.values[self.program.outputs[o]]
+                frame.outputs[o][0] = frame.values[self.program.outputs[o]]
         return rebuild(self.result, outs)
 
     def backward(self, *args, str reduce="mean", threads=1, bint check=False):
@@ -164,22 +155,23 @@ cdef class TapeCore(Replay):
             n_threads = expect_threads(threads)
             self.expect_scalar()
             self.frame_bind(frame, args)
-            value = self.run_gradient(frame, expect_reduce(reduce, False), False, n_threads)
+            value = self.run_gradient(
+                frame, expect_reduce(reduce, False), self.want("parameters"), n_threads)
             self.gradient_add(frame)
             return value
         finally:
             self.frame_give(frame)
 
-    cdef double run_gradient(self, Frame frame, bint mean, bint inputs, int threads) except? -1.0:
+    cdef double run_gradient(self, Frame frame, bint mean, Want want, int threads) except? -1.0:
         """Give the value of one sample, or the mean or sum of a batch; adjoints are in the frame."""
         if frame.n < 0:
-            self.run_single(frame, True)
+            self.run_single(frame, want)
             return frame.values[self.program.outputs[0]]
         cdef double scale = 1.0 / <double> frame.n if mean else 1.0
-        return self.run_batch(frame, scale, True, inputs, threads) * scale
+        return self.run_batch(frame, self.plan_for(frame, want), scale, True, threads) * scale
 
-    def value_and_grad(self, *args, reduce="mean", str wrt="parameters", threads=1, bint check=False):
-        """Return the value and its gradient in the parameters or in the inputs; touches no grad.
+    def value_and_grad(self, *args, reduce="mean", wrt="parameters", threads=1, bint check=False):
+        """Return the value and its gradient in the parameters or in arguments; touches no grad.
 
         Parameters
         ----------
@@ -187,55 +179,62 @@ cdef class TapeCore(Replay):
             As for a call.
         reduce : "mean", "sum" or None
             Of a batch: None gives each sample's value and its own gradient.
-        wrt : "parameters" or "inputs"
-            In the parameters, in the order of ``parameters``; or in the arguments, in their own
-            structure. In a batched argument each sample has its gradient.
+        wrt : str, int, Value, or a list or tuple of these
+            What the gradient is in: "parameters", in the order of ``parameters``; "inputs", all
+            arguments; the name or the position of one argument; a parameter itself. An argument's
+            gradient has its structure; in a batched one each sample has its own. An argument that
+            is called "inputs" or "parameters" is reached by position.
 
         Returns
         -------
         (value, gradient)
-            A float and, for n parameters, a list or array of n; of n samples with ``reduce=None``
-            arrays (n,) and (n, parameters).
+            A float and, for n parameters, a list or array of n, for one Value a float, for a list
+            or tuple a tuple of the gradients of its items. With ``reduce=None`` values and gradients
+            have an axis of n samples more.
 
         Raises
         ------
         TapeError, FastgradValueError
-            If the function's result is not one Value; if `reduce` or `wrt` is none of these.
-            Otherwise as for `backward`.
+            If the function's result is not one Value; if `reduce` or `wrt` is none of these, or
+            `wrt` names something twice. Otherwise as for `backward`.
 
         Notes
         -----
-        Cost: 2 to 5 times that of a call. With ``reduce=None`` each sample runs by itself.
+        Cost: 2 to 5 times that of a call; only what leads to `wrt` is swept. With ``reduce=None``
+        much the same where `wrt` has a batch axis; by parameters, and arguments that are shared, a row
+        of memory for each of them. A sample's gradient has the bits that it has by itself.
         """
         if check:
             expect_finite(self, args)
         cdef Frame frame = self.frame_take()
-        cdef bint inputs
+        cdef Want want
         try:
-            inputs = expect_wrt(wrt)
-            if inputs and reduce == "mean" and self.frame_bind_plain(frame, args):
-                self.run_single(frame, True)
+            want = self.want(wrt)
+            if type(wrt) is str and wrt == "inputs" and reduce == "mean" and \
+                    self.frame_bind_plain(frame, args):
+                self.run_single(frame, want)
                 return frame.values[self.program.outputs[0]], floats(frame.adjoints, self.program.n_inputs)
             n_threads = expect_threads(threads)
             self.expect_scalar()
             self.frame_bind(frame, args)
             if reduce is None and frame.n >= 0:
-                return self.gradient_of_each(frame, inputs)
-            return self.gradient(frame, expect_reduce(reduce, True), inputs, n_threads)
+                return self.gradient_of_each(frame, want, n_threads)
+            return self.gradient(frame, expect_reduce(reduce, True), want, n_threads)
         finally:
             self.frame_give(frame)
 
-    cdef tuple gradient(self, Frame frame, bint mean, bint inputs, int threads):
+    cdef tuple gradient(self, Frame frame, bint mean, Want want, int threads):
         """Run a bound frame forwards and back, and give the value and the gradient in its structure."""
-        cdef list shapes = self.shapes if inputs else self.weights
-        cdef list outs = self.gradient_outs(frame, shapes)
-        cdef double value = self.run_gradient(frame, mean, inputs, threads)
+        cdef list outs = None if want.single_values else self.gradient_outs(frame, want.shapes)
+        cdef double value = self.run_gradient(frame, mean, want, threads)
         cdef Shape shape
         cdef Py_ssize_t i
-        for i, shape in enumerate(shapes):
+        if want.single_values:
+            return value, floats_of(frame.adjoints, want.shapes)
+        for i, shape in enumerate(want.shapes):
             if outs[i] is None:
                 outs[i] = out_from(frame.adjoints + shape.start, shape.shape, frame.arrays)
-        return value, rebuild(self.gradient_spec if inputs else shapes[0], outs)
+        return value, rebuild(want.spec, outs)
 
     cdef list gradient_outs(self, Frame frame, list shapes):
         """Make room for what a batch computes sample by sample: None for what its samples share."""
@@ -244,28 +243,26 @@ cdef class TapeCore(Replay):
         cdef bint batched
         for shape in shapes:
             batched = frame.n >= 0 and shape.size and shape.start < self.program.n_inputs
-            outs.append(frame_out(frame, shape) if batched and frame.batched[shape.start] else None)
+            outs.append(frame_gradient(frame, shape) if batched and frame.batched[shape.start] else None)
         return outs
 
-    cdef tuple gradient_of_each(self, Frame frame, bint inputs):
-        """Give the value of each sample and its own gradient: the scalar interpreter in a loop."""
-        cdef list shapes = self.shapes if inputs else self.weights
+    cdef tuple gradient_of_each(self, Frame frame, Want want, int threads):
+        """Give the value of each sample and its own gradient, also by what all of them share."""
+        cdef CachedPlan cached = self.plan_for_each(frame, want)
         cdef Out values = out_new((frame.n,), frame.arrays)
-        cdef Poll poll = poll_begin(poll_with_gil)
         cdef list outs = []
-        cdef Out out
         cdef Shape shape
-        cdef Py_ssize_t s
-        for shape in shapes:
-            outs.append(out_new((frame.n,) + shape.shape, frame.arrays))
-        for s in range(frame.n):
-            load_sample(frame, s)
-            self.run_single(frame, True)
-            poll_signals(&poll, self.program.n_ops + SAMPLE_STEPS)
-            values.data[s] = frame.values[self.program.outputs[0]]
-            for shape, out in zip(shapes, outs):
-                memcpy(out.data + s * shape.size, frame.adjoints + shape.start, shape.size * sizeof(double))
-        return out_give(values), rebuild(self.gradient_spec if inputs else shapes[0], outs)
+        cdef Py_ssize_t slot
+        if want.parameters:
+            frame_widen(frame, self.program.n_inputs + self.program.n_parameters)
+        for shape in want.shapes:
+            outs.append(frame_gradient(frame, shape))
+            if shape.size and not (shape.start < self.program.n_inputs and frame.batched[shape.start]):
+                for slot in range(shape.start, shape.start + shape.size):
+                    frame.columns[slot].data, frame.columns[slot].stride = frame.values + slot, 0
+        frame.outputs[0], frame.output_strides[0] = values.data, 1
+        self.run_batch(frame, cached, 1.0, True, threads)
+        return out_give(values), rebuild(want.spec, outs)
 
     def jvp(self, args, tangents):
         """Return the result, and its derivative in a direction: forward mode.

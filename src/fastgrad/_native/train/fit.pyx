@@ -13,7 +13,8 @@ from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_without_gil
 from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.header cimport BatchRun, InputColumn, Steps, TAPE_OK
-from fastgrad._native.tape.replay cimport Replay
+from fastgrad._native.tape.replay cimport CachedPlan, Replay
+from fastgrad._native.tape.wrt cimport Want
 from fastgrad._native.train.optim cimport Updater
 
 
@@ -93,6 +94,7 @@ cdef class Loop:
 
     cdef Replay tape
     cdef Frame frame
+    cdef Want want             # the parameters
     cdef Group groups          # the first
     cdef BatchRun run
     cdef Steps uniform
@@ -112,10 +114,12 @@ cdef class Loop:
     def __init__(self, Replay tape not None, tuple args, list updaters, Py_ssize_t steps, batch_size,
                  uint64_t seed, bint mean, int threads):
         cdef Updater updater
+        cdef CachedPlan cached
         cdef size_t i
         if self.tape is not None:
             raise error_of("FastgradTypeError", "a new loop", "one that is set up already")
         tape.expect_scalar()
+        self.want = tape.want("parameters")
         self.frame = tape.frame_take()
         self.tape, self.steps, self.mean, self.random = tape, steps, mean, seed
         tape.frame_bind(self.frame, args)
@@ -129,7 +133,8 @@ cdef class Loop:
             self.groups = group_new(updater, places, self.groups)
         if not self.n:
             return
-        tape.prepare(self.frame, &self.run, &self.uniform, True, False, threads)
+        cached = tape.plan_for(self.frame, self.want)
+        tape.prepare(self.frame, &self.run, &self.uniform, cached, True, threads)
         if self.batch < self.n:
             self.columns = <InputColumn *> room(tape.program.n_inputs, sizeof(InputColumn))
             self.gathered = <double *> room(tape.program.n_inputs * self.batch, sizeof(double))
@@ -178,7 +183,7 @@ cdef class Loop:
         cdef double scale
         cdef int result
         if not self.n:
-            result = self.tape.perform_single(self.frame, True)
+            result = self.tape.perform_single(self.frame, self.want)
             loss[0] = self.frame.values[self.tape.program.outputs[0]]
             return result
         if self.batch < self.n:
