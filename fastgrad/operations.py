@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fastgrad._native.graph.engine import apply_custom, apply_take, numbers_of, register_custom
+from fastgrad._native.graph.engine import (
+    CustomCore,
+    apply_custom,
+    apply_take,
+    numbers_of,
+    register_custom,
+)
 from fastgrad.engine import Value
 from fastgrad.errors import (
     FastgradIndexError,
@@ -75,8 +83,15 @@ def custom(name: str) -> Callable[[Callable[..., float]], CustomOperation]:
     return decorate
 
 
-class CustomOperation:
-    """An operation whose forward and partials are Python functions: see `custom`."""
+class CustomOperation(CustomCore):
+    """An operation whose forward and partials are Python functions: see `custom`.
+
+    Notes
+    -----
+    Pickled, it is a reference where its module and name give it, as with the decorators above, else
+    its name and its two functions, which have to be picklable. Copied, it is another operation of
+    the same functions.
+    """
 
     def __init__(self, name: str, forward: Callable[..., float]) -> None:
         if not callable(forward):
@@ -86,7 +101,6 @@ class CustomOperation:
         self.forward = forward
         self.derivative: Callable[..., Any] = self._derivative_missing
         self.__doc__ = forward.__doc__
-        self._index = register_custom(self)
 
     def __repr__(self) -> str:
         return f"<custom operation {self.name!r}>"
@@ -127,7 +141,31 @@ class CustomOperation:
             return float(self.forward(*numbers))
         if self.derivative == self._derivative_missing:
             self._derivative_missing()
-        return apply_custom(self._index, operands, self.forward(*numbers))
+        if not self.number:
+            register_custom(self)
+        return apply_custom(self, operands, self.forward(*numbers))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        missing = self.derivative == self._derivative_missing
+        derivative = None if missing else _findable(self.derivative, "derivative")
+        return _operation, (self.name, _findable(self.forward, "forward"), derivative)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        parts = self.__reduce__()
+        place = _place(self.forward)
+        if protocol < 4 and _found(self.forward, place) is self:  # these write no name in a name
+            return _named, (self.forward.__module__, place)
+        return parts
+
+    def __copy__(self) -> CustomOperation:
+        made = CustomOperation(self.name, self.forward)
+        if self.derivative != self._derivative_missing:
+            made.derivative = self.derivative
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CustomOperation:
+        memo[id(self)] = made = self.__copy__()
+        return made
 
     def _derivative_missing(self, *_: float) -> Any:
         remedy = f"decorate a function f(operands..., y) with @{self.name}.partials"
@@ -156,6 +194,54 @@ class CustomOperation:
             expected = f"{len(operands)} numbers, one for each operand"
             raise FastgradValueError(explain(expected, f"{len(partials)}", where))
         return partials
+
+
+def _found(function: Any, names: Sequence[str]) -> Any:
+    """Return what names, one inside the other, give in a function's module; None for nothing."""
+    thing = sys.modules.get(getattr(function, "__module__", None) or "")
+    for name in names:
+        thing = getattr(thing, name, None)
+    return thing
+
+
+def _place(function: Any) -> list[str]:
+    """Return the names of what a function's qualified name says it belongs to."""
+    return getattr(function, "__qualname__", "").split(".")[:-1]
+
+
+def _named(module: str, names: list[str]) -> CustomOperation:
+    """Return the operation that a pickle names."""
+    found: Any = importlib.import_module(module)
+    for name in names:
+        found = getattr(found, name)
+    if not isinstance(found, CustomOperation):
+        where = f"{module}.{'.'.join(names)}"
+        raise FastgradTypeError(explain("a custom operation", f"{found!r:.80}", where))
+    return found
+
+
+def _findable(function: Any, role: str) -> Any:
+    """Name a function that its operation hides so that it is found: ``module.swish.forward``.
+
+    Then pickle finds it where it finds the operation, and cloudpickle writes it down where that
+    would not do, as of ``__main__``.
+    """
+    name = getattr(function, "__qualname__", "")
+    found = _found(function, name.split("."))
+    if isinstance(found, CustomOperation) and getattr(found, role) is function:
+        function.__qualname__ = f"{name}.{role}"
+    return function
+
+
+def _operation(name: str, forward: Any, derivative: Any) -> CustomOperation:
+    """Return the operation of a pickle: the one that has these functions, or a new one."""
+    made = custom(name)(forward)
+    if derivative is not None:
+        made.partials(derivative)
+    found = _found(forward, _place(_findable(forward, "forward")))
+    if isinstance(found, CustomOperation) and found.__reduce__() == made.__reduce__():
+        return found
+    return made
 
 
 def take(table: Sequence[Any], i: Any) -> Any:

@@ -25,7 +25,7 @@ from fastgrad.errors import (
     word_result,
 )
 
-__all__ = ["SIMD", "NonFinite", "Tape", "load_tape", "record"]
+__all__ = ["SIMD", "NonFinite", "Tape", "load_tape", "loads", "record"]
 
 _SHOWN = 40  # operations that print(tape) lists
 
@@ -78,6 +78,9 @@ class Tape(TapeCore):
     A replay computes in IEEE arithmetic: where the eager engine raises (1/0, exp(1000)), it goes on
     with inf and nan; `check` finds where they came from. Values have the bits that the eager engine
     gives. Calls at the same time from several threads are safe; batches release the GIL.
+
+    A tape is pickled as its file's bytes and its parameters, so Values that it shares with a model
+    in the same pickle stay shared. `copy.copy` has the same parameters, `copy.deepcopy` its own.
     """
 
     def __init__(
@@ -172,6 +175,12 @@ class Tape(TapeCore):
         """
         found = _inspect.first_nonfinite(self, args)
         return None if found is None else NonFinite(*found)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from fastgrad.files import tape_file
+
+        parts = loads, (tape_file.packed(self), list(self.parameters))
+        return (*parts, vars(self)) if vars(self) else parts
 
     def __repr__(self) -> str:
         _, parameters, _, operations, recorded, _ = _inspect.sizes(self)
@@ -324,6 +333,41 @@ def load_tape(path: str | os.PathLike[str], parameters: Sequence[Value] | None =
 
     tape = Tape.__new__(Tape)
     tape.name, tape.names, tape.places = tape_file.load(tape, path, parameters)
+    return tape
+
+
+def loads(data: bytes, parameters: Sequence[Value] | None = None) -> Tape:
+    """Return a tape from the bytes of its file: what unpickling a tape calls.
+
+    Parameters
+    ----------
+    data : bytes
+        What `Tape.save` writes.
+    parameters : sequence of Value, optional
+        As for `load_tape`.
+
+    Returns
+    -------
+    Tape
+
+    Raises
+    ------
+    FileFormatError, ShapeError
+        As for `load_tape`.
+    FastgradTypeError
+        If data are no bytes; otherwise as for `load_tape`.
+
+    Notes
+    -----
+    The bytes may come from anywhere, a pickle may not: it can run any program.
+    """
+    from fastgrad.files import tape_file
+
+    if not isinstance(data, bytes):
+        got = f"{type(data).__name__} {data!r:.80}"
+        raise FastgradTypeError(explain("bytes", got, "data of loads"))
+    tape = Tape.__new__(Tape)
+    tape.name, tape.names, tape.places = tape_file.loads(tape, data, parameters)
     return tape
 
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from fastgrad._native.tape.replay import Replay
 
-__all__ = ["load", "save"]
+__all__ = ["load", "loads", "packed", "save"]
 
 FORMAT, VERSION = "fastgrad.tape", "1"
 KEYS = "text, 64-bit integers, bool, None"
@@ -66,10 +66,10 @@ METADATA = {"format", "version", "fastgrad", "crc32", "tape"}
 
 def save(tape: Any, path: str | os.PathLike[str]) -> None:
     """Write a tape to a file, which appears complete or not at all: see `Tape.save`."""
-    write_file(path_text(path), _packed(tape))
+    write_file(path_text(path), packed(tape))
 
 
-def _packed(tape: Any) -> bytes:
+def packed(tape: Any) -> bytes:
     """Return the bytes of a tape's file: the same for the same tape."""
     arrays, codes = export(tape)
     arguments, result, recorded = structure(tape)
@@ -151,7 +151,13 @@ def _checksum(text: str, *data: bytes | memoryview) -> str:
 def load(tape: Replay, path: str | os.PathLike[str], parameters: Sequence[Value] | None) -> Any:
     """Fill an empty tape from a file; return its name, its arguments' names, its places."""
     name = path_text(path)
-    content = read_file(name)
+    return loads(tape, read_file(name), parameters, name)
+
+
+def loads(
+    tape: Replay, content: bytes, parameters: Sequence[Value] | None, name: str = "a pickled tape"
+) -> Any:
+    """The same from a file's bytes."""
     try:
         return _fill(tape, content, parameters)
     except FaultError as fault:

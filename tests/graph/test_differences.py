@@ -333,13 +333,6 @@ def own_operation():
     return record(square, 1.0)
 
 
-def pickled_operation():
-    try:
-        return pickle.dumps(square)
-    except pickle.PicklingError as error:
-        return type(error).__name__
-
-
 def closure():
     def function(x):
         out = Value(1.0, (x,), "own")
@@ -438,10 +431,6 @@ RECORDED = {
         (lambda: table(-1).data, 2.0),
         (lambda: record(table, 0)(1), 2.0),
         (lambda: record(table, 0)(-1), IndexError),
-    ],
-    "`pickle.dumps(tape)`": [(lambda: pickle.dumps(record(lambda x: x * 2, 1.0)), TypeError)],
-    "`pickle.dumps(swish)` of a custom operation": [
-        (pickled_operation, "PicklingError")
     ],
     "a Value that the function does not use": [(used_parameters, [True, True])],
     "`tape.parameters[0] = w`": [(set_parameter, (2.0, 3.0))],

@@ -93,6 +93,10 @@ def tape_of(function=lambda x: x * 2.0, *example):
     return fg.record(function, *(example or (1.0,)))
 
 
+def tape_bytes():
+    return tape_of().__reduce__()[1][0]
+
+
 def pair():
     return tape_of(lambda x: [x[0], x[1]], [1.0, 2.0])
 
@@ -258,7 +262,7 @@ CALLS = {
     ("tape.TapeCore.jvp", "ShapeError"): lambda p, m: tape_of().jvp(([1.0] * 2,), ([1.0] * 3,)),
     ("tape.TapeCore.value_and_grad", "TapeError"): lambda p, m: pair().value_and_grad([1.0, 2.0]),
     ("tape.TapeCore.value_and_grad", "FastgradValueError"): (
-        lambda p, m: tape_of().value_and_grad(1.0, wrt="x")
+        lambda p, m: tape_of().value_and_grad(1.0, wrt="no")
     ),
     ("tape.Tape.save", "FastgradTypeError"): lambda p, m: keyed().save(p / "a"),
     ("tape.Tape.save", "FastgradValueError"): lambda p, m: deep().save(p / "a"),
@@ -267,6 +271,9 @@ CALLS = {
     ("tape.load_tape", "OSError"): lambda p, m: fg.load_tape(p / "none"),
     ("tape.load_tape", "ShapeError"): lambda p, m: load_with(p, []),
     ("tape.load_tape", "FastgradTypeError"): lambda p, m: load_with(p, [1.0]),
+    ("tape.loads", "FileFormatError"): lambda p, m: fg.tape.loads(b"{"),
+    ("tape.loads", "ShapeError"): lambda p, m: fg.tape.loads(tape_bytes(), [Value(1.0)]),
+    ("tape.loads", "FastgradTypeError"): lambda p, m: fg.tape.loads("{"),
     ("tape.TapeCore.jvp", "FastgradTypeError"): lambda p, m: tape_of().jvp([1.0], [1.0]),
     ("training.fit", "FastgradTypeError"): lambda p, m: fit(steps=None),
     ("training.fit", "FastgradValueError"): lambda p, m: fit(steps=-1),

@@ -3,10 +3,8 @@
 Oracles: the recorded function itself, run eagerly on Values, and Python's own arithmetic.
 """
 
-import copy
 import gc
 import math
-import pickle
 import re
 import weakref
 from functools import partial
@@ -418,15 +416,6 @@ def test_argument_names_come_from_the_signature():
     with pytest.warns(FastgradWarning, match="bool"):
         tape = fg.record(max, 1.0, 2.0)  # whose signature nobody knows
     assert [name for name, _ in tape.inputs] == ["argument0", "argument1"]
-
-
-def test_tapes_are_neither_pickled_nor_copied(linear):
-    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        with pytest.raises(TypeError, match="expected what can be pickled or copied, got a Tape"):
-            pickle.dumps(linear, protocol)
-    for duplicate in (copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match="expected what can be pickled or copied, got a Tape"):
-            duplicate(linear)
 
 
 def test_tape_in_a_cycle_is_collected(linear):

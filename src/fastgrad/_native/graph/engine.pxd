@@ -6,8 +6,12 @@ from fastgrad._native.memory.arena cimport Node, node_id
 from fastgrad._native.graph.handle cimport Handle
 
 cdef unsigned no_grad_threads  # number of threads in no_grad(); if any, ask is_no_grad()
-cdef list custom_operations  # what OP_CUSTOM nodes index; operations are defined once and stay
+cdef list custom_operations  # what OP_CUSTOM nodes number; operations are defined once and stay
 
+cdef class CustomCore:
+    cdef readonly uint32_t number  # 0: no node has it yet
+
+cpdef uint32_t register_custom(CustomCore operation) except 0
 cdef bint is_no_grad() noexcept
 cdef void no_grad_after_fork() noexcept
 cdef node_id operand_take(object o) except? 0

@@ -47,7 +47,7 @@ VARIANT = FASTGRAD_VARIANT.decode()
 BUILD_FLAGS = FASTGRAD_BUILD_FLAGS.decode()
 COMPILER = FASTGRAD_COMPILER.decode()
 
-custom_operations = []
+custom_operations = [None]  # number 0: not registered
 
 
 # Graph or no graph ---------------------------------------------------------------------------------
@@ -389,10 +389,22 @@ cdef object fold_operands(tuple operands, int op, const char *name):
     return result
 
 
-def register_custom(operation):
-    """Give an operation the number that its nodes will carry."""
-    custom_operations.append(operation)
-    return len(custom_operations) - 1
+cdef class CustomCore:
+    """What `CustomOperation` inherits: the number that its nodes carry, which counts in this process only."""
+
+
+cpdef uint32_t register_custom(CustomCore operation) except 0:
+    """Give an operation its number, if it has none; it stays for the life of the process."""
+    if operation is None:
+        raise error_of("FastgradTypeError", "a custom operation", "None")
+    if not operation.number:
+        if len(custom_operations) > <Py_ssize_t> BLOCK_LIMIT:
+            raise error_of(
+                "FastgradOverflowError", f"at most {BLOCK_LIMIT} custom operations", "more",
+                "fastgrad.custom", "define each once, at the top of a module")
+        custom_operations.append(operation)
+        operation.number = <uint32_t> len(custom_operations) - 1
+    return operation.number
 
 
 def numbers_of(tuple operands):
@@ -404,14 +416,10 @@ def numbers_of(tuple operands):
     return numbers
 
 
-def apply_custom(Py_ssize_t registered, tuple operands, object result):
-    """Record a result of a registered operation (`fastgrad.custom`) on its operands."""
-    cdef double y = number_expect(result, f"what {custom_operations[registered]} returned")
-    if registered > BLOCK_LIMIT:
-        raise error_of(
-            "FastgradOverflowError", f"at most {BLOCK_LIMIT} custom operations", f"{registered}",
-            "fastgrad.custom", "define each once, at the top of a module")
-    return push_listed(OP_CUSTOM, operands, <node_id> registered, y)
+def apply_custom(CustomCore operation not None, tuple operands, object result):
+    """Record a result of an operation (`fastgrad.custom`) on its operands."""
+    cdef double y = number_expect(result, f"what {operation} returned")
+    return push_listed(OP_CUSTOM, operands, <node_id> register_custom(operation), y)
 
 
 cdef object push_listed(int op, tuple operands, node_id b, double y):

@@ -175,11 +175,6 @@ cdef class Replay:
             total += 2 * program_slots(&self.program) * sizeof(double) + frame.workspace.size * sizeof(double)
         return total
 
-    def __reduce__(self):
-        raise error_of(
-            "FastgradTypeError", "what can be pickled or copied", f"a {type(self).__name__}", "",
-            "record its function again, or save it to a file")
-
     # Frames: taken, bound, given back ---------------------------------------------------------------
 
     cdef Frame frame_take(self):
