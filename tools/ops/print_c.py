@@ -65,16 +65,42 @@ _HEAD = f"""\
 #include <math.h>
 
 #include "ops/functions.h"
+#include "config.h"
 
 /* Each module uses its own part of this header; that is no reason for a warning. */
 #if defined(__GNUC__)
 #define OP_STATIC static __attribute__((unused))
+#define OP_IS_CONSTANT(x) (__builtin_constant_p(x) && (x) != 0.0)
 #else
 #define OP_STATIC static
+#define OP_IS_CONSTANT(x) 0
 #endif
 #define OP_INLINE OP_STATIC inline
 
 enum op_error {{ OP_OK, OP_ZERO_DIVISION, OP_OVERFLOW, OP_DOMAIN }};
+
+/* A partial times an adjoint, or a tangent, by the rule of every derivative: what has no influence
+ * contributes nothing. So 0 where one of the two is 0, be the other infinite or nan. */
+OP_INLINE double op_product(double partial, double adjoint) {{
+    if (OP_IS_CONSTANT(partial)) return partial * adjoint;
+    return (partial != 0.0) & (adjoint != 0.0) ? partial * adjoint : 0.0;
+}}
+
+/* Two partials times one adjoint, by the same rule. Only where a product is nan it is needed, so
+ * elsewhere it costs one comparison. */
+OP_INLINE void op_products(double da, double db, double adjoint, double *a, double *b) {{
+    *a = da * adjoint;
+    *b = db * adjoint;
+    if (FASTGRAD_UNLIKELY(isunordered(*a, *b))) {{
+        *a = op_product(da, adjoint);
+        *b = op_product(db, adjoint);
+    }}
+}}
+
+/* Products with this adjoint need the rule, or are all 0. */
+OP_INLINE int op_is_odd(double adjoint) {{
+    return !(fabs(adjoint) > 0.0 && fabs(adjoint) < HUGE_VAL);
+}}
 """
 
 _FOOT = """\
@@ -163,6 +189,7 @@ def _questions(structural: Sequence, rows: Sequence) -> list[str]:
 def _kernels(row) -> str:
     """Return the functions of one row: its value, and each partial."""
     lines = _formula(_VALUE.format(row.name), row.forward, "ab")
+    lines += [f"enum {{ op_{row.name}_is_light = {int(is_light(row))} }};", ""]
     partials = [*row.partials, "0"][:2]
     for operand, text in zip("ab", partials, strict=True):
         lines += _formula(_PARTIAL.format(row.name, operand), text, "aby")
@@ -170,6 +197,19 @@ def _kernels(row) -> str:
             given = _formula(_GIVEN.format(row.name, operand), text, "aby")
             lines += [line.replace(POWER, "power") for line in given]
     return "\n".join(_fold(line) for line in lines)
+
+
+def is_light(row) -> bool:
+    """Tell whether neither value nor partials divide or call more than `fabs`.
+
+    Then a test for each product would be felt, and an infinite partial needs an infinite operand.
+    """
+    parts = [part for text in (row.forward, *row.partials) for part in ast.walk(parse(text))]
+    return not any(
+        isinstance(part, ast.Div)
+        or (isinstance(part, ast.Call) and ast.unparse(part.func) != "fabs")
+        for part in parts
+    )
 
 
 def second_partials(row) -> dict[str, ast.expr]:
@@ -293,6 +333,10 @@ def declarations(structural: Sequence, rows: Sequence) -> str:
         "",
         "    const char *op_name[]",
         "    const char *op_symbol[]",
+        "",
+        "    double op_product(double partial, double adjoint)",
+        "    void op_products(double da, double db, double adjoint, double *a, double *b)",
+        "    bint op_is_odd(double adjoint)",
         "",
         "    bint op_is_row(int op)",
         "    bint op_row_is_add_or_mul(int op)",

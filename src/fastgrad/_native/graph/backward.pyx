@@ -8,7 +8,7 @@ from fastgrad._native.graph.engine cimport custom_operations, no_grad_after_fork
 from fastgrad._native.graph.handle cimport (
     Handle, HandleLayout, handle_slot, handles_after_fork, handles_flush,
 )
-from fastgrad._native.ops.codes cimport OP_CUSTOM
+from fastgrad._native.ops.codes cimport OP_CUSTOM, op_product
 from fastgrad._native.graph.recording cimport record_after_fork
 from fastgrad._native.graph.sweep cimport sweep_step, sweeps_after_fork
 
@@ -32,19 +32,24 @@ cdef int step_python(node_id id, int op) except -1:
 
 
 cdef int step_custom(Node *node) except -1:
-    """Ask a custom operation for its partials, and add them times the adjoint into its operands."""
+    """Ask a custom operation for its partials, and add them times the adjoint into its operands.
+
+    It is not asked where the adjoint is 0: as in the table, what does not count cannot fail.
+    """
     cdef Block *block = arena.blocks[node.a]
     cdef uint32_t n = block.size
     cdef uint32_t i
     cdef double partial = 0.0
     cdef list operands = []
+    if node.grad == 0.0:
+        return 0
     operation = custom_operations[node.b]
     for i in range(n):
         operands.append(node_at(block.ids[i]).data)
     found = operation.partials_at(operands, node.data)
     for i in range(n):
         partial = found[i]
-        node_at(block.ids[i]).grad += partial * node.grad
+        node_at(block.ids[i]).grad += op_product(partial, node.grad)
     return 0
 
 

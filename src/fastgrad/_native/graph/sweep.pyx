@@ -19,7 +19,8 @@ from fastgrad._native.graph.engine cimport take_step
 from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.ops.codes cimport (
     OP_ADD, OP_DOT, OP_HIDDEN, OP_LEAF, OP_MUL, OP_OK, OP_PYTHON, OP_TAKE, op_calls_python,
-    op_has_parameter, op_is_row, op_partials, op_row_is_add_or_mul, op_singular_text,
+    op_has_parameter, op_is_odd, op_is_row, op_partials, op_product, op_products,
+    op_row_is_add_or_mul, op_singular_text,
 )
 
 cdef extern from "config.h" nogil:
@@ -58,15 +59,33 @@ cdef int raise_singular(Node *node, int op) except -1:
 
 
 cdef inline int table_step(Node *node, int op, Node *a, Node *b) except -1:
-    """Add a table operation's partials times the adjoint into its operands."""
+    """Add a table operation's partials times the adjoint into its operands.
+
+    An adjoint of 0 asks for no partial, so that an infinite one raises nothing.
+    """
     cdef double da = 0.0
     cdef double db = 0.0
+    if node.grad == 0.0:
+        return 0
     if unlikely(op_partials(op, a.data, b.data, node.data, &da, &db) != OP_OK):
         raise_singular(node, op)
-    a.grad += da * node.grad
+    op_products(da, db, node.grad, &da, &db)
+    a.grad += da
     if node.b and not op_has_parameter(op):
-        b.grad += db * node.grad
+        b.grad += db
     return 0
+
+
+cdef void dot_step_odd(Block *xs, Block *ws, double grad) noexcept:
+    """Add what an adjoint of 0, inf or nan contributes to the factors of a dot node's products."""
+    cdef uint32_t i = xs.size if grad != 0.0 else 0
+    cdef Node *w
+    cdef Node *x
+    while i:
+        i -= 1
+        w, x = node_at(ws.ids[i]), node_at(xs.ids[i])
+        w.grad += op_product(x.data, grad)
+        x.grad += op_product(w.data, grad)
 
 
 cdef void dot_step(Sweep *sweep, Node *node) noexcept:
@@ -78,7 +97,9 @@ cdef void dot_step(Sweep *sweep, Node *node) noexcept:
     cdef Node *x
     cdef uint32_t n = xs.size
     cdef uint32_t i = n
-    if ws.run != NULL and xs.run != NULL:
+    if op_is_odd(grad):
+        dot_step_odd(xs, ws, grad)
+    elif ws.run != NULL and xs.run != NULL:
         w, x = ws.run + n, xs.run + n
         while w != ws.run:
             w -= 1
@@ -109,6 +130,7 @@ cdef int local_step(node_id id, int op, python_step step) except -1:
     cdef Block *hidden
     cdef node_id a = node.a
     cdef node_id b = node.b
+    cdef double grad_a, grad_b
     if op_calls_python(op):
         return step(id, op)
     if op == OP_TAKE:
@@ -128,8 +150,9 @@ cdef int local_step(node_id id, int op, python_step step) except -1:
         node_at(a).grad += node.grad
         node_at(b).grad += node.grad
     elif op == OP_MUL:
-        node_at(a).grad += node_at(b).data * node.grad
-        node_at(b).grad += node_at(a).data * node.grad
+        op_products(node_at(b).data, node_at(a).data, node.grad, &grad_a, &grad_b)
+        node_at(a).grad += grad_a
+        node_at(b).grad += grad_b
     else:
         table_step(node, op, node_at(a), node_at(b if b else a))
     return 0
@@ -284,7 +307,7 @@ cdef inline Node *walk_products(
     Each comes next anyhow, so none needs a mark. It ends at a product with an operand to be marked.
     """
     cdef double grad = adjoint[0]
-    cdef double grad_product
+    cdef double grad_product, grad_w, grad_x
     cdef Node *product
     cdef Node *w
     cdef Node *x
@@ -300,8 +323,9 @@ cdef inline Node *walk_products(
         node -= 2
         id -= 2
         node.grad = grad = node.grad + grad
-        x.grad += w.data * grad_product
-        w.grad += x.data * grad_product
+        op_products(x.data, w.data, grad_product, &grad_w, &grad_x)
+        x.grad += grad_x
+        w.grad += grad_w
     adjoint[0] = grad
     return node
 
@@ -379,14 +403,16 @@ cdef inline int walk_chunk(Sweep *sweep, uint32_t c, uint32_t slot, bint scatter
                 is_mul = <size_t> 0 - (node.op == OP_MUL)
                 da = <double *> (<size_t> &b.data & is_mul | <size_t> &one & ~is_mul)
                 db = <double *> (<size_t> &a.data & is_mul | <size_t> &one & ~is_mul)
-                b.grad = grad_b = b.grad + db[0] * grad
-                a.grad = grad_a = a.grad + da[0] * grad
+                op_products(da[0], db[0], grad, &grad_a, &grad_b)
+                b.grad = grad_b = b.grad + grad_b
+                a.grad = grad_a = a.grad + grad_a
             elif node.op == OP_ADD:
                 b.grad = grad_b = b.grad + grad
                 a.grad = grad_a = a.grad + grad
             elif node.op == OP_MUL:
-                b.grad = grad_b = b.grad + a.data * grad
-                a.grad = grad_a = a.grad + b.data * grad
+                op_products(b.data, a.data, grad, &grad_a, &grad_b)
+                b.grad = grad_b = b.grad + grad_b
+                a.grad = grad_a = a.grad + grad_a
             else:
                 table_step(node, node.op, a, b)
                 grad_a, grad_b = a.grad, b.grad

@@ -63,6 +63,10 @@ cdef extern from "ops/ops.h" nogil:
     const char *op_name[]
     const char *op_symbol[]
 
+    double op_product(double partial, double adjoint)
+    void op_products(double da, double db, double adjoint, double *a, double *b)
+    bint op_is_odd(double adjoint)
+
     bint op_is_row(int op)
     bint op_row_is_add_or_mul(int op)
     bint op_is_binary(int op)

@@ -7,16 +7,42 @@
 #include <math.h>
 
 #include "ops/functions.h"
+#include "config.h"
 
 /* Each module uses its own part of this header; that is no reason for a warning. */
 #if defined(__GNUC__)
 #define OP_STATIC static __attribute__((unused))
+#define OP_IS_CONSTANT(x) (__builtin_constant_p(x) && (x) != 0.0)
 #else
 #define OP_STATIC static
+#define OP_IS_CONSTANT(x) 0
 #endif
 #define OP_INLINE OP_STATIC inline
 
 enum op_error { OP_OK, OP_ZERO_DIVISION, OP_OVERFLOW, OP_DOMAIN };
+
+/* A partial times an adjoint, or a tangent, by the rule of every derivative: what has no influence
+ * contributes nothing. So 0 where one of the two is 0, be the other infinite or nan. */
+OP_INLINE double op_product(double partial, double adjoint) {
+    if (OP_IS_CONSTANT(partial)) return partial * adjoint;
+    return (partial != 0.0) & (adjoint != 0.0) ? partial * adjoint : 0.0;
+}
+
+/* Two partials times one adjoint, by the same rule. Only where a product is nan it is needed, so
+ * elsewhere it costs one comparison. */
+OP_INLINE void op_products(double da, double db, double adjoint, double *a, double *b) {
+    *a = da * adjoint;
+    *b = db * adjoint;
+    if (FASTGRAD_UNLIKELY(isunordered(*a, *b))) {
+        *a = op_product(da, adjoint);
+        *b = op_product(db, adjoint);
+    }
+}
+
+/* Products with this adjoint need the rule, or are all 0. */
+OP_INLINE int op_is_odd(double adjoint) {
+    return !(fabs(adjoint) > 0.0 && fabs(adjoint) < HUGE_VAL);
+}
 
 /* Structural opcodes, whose rules are written by hand, then the rows of the table.
  * OP_LEAF    A number: no operands.
@@ -149,6 +175,8 @@ OP_INLINE double op_add_value(double a, double b) {
     return a + b;
 }
 
+enum { op_add_is_light = 1 };
+
 OP_INLINE double op_add_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
     return 1.0;
@@ -162,6 +190,8 @@ OP_INLINE double op_add_db(double a, double b, double y) {
 OP_INLINE double op_mul_value(double a, double b) {
     return a * b;
 }
+
+enum { op_mul_is_light = 1 };
 
 OP_INLINE double op_mul_da(double a, double b, double y) {
     (void)a, (void)y;
@@ -177,6 +207,8 @@ OP_INLINE double op_pow_value(double a, double b) {
     return pow(a, b);
 }
 
+enum { op_pow_is_light = 0 };
+
 OP_INLINE double op_pow_da(double a, double b, double y) {
     (void)y;
     return (b == 0.0) ? 0.0 : (((((b - 1.0) + 1.0) == b) || !(fabs(a) < HUGE_VAL)) ? (b * pow(a, b
@@ -191,6 +223,8 @@ OP_INLINE double op_pow_db(double a, double b, double y) {
 OP_INLINE double op_pow_number_value(double a, double b) {
     return pow(a, b);
 }
+
+enum { op_pow_number_is_light = 0 };
 
 OP_INLINE double op_pow_number_da(double a, double b, double y) {
     (void)y;
@@ -214,6 +248,8 @@ OP_INLINE double op_relu_value(double a, double b) {
     return (a < 0.0) ? 0.0 : a;
 }
 
+enum { op_relu_is_light = 1 };
+
 OP_INLINE double op_relu_da(double a, double b, double y) {
     (void)a, (void)b;
     return (y > 0.0) ? 1.0 : 0.0;
@@ -228,6 +264,8 @@ OP_INLINE double op_leaky_relu_value(double a, double b) {
     return (a < 0.0) ? (b * a) : a;
 }
 
+enum { op_leaky_relu_is_light = 1 };
+
 OP_INLINE double op_leaky_relu_da(double a, double b, double y) {
     (void)y;
     return (a > 0.0) ? 1.0 : b;
@@ -241,6 +279,8 @@ OP_INLINE double op_leaky_relu_db(double a, double b, double y) {
 OP_INLINE double op_prelu_value(double a, double b) {
     return (a < 0.0) ? (b * a) : a;
 }
+
+enum { op_prelu_is_light = 1 };
 
 OP_INLINE double op_prelu_da(double a, double b, double y) {
     (void)y;
@@ -257,6 +297,8 @@ OP_INLINE double op_abs_value(double a, double b) {
     return fabs(a);
 }
 
+enum { op_abs_is_light = 1 };
+
 OP_INLINE double op_abs_da(double a, double b, double y) {
     (void)b, (void)y;
     return (a > 0.0) ? 1.0 : ((a < 0.0) ? -1.0 : 0.0);
@@ -271,6 +313,8 @@ OP_INLINE double op_min_value(double a, double b) {
     return ((a <= b) || (a != a)) ? a : b;
 }
 
+enum { op_min_is_light = 1 };
+
 OP_INLINE double op_min_da(double a, double b, double y) {
     (void)y;
     return ((a <= b) || (a != a)) ? 1.0 : 0.0;
@@ -284,6 +328,8 @@ OP_INLINE double op_min_db(double a, double b, double y) {
 OP_INLINE double op_max_value(double a, double b) {
     return ((a >= b) || (a != a)) ? a : b;
 }
+
+enum { op_max_is_light = 1 };
 
 OP_INLINE double op_max_da(double a, double b, double y) {
     (void)y;
@@ -300,6 +346,8 @@ OP_INLINE double op_sign_value(double a, double b) {
     return (a > 0.0) ? 1.0 : ((a < 0.0) ? -1.0 : ((a == 0.0) ? 0.0 : a));
 }
 
+enum { op_sign_is_light = 1 };
+
 OP_INLINE double op_sign_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
     return 0.0;
@@ -314,6 +362,8 @@ OP_INLINE double op_floor_value(double a, double b) {
     (void)b;
     return floor(a);
 }
+
+enum { op_floor_is_light = 0 };
 
 OP_INLINE double op_floor_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -330,6 +380,8 @@ OP_INLINE double op_ceil_value(double a, double b) {
     return ceil(a);
 }
 
+enum { op_ceil_is_light = 0 };
+
 OP_INLINE double op_ceil_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
     return 0.0;
@@ -343,6 +395,8 @@ OP_INLINE double op_ceil_db(double a, double b, double y) {
 OP_INLINE double op_round_value(double a, double b) {
     return fg_round(a, b);
 }
+
+enum { op_round_is_light = 0 };
 
 OP_INLINE double op_round_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -358,6 +412,8 @@ OP_INLINE double op_mod_value(double a, double b) {
     return fg_mod(a, b);
 }
 
+enum { op_mod_is_light = 0 };
+
 OP_INLINE double op_mod_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
     return 1.0;
@@ -371,6 +427,8 @@ OP_INLINE double op_mod_db(double a, double b, double y) {
 OP_INLINE double op_floordiv_value(double a, double b) {
     return fg_floordiv(a, b);
 }
+
+enum { op_floordiv_is_light = 0 };
 
 OP_INLINE double op_floordiv_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -386,6 +444,8 @@ OP_INLINE double op_lt_value(double a, double b) {
     return (a < b) ? 1.0 : 0.0;
 }
 
+enum { op_lt_is_light = 1 };
+
 OP_INLINE double op_lt_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
     return 0.0;
@@ -399,6 +459,8 @@ OP_INLINE double op_lt_db(double a, double b, double y) {
 OP_INLINE double op_le_value(double a, double b) {
     return (a <= b) ? 1.0 : 0.0;
 }
+
+enum { op_le_is_light = 1 };
 
 OP_INLINE double op_le_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -414,6 +476,8 @@ OP_INLINE double op_keep_if_value(double a, double b) {
     return (a != 0.0) ? b : -0.0;
 }
 
+enum { op_keep_if_is_light = 1 };
+
 OP_INLINE double op_keep_if_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
     return 0.0;
@@ -427,6 +491,8 @@ OP_INLINE double op_keep_if_db(double a, double b, double y) {
 OP_INLINE double op_keep_unless_value(double a, double b) {
     return (a != 0.0) ? -0.0 : b;
 }
+
+enum { op_keep_unless_is_light = 1 };
 
 OP_INLINE double op_keep_unless_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -443,6 +509,8 @@ OP_INLINE double op_exp_value(double a, double b) {
     return exp(a);
 }
 
+enum { op_exp_is_light = 0 };
+
 OP_INLINE double op_exp_da(double a, double b, double y) {
     (void)a, (void)b;
     return y;
@@ -457,6 +525,8 @@ OP_INLINE double op_expm1_value(double a, double b) {
     (void)b;
     return expm1(a);
 }
+
+enum { op_expm1_is_light = 0 };
 
 OP_INLINE double op_expm1_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -473,6 +543,8 @@ OP_INLINE double op_log_value(double a, double b) {
     return log(a);
 }
 
+enum { op_log_is_light = 0 };
+
 OP_INLINE double op_log_da(double a, double b, double y) {
     (void)b, (void)y;
     return 1.0 / a;
@@ -487,6 +559,8 @@ OP_INLINE double op_log1p_value(double a, double b) {
     (void)b;
     return log1p(a);
 }
+
+enum { op_log1p_is_light = 0 };
 
 OP_INLINE double op_log1p_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -503,6 +577,8 @@ OP_INLINE double op_square_value(double a, double b) {
     return a * a;
 }
 
+enum { op_square_is_light = 1 };
+
 OP_INLINE double op_square_da(double a, double b, double y) {
     (void)b, (void)y;
     return 2.0 * a;
@@ -517,6 +593,8 @@ OP_INLINE double op_sqrt_value(double a, double b) {
     (void)b;
     return sqrt(a);
 }
+
+enum { op_sqrt_is_light = 0 };
 
 OP_INLINE double op_sqrt_da(double a, double b, double y) {
     (void)a, (void)b;
@@ -533,6 +611,8 @@ OP_INLINE double op_sin_value(double a, double b) {
     return sin(a);
 }
 
+enum { op_sin_is_light = 0 };
+
 OP_INLINE double op_sin_da(double a, double b, double y) {
     (void)b, (void)y;
     return cos(a);
@@ -547,6 +627,8 @@ OP_INLINE double op_cos_value(double a, double b) {
     (void)b;
     return cos(a);
 }
+
+enum { op_cos_is_light = 0 };
 
 OP_INLINE double op_cos_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -563,6 +645,8 @@ OP_INLINE double op_tan_value(double a, double b) {
     return tan(a);
 }
 
+enum { op_tan_is_light = 0 };
+
 OP_INLINE double op_tan_da(double a, double b, double y) {
     (void)a, (void)b;
     return 1.0 + (y * y);
@@ -577,6 +661,8 @@ OP_INLINE double op_asin_value(double a, double b) {
     (void)b;
     return asin(a);
 }
+
+enum { op_asin_is_light = 0 };
 
 OP_INLINE double op_asin_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -593,6 +679,8 @@ OP_INLINE double op_acos_value(double a, double b) {
     return acos(a);
 }
 
+enum { op_acos_is_light = 0 };
+
 OP_INLINE double op_acos_da(double a, double b, double y) {
     (void)b, (void)y;
     return -1.0 / sqrt((1.0 - a) * (1.0 + a));
@@ -608,6 +696,8 @@ OP_INLINE double op_atan_value(double a, double b) {
     return atan(a);
 }
 
+enum { op_atan_is_light = 0 };
+
 OP_INLINE double op_atan_da(double a, double b, double y) {
     (void)b, (void)y;
     return (fabs(a) < 1000000000.0) ? (1.0 / (1.0 + (a * a))) : ((1.0 / a) / a);
@@ -621,6 +711,8 @@ OP_INLINE double op_atan_db(double a, double b, double y) {
 OP_INLINE double op_atan2_value(double a, double b) {
     return atan2(a, b);
 }
+
+enum { op_atan2_is_light = 0 };
 
 OP_INLINE double op_atan2_da(double a, double b, double y) {
     (void)y;
@@ -647,6 +739,8 @@ OP_INLINE double op_hypot_value(double a, double b) {
     return hypot(a, b);
 }
 
+enum { op_hypot_is_light = 0 };
+
 OP_INLINE double op_hypot_da(double a, double b, double y) {
     return ((y > 1e-290) && (y < 1e+300)) ? (a / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((a *
         2.409919865102884e-181) / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181)) :
@@ -666,6 +760,8 @@ OP_INLINE double op_sinh_value(double a, double b) {
     return sinh(a);
 }
 
+enum { op_sinh_is_light = 0 };
+
 OP_INLINE double op_sinh_da(double a, double b, double y) {
     (void)b, (void)y;
     return cosh(a);
@@ -681,6 +777,8 @@ OP_INLINE double op_cosh_value(double a, double b) {
     return cosh(a);
 }
 
+enum { op_cosh_is_light = 0 };
+
 OP_INLINE double op_cosh_da(double a, double b, double y) {
     (void)b, (void)y;
     return sinh(a);
@@ -695,6 +793,8 @@ OP_INLINE double op_tanh_value(double a, double b) {
     (void)b;
     return tanh(a);
 }
+
+enum { op_tanh_is_light = 0 };
 
 OP_INLINE double op_tanh_da(double a, double b, double y) {
     (void)b;
@@ -712,6 +812,8 @@ OP_INLINE double op_sigmoid_value(double a, double b) {
     return (a > -700.0) ? (1.0 / (1.0 + exp(-a))) : exp(a);
 }
 
+enum { op_sigmoid_is_light = 0 };
+
 OP_INLINE double op_sigmoid_da(double a, double b, double y) {
     (void)b, (void)y;
     return (fabs(a) < 700.0) ? (0.5 / (1.0 + cosh(a))) : exp(-fabs(a));
@@ -727,6 +829,8 @@ OP_INLINE double op_softplus_value(double a, double b) {
     return (a > 0.0) ? (a + log1p(exp(-a))) : log1p(exp(a));
 }
 
+enum { op_softplus_is_light = 0 };
+
 OP_INLINE double op_softplus_da(double a, double b, double y) {
     (void)b, (void)y;
     return (a > -700.0) ? (1.0 / (1.0 + exp(-a))) : exp(a);
@@ -741,6 +845,8 @@ OP_INLINE double op_erf_value(double a, double b) {
     (void)b;
     return erf(a);
 }
+
+enum { op_erf_is_light = 0 };
 
 OP_INLINE double op_erf_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -759,6 +865,8 @@ OP_INLINE double op_gelu_value(double a, double b) {
         ((0.5641895835477563 * exp((-0.5 * a) * a)) * (fma(-0.7071067811865476, a,
         0.7071067811865476 * a) + (4.833646656726457e-17 * a))))));
 }
+
+enum { op_gelu_is_light = 0 };
 
 OP_INLINE double op_gelu_da(double a, double b, double y) {
     (void)b, (void)y;

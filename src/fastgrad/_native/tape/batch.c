@@ -2,7 +2,11 @@
  *
  * The order of every sum over samples is fixed by their number alone: within a block by the
  * kernels, within a group block after block, among groups as a tree. So threads change nothing in
- * the bits. */
+ * the bits.
+ *
+ * A product of 0 and an infinity is 0 in a derivative (op_product() in ops.h). To test each one
+ * would be felt where there is little but products. So most multiply plainly, and if a nan comes
+ * out, which it does if one of them was nan, the group of samples is run again by the rule. */
 #include <Python.h>
 
 #include <stdatomic.h>
@@ -39,6 +43,8 @@ struct Worker { /* one thread's memory */
     size_t end_group;
     double *values, *adjoints; /* rows */
     double *spare;             /* rows */
+    int again;                 /* its group is run by the rule, after plain products gave a nan */
+    int has_nan;               /* among the gradients of inputs */
     Poll poll;                 /* by results; only the thread that came from Python has a check */
     char padding[PADDING];     /* from the next one, which another processor writes to */
 };
@@ -135,19 +141,19 @@ static void map_forward(const Worker *w, const BatchStep *step, size_t padded) {
 
 static void dot_forward(const Worker *w, const BatchStep *step, size_t padded) {
     const size_t stride = w->job->stride;
-    const Kernels *kernels = w->job->run->kernels;
+    const Products *products = &w->job->run->kernels->products[0];
     const uint32_t *pair = w->job->run->plan->lists + step->list;
     double *y = w->values + step->y * stride;
     memcpy(y, operand_row(w, step->a, w->spare, padded), padded * sizeof *y);
     for (uint32_t i = 0; i < step->k; i++, pair += 2) {
         if (pair[0] & BROADCAST)
-            kernels->scale_add(
+            products->scale_add(
                 padded, broadcast_value(w, pair[0]), operand_row(w, pair[1], w->spare, padded), y);
         else if (pair[1] & BROADCAST)
-            kernels->scale_add(
+            products->scale_add(
                 padded, broadcast_value(w, pair[1]), w->values + pair[0] * stride, y);
         else
-            kernels->multiply_add(
+            products->multiply_add(
                 padded, w->values + pair[0] * stride, w->values + pair[1] * stride, y);
     }
 }
@@ -196,9 +202,10 @@ static void map_reverse(
     const size_t stride = w->job->stride;
     const Kernels *kernels = w->job->run->kernels;
     const int binary = op_is_binary(step->op);
+    const Products *products = &kernels->products[w->again];
     const double *g = w->adjoints + step->y * stride, *y = w->values + step->y * stride;
     if (!((step->a | step->b) & BROADCAST) && (!binary || step->a != step->b)) {
-        kernels->reverse[step->op]((step->m - 1) * stride + padded, w->values + step->a * stride,
+        products->reverse[step->op]((step->m - 1) * stride + padded, w->values + step->a * stride,
             w->values + step->b * stride, y, g, w->adjoints + step->a * stride,
             w->adjoints + step->b * stride);
         return;
@@ -206,7 +213,7 @@ static void map_reverse(
     for (uint32_t i = step->m; i-- > 0;) {
         const uint32_t a = step->a + i, b = step->b + i;
         if (b & BROADCAST && (!binary || !is_live(w, b))) {
-            kernels->reverse_broadcast[step->op](padded, w->values + a * stride,
+            products->reverse_broadcast[step->op](padded, w->values + a * stride,
                 broadcast_value(w, b), y + i * stride, g + i * stride, w->adjoints + a * stride);
             continue;
         }
@@ -216,12 +223,12 @@ static void map_reverse(
         if (spared) fill(extra, padded, 0.0);
         if (a & BROADCAST) da = extra;
         else if (b & BROADCAST || a == b) db = extra;
-        kernels->reverse[step->op](padded, operand_row(w, a, w->spare, padded),
+        products->reverse[step->op](padded, operand_row(w, a, w->spare, padded),
             operand_row(w, b, w->spare + stride, padded), y + i * stride, g + i * stride, da, db);
         if (!spared) continue;
         if (a & BROADCAST) acc[a & ~BROADCAST] += kernels->sum(count, extra);
         else if (b & BROADCAST) acc[b & ~BROADCAST] += kernels->sum(count, extra);
-        else kernels->scale_add(padded, 1.0, extra, da);
+        else kernels->products[0].scale_add(padded, 1.0, extra, da);
     }
 }
 
@@ -229,6 +236,7 @@ static void dot_reverse(
     const Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
     const size_t stride = w->job->stride;
     const Kernels *kernels = w->job->run->kernels;
+    const Products *products = &kernels->products[w->again];
     const uint32_t *pairs = w->job->run->plan->lists + step->list;
     const double *g = w->adjoints + step->y * stride;
     for (uint32_t i = step->k; i-- > 0;) {
@@ -236,17 +244,55 @@ static void dot_reverse(
             const uint32_t to = pairs[2 * i + side], by = pairs[2 * i + 1 - side];
             if (!is_live(w, to)) continue;
             if (to & BROADCAST)
-                acc[to & ~BROADCAST] += kernels->dot(
+                acc[to & ~BROADCAST] += products->dot(
                     count, operand_row(w, by, w->spare, padded), g);
             else if (by & BROADCAST)
-                kernels->scale_add(padded, broadcast_value(w, by), g, w->adjoints + to * stride);
+                products->scale_add(padded, broadcast_value(w, by), g, w->adjoints + to * stride);
             else
-                kernels->multiply_add(
+                products->multiply_add(
                     padded, w->values + by * stride, g, w->adjoints + to * stride);
         }
     }
     if (step->a & BROADCAST) acc[step->a & ~BROADCAST] += kernels->sum(count, g);
-    else kernels->scale_add(padded, 1.0, g, w->adjoints + step->a * stride);
+    else kernels->products[0].scale_add(padded, 1.0, g, w->adjoints + step->a * stride);
+}
+
+/* Layers by the rule: each sum in the order of the kernels of layers. */
+static void layer_again(
+    const Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
+    const size_t stride = w->job->stride, weights = (size_t)step->m * step->k;
+    const Kernels *kernels = w->job->run->kernels;
+    const Products *products = &kernels->products[1];
+    const uint32_t *x = w->job->run->plan->lists + step->list;
+    const double *weight = w->job->broadcast_values + step->broadcast;
+    double *dw = acc + step->broadcast;
+    for (size_t r = 0; r < step->m; r++) {
+        const double *g = w->adjoints + (step->y + r) * stride;
+        for (size_t j = 0; j < step->k; j++, dw++, weight++) {
+            if (step->live & LIVE_WEIGHT) *dw += products->dot(count, w->values + x[j] * stride, g);
+            if (step->live & LIVE_INPUT)
+                products->scale_add(padded, *weight, g, w->adjoints + x[j] * stride);
+        }
+        if (step->live & LIVE_WEIGHT) acc[step->broadcast + weights + r] += kernels->sum(count, g);
+    }
+}
+
+static void layer_reverse(
+    const Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
+    const size_t stride = w->job->stride, weights = (size_t)step->m * step->k;
+    const Kernels *kernels = w->job->run->kernels;
+    const uint32_t *x = w->job->run->plan->lists + step->list;
+    const double *g = w->adjoints + step->y * stride;
+    if (w->again) {
+        layer_again(w, step, acc, count, padded);
+        return;
+    }
+    if (step->live & LIVE_WEIGHT)
+        kernels->layer_weights(acc + step->broadcast, acc + step->broadcast + weights, w->values, x,
+            step->m, step->k, stride, count, g);
+    if (step->live & LIVE_INPUT)
+        kernels->layer_inputs(w->job->broadcast_values + step->broadcast, w->adjoints, x, step->m,
+            step->k, stride, padded, g);
 }
 
 static void take_reverse(
@@ -265,25 +311,13 @@ static void take_reverse(
 
 static int reverse(Worker *w, double *acc, size_t count, size_t padded) {
     const Plan *plan = w->job->run->plan;
-    const Kernels *kernels = w->job->run->kernels;
-    const size_t stride = w->job->stride;
     for (uint32_t i = plan->n_steps; i-- > 0;) {
         const BatchStep *step = &plan->steps[i];
-        const size_t weights = (size_t)step->m * step->k;
-        const uint32_t *x = plan->lists + step->list;
-        const double *g = w->adjoints + step->y * stride;
         if (!(step->live & LIVE_RESULT)) continue;
         if (poll_worker(w, 2 * work_of(step, padded))) return TAPE_STOPPED;
         switch (step->kind) {
         case BATCH_MAP: map_reverse(w, step, acc, count, padded); break;
-        case BATCH_LAYER:
-            if (step->live & LIVE_WEIGHT)
-                kernels->layer_weights(acc + step->broadcast, acc + step->broadcast + weights,
-                    w->values, x, step->m, step->k, stride, count, g);
-            if (step->live & LIVE_INPUT)
-                kernels->layer_inputs(w->job->broadcast_values + step->broadcast, w->adjoints, x,
-                    step->m, step->k, stride, padded, g);
-            break;
+        case BATCH_LAYER: layer_reverse(w, step, acc, count, padded); break;
         case BATCH_DOT: dot_reverse(w, step, acc, count, padded); break;
         default: take_reverse(w, step, acc, count, padded);
         }
@@ -305,14 +339,16 @@ static void write_outputs(const Worker *w, size_t begin, size_t count) {
     }
 }
 
-static void write_input_grads(const Worker *w, size_t begin, size_t count) {
+static void write_input_grads(Worker *w, size_t begin, size_t count) {
     const BatchRun *run = w->job->run;
     const double *row = w->adjoints;
     for (uint32_t i = 0; run->input_grads && i < run->plan->n_lanes; i++) {
         if (!run->plan->lanes[i]) continue;
-        if (run->input_grads[i])
+        if (run->input_grads[i]) {
+            w->has_nan |= isnan(run->kernels->sum(count, row));
             copy_out(run->input_grads[i] + (ptrdiff_t)begin * run->grad_strides[i],
                 run->grad_strides[i], row, count);
+        }
         row += w->job->stride;
     }
 }
@@ -354,14 +390,15 @@ static void add_group(Job *job, size_t group) {
     }
 }
 
-/* Runs a group; 0 if the run is to be left. */
-static int run_group(Worker *w, size_t group) {
+/* Runs the blocks of a group; 0 if the run is to be left. */
+static int run_blocks(Worker *w, size_t group) {
     Job *job = w->job;
     const uint32_t n_broadcasts = job->run->plan->n_broadcasts;
     const size_t block = job->run->plan->block, end = (group + 1) * job->n_blocks / job->n_groups;
 
     memset(job->accumulators + group * n_broadcasts, 0, n_broadcasts * sizeof(double));
     job->totals[group] = 0.0;
+    w->has_nan = 0;
     for (size_t b = group * job->n_blocks / job->n_groups; b < end; b++) {
         const size_t begin = b * block, left = job->run->n - begin;
         if (atomic_load(&job->stop) != TAPE_OK) return 0;
@@ -369,6 +406,21 @@ static int run_group(Worker *w, size_t group) {
         int none = TAPE_OK; /* a stop is stored already, and is not to be lost: its error is set */
         if (result != TAPE_OK) atomic_compare_exchange_strong(&job->stop, &none, result);
         if (poll_worker(w, block)) return 0; /* there may be no step at all */
+    }
+    return 1;
+}
+
+/* Runs a group; 0 if the run is to be left. */
+static int run_group(Worker *w, size_t group) {
+    Job *job = w->job;
+    const uint32_t n = job->run->plan->n_broadcasts;
+    if (!run_blocks(w, group)) return 0;
+    if (job->run->slot_adjoints &&
+        (w->has_nan || isnan(job->run->kernels->sum(n, job->accumulators + group * n)))) {
+        w->again = 1;
+        const int is_whole = run_blocks(w, group);
+        w->again = 0;
+        if (!is_whole) return 0;
     }
     add_group(job, group);
     return 1;
@@ -428,6 +480,7 @@ static int job_place(Job *job) {
         w->values = at;
         w->adjoints = at + rows;
         w->spare = at + 2 * rows;
+        w->again = 0;
     }
     for (uint32_t p = 0; p < plan->n_broadcasts; p++) at[p] = run->slots[plan->broadcasts[p]];
     job->broadcast_values = at;

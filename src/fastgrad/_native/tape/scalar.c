@@ -22,6 +22,10 @@ static inline double select_bits(double yes, double no, int64_t mask) {
     return ((pair)chosen)[0];
 }
 
+static inline const double *select_address(const double *yes, const double *no, uintptr_t mask) {
+    return (const double *)(((uintptr_t)yes & mask) | ((uintptr_t)no & ~mask));
+}
+
 static int structure_forward(
     const TapeOp *op, const uint32_t *terms, const double *v, double *out) {
     const uint32_t *t = terms + op->a;
@@ -36,6 +40,15 @@ static int structure_forward(
     return TAPE_OK;
 }
 
+/* What an adjoint of 0, inf or nan contributes to the factors of a dot. */
+static void structure_reverse_odd(
+    const TapeOp *op, const uint32_t *t, const double *v, double *adj, double g) {
+    for (uint32_t i = g != 0.0 ? op->b : 0; i-- > 0;) {
+        adj[t[1 + 2 * i]] += op_product(v[t[2 + 2 * i]], g);
+        adj[t[2 + 2 * i]] += op_product(v[t[1 + 2 * i]], g);
+    }
+}
+
 static void structure_reverse(
     const TapeOp *op, const uint32_t *terms, const double *v, double *adj, double g) {
     const uint32_t *t = terms + op->a;
@@ -44,16 +57,18 @@ static void structure_reverse(
         if (entry >= 0) adj[t[1 + entry]] += g;
         return;
     }
-    for (uint32_t i = op->b; i-- > 0;) { /* last product first, as the eager sweep has it */
-        adj[t[1 + 2 * i]] += v[t[2 + 2 * i]] * g;
-        adj[t[2 + 2 * i]] += v[t[1 + 2 * i]] * g;
-    }
+    if (op_is_odd(g)) structure_reverse_odd(op, t, v, adj, g);
+    else
+        for (uint32_t i = op->b; i-- > 0;) { /* last product first, as the eager sweep has it */
+            adj[t[1 + 2 * i]] += v[t[2 + 2 * i]] * g;
+            adj[t[2 + 2 * i]] += v[t[1 + 2 * i]] * g;
+        }
     adj[t[0]] += g;
 }
 
-/* What does not change contributes nothing, even where a partial is infinite. */
 static inline double term(double partial, double tangent) {
-    return tangent != 0.0 ? partial * tangent : 0.0;
+    const double product = partial * tangent;
+    return tangent != 0.0 && product == product ? product : op_product(partial, tangent);
 }
 
 static double structure_tangent(
@@ -106,6 +121,7 @@ static inline int forward_some(
 
 static inline void reverse_some(const Program *p, const uint32_t *which, uint32_t begin,
     uint32_t end, const double *v, double *adj) {
+    const double one = 1.0;
     const uint32_t leaves = program_leaves(p);
     uint32_t last = NO_SLOT;
     double carry = 0.0;
@@ -123,17 +139,21 @@ static inline void reverse_some(const Program *p, const uint32_t *which, uint32_
         last = NO_SLOT;
         if (FASTGRAD_LIKELY(op_is_add_or_mul(op->op))) {
             const int64_t is_mul = -(int64_t)(op->op == OP_MUL);
-            const double da = select_bits(v[ib], 1.0, is_mul);
-            const double db = select_bits(v[ia], 1.0, is_mul);
-            adj[ib] += db * g; /* b first: where both are one slot, the last sum is carried */
-            adj[ia] = carry = adj[ia] + da * g;
+            const double *const da = select_address(&v[ib], &one, (uintptr_t)is_mul);
+            const double *const db = select_address(&v[ia], &one, (uintptr_t)is_mul);
+            double ga, gb;
+            op_products(*da, *db, g, &ga, &gb);
+            adj[ib] += gb; /* b first: where both are one slot, the last sum is carried */
+            adj[ia] = carry = adj[ia] + ga;
             last = ia;
         } else if (op_is_row(op->op)) {
             const double a = v[ia], b = v[ib];
             double da = 0.0, db = 0.0;
+            if (g == 0.0) continue;
             op_slopes(op->op, a, b, v[y], &da, &db);
-            adj[ia] += da * g;
-            if (op_is_binary(op->op)) adj[ib] += db * g;
+            op_products(da, db, g, &da, &db);
+            adj[ia] += da;
+            if (op_is_binary(op->op)) adj[ib] += db;
         } else {
             structure_reverse(op, p->terms, v, adj, g);
         }

@@ -104,25 +104,30 @@ static inline int64_t take_entry(double index, uint32_t n) { /* -1 where it name
 
 enum { LANES = 8 }; /* logical lanes, whatever the hardware has: the order of sums follows them */
 
+/* What multiplies partials by adjoints. */
 typedef struct {
-    const char *name;
-    void (*forward[OP_COUNT])(size_t n, const double *a, const double *b, double *y);
     void (*reverse[OP_COUNT])(size_t n, const double *a, const double *b, const double *y,
         const double *g, double *da, double *db);
     /* of operations that have a b or a parameter: one b for all samples, without an adjoint */
-    void (*forward_broadcast[OP_COUNT])(size_t n, const double *a, double b, double *y);
     void (*reverse_broadcast[OP_COUNT])(
         size_t n, const double *a, double b, const double *y, const double *g, double *da);
+    void (*multiply_add)(size_t n, const double *a, const double *b, double *y); /* y += a * b */
+    void (*scale_add)(size_t n, double a, const double *b, double *y);           /* y += a * b */
+    double (*dot)(size_t n, const double *a, const double *b);
+} Products;
+
+typedef struct {
+    const char *name;
+    void (*forward[OP_COUNT])(size_t n, const double *a, const double *b, double *y);
+    void (*forward_broadcast[OP_COUNT])(size_t n, const double *a, double b, double *y);
     void (*layer_forward)(const double *w, const double *bias, const double *values,
         const uint32_t *x, size_t m, size_t k, size_t stride, size_t n, double *y);
     void (*layer_inputs)(const double *w, double *adjoints, const uint32_t *x, size_t m, size_t k,
         size_t stride, size_t n, const double *g);
     void (*layer_weights)(double *dw, double *dbias, const double *values, const uint32_t *x,
         size_t m, size_t k, size_t stride, size_t n, const double *g);
-    void (*multiply_add)(size_t n, const double *a, const double *b, double *y); /* y += a * b */
-    void (*scale_add)(size_t n, double a, const double *b, double *y);           /* y += a * b */
     double (*sum)(size_t n, const double *a);
-    double (*dot)(size_t n, const double *a, const double *b);
+    Products products[2]; /* plain ones; by the rule of op_product() */
 } Kernels;
 
 extern const Kernels kernels_baseline, kernels_avx2, kernels_avx512;

@@ -290,7 +290,7 @@ cdef class TapeCore(Replay):
         Notes
         -----
         Cost: for each sample two sweeps of the scalar interpreter, whatever the number of inputs and
-        outputs. What does not change contributes nothing, even where a partial is infinite.
+        outputs. As in reverse mode, 0 times an infinite partial is 0.
         Griewank and Walther, Evaluating Derivatives (2008), section 3.1.
 
         Examples

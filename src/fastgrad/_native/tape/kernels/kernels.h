@@ -8,6 +8,7 @@
 #include "tape/tape.h"
 
 #define INLINE static inline __attribute__((always_inline)) /* extents are constants inside */
+#define RARE static __attribute__((cold))                   /* small before it is fast */
 #if !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi" /* nothing here is called from another file by vector */
 #endif
@@ -30,13 +31,22 @@ INLINE part masked(part x, size_t n) {
     return (part)((part_mask)x & mask);
 }
 
-INLINE double folded(const part *x) {
-    double sum[LANES];
-    EACH(i, PARTS) store(sum + i * WIDTH, x[i]);
+INLINE double folded(const double *sum) {
     return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
 }
 
+INLINE double folded_parts(const part *x) {
+    double sum[LANES];
+    EACH(i, PARTS) store(sum + i * WIDTH, x[i]);
+    return folded(sum);
+}
+
 /* ---- operations of the table ---- */
+
+/* A partial times an adjoint: plainly, or by the rule that every derivative has. */
+INLINE double times(int rule, double partial, double adjoint) {
+    return rule ? op_product(partial, adjoint) : partial * adjoint;
+}
 
 #include "tape/kernels/powers.h"
 
@@ -45,14 +55,23 @@ INLINE double folded(const part *x) {
         size_t n, const double *restrict a, const double *restrict b, double *restrict y) {        \
         for (size_t i = 0; i < n; i++) y[i] = op_##name##_value(a[i], b[i]);                       \
     }
+/* Light operations multiply plainly, and by the rule only where a group of samples is run again. */
 #define REVERSE(name, code, arity)                                                                 \
-    static void name##_reverse(size_t n, const double *restrict a, const double *restrict b,       \
-        const double *restrict y, const double *restrict g, double *restrict da,                   \
-        double *restrict db) {                                                                     \
+    INLINE void name##_reverse_by(int rule, size_t n, const double *restrict a,                    \
+        const double *restrict b, const double *restrict y, const double *restrict g,              \
+        double *restrict da, double *restrict db) {                                                \
         for (size_t i = 0; i < n; i++) {                                                           \
-            da[i] += op_##name##_da(a[i], b[i], y[i]) * g[i];                                      \
-            if (arity == 2) db[i] += op_##name##_db(a[i], b[i], y[i]) * g[i];                      \
+            da[i] += times(rule, op_##name##_da(a[i], b[i], y[i]), g[i]);                          \
+            if (arity == 2) db[i] += times(rule, op_##name##_db(a[i], b[i], y[i]), g[i]);          \
         }                                                                                          \
+    }                                                                                              \
+    static void name##_reverse(size_t n, const double *a, const double *b, const double *y,        \
+        const double *g, double *da, double *db) {                                                 \
+        name##_reverse_by(!op_##name##_is_light, n, a, b, y, g, da, db);                           \
+    }                                                                                              \
+    RARE void name##_again(size_t n, const double *a, const double *b, const double *y,            \
+        const double *g, double *da, double *db) {                                                 \
+        name##_reverse_by(1, n, a, b, y, g, da, db);                                               \
     }
 /* The same with one b for all samples, which has no adjoint. */
 #define FORWARD_BROADCAST(name, code, arity)                                                       \
@@ -62,10 +81,18 @@ INLINE double folded(const part *x) {
         for (size_t i = 0; i < n; i++) y[i] = op_##name##_value(a[i], b);                          \
     }
 #define REVERSE_BROADCAST(name, code, arity)                                                       \
-    static void name##_reverse_broadcast(size_t n, const double *restrict a, double b,             \
-        const double *restrict y, const double *restrict g, double *restrict da) {                 \
+    INLINE void name##_reverse_broadcast_by(int rule, size_t n, const double *restrict a,          \
+        double b, const double *restrict y, const double *restrict g, double *restrict da) {       \
         if (code == OP_POW_NUMBER && powers_reverse(n, a, b, y, g, da)) return;                    \
-        for (size_t i = 0; i < n; i++) da[i] += op_##name##_da(a[i], b, y[i]) * g[i];              \
+        for (size_t i = 0; i < n; i++) da[i] += times(rule, op_##name##_da(a[i], b, y[i]), g[i]);  \
+    }                                                                                              \
+    static void name##_reverse_broadcast(                                                          \
+        size_t n, const double *a, double b, const double *y, const double *g, double *da) {       \
+        name##_reverse_broadcast_by(!op_##name##_is_light, n, a, b, y, g, da);                     \
+    }                                                                                              \
+    RARE void name##_again_broadcast(                                                              \
+        size_t n, const double *a, double b, const double *y, const double *g, double *da) {       \
+        name##_reverse_broadcast_by(1, n, a, b, y, g, da);                                         \
     }
 OP_EACH(FORWARD)
 OP_EACH(REVERSE)
@@ -163,7 +190,7 @@ INLINE void weights_tile(double *dw, const double *values, const uint32_t *x, si
     EACH(r, rows) EACH(j, columns) EACH(p, PARTS) sum[r][j][p] = all(0.0);
     for (; at + LANES <= n; at += LANES) weights_add(sum, values, x, rows, columns, stride, at, g);
     if (at < n) weights_rest(sum, values, x, rows, columns, stride, at, n, g);
-    EACH(r, rows) EACH(j, columns) dw[r * k + j] += folded(sum[r][j]);
+    EACH(r, rows) EACH(j, columns) dw[r * k + j] += folded_parts(sum[r][j]);
 }
 
 static double sum_lanes(size_t n, const double *a) {
@@ -174,7 +201,7 @@ static double sum_lanes(size_t n, const double *a) {
             const size_t from = at + p * WIDTH;
             sum[p] += masked(load(a + from), n > from ? n - from : 0);
         }
-    return folded(sum);
+    return folded_parts(sum);
 }
 
 static void layer_weights(double *dw, double *dbias, const double *values, const uint32_t *x,
@@ -209,25 +236,50 @@ static double dot_lanes(size_t n, const double *a, const double *b) {
             const size_t from = at + p * WIDTH, left = n > from ? n - from : 0;
             sum[p] += masked(load(a + from), left) * masked(load(b + from), left);
         }
+    return folded_parts(sum);
+}
+
+/* The three of them for partials a and adjoints b, by the rule. */
+RARE void multiply_add_again(
+    size_t n, const double *restrict a, const double *restrict b, double *restrict y) {
+    for (size_t i = 0; i < n; i++) y[i] += op_product(a[i], b[i]);
+}
+
+RARE void scale_add_again(size_t n, double a, const double *restrict b, double *restrict y) {
+    for (size_t i = 0; i < n; i++) y[i] += op_product(a, b[i]);
+}
+
+RARE double dot_again(size_t n, const double *a, const double *b) {
+    double sum[LANES] = {0};
+    for (size_t s = 0; s < n; s++) sum[s % LANES] += op_product(a[s], b[s]);
     return folded(sum);
 }
 
 #define FORWARD_ENTRY(name, code, arity) [code] = name##_forward,
 #define REVERSE_ENTRY(name, code, arity) [code] = name##_reverse,
+#define AGAIN_ENTRY(name, code, arity)                                                             \
+    [code] = op_##name##_is_light ? name##_again : name##_reverse,
 #define FORWARD_BROADCAST_ENTRY(name, code, arity) [code] = name##_forward_broadcast,
 #define REVERSE_BROADCAST_ENTRY(name, code, arity) [code] = name##_reverse_broadcast,
+#define AGAIN_BROADCAST_ENTRY(name, code, arity)                                                   \
+    [code] = op_##name##_is_light ? name##_again_broadcast : name##_reverse_broadcast,
 
 const Kernels KERNELS = {
     .name = LEVEL,
     .forward = {OP_EACH(FORWARD_ENTRY)},
-    .reverse = {OP_EACH(REVERSE_ENTRY)},
     .forward_broadcast = {OP_EACH_BROADCAST(FORWARD_BROADCAST_ENTRY)},
-    .reverse_broadcast = {OP_EACH_BROADCAST(REVERSE_BROADCAST_ENTRY)},
     .layer_forward = layer_forward,
     .layer_inputs = layer_inputs,
     .layer_weights = layer_weights,
-    .multiply_add = multiply_add,
-    .scale_add = scale_add,
     .sum = sum_lanes,
-    .dot = dot_lanes,
+    .products = {{.reverse = {OP_EACH(REVERSE_ENTRY)},
+                     .reverse_broadcast = {OP_EACH_BROADCAST(REVERSE_BROADCAST_ENTRY)},
+                     .multiply_add = multiply_add,
+                     .scale_add = scale_add,
+                     .dot = dot_lanes},
+        {.reverse = {OP_EACH(AGAIN_ENTRY)},
+            .reverse_broadcast = {OP_EACH_BROADCAST(AGAIN_BROADCAST_ENTRY)},
+            .multiply_add = multiply_add_again,
+            .scale_add = scale_add_again,
+            .dot = dot_again}},
 };

@@ -62,7 +62,7 @@ INLINE void power_reverse(
         double power[POWER_ROW];
         power_row(end - at, a + at, k - 1, power);
         for (size_t i = at; i < end; i++)
-            da[i] += op_pow_number_da_given(a[i], k, y[i], power[i - at]) * g[i];
+            da[i] += op_product(op_pow_number_da_given(a[i], k, y[i], power[i - at]), g[i]);
     }
 }
 
