@@ -59,6 +59,9 @@ class no_grad:
         return without_grad
 
 
+Value.no_grad = no_grad
+
+
 def arena_stats() -> dict[str, int]:
     """Count what the arena holds.
 

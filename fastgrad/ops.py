@@ -389,6 +389,8 @@ _STRUCTURAL = (
                tape=True, listed=(1, 2)),
     Structural("take", "The entry that the first operand numbers: index, entry, entry, ...",
                tape=True, block=True, listed=(1, 1)),
+    Structural("linear", "Value(data, operands, local_grads): its partials are numbers.",
+               block=True),
 )  # fmt: skip
 
 STRUCTURAL = MappingProxyType({row.name: row for row in _STRUCTURAL})

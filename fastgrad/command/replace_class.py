@@ -34,6 +34,11 @@ _IGNORED = frozenset({"__doc__", "__hash__", "__match_args__", "__slots__"})
 
 # How people call the parameters of Value's constructor, besides the first, which is its data.
 _MEANINGS = {
+    "local_grads": re.compile(
+        r"(local|child|parent|input|operand|partial|deriv).*grad"
+        r"|^_*(local_)?(grads|locals?|partials?|derivs?|derivatives?)$"
+    ),
+    "grad": re.compile(r"^_*grad$"),
     "_children": re.compile(r"child|prev|parent|operand|input|source|deps|args"),
     "_op": re.compile(r"^_*(op|operation|operator)$"),
     "label": re.compile(r"label|name"),
@@ -164,11 +169,8 @@ def rename_arguments(
             if keyword.arg and keyword.arg in parameters and keyword.arg not in renamed
         ]
         warnings += [
-            f"warning: {filename}:{call.lineno}: passes {name}, which {_target(replacement)}(data, "
-            "_children, _op) does not take: this node will have no derivative"
-            if _is_partials(name)
-            else f"warning: {filename}:{call.lineno}: passes {name}, which {_target(replacement)} "
-            "does not take"
+            f"warning: {filename}:{call.lineno}: passes {name}, which {_target(replacement)} "
+            f"does not take{': this node will have no derivative' if _is_rule(name) else ''}"
             for name in unknown
         ]
     return warnings
@@ -185,8 +187,9 @@ def class_names(tree: ast.Module) -> list[str]:
     return [node.name for node in _classes(tree)]
 
 
-def _is_partials(name: str) -> bool:
-    return "grad" in name or "local" in name or "deriv" in name
+def _is_rule(name: str) -> bool:
+    """Tell whether a parameter is a backward step, as in `Value(data, children, grad_fn)`."""
+    return re.search(r"grad_?f|backward|vjp|deriv|jac", name) is not None
 
 
 def _meaning(parameter: str, place: int) -> str | None:

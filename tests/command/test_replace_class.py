@@ -74,21 +74,61 @@ def test_replaced_network_classes_report_their_differences(tmp_path):
     assert "fastgrad.nn.Neuron has no Neuron.__eq__;" in process.stderr
 
 
-def test_local_derivatives_passed_by_hand_are_warned_of(tmp_path):
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "children=(), local_grads=()",
+        "_children=(), _local_grads=()",
+        "parents=(), derivs=()",
+        "inputs=None, partials=None",
+        "local_gradients=(), children=()",
+        "grad=0.0, prev=(), child_grads=()",
+    ],
+)
+def test_local_derivatives_passed_by_hand_reach_the_operands(tmp_path, parameters):
+    names = [parameter.partition("=")[0] for parameter in parameters.split(", ")]
+    meant = {"grad": "0.0"} | {
+        name: "(x, x)" if name.strip("_") in ("children", "parents", "inputs", "prev") else "(2, 3)"
+        for name in names
+        if name != "grad"
+    }
+    write(
+        tmp_path / "script.py",
+        f"""
+        class Value:
+            def __init__(self, data, {parameters}): pass
+        def by_place(x): return Value(0.5, {", ".join(meant[name] for name in names)})
+        def by_name(x): return Value(0.5, {", ".join(f"{n}={meant[n]}" for n in names)})
+        x = Value(1.0)
+        (by_place(x) * 10).backward()
+        print(x.grad, len(Value(2.0)._prev))
+        (by_name(x) * 10).backward()
+        print(x.grad)
+        """,
+    )
+    process = run("--replace-class", "Value", "script.py", cwd=tmp_path)
+    assert (process.returncode, process.stdout.split()) == (0, ["50.0", "0", "100.0"])
+    assert "passes" not in process.stderr
+
+
+def test_backward_steps_passed_to_the_constructor_are_warned_of(tmp_path):
     write(
         tmp_path / "script.py",
         """
         class Value:
-            def __init__(self, data, children=(), local_grads=()): pass
-        def sin(x): return Value(0.5, (x,), (0.1,))
-        def cos(x): return Value(0.5, (x,), local_grads=(0.1,))
-        x = Value(1.0)
-        y = Value(1.0, (x,))
+            def __init__(self, data, children=(), grad_fn=None, requires_grad=False): pass
+        def sin(x): return Value(0.5, (x,), lambda g: g)
+        def cos(x): return Value(0.5, (x,), grad_fn=None)
+        def leaf(): return Value(0.5, requires_grad=True)
         """,
     )
     process = run("--replace-class", "Value", "script.py", cwd=tmp_path)
     assert process.returncode == 0
-    assert re.findall(r"script.py:(\d+): passes local_grads", process.stderr) == ["4", "5"]
+    warned = re.findall(r"script.py:(\d+): passes (\w+), .*not take(.*)", process.stderr)
+    without = ": this node will have no derivative"
+    assert warned == [
+        ("4", "grad_fn", without), ("5", "grad_fn", without), ("6", "requires_grad", ""),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

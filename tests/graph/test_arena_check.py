@@ -83,7 +83,7 @@ def memory():
 
 @pytest.fixture
 def graph():
-    """A graph with every structure that the check knows: a, chain, block, dot."""
+    """A graph with every structure that the check knows: a, chain, block, dot, given partials."""
     a = Value(2.0)
     chain = a
     for _ in range(CHUNK + 1):
@@ -92,11 +92,19 @@ def graph():
     neuron = Neuron(2, nonlin=False)
     dot = neuron([a, 1.0])
     dot._prev  # noqa: B018
-    return {"a": a, "chain": chain, "custom": Value(1.0, (a, chain)), "dot": dot, "n": neuron}
+    given = Value(1.0, (a,), (2.0,))
+    custom = Value(1.0, (a, chain))
+    return {"a": a, "chain": chain, "custom": custom, "dot": dot, "n": neuron, "given": given}
 
 
 def hidden_block(memory, graph):
     return memory.block(memory.node(memory.id(graph["dot"])).b)
+
+
+def partial_id(memory, v):
+    """Give where the id of the partial of a node of one operand stands."""
+    block = memory.block(memory.node(memory.id(v)).a)
+    return memory.at("node_id", ctypes.addressof(block) + type(block).ids.offset, 1)
 
 
 # What is wrong: the message; the struct and the field; what to put there.
@@ -143,6 +151,10 @@ BROKEN = {
         lambda m, g: (m.node(m.id(g["chain"])), "count", 7),
     "node .* is used and not alive":
         lambda m, g: (m.node(m.id(g["a"])), "count", 0),
+    "operands and partials, an odd number":
+        lambda m, g: (m.block(m.node(m.id(g["given"])).a), "size", 1),
+    "its partial .* is no leaf":
+        lambda m, g: (partial_id(m, g["given"]), "value", m.id(g["chain"])),
     "dot nodes are said to be swept":
         lambda m, g: (m.arena, "swept", m.arena.swept + 1),
     "waits to be unpinned":

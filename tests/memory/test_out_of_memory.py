@@ -38,6 +38,13 @@ each_failure(lambda: None, lambda s: [a * b for _ in repeat(None, MANY)])
 pair = a, b
 each_failure(lambda: None, lambda s: [Value(1.0, pair) for _ in repeat(None, 200)])
 """,
+    "partials": """
+def act(s):
+    y = Value(5.0, (a, b, a), (1.0, 2.0, 3.0))
+    (y * 2).backward()
+    return y, y.operands, y._local_grads, Value(1.0, children=[y], local_grads=[2.0])
+each_failure(lambda: None, act)
+""",
     "a table that grows": """
 def chain(n):
     y = a

@@ -226,6 +226,8 @@ def run_missing(tmp_path):
 # (name, error): a function of tmp_path and monkeypatch
 CALLS = {
     ("Value", "FastgradTypeError"): lambda p, m: Value("a"),
+    ("Value", "FastgradValueError"): lambda p, m: Value(1.0, (Value(2.0),), (1.0, 2.0)),
+    ("Value.backward", "FastgradTypeError"): lambda p, m: Value(1.0).backward("2"),
     ("Value.backward", "ZeroDivisionError"): lambda p, m: (Value(0.0) ** 0.5).backward(),
     ("Value.backward", "Exception"): lambda p, m: closure(LookupError("mine"))(),
     ("nn.Neuron", "FastgradValueError"): lambda p, m: nn.Neuron(2, activation="elu"),

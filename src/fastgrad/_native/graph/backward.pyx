@@ -40,17 +40,24 @@ cdef int step_custom(Node *node) except -1:
     cdef uint32_t n = block.size
     cdef uint32_t i
     cdef double partial = 0.0
-    cdef list operands = []
     if node.grad == 0.0:
         return 0
-    operation = custom_operations[node.b]
-    for i in range(n):
-        operands.append(node_at(block.ids[i]).data)
-    found = operation.partials_at(operands, node.data)
+    found = custom_partials(node)
     for i in range(n):
         partial = found[i]
         node_at(block.ids[i]).grad += op_product(partial, node.grad)
     return 0
+
+
+cdef object custom_partials(Node *node):
+    """Ask a custom operation for its partials: a sequence of floats."""
+    cdef Block *block = arena.blocks[node.a]
+    cdef uint32_t i
+    cdef list operands = []
+    operation = custom_operations[node.b]
+    for i in range(block.size):
+        operands.append(node_at(block.ids[i]).data)
+    return operation.partials_at(operands, node.data)
 
 
 cdef int wait_for_turn() except -1:

@@ -14,8 +14,10 @@ from fastgrad._native.memory.arena cimport (
     arena, chunk_filled, node_at, node_id,
 )
 from fastgrad._native.graph.handle cimport GC_HEADER, HandleLayout, handle_slot
+from fastgrad._native.graph.shown cimport shown_op
 from fastgrad._native.ops.codes cimport (
-    OP_COUNT, OP_DOT, OP_HIDDEN, OP_LEAF, OP_OK, op_forward, op_in_arena, op_is_row, op_name, op_second,
+    OP_COUNT, OP_DOT, OP_HIDDEN, OP_LEAF, OP_LINEAR, OP_OK, op_forward, op_in_arena, op_is_row, op_name,
+    op_second,
 )
 from fastgrad._native.memory.pool cimport pool_bytes
 from fastgrad._native.memory.region cimport Region, region_bytes
@@ -240,6 +242,20 @@ cdef list check_node(node_id id):
         wrong.append(f"node {id}: pinned and unused, yet not deferred")
     if leaf and node.flags & CLOSURE and not is_registered(id):
         wrong.append(f"leaf {id}: its backward function is not registered")
+    if node.flags & BLOCK and shown_op(node) == OP_LINEAR:
+        wrong += check_linear(id, arena.blocks[node.a])
+    return wrong
+
+
+cdef list check_linear(node_id id, Block *block):
+    """Check that a node of given partials has a leaf for each operand's."""
+    cdef list wrong = []
+    cdef uint32_t i
+    if block.size % 2:
+        wrong.append(f"node {id}: {block.size} operands and partials, an odd number")
+    for i in range(block.size // 2, block.size):
+        if node_at(block.ids[i]).op != OP_LEAF:
+            wrong.append(f"node {id}: its partial {block.ids[i]} is no leaf")
     return wrong
 
 

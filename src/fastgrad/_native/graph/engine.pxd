@@ -7,6 +7,7 @@ from fastgrad._native.graph.handle cimport Handle
 
 cdef unsigned no_grad_threads  # number of threads in no_grad(); if any, ask is_no_grad()
 cdef list custom_operations  # what OP_CUSTOM nodes number; operations are defined once and stay
+cdef unsigned int basic_version  # version of Value at which its operators were those built in
 
 cdef class CustomCore:
     cdef readonly uint32_t number  # 0: no node has it yet
@@ -21,10 +22,19 @@ cdef uint32_t operands_block(tuple taken, bint numbers) except 0
 cdef int operands_give(uint32_t index) except -1
 cdef object result_of(node_id id)
 cdef int operation_raise(int op, int error, double a, double b) except -1
+cdef Py_ssize_t take_position(double index, Py_ssize_t n) except -1
 cdef int take_step(Node *node) except -1
+cdef node_id push_linear(tuple operands, tuple partials, double y) except 0
+cdef int linear_step(Node *node) except -1
 
 cdef node_id negated(node_id taken) except 0
 cdef object composite(object a, object b, bint division)
+cdef bint is_reflected(object a, object other, bint product) noexcept
+cdef object negative(object a)
+cdef object added(object a, object b)
+cdef object multiplied(object a, object b)
+cdef bint operators_check() noexcept
+cdef int operators_remember() except -1
 cdef object power(object a, object b)
 cdef object apply_slowly(object a, object b, int op)
 

@@ -4,6 +4,7 @@ Plain numbers become leaves, subclasses are pinned, no_grad() leaves a result wi
 is computed first and may fail comes before anything is appended.
 """
 
+from cpython.object cimport PyObject, PyTypeObject
 from libc.stdint cimport uint32_t
 
 from fastgrad._native.base.errors cimport described, error_of
@@ -12,12 +13,13 @@ from fastgrad._native.memory.arena cimport (
     block_give, block_new, unlikely,
 )
 from fastgrad._native.graph.handle cimport (
-    A_BOOL, A_FLOAT, Handle, NOT_A_NUMBER, Node, handle_new, handle_pin, handle_slot,
+    A_BOOL, A_FLOAT, Handle, NOT_A_NUMBER, Node, Py_TYPE, handle_new, handle_pin, handle_slot,
     handles_flush, is_handle, is_value, node_at, node_drop, node_id, number_expect, number_read,
+    type_lookup, type_version, value_type,
 )
 from fastgrad._native.ops.codes cimport (
-    OP_ADD, OP_CUSTOM, OP_DOMAIN, OP_MUL, OP_OK, OP_OVERFLOW, OP_POW, OP_POW_NUMBER, OP_TAKE,
-    OP_ZERO_DIVISION, op_error_text, op_forward, op_reads_b, op_symbol,
+    OP_ADD, OP_CUSTOM, OP_DOMAIN, OP_LINEAR, OP_MUL, OP_OK, OP_OVERFLOW, OP_POW, OP_POW_NUMBER, OP_TAKE,
+    OP_ZERO_DIVISION, op_error_text, op_forward, op_product, op_reads_b, op_symbol,
 )
 from fastgrad._native.graph.recording cimport recorded_read, recording_threads
 
@@ -41,6 +43,10 @@ cdef extern from "Python.h":
     const char *FASTGRAD_BUILD_FLAGS
     const char *FASTGRAD_COMPILER
     unsigned no_grad_depth
+    object PyNumber_Add(object a, object b)
+    object PyNumber_Multiply(object a, object b)
+    object PyNumber_Negative(object a)
+    object PyNumber_Power(object a, object b, object modulus)
 
 VERSION = FASTGRAD_VERSION.decode()
 VARIANT = FASTGRAD_VARIANT.decode()
@@ -251,6 +257,116 @@ cdef object apply_parameter(Handle a, object parameter, int op, const char *name
     return result_of(id)
 
 
+# Operators derived from others -------------------------------------------------------------------
+#
+# A subclass, or a patch, that overrides one of these is what the derived operators go through, as
+# micrograd's do: `1 + v` is v + 1, `-v` is v * -1, `v - w` is v + (-w), `v / w` is v * w**-1.
+
+cdef enum:         # bits of the operators below
+    ADDS = 0b000011
+    MULTIPLIES = 0b001100
+    POWERS = 0b010000
+    NEGATES = 0b100000
+    N_BASIC = 6
+
+cdef tuple basic_names = ("__add__", "__radd__", "__mul__", "__rmul__", "__pow__", "__neg__")
+cdef PyObject *basic[N_BASIC]      # what Value has of these as built
+cdef unsigned int basic_version = 0  # version of Value at which it had them
+
+
+cdef int operators_remember() except -1:
+    """Remember the operators that Value has now, before anybody can patch it."""
+    cdef int i
+    for i in range(<int> N_BASIC):
+        basic[i] = type_lookup(value_type, basic_names[i])
+    return 0
+
+
+cdef bint operators_check() noexcept:
+    """Tell whether Value's operators are the ones built in; the short path asks only if it has changed."""
+    global basic_version
+    if type_overrides(value_type, ADDS | MULTIPLIES | POWERS | NEGATES):
+        return False
+    basic_version = type_version(value_type)
+    return True
+
+
+cdef bint type_overrides(PyTypeObject *type, int which) noexcept:
+    cdef int i
+    for i in range(<int> N_BASIC):
+        if which >> i & 1 and type_lookup(type, basic_names[i]) != basic[i]:
+            return True
+    return False
+
+
+cdef inline bint overrides(object a, int which) noexcept:
+    """Tell whether operators of a Value's class are others than those built in."""
+    if is_value(a) and basic_version == type_version(value_type) and basic_version != 0:
+        return False
+    return type_overrides(Py_TYPE(<PyObject *> a), which)
+
+
+cdef object added(object a, object b):
+    """Add what has no short path. A number on the left is `__radd__`: micrograd's is self + other."""
+    if is_handle(a):
+        return apply_slowly(a, b, OP_ADD)
+    return PyNumber_Add(b, a) if overrides(b, ADDS) else apply_slowly(b, a, OP_ADD)
+
+
+cdef object multiplied(object a, object b):
+    """Multiply what has no short path. A number on the left is `__rmul__`: micrograd's is self * other."""
+    if is_handle(a):
+        return apply_slowly(a, b, OP_MUL)
+    return PyNumber_Multiply(b, a) if overrides(b, MULTIPLIES) else apply_slowly(b, a, OP_MUL)
+
+
+cdef bint is_reflected(object a, object other, bint product) noexcept:
+    """Tell whether a Value's own `__radd__` or `__rmul__` has been called for another Value.
+
+    Where its class has no other than the one built in, Python has only asked it first, as that of a
+    subclass: then the sum is `other.__add__(a)`.
+    """
+    return is_handle(other) and overrides(a, 0b001000 if product else 0b000010)
+
+
+cdef object negative(object a):
+    """Negate what has no short path: micrograd's `__neg__` is self * -1."""
+    cdef node_id id
+    if overrides(a, MULTIPLIES):
+        return PyNumber_Multiply(a, -1)
+    id = negated(operand_take(a))
+    operand_keep(a)
+    return result_of(id)
+
+
+cdef object inverse(object a):
+    """Raise a Value to the power -1."""
+    cdef node_id id
+    if overrides(a, POWERS):
+        return PyNumber_Power(a, -1, None)
+    id = inverted(operand_take(a))
+    operand_keep(a)
+    return result_of(id)
+
+
+cdef bint is_derived(object a, object b, bint division) noexcept:
+    """Tell whether a difference or a quotient goes through operators that somebody has overridden."""
+    cdef int outer = MULTIPLIES if division else ADDS
+    cdef int inner = POWERS if division else MULTIPLIES | NEGATES
+    if is_handle(a) and overrides(a, outer):
+        return True
+    return is_handle(b) and overrides(b, inner if is_handle(a) else inner | outer)
+
+
+cdef object derived(object a, object b, bint division, double k):
+    """Subtract or divide by the operators of the operands' classes; k stands for a number on the right."""
+    if division:
+        return PyNumber_Multiply(a, inverse(b) if is_handle(b) else k)
+    if is_handle(b):
+        return PyNumber_Add(a, PyNumber_Negative(b))
+    return PyNumber_Add(a, PyNumber_Negative(b) if isinstance(b, (int, float)) else k)
+
+
 cdef node_id negated(node_id taken) except 0:
     """Append `* -1` to an operand already counted."""
     cdef node_id minus
@@ -304,6 +420,8 @@ cdef object composite(object a, object b, bint division):
             k = inverse
         elif left:
             k = -k if k != 0.0 or kind == A_FLOAT else 0.0
+    if is_derived(a, b, division):
+        return derived(a, b, division, k)
     # first is the operand shown on the left: the negated or inverted Value if the number was there
     if left:
         first = operand_take(a)
@@ -462,6 +580,33 @@ cdef int take_step(Node *node) except -1:
     cdef Block *block = arena.blocks[node.a]
     cdef uint32_t i = <uint32_t> take_position(node_at(block.ids[0]).data, block.size - 1) + 1
     node_at(block.ids[i]).grad += node.grad
+    return 0
+
+
+cdef node_id push_linear(tuple operands, tuple partials, double y) except 0:
+    """Append a node with given partials, owned by the caller; 0 is raised before anything is appended.
+
+    Its block holds the operands, then a leaf for each partial.
+    """
+    cdef uint32_t index = operands_block(operands + partials, True)
+    cdef node_id id
+    try:
+        id = arena_push(OP_LINEAR, <node_id> index, 0, y)
+    except BaseException:
+        operands_give(index)
+        raise
+    node_at(id).flags = BLOCK
+    handle_slot(id)[0] = NULL
+    return id
+
+
+cdef int linear_step(Node *node) except -1:
+    """Add the partials that a node was given, times its adjoint, in the order of its operands."""
+    cdef Block *block = arena.blocks[node.a]
+    cdef uint32_t n = block.size // 2
+    cdef uint32_t i
+    for i in range(n):
+        node_at(block.ids[i]).grad += op_product(node_at(block.ids[n + i]).data, node.grad)
     return 0
 
 

@@ -1,16 +1,20 @@
-"""Shown: the operands and the operation of a node as Python sees them, `_prev` and `_op`."""
+"""Shown: what Python sees of a node: `operands`, `_local_grads`, `_op`."""
 
 from libc.stdint cimport uint32_t
 
 from cpython.object cimport PyObject
 
-from fastgrad._native.memory.arena cimport BLOCK, BOOL, Block, NUMBER, Node, arena, hidden_operand
-from fastgrad._native.graph.engine cimport custom_operations
+from fastgrad._native.memory.arena cimport BLOCK, BOOL, Block, CLOSURE, NUMBER, Node, arena, hidden_operand
+from fastgrad._native.base.errors cimport error_of
+from fastgrad._native.graph.backward cimport custom_partials
+from fastgrad._native.graph.engine cimport custom_operations, take_position
 from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.graph.handle cimport HandleLayout, handle_slot, node_at, node_id
 from fastgrad._native.ops.codes cimport (
-    OP_ADD, OP_CUSTOM, OP_DOT, OP_HIDDEN, OP_POW_NUMBER, OP_PYTHON, op_has_parameter, op_symbol,
+    OP_ADD, OP_CUSTOM, OP_DOT, OP_HIDDEN, OP_LEAF, OP_LINEAR, OP_OK, OP_POW_NUMBER, OP_PYTHON, OP_TAKE,
+    op_has_parameter, op_partials, op_symbol,
 )
+from fastgrad._native.graph.sweep cimport raise_singular
 
 
 cdef int shown_op(Node *node) noexcept:
@@ -22,10 +26,11 @@ cdef int shown_op(Node *node) noexcept:
     return node.op
 
 
-cdef list block_list(Block *block):
+cdef list block_list(Block *block, uint32_t n):
+    """List the first ids of a block."""
     cdef uint32_t i
     cdef list ids = []  # no comprehension: Cython 3.3 drops an item twice if its list cannot grow
-    for i in range(block.size):
+    for i in range(n):
         ids.append(block.ids[i])
     return ids
 
@@ -49,18 +54,65 @@ cdef void operands_shown(Node *node, node_id *a, node_id *b) noexcept:
 
 
 cdef list node_operands(node_id id):
-    """Give the ids of a node's operands, making the hidden ones of a dot node."""
+    """Give the ids of a node's operands, in their order, making the hidden ones of a dot node."""
     cdef Node *node = node_at(id)
     cdef node_id a = 0
     cdef node_id b = 0
     if node.flags & BLOCK:
-        return block_list(arena.blocks[node.a])
+        return block_list(arena.blocks[node.a], operands_counted(node))
     if node.op == OP_DOT:
         dot_expand(id)
     operands_shown(node, &a, &b)
     if not a:
         return []
     return [a] if not b or op_has_parameter(shown_op(node)) else [a, b]
+
+
+cdef uint32_t operands_counted(Node *node) noexcept:
+    """Give the number of operands of a node that has them in a block: not of the partials behind them."""
+    cdef uint32_t size = arena.blocks[node.a].size
+    return size // 2 if shown_op(node) == OP_LINEAR else size
+
+
+cdef tuple node_partials(node_id id):
+    """Give the derivatives of a node by its operands, by its own rule."""
+    cdef Node *node = node_at(id)
+    cdef int op = shown_op(node)
+    cdef node_id a = 0
+    cdef node_id b = 0
+    cdef double da = 0.0
+    cdef double db = 0.0
+    cdef list found = []
+    cdef Block *block
+    cdef uint32_t i
+    if op == OP_LEAF:
+        return ()
+    if node.op == OP_PYTHON or node.flags & CLOSURE:
+        raise error_of(
+            "FastgradAttributeError", "an operation that knows its derivatives",
+            "one whose backward step is a Python function", "_local_grads of Value",
+            "give them to the constructor: Value(data, operands, local_grads)")
+    if op == OP_CUSTOM:
+        return tuple(custom_partials(node))
+    if node.flags & BLOCK:
+        block = arena.blocks[node.a]
+        if op == OP_TAKE:
+            i = <uint32_t> take_position(node_at(block.ids[0]).data, block.size - 1) + 1
+            found = [0.0] * block.size
+            found[i] = 1.0
+        else:
+            for i in range(block.size // 2, block.size):
+                found.append(node_at(block.ids[i]).data)
+        return tuple(found)
+    if node.op == OP_DOT:
+        dot_expand(id)
+    operands_shown(node, &a, &b)
+    if op_partials(op, node_at(a).data, node_at(b if b else a).data, node.data, &da, &db) != OP_OK:
+        raise_singular(node, op)
+    found.append(da)
+    if b and not op_has_parameter(op):
+        found.append(db)
+    return tuple(found)
 
 
 cdef object node_label(node_id id):
@@ -82,4 +134,4 @@ cdef object node_label(node_id id):
         return f"**{k!r}"
     if op == OP_CUSTOM:
         return custom_operations[node.b].name
-    return "" if op == OP_PYTHON else op_symbol[op].decode()
+    return "" if op == OP_PYTHON or op == OP_LINEAR else op_symbol[op].decode()

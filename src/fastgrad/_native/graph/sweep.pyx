@@ -15,10 +15,10 @@ from fastgrad._native.memory.arena cimport (
     Node, SWEPT, arena, chunk_filled, hidden_operand, ids_append, likely, node_at, node_drop, node_id,
     prefetch, unlikely,
 )
-from fastgrad._native.graph.engine cimport take_step
+from fastgrad._native.graph.engine cimport linear_step, take_step
 from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.ops.codes cimport (
-    OP_ADD, OP_DOT, OP_HIDDEN, OP_LEAF, OP_MUL, OP_OK, OP_PYTHON, OP_TAKE, op_calls_python,
+    OP_ADD, OP_DOT, OP_HIDDEN, OP_LEAF, OP_LINEAR, OP_MUL, OP_OK, OP_PYTHON, OP_TAKE, op_calls_python,
     op_has_parameter, op_is_odd, op_is_row, op_partials, op_product, op_products,
     op_row_is_add_or_mul, op_singular_text,
 )
@@ -135,6 +135,8 @@ cdef int local_step(node_id id, int op, python_step step) except -1:
         return step(id, op)
     if op == OP_TAKE:
         return take_step(node)
+    if op == OP_LINEAR:
+        return linear_step(node)
     if op == OP_LEAF:
         return 0
     if op == OP_DOT:
@@ -582,8 +584,8 @@ cdef int run_closures(Sweep *sweep) except -1:
     return 0
 
 
-cdef int sweep_reverse(node_id root, python_step step) except -1:
-    """Seed the root with 1 and add into the adjoint of all that it depends on.
+cdef int sweep_reverse(node_id root, double seed, python_step step) except -1:
+    """Seed the root and add into the adjoint of all that it depends on.
 
     Raises what a Python step raises, ZeroDivisionError where a derivative is infinite,
     KeyboardInterrupt; no mark is left behind. The caller sees to it that all sweeps in flight are
@@ -602,7 +604,7 @@ cdef int sweep_reverse(node_id root, python_step step) except -1:
             sweep.number = arena.sweeps
         for i in range(arena.closures.n):
             node_at(arena.closures.ids[i]).mark &= ~(sweep.bit | sweep.bit << REACHED_HIDDEN)
-        node.grad = 1.0
+        node.grad = seed
         if leaf:
             node.mark |= sweep.bit
         else:

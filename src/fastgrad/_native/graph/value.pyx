@@ -13,21 +13,21 @@ from fastgrad._native.memory.arena cimport (
 )
 from fastgrad._native.graph.backward cimport Step, step_python, wait_for_turn
 from fastgrad._native.graph.engine cimport (
-    apply_binary, apply_parameter, apply_slowly, apply_unary, composite, is_no_grad, leaf_hidden,
-    negated, operand_keep, operand_take, operands_block, operands_give, power, result_of,
-    no_grad_threads,
+    added, apply_binary, apply_parameter, apply_slowly, apply_unary, basic_version, composite,
+    is_no_grad, is_reflected, leaf_hidden, multiplied, negative, no_grad_threads, operands_block,
+    operands_give, operators_check, operators_remember, power, push_linear,
 )
 from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.graph.copy cimport graph_copy, node_copy
-from fastgrad._native.graph.shown cimport node_label, node_operands
+from fastgrad._native.graph.shown cimport node_label, node_operands, node_partials
 from fastgrad._native.graph.handle cimport (
     Handle, HandleLayout, NOT_A_NUMBER, Py_TYPE, attributes_of, handle_adopt, handle_new, handle_of,
     handle_pin, handle_set_attribute, handle_slot, handles_flush, is_handle, is_value, node_at,
     number_expect, number_read, type_lookup, type_version, types_patch, value_type,
 )
 from fastgrad._native.ops.codes cimport (
-    OP_ABS, OP_ADD, OP_DOT, OP_FLOORDIV, OP_LE, OP_LEAF, OP_LT, OP_MOD, OP_MUL, OP_OK, OP_POW_NUMBER,
-    OP_PYTHON, OP_ROUND, op_forward, op_has_block, op_is_row,
+    OP_ABS, OP_ADD, OP_DOT, OP_FLOORDIV, OP_LE, OP_LEAF, OP_LT, OP_MAX, OP_MIN, OP_MOD, OP_MUL, OP_OK,
+    OP_POW_NUMBER, OP_PYTHON, OP_ROUND, op_forward, op_has_block, op_is_row,
 )
 from fastgrad._native.graph.recording cimport is_recorded, recorded_read, recording_threads
 from fastgrad._native.graph.sweep cimport sweep_reverse, sweep_zero
@@ -72,17 +72,20 @@ cdef inline bint is_simple(object a, object b, double *k) except -1:
     return False
 
 
+cdef inline bint is_unpatched() noexcept:
+    """Tell whether Value's operators are the ones built in, so that others may stand for them."""
+    return basic_version == type_version(value_type) and basic_version != 0 or operators_check()
+
+
 cdef inline object add(object a, object b):
     cdef double k = 0.0
     if likely(is_value(a) and is_value(b) and not no_grad_threads):
         return push_two(OP_ADD, a, b, node_at((<Handle> a).id).data + node_at((<Handle> b).id).data)
     if is_simple(a, b, &k):
         return push_number(OP_ADD, a, k, node_at((<Handle> a).id).data + k, 0)
-    if is_simple(b, a, &k):  # a number on the left: micrograd's __radd__ is self + other
+    if is_simple(b, a, &k) and likely(is_unpatched()):
         return push_number(OP_ADD, b, k, node_at((<Handle> b).id).data + k, 0)
-    if is_handle(a):
-        return apply_slowly(a, b, OP_ADD)
-    return apply_slowly(b, a, OP_ADD)
+    return added(a, b)
 
 
 cdef inline object mul(object a, object b):
@@ -91,17 +94,17 @@ cdef inline object mul(object a, object b):
         return push_two(OP_MUL, a, b, node_at((<Handle> a).id).data * node_at((<Handle> b).id).data)
     if is_simple(a, b, &k):
         return push_number(OP_MUL, a, k, node_at((<Handle> a).id).data * k, 0)
-    if is_simple(b, a, &k):
+    if is_simple(b, a, &k) and likely(is_unpatched()):
         return push_number(OP_MUL, b, k, node_at((<Handle> b).id).data * k, 0)
-    if is_handle(a):
-        return apply_slowly(a, b, OP_MUL)
-    return apply_slowly(b, a, OP_MUL)
+    return multiplied(a, b)
 
 
 cdef inline object sub(object a, object b):
     cdef double k = 0.0
     cdef double minus
     cdef node_id id
+    if unlikely(not is_unpatched()):
+        return composite(a, b, False)
     if likely(is_value(a) and is_value(b) and not no_grad_threads and arena_has_room(2)):
         minus = node_at((<Handle> b).id).data * -1.0
         id = leaf_hidden(-1.0)
@@ -119,18 +122,16 @@ cdef inline object sub(object a, object b):
 cdef inline object div(object a, object b):
     cdef double k = 0.0
     cdef double inverse = 0.0
-    if is_simple(a, b, &k) and op_forward(OP_POW_NUMBER, k, -1.0, &inverse) == OP_OK:
+    if is_simple(a, b, &k) and likely(is_unpatched()) and (
+            op_forward(OP_POW_NUMBER, k, -1.0, &inverse) == OP_OK):
         return push_number(OP_MUL, a, inverse, node_at((<Handle> a).id).data * inverse, 0)
     return composite(a, b, True)
 
 
 cdef inline object neg(object a):
-    cdef node_id id
-    if likely(is_value(a) and not no_grad_threads and arena_has_room(1)):
+    if likely(is_value(a) and not no_grad_threads and arena_has_room(1) and is_unpatched()):
         return push_number(OP_MUL, a, -1.0, node_at((<Handle> a).id).data * -1.0, 0)
-    id = negated(operand_take(a))
-    operand_keep(a)
-    return result_of(id)
+    return negative(a)
 
 
 cdef inline object pow_of(object a, object b):
@@ -206,25 +207,99 @@ cdef bint slots_check() noexcept:
     return True
 
 
+cdef tuple operands_of(Handle handle):
+    """Give the operands of a Value. Programs tell nodes apart by id(): from now on these handles stay."""
+    cdef list operands = []
+    for id in node_operands(handle.id):
+        operands.append(handle_of(id))
+    handles_flush()
+    for operand in operands:
+        if node_at((<Handle> operand).id).count > 1:
+            handle_pin(<Handle> operand)
+    return tuple(operands)
+
+
+cdef node_id push_python(tuple operands, double y) except 0:
+    """Append a node whose backward step the program will give, owned by the caller."""
+    cdef uint32_t index = operands_block(operands, False)
+    cdef node_id id
+    try:
+        id = arena_push(OP_PYTHON, <node_id> index, 0, y)
+    except BaseException:
+        operands_give(index)
+        raise
+    node_at(id).flags = BLOCK
+    handle_slot(id)[0] = NULL
+    return id
+
+
+cdef double plain_number(object value, str where) except? -1.0:
+    """Read a number that is no Value, whose gradient would be lost."""
+    if is_handle(value):
+        raise error_of("FastgradTypeError", "a plain number", described(value), where, "write v.data")
+    return number_expect(value, where)
+
+
+cdef tuple linear_arguments(object operands, object partials):
+    """Check the operands and partials of Value(data, operands, local_grads); both may be any sequence."""
+    cdef list numbers = []
+    for given, what in ((operands, "operands"), (partials, "derivatives")):
+        if given is not None and (
+                isinstance(given, (str, bytes, dict, set, frozenset)) or not hasattr(given, "__iter__")):
+            raise error_of(
+                "FastgradTypeError", f"a tuple of {what}", described(given),
+                "second argument of Value" if given is operands else "third argument of Value",
+                "write Value(data, (a, b), (dy_da, dy_db)), or the operation's name as third")
+    operands = () if operands is None else tuple(operands)
+    for operand in operands:
+        if not is_handle(operand):
+            raise error_of(
+                "FastgradTypeError", "Values as operands", described(operand), "second argument of Value",
+                "wrap numbers: Value(2.0)")
+    for partial in partials:
+        numbers.append(plain_number(partial, "local_grads of Value"))
+    if len(numbers) != len(operands):
+        raise error_of(
+            "FastgradValueError", f"a derivative for each of {len(operands)} operands", f"{len(numbers)}",
+            "local_grads of Value")
+    if unlikely(recording_threads):
+        for operand in operands:
+            if is_recorded((<Handle> operand).id):
+                recorded_read((<Handle> operand).id, "no_grad" if is_no_grad() else "local_grads")
+                break
+    return operands, tuple(numbers)
+
+
 cdef class Core(Methods):
     """Core(data, _children=(), _op="", label=None, **dialect)\n--\n\nWhat Value inherits: see there."""
 
     def __init__(self, data, _children=(), _op="", label=None, **dialect):
         cdef double y = number_expect(data, "data of Value")
+        cdef double grad = 0.0
         cdef Node *node
-        cdef uint32_t index
         cdef node_id id
-        for name in dialect:  # what other micrograds call their second and third argument
-            if name in ("children", "_prev"):
+        partials = None
+        if not isinstance(_op, str):  # microgpt's third argument
+            partials, _op = _op, ""
+        for name in dialect:  # what other micrograds and microgpts call their arguments
+            if name in ("children", "_prev", "operands"):
                 _children = dialect[name]
             elif name == "op":
                 _op = dialect[name]
+            elif name in ("local_grads", "_local_grads"):
+                partials = dialect[name]
+            elif name == "grad":
+                grad = number_expect(dialect[name], "grad of Value")
             else:
                 raise error_of(
-                    "FastgradTypeError", "data, _children, _op, label", f"{name!r}", "keyword of Value")
-        if not isinstance(_op, str):
+                    "FastgradTypeError", "data, _children, _op, label, local_grads, grad", f"{name!r}",
+                    "keyword of Value")
+        if _op is not None and not isinstance(_op, str):
             raise error_of("FastgradTypeError", "a str", described(_op), "_op of Value")
-        _children = tuple(dict.fromkeys(_children))
+        if partials is not None:
+            _children, partials = linear_arguments(_children, partials)
+        else:
+            _children = tuple(dict.fromkeys(_children if _children is not None else ()))
         for child in _children:
             if child is self:
                 raise error_of(
@@ -239,19 +314,14 @@ cdef class Core(Methods):
             raise error_of(
                 "FastgradTypeError", "a new Value", "one that a graph uses already", "__init__ of Value",
                 "give it its operands first")
-        node.data, node.grad = y, 0.0
         if _children and not is_no_grad():
-            index = operands_block(_children, False)
-            try:
-                id = arena_push(OP_PYTHON, <node_id> index, 0, y)
-            except BaseException:
-                operands_give(index)
-                raise
-            node_at(id).flags = BLOCK
+            id = push_linear(_children, partials, y) if partials is not None else push_python(_children, y)
             handle_adopt(self, id)
             handles_flush()
         else:
             node.flags &= ~FRESH
+        node = node_at(self.id)
+        node.data, node.grad = y, grad
         if _op:
             attributes_of(self)["_op"] = _op
         if label is not None:
@@ -302,18 +372,61 @@ cdef class Core(Methods):
     @property
     def _prev(self):
         """The operands, a new set of Values."""
-        cdef set operands = {handle_of(id) for id in node_operands(self.id)}
-        handles_flush()
-        for operand in operands:  # programs tell nodes apart by id(): from now on these handles stay
-            if node_at((<Handle> operand).id).count > 1:
-                handle_pin(<Handle> operand)
-        return operands
+        return set(operands_of(self))
 
     @_prev.setter
     def _prev(self, operands):
         raise error_of(
             "FastgradAttributeError", "operands to be given when a Value is made", "others afterwards",
             "_prev of Value", "write Value(data, operands, 'name')")
+
+    @property
+    def operands(self):
+        """The operands, a tuple of Values in their order, with repeats: of ``v * v`` it is (v, v)."""
+        cdef PyObject *attributes = (<HandleLayout *> <PyObject *> self).attributes
+        if attributes != NULL and "operands" in <object> attributes:  # the program's own
+            return (<object> attributes)["operands"]
+        return operands_of(self)
+
+    @operands.setter
+    def operands(self, value):
+        attributes_of(self)["operands"] = value
+
+    @property
+    def _children(self):
+        """The same as `operands`; what microgpt calls it."""
+        return operands_of(self)
+
+    @_children.setter
+    def _children(self, operands):
+        if not isinstance(operands, (tuple, list, set)) or set(operands) != set(operands_of(self)):
+            raise error_of(
+                "FastgradAttributeError", "operands to be given when a Value is made", "others afterwards",
+                "_children of Value", "write Value(data, operands, local_grads)")
+
+    @property
+    def _local_grads(self):
+        """The derivatives by each of the operands, a tuple of floats; of the operands' data as they are now.
+
+        Raises
+        ------
+        FastgradAttributeError
+            If the backward step is a Python function.
+        ZeroDivisionError
+            Where a derivative is infinite, as in backward.
+        """
+        if unlikely(recording_threads):
+            recorded_read(self.id, "local_grads")
+        partials = node_partials(self.id)
+        handles_flush()
+        return partials
+
+    @_local_grads.setter
+    def _local_grads(self, partials):
+        if not isinstance(partials, (tuple, list)) or tuple(partials) != self._local_grads:
+            raise error_of(
+                "FastgradAttributeError", "derivatives to be given when a Value is made",
+                "others afterwards", "_local_grads of Value", "write Value(data, operands, local_grads)")
 
     @property
     def _op(self):
@@ -353,14 +466,21 @@ cdef class Core(Methods):
         node.flags |= CLOSURE
         arena.edits += 1
 
-    def backward(self):
+    def backward(self, gradient=1.0):
         """Add the derivative of this node by each node it depends on into that node's grad.
 
-        The grad of this node itself is set to 1. A second call accumulates, through the nodes
-        between too, as micrograd's does.
+        The grad of this node itself is set to `gradient`, 1 unless given, which multiplies all
+        others. A second call accumulates, through the nodes between too, as micrograd's does.
+
+        Parameters
+        ----------
+        gradient : float, optional
+            The derivative of something else by this node.
 
         Raises
         ------
+        FastgradTypeError
+            If gradient is no plain number.
         ZeroDivisionError
             Where a derivative is infinite, such as that of ``x**0.5`` at 0.
         Exception
@@ -372,11 +492,14 @@ cdef class Core(Methods):
         sort, no allocation. Operands' data are read now, not when the operation was done.
         Calls from several threads take turns.
         """
+        cdef double seed = 1.0
+        if gradient is not None:  # PyTorch's default
+            seed = plain_number(gradient, "gradient of backward")
         if unlikely(recording_threads):
             recorded_read(self.id, "backward")
         wait_for_turn()
         try:
-            sweep_reverse(self.id, step_python)
+            sweep_reverse(self.id, seed, step_python)
         finally:
             handles_flush()
 
@@ -391,6 +514,35 @@ cdef class Core(Methods):
         finally:
             handles_flush()
 
+    def max(self, *others, axis=None, out=None):
+        """Return the largest of this and other Values or numbers, the first of equals: `maximum` of each.
+
+        axis and out are what NumPy's functions pass, and do nothing.
+        """
+        largest = self
+        for other in others:
+            largest = apply_binary(largest, other, OP_MAX, b"max")
+        return largest
+
+    def min(self, *others, axis=None, out=None):
+        """Return the smallest of this and other Values or numbers, the first of equals: `minimum` of each.
+
+        axis and out are what NumPy's functions pass, and do nothing.
+        """
+        smallest = self
+        for other in others:
+            smallest = apply_binary(smallest, other, OP_MIN, b"min")
+        return smallest
+
+    def clip(self, min=None, max=None, out=None):
+        """Return this Value where it lies between two bounds, else the bound that it passes.
+
+        Recorded as ``v.maximum(min).minimum(max)``: the derivative is 1 between the bounds and on
+        them, 0 outside. None means no bound. out is what NumPy passes, and does nothing.
+        """
+        clipped = self if min is None else apply_binary(self, min, OP_MAX, b"clip")
+        return clipped if max is None else apply_binary(clipped, max, OP_MIN, b"clip")
+
     def detach(self):
         """Return a new leaf with the same data, which no backward() passes through."""
         if unlikely(recording_threads):
@@ -399,6 +551,14 @@ cdef class Core(Methods):
 
     def __add__(a, b):
         return add(a, b)
+
+    def __radd__(self, other):
+        """Return self + other, as micrograd's does; a slot alone would not know that it is this one."""
+        return self + other if is_reflected(self, other, False) else add(other, self)
+
+    def __rmul__(self, other):
+        """Return self * other."""
+        return self * other if is_reflected(self, other, True) else mul(other, self)
 
     def __sub__(a, b):
         return sub(a, b)
@@ -555,15 +715,23 @@ class Value(Core):
         The number: an int, a float, or anything with ``__float__`` or ``__index__``.
     _children : iterable of Value, optional
         The operands of a custom operation; its gradient is then ``out._backward = function``.
-    _op : str, optional
-        The name of that operation, for pictures.
+    _op : str, or tuple of float, optional
+        The name of that operation, for pictures; or its derivatives by each operand, as
+        ``local_grads`` has them.
     label : str, optional
         Kept as the attribute ``label``.
+    local_grads : tuple of float, by keyword, optional
+        The derivatives by each operand: a native operation, whose ``backward`` needs no function.
+        An operand may occur several times. A tape keeps them, and data, as they were, and says so.
+    grad : float, by keyword, optional
+        What ``grad`` is to begin with.
 
     Raises
     ------
     FastgradTypeError
-        If data is no number.
+        If data is no number, an operand no Value, or a derivative no plain number.
+    FastgradValueError
+        If there are more or fewer derivatives than operands.
 
     Notes
     -----
@@ -592,4 +760,5 @@ class Value(Core):
 
 Value.__module__ = "fastgrad.engine"
 types_patch(Core, Value, False)
+operators_remember()
 builtin_data, builtin_grad = type_lookup(value_type, DATA), type_lookup(value_type, GRAD)

@@ -11,6 +11,7 @@ cdef extern from "ops/ops.h" nogil:
         OP_HIDDEN
         OP_DOT
         OP_TAKE
+        OP_LINEAR
         OP_ADD
         OP_MUL
         OP_POW

@@ -50,14 +50,15 @@ OP_INLINE int op_is_odd(double adjoint) {
  * OP_CUSTOM  An operation of fastgrad.custom.
  * OP_HIDDEN  A product or partial sum inside a dot that somebody has looked into.
  * OP_DOT     ((s + w*x) + w*x) + ..., a neuron before its activation: s, w, x, w, x, ...
- * OP_TAKE    The entry that the first operand numbers: index, entry, entry, ... */
+ * OP_TAKE    The entry that the first operand numbers: index, entry, entry, ...
+ * OP_LINEAR  Value(data, operands, local_grads): its partials are numbers. */
 enum opcode {
-    OP_LEAF, OP_PYTHON, OP_CUSTOM, OP_HIDDEN, OP_DOT, OP_TAKE, OP_ADD, OP_MUL, OP_POW,
-    OP_POW_NUMBER, OP_RELU, OP_LEAKY_RELU, OP_PRELU, OP_ABS, OP_MIN, OP_MAX, OP_SIGN, OP_FLOOR,
-    OP_CEIL, OP_ROUND, OP_MOD, OP_FLOORDIV, OP_LT, OP_LE, OP_KEEP_IF, OP_KEEP_UNLESS, OP_EXP,
-    OP_EXPM1, OP_LOG, OP_LOG1P, OP_SQUARE, OP_SQRT, OP_SIN, OP_COS, OP_TAN, OP_ASIN, OP_ACOS,
-    OP_ATAN, OP_ATAN2, OP_HYPOT, OP_SINH, OP_COSH, OP_TANH, OP_SIGMOID, OP_SOFTPLUS, OP_ERF,
-    OP_GELU, OP_COUNT
+    OP_LEAF, OP_PYTHON, OP_CUSTOM, OP_HIDDEN, OP_DOT, OP_TAKE, OP_LINEAR, OP_ADD, OP_MUL,
+    OP_POW, OP_POW_NUMBER, OP_RELU, OP_LEAKY_RELU, OP_PRELU, OP_ABS, OP_MIN, OP_MAX, OP_SIGN,
+    OP_FLOOR, OP_CEIL, OP_ROUND, OP_MOD, OP_FLOORDIV, OP_LT, OP_LE, OP_KEEP_IF, OP_KEEP_UNLESS,
+    OP_EXP, OP_EXPM1, OP_LOG, OP_LOG1P, OP_SQUARE, OP_SQRT, OP_SIN, OP_COS, OP_TAN, OP_ASIN,
+    OP_ACOS, OP_ATAN, OP_ATAN2, OP_HYPOT, OP_SINH, OP_COSH, OP_TANH, OP_SIGMOID, OP_SOFTPLUS,
+    OP_ERF, OP_GELU, OP_COUNT
 };
 
 /* The rows of the table (name, opcode, operands), for whoever needs each of them. */
@@ -84,32 +85,32 @@ enum opcode {
 
 /* Name in the table. */
 OP_STATIC const char *const op_name[OP_COUNT] = {
-    "leaf", "python", "custom", "hidden", "dot", "take", "add", "mul", "pow", "pow_number",
-    "relu", "leaky_relu", "prelu", "abs", "min", "max", "sign", "floor", "ceil", "round", "mod",
-    "floordiv", "lt", "le", "keep_if", "keep_unless", "exp", "expm1", "log", "log1p", "square",
-    "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh",
-    "tanh", "sigmoid", "softplus", "erf", "gelu"
+    "leaf", "python", "custom", "hidden", "dot", "take", "linear", "add", "mul", "pow",
+    "pow_number", "relu", "leaky_relu", "prelu", "abs", "min", "max", "sign", "floor", "ceil",
+    "round", "mod", "floordiv", "lt", "le", "keep_if", "keep_unless", "exp", "expm1", "log",
+    "log1p", "square", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot",
+    "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu"
 };
 
 /* What `_op` shows. */
 OP_STATIC const char *const op_symbol[OP_COUNT] = {
-    "", "python", "custom", "hidden", "dot", "take", "+", "*", "**", "**", "ReLU", "leaky_relu",
-    "prelu", "abs", "min", "max", "sign", "floor", "ceil", "round", "%", "//", "<", "<=",
-    "keep_if", "keep_unless", "exp", "expm1", "log", "log1p", "square", "sqrt", "sin", "cos",
-    "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh", "tanh", "sigmoid",
-    "softplus", "erf", "gelu"
+    "", "python", "custom", "hidden", "dot", "take", "linear", "+", "*", "**", "**", "ReLU",
+    "leaky_relu", "prelu", "abs", "min", "max", "sign", "floor", "ceil", "round", "%", "//",
+    "<", "<=", "keep_if", "keep_unless", "exp", "expm1", "log", "log1p", "square", "sqrt",
+    "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh", "tanh",
+    "sigmoid", "softplus", "erf", "gelu"
 };
 
 /* What the functions below tell, a bit for each. */
 OP_STATIC const unsigned char op_answers[OP_COUNT] = {
-    8, 40, 104, 8, 24, 88, 29, 29, 29, 30, 24, 30, 29, 24, 29, 29, 24, 24, 24, 30, 29, 29, 29,
-    29, 29, 29, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 29, 29, 24, 24, 24, 24, 24, 24,
-    24
+    8, 40, 104, 8, 24, 88, 72, 29, 29, 29, 30, 24, 30, 29, 24, 29, 29, 24, 24, 24, 30, 29, 29,
+    29, 29, 29, 29, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 29, 29, 24, 24, 24, 24, 24,
+    24, 24
 };
 
 /* Operands that a tape lists: at the start, and for each of what b counts. */
 OP_STATIC const unsigned char op_lists[OP_COUNT][2] = {
-    {0, 0}, {0, 0}, {0, 0}, {0, 0}, {1, 2}, {1, 1}
+    {0, 0}, {0, 0}, {0, 0}, {0, 0}, {1, 2}, {1, 1}, {0, 0}
 };
 
 /* A row of the table: a and b are its operands. They come after all that are none. */

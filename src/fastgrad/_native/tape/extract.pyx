@@ -10,6 +10,7 @@ walk has marked and is about to; only where a node has been edited does all begi
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 
+from libc.math cimport isfinite
 from libc.string cimport memset
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
@@ -27,7 +28,7 @@ from fastgrad._native.graph.engine cimport custom_operations
 from fastgrad._native.graph.handle cimport Handle
 from fastgrad._native.graph.recording cimport source_of
 from fastgrad._native.ops.codes cimport (
-    OP_ADD, OP_DOT, OP_HIDDEN, OP_LEAF, OP_MUL, OP_PYTHON, op_calls_python, op_counted,
+    OP_ADD, OP_DOT, OP_HIDDEN, OP_LEAF, OP_LINEAR, OP_MUL, OP_PYTHON, op_calls_python, op_counted,
     op_has_block,
 )
 from fastgrad._native.tape.header cimport (
@@ -48,6 +49,7 @@ ctypedef struct Walk:
     uint32_t capacity
     uint32_t n_ops
     uint32_t n_terms
+    uint32_t n_constants   # of linear operations: leaves of the tape that come after the arena's
     int64_t interval     # between polls: POLL_INTERVAL, and more if it has begun anew
     Poll poll            # by slots, operands and leaves
     uint64_t edits       # of the arena, when the walk began
@@ -133,12 +135,34 @@ cdef int refuse(Node *node) except -1:
         "write it with the operations of fastgrad.functional")
 
 
+cdef int need_linear(Walk *walk, Node *node) except -1:
+    """Mark the operands of a node of given partials, and count what it is on a tape."""
+    cdef Block *block = arena.blocks[node.a]
+    cdef uint32_t n = block.size // 2
+    cdef uint32_t i
+    cdef double x, partial
+    for i in range(n):
+        x, partial = node_at(block.ids[i]).data, node_at(block.ids[n + i]).data
+        if not (isfinite(x) and isfinite(partial)):
+            raise error_of(
+                "TapeError", "finite operands and derivatives", f"derivative {partial!r} at {x!r}",
+                "Value(data, operands, local_grads) in the function given to record",
+                "write it with the operations of fastgrad.functional")
+        need(walk, block.ids[i])
+    walk.n_ops += 3 * n + 1
+    walk.n_constants += 2 * n + 2
+    poll_walk(walk, n)
+    return 0
+
+
 cdef int need_operands(Walk *walk, Node *node) except -1:
     """Mark the operands of a node, which may be many: let signal handlers run then."""
     cdef Block *weights
     if node.flags & CLOSURE or op_calls_python(node.op):
         refuse(node)
-    if op_has_block(node.op):
+    if node.op == OP_LINEAR:
+        need_linear(walk, node)
+    elif op_has_block(node.op):
         need_block(walk, arena.blocks[node.a])
         walk.n_terms += arena.blocks[node.a].size
         walk.n_ops += 1
@@ -219,6 +243,32 @@ cdef int emit_expanded(Walk *walk, Recording *raw, node_id id, uint32_t source) 
     return 0
 
 
+cdef uint32_t constant(Walk *walk, Recording *raw, double value) noexcept:
+    """Add a constant that no node of the arena holds; give its name as an operand."""
+    cdef uint32_t leaf = raw.n_leaves
+    raw.leaf_kind[leaf], raw.leaf_value[leaf] = LEAF_CONSTANT, value
+    raw.n_leaves += 1
+    return leaf | RECORD_LEAF
+
+
+cdef void emit_linear(Walk *walk, Recording *raw, Node *node, uint32_t source) noexcept:
+    """Emit a node of given partials as what they are the derivatives of: y + da * (a - a0) + ...
+
+    At the example that is y exactly, and of a sum it is the sum; of all else, its tangent there.
+    """
+    cdef Block *block = arena.blocks[node.a]
+    cdef uint32_t n = block.size // 2
+    cdef uint32_t total = constant(walk, raw, node.data)
+    cdef uint32_t i
+    emit(raw, OP_ADD, total, constant(walk, raw, -0.0), source)
+    for i in range(n):
+        total = raw.n_ops - 1
+        emit(raw, OP_ADD, reference(walk, block.ids[i]),
+             constant(walk, raw, -node_at(block.ids[i]).data), source)
+        emit(raw, OP_MUL, constant(walk, raw, node_at(block.ids[n + i]).data), raw.n_ops - 1, source)
+        emit(raw, OP_ADD, total, raw.n_ops - 1, source)
+
+
 cdef int emit_node(Walk *walk, Recording *raw, node_id id) except -1:
     cdef Node *node = node_at(id)
     cdef uint32_t source = source_of(id)
@@ -236,6 +286,8 @@ cdef int emit_node(Walk *walk, Recording *raw, node_id id) except -1:
             raw.terms[start + 2 + 2 * i] = reference(walk, xs.ids[i])
         raw.n_terms += 1 + 2 * xs.size
         emit(raw, OP_DOT, start, xs.size, source)
+    elif node.op == OP_LINEAR:
+        emit_linear(walk, raw, node, source)
     elif op_has_block(node.op):
         emit_terms(walk, raw, arena.blocks[node.a])
         emit(raw, node.op, start, op_counted(node.op, arena.blocks[node.a].size), source)
@@ -286,9 +338,12 @@ cdef int take_memory(Recorded recorded, Walk *walk, Py_ssize_t n_outputs) except
     cdef Recording *raw = &recorded.raw
     raw.ops = <TapeOp *> PyMem_RawCalloc(walk.n_ops + 1, sizeof(TapeOp))
     raw.sources = <uint32_t *> PyMem_RawCalloc(walk.n_ops + 1, sizeof(uint32_t))
-    raw.leaf_kind = <uint8_t *> PyMem_RawCalloc(walk.n_leaves + 1, 1)
-    raw.leaf_value = <double *> PyMem_RawCalloc(walk.n_leaves + 1, sizeof(double))
-    raw.leaf_slot = <uint32_t *> PyMem_RawCalloc(walk.n_leaves + 1, sizeof(uint32_t))
+    raw.n_leaves = walk.n_leaves
+    raw.leaf_kind = <uint8_t *> PyMem_RawCalloc(walk.n_leaves + walk.n_constants + 1, 1)
+    raw.leaf_value = <double *> PyMem_RawCalloc(
+        walk.n_leaves + walk.n_constants + 1, sizeof(double))
+    raw.leaf_slot = <uint32_t *> PyMem_RawCalloc(
+        walk.n_leaves + walk.n_constants + 1, sizeof(uint32_t))
     raw.terms = <uint32_t *> PyMem_RawCalloc(walk.n_terms + 1, sizeof(uint32_t))
     raw.outputs = <uint32_t *> PyMem_RawCalloc(n_outputs + 1, sizeof(uint32_t))
     if (raw.ops == NULL or raw.sources == NULL or raw.leaf_kind == NULL or raw.leaf_value == NULL
@@ -301,7 +356,6 @@ cdef int describe_leaves(Recorded recorded, Walk *walk, Py_ssize_t n_inputs) exc
     cdef uint32_t i
     cdef node_id id
     cdef uint32_t *own_references = recorded.raw.leaf_slot  # to a leaf, by the outputs' list and tuple
-    recorded.raw.n_leaves = walk.n_leaves
     for i in range(recorded.raw.n_outputs):
         if recorded.raw.outputs[i] & RECORD_LEAF:
             own_references[recorded.raw.outputs[i] & ~(<uint32_t> RECORD_LEAF)] += 2
