@@ -8,13 +8,22 @@ from typing import Any
 
 from fastgrad._native.graph.backward import after_fork
 from fastgrad._native.graph.engine import no_grad_enter, no_grad_exit
-from fastgrad._native.graph.value import Value
+from fastgrad._native.graph.value import Value, set_array_protocol
 
 __all__ = ["Value", "arena_stats", "build_info", "no_grad"]
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch (not on Windows)
     os.register_at_fork(after_in_child=after_fork)
+
+
+def _load_arrays() -> Any:
+    from fastgrad import _arrays
+
+    return _arrays
+
+
+set_array_protocol(_load_arrays)
 
 
 class no_grad:

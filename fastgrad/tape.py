@@ -13,7 +13,7 @@ from typing import Any
 from fastgrad._native.graph.engine import numbers_of
 from fastgrad._native.graph.recording import leaf_mark_input, record_enter, record_exit, sources
 from fastgrad._native.tape import inspect as _inspect
-from fastgrad._native.tape.bind import Shape
+from fastgrad._native.tape.bind import Shape, expect_unmasked
 from fastgrad._native.tape.replay import SIMD
 from fastgrad._native.tape.tape import TapeCore
 from fastgrad.engine import Value
@@ -476,11 +476,14 @@ def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
     if hasattr(x, "ndim") and hasattr(x, "reshape") and x.ndim:
         import numpy as np
 
+        from fastgrad._arrays import Values
+
+        expect_unmasked(x, f"example of {name}")
         values = np.empty(x.shape, dtype=object)
         flat = values.reshape(-1)
         for i, number in enumerate(x.reshape(-1).tolist()):
             flat[i] = fresh(number)
-        return Shape(tuple(x.shape), start, name), values
+        return Shape(tuple(x.shape), start, name), values.view(Values)
     extents = _extents(x)
     if extents is not None:
         return Shape(extents, start, name), copy(x)
@@ -507,7 +510,7 @@ def _result(result: Any, name: str, outputs: list[Value]) -> Any:
         parts = [_result(result[key], f"{name}[{key!r}]", outputs) for key in result]
         return dict, list(result), parts, name
     if hasattr(result, "tolist"):
-        result = result.tolist()
+        return _result(result.tolist(), name, outputs)
     if isinstance(result, list | tuple) and len(result):
         parts = [_result(part, f"{name}[{i}]", outputs) for i, part in enumerate(result)]
         shapes = {part.shape if isinstance(part, Shape) else None for part in parts}

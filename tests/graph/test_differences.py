@@ -229,6 +229,12 @@ EAGER = {
         (lambda V, _: objects(V, 1.0, 3.0).max().data, TypeError, 3.0),
         (lambda V, _: data(np.sort(objects(V, 3.0, 1.0))), TypeError, [1.0, 3.0]),
     ],
+    "`np.maximum(v, 2)`, `np.clip(v, 0, 1)`, `np.where(c, v, 0)`, `np.isnan(v)` of one Value": [
+        (lambda V, _: np.maximum(V(3), 2).data, TypeError, 3.0),
+        (lambda V, _: np.clip(V(3), 0, 1).data, TypeError, 1.0),
+        (lambda V, _: type(np.where(True, V(3), 0)).__name__, "ndarray", "Value"),
+        (lambda V, _: bool(np.isnan(V(3))), TypeError, False),
+    ],
     "`abs(v)`, `v.exp()`, `v.tanh()` and others": [
         (lambda V, _: abs(V(-1)).data, TypeError, 1.0),
         (lambda V, _: V(0).exp().data, AttributeError, 1.0),
@@ -294,6 +300,14 @@ def nan_gradient():
     tape.value_and_grad(1.0, check=True)
     history = fit(tape, [1.0], optimizer=optim.SGD([w], lr=0.1), steps=1)
     return history[0], math.isnan(w.data)
+
+
+def on_others(function):
+    return record(function, np.array([1.0, 3.0]), strict=True)(np.array([5.0, 0.0]))
+
+
+def own_array(x, y):
+    return np.maximum(np.array([x, y]), 2).sum()
 
 
 def masked():
@@ -388,9 +402,25 @@ RECORDED = {
         (lambda: len({(t := record(lambda x: x * random.random(), 1.0, strict=True))(1.0),
                       t(1.0)}), 1),
     ],
-    "`np.maximum(x, 2)` of an object array": [
-        (lambda: record(lambda x: np.maximum(x, 2).sum(), np.array([1.0, 3.0]))(
-            np.array([5.0, 0.0])), 2.0),
+    "`np.maximum(x, 2)`, `np.where(x > 2, x, 0)`, `x.max()`, `np.sort(x)` of an argument that is "
+    "an array, or of what is computed from it": [
+        (lambda: on_others(lambda x: np.maximum(x, 2).sum()), 7.0),
+        (lambda: on_others(lambda x: np.where(x > 2, x, 0).sum()), 5.0),
+        (lambda: on_others(lambda x: (x * 2).max()), 10.0),
+        (lambda: on_others(np.sort).tolist(), [0.0, 5.0]),
+    ],
+    "`x.argmax()`, `np.argsort(x)`, `x[x > 2]`, `np.unique(x)`, `np.nansum(x)`, "
+    "`np.interp(x, ...)`": [
+        (lambda: on_others(lambda x: x[x.argmax()]), RuntimeError),
+        (lambda: on_others(lambda x: x[np.argsort(x)]), RuntimeError),
+        (lambda: on_others(lambda x: x[x > 2]), RuntimeError),
+        (lambda: on_others(lambda x: np.unique(x)), RuntimeError),
+        (lambda: on_others(lambda x: np.nansum(x)), RuntimeError),
+        (lambda: on_others(lambda x: np.interp(x, [0, 9], [0, 9]) * x), RuntimeError),
+    ],
+    "`np.maximum(np.array([x, y]), 2)` of an array that the function makes": [
+        (lambda: record(own_array, 1.0, 3.0)(5.0, 0.0), 2.0),
+        (lambda: record(own_array, 1.0, 3.0, strict=True), RuntimeError),
     ],
     "`tape(v)` with a Value": [
         (passed_value, (Value, 13.0)),
@@ -409,7 +439,7 @@ RECORDED = {
         (lambda: Value(1000.0).exp(), OverflowError),
     ],
     "a nan gradient of a finite loss in `fit`, or with `check=True`": [(nan_gradient, (0.0, True))],
-    "a masked array as an argument": [(masked, 3.0)],
+    "a masked array as an argument": [(masked, TypeError)],
     "`take({0: v}, x)` with a Value `x`": [
         (lambda: take({0: Value(5.0)}, Value(0)).data, 0.0),
     ],

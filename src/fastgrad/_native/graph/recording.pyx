@@ -104,6 +104,11 @@ def record_exit():
     Py_DECREF(hooks)  # a hook's end may run anything
 
 
+def is_recording():
+    """Tell whether this thread records."""
+    return record_depth != 0
+
+
 cdef void record_after_fork() noexcept:
     """Forget the recordings of threads that the child does not have."""
     global recording_threads

@@ -182,6 +182,47 @@ cdef double number_of(Handle value, str what) except? -1.0:
     return node_at(value.id).data
 
 
+# NumPy --------------------------------------------------------------------------------------------
+
+cdef object array_protocol = None  # gives the module that says what NumPy's functions do with Values
+cdef dict scalar_functions = {}    # NumPy's ufunc: what it is of scalars; np.float64(2) * v asks for one
+
+
+def set_array_protocol(load):
+    """Set what is called for the module with `apply_ufunc` and `apply_function`."""
+    global array_protocol
+    array_protocol = load
+
+
+def set_scalar_functions(dict functions):
+    """Set the functions by which ufuncs of Values and numbers are computed without that module."""
+    global scalar_functions
+    scalar_functions = functions
+
+
+cdef object scalar_operand(object o):
+    """Give an operand as Python has it; Ellipsis if it is no scalar."""
+    cdef double k = 0.0
+    if is_handle(o) or PyFloat_CheckExact(o) or PyLong_CheckExact(o):
+        return o
+    return ... if number_read(o, &k) == NOT_A_NUMBER else k
+
+
+cdef object apply_to_scalars(object function, tuple inputs):
+    """Call a function with operands as Python has them; Ellipsis if one of them is no scalar."""
+    cdef list given
+    if len(inputs) == 2:
+        a, b = scalar_operand(inputs[0]), scalar_operand(inputs[1])
+        return ... if a is ... or b is ... else function(a, b)
+    given = []
+    for o in inputs:
+        o = scalar_operand(o)
+        if o is ...:
+            return o
+        given.append(o)
+    return function(*given)
+
+
 # Value --------------------------------------------------------------------------------------------
 
 include "../ops/methods.pxi"
@@ -674,6 +715,17 @@ cdef class Core(Methods):
             return x > y
         return x >= y
 
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        function = scalar_functions.get(ufunc) if method == "__call__" and not kwargs else None
+        if function is not None:
+            result = apply_to_scalars(function, inputs)
+            if result is not ...:
+                return result
+        return array_protocol().apply_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func, types, args, kwargs):
+        return array_protocol().apply_function(func, args, kwargs)
+
     def __copy__(self):
         if unlikely(recording_threads) and node_at(self.id).op == OP_LEAF:
             recorded_read(self.id, "copy")
@@ -750,7 +802,6 @@ class Value(Core):
     """
 
     __slots__ = ()
-    __array_priority__ = -1.0  # lets NumPy's scalars defer to Value while arrays stay elementwise
     label = ""
 
     @property

@@ -87,7 +87,7 @@ cdef class Bound:
 
 cdef int bound_prepare(Bound bound, uint32_t n_inputs, size_t n_slots) except -1:
     """Give a new object memory for the slots, of which the first are inputs."""
-    bound.n_inputs = bound.n_leaves = n_inputs
+    bound.n_inputs = n_inputs
     bound.kept = []
     bound.values = <double *> PyMem_RawCalloc(n_slots + 1, sizeof(double))
     bound.columns = <InputColumn *> PyMem_RawCalloc(<size_t> n_inputs + 1, sizeof(InputColumn))
@@ -112,13 +112,6 @@ cdef int bind_all(Bound bound, list specs, tuple args) except -1:
     if bound.given is not None and bound.n >= 0:
         refuse_batch(bound.sized, bound.n)
     return 0
-
-
-cdef int bind_tangents(Bound bound, object spec, object tangents) except -1:
-    """Bind tangents of some leaves; the others do not change."""
-    memset(bound.values, 0, bound.n_leaves * sizeof(double))
-    memset(bound.batched, 0, bound.n_leaves)
-    return bind(bound, spec, tangents)
 
 
 cdef bint bind_floats(Bound bound, tuple args) noexcept:
@@ -282,7 +275,7 @@ cdef int bind_value(Bound bound, Handle value, Shape shape, double *to) except -
     if bound.sized is shape:
         refuse_batch(shape, bound.n)
     if bound.given is None:
-        bound.given = [None] * bound.n_leaves
+        bound.given = [None] * bound.n_inputs
     bound.given[to - bound.values] = value
     to[0] = node_at(value.id).data
     return 0
@@ -342,8 +335,18 @@ cdef double *copy_numbers(
     return to
 
 
+def expect_unmasked(array, str name):
+    """Raise where an array has masked entries: a tape has no mask, and takes the numbers below it."""
+    mask = getattr(array, "mask", None)
+    if mask is not None and getattr(mask, "any", bool)():
+        raise error_of(
+            "FastgradTypeError", "numbers", "a masked array", name,
+            "pass array.filled(number), or only the entries that count")
+
+
 cdef object as_list(object o, Shape shape):
     if hasattr(o, "tolist"):  # arrays of any kind
+        expect_unmasked(o, shape.name)
         o = o.tolist()
     elif PyObject_CheckBuffer(o) and not isinstance(o, (bytes, bytearray)):
         try:
@@ -417,6 +420,8 @@ cdef int bind(Bound bound, object spec, object arg) except -1:
                 return 0
         if is_array(arg):
             bound.arrays = True
+            if type(arg) is not array_type:
+                expect_unmasked(arg, shape.name)
         if PyObject_CheckBuffer(arg) and bind_view(bound, shape, arg):
             return 0
         return bind_copy(bound, shape, arg)
