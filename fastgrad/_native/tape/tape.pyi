@@ -17,4 +17,11 @@ class TapeCore(Replay):
         threads: int = 1,
         check: bool = False,
     ) -> tuple[Any, Any]: ...
-    def jvp(self, args: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]: ...
+    def jvp(
+        self,
+        args: tuple[Any, ...],
+        tangents: Any,
+        *,
+        wrt: str | int | Value | Sequence[str | int | Value] = "inputs",
+        threads: int = 1,
+    ) -> tuple[Any, Any]: ...

@@ -27,7 +27,7 @@ typedef struct {
     BatchRun *run;
     Worker *workers;
     int n_workers;
-    const double *broadcast_values;
+    const double *broadcast_values, *broadcast_tangents;
     double *accumulators; /* adjoints of the broadcast inputs, a row for each group */
     double *totals;       /* of each group */
     size_t n_blocks, n_groups, stride;
@@ -41,7 +41,7 @@ struct Worker { /* one thread's memory */
     /* Its own groups, in each call the same: their samples stay in its cache. */
     atomic_size_t next_group;
     size_t end_group;
-    double *values, *adjoints; /* rows */
+    double *values, *adjoints; /* rows; in forward mode adjoints are tangents */
     double *spare;             /* rows */
     int again;                 /* its group is run by the rule, after plain products gave a nan */
     int has_nan;               /* among the gradients of inputs */
@@ -90,13 +90,13 @@ static void fill(double *to, size_t n, double x) {
     for (size_t i = 0; i < n; i++) to[i] = x;
 }
 
-static void load_inputs(const Worker *w, size_t begin, size_t count, size_t padded) {
+static void load_inputs(const Worker *w, const InputColumn *inputs, double *row, size_t begin,
+    size_t count, size_t padded) {
     const BatchRun *run = w->job->run;
-    double *row = w->values;
     for (uint32_t i = 0; i < run->plan->n_lanes; i++) {
         if (!run->plan->lanes[i]) continue;
-        const double *from = run->inputs[i].data + (ptrdiff_t)begin * run->inputs[i].stride;
-        copy_in(row, from, run->inputs[i].stride, count);
+        const double *from = inputs[i].data + (ptrdiff_t)begin * inputs[i].stride;
+        copy_in(row, from, inputs[i].stride, count);
         fill(row + count, padded - count, row[count - 1]); /* as harmless as the last sample */
         row += w->job->stride;
     }
@@ -325,17 +325,17 @@ static int reverse(Worker *w, double *acc, size_t count, size_t padded) {
     return TAPE_OK;
 }
 
-static void write_outputs(const Worker *w, size_t begin, size_t count) {
-    const BatchRun *run = w->job->run;
-    const Plan *plan = run->plan;
-    for (uint32_t o = 0; run->outputs && o < plan->program->n_outputs; o++) {
+/* Values or tangents of the outputs: rows, or slots of what is the same for all samples. */
+static void write_outputs(const Worker *w, double *const *outputs, const ptrdiff_t *strides,
+    const double *rows, const double *slots, size_t begin, size_t count) {
+    const Plan *plan = w->job->run->plan;
+    for (uint32_t o = 0; outputs && o < plan->program->n_outputs; o++) {
         const uint32_t slot = plan->program->outputs[o], row = plan->row_of[slot];
-        const ptrdiff_t apart = run->output_strides[o];
-        if (!run->outputs[o]) continue;
-        double *to = run->outputs[o] + (ptrdiff_t)begin * apart;
-        if (row != NO_SLOT) copy_out(to, apart, w->values + row * w->job->stride, count);
+        if (!outputs[o]) continue;
+        double *to = outputs[o] + (ptrdiff_t)begin * strides[o];
+        if (row != NO_SLOT) copy_out(to, strides[o], rows + row * w->job->stride, count);
         else
-            for (size_t s = 0; s < count; s++) to[(ptrdiff_t)s * apart] = run->slots[slot];
+            for (size_t s = 0; s < count; s++) to[(ptrdiff_t)s * strides[o]] = slots[slot];
     }
 }
 
@@ -353,15 +353,141 @@ static void write_input_grads(Worker *w, size_t begin, size_t count) {
     }
 }
 
+/* ---- forward mode: tangents, where a reverse sweep has adjoints ---- */
+
+static double broadcast_tangent(const Worker *w, uint32_t broadcast) {
+    return w->job->broadcast_tangents[broadcast & ~BROADCAST];
+}
+
+static const double *tangent_row(const Worker *w, uint32_t operand, double *spare, size_t padded) {
+    if (!(operand & BROADCAST)) return w->adjoints + operand * w->job->stride;
+    fill(spare, padded, broadcast_tangent(w, operand));
+    return spare;
+}
+
+static void map_tangent(const Worker *w, const BatchStep *step, size_t padded) {
+    const size_t stride = w->job->stride;
+    const Kernels *kernels = w->job->run->kernels;
+    const double *y = w->values + step->y * stride;
+    double *t = w->adjoints + step->y * stride, *spare = w->spare + 2 * stride;
+    if (!((step->a | step->b) & BROADCAST)) {
+        kernels->tangent[step->op]((step->m - 1) * stride + padded, w->values + step->a * stride,
+            w->values + step->b * stride, y, w->adjoints + step->a * stride,
+            w->adjoints + step->b * stride, t);
+        return;
+    }
+    for (uint32_t i = 0; i < step->m; i++, y += stride, t += stride) {
+        const uint32_t a = step->a + i, b = step->b + i; /* one of them is a row */
+        if (b & BROADCAST && broadcast_tangent(w, b) == 0.0)
+            kernels->tangent_broadcast[step->op](padded, w->values + a * stride,
+                broadcast_value(w, b), y, w->adjoints + a * stride, t);
+        else
+            kernels->tangent[step->op](padded, operand_row(w, a, w->spare, padded),
+                operand_row(w, b, w->spare + stride, padded), y, tangent_row(w, a, spare, padded),
+                tangent_row(w, b, spare, padded), t);
+    }
+}
+
+static void pair_tangent(const Worker *w, uint32_t a, uint32_t b, double *t, size_t padded) {
+    const size_t stride = w->job->stride;
+    const Kernels *kernels = w->job->run->kernels;
+    if (!((a | b) & BROADCAST)) {
+        kernels->multiply_tangent(padded, w->values + a * stride, w->adjoints + a * stride,
+            w->values + b * stride, w->adjoints + b * stride, t);
+    } else if (a & b & BROADCAST) {
+        const double shared = tangent_term(broadcast_value(w, b), broadcast_tangent(w, a)) +
+                              tangent_term(broadcast_value(w, a), broadcast_tangent(w, b));
+        for (size_t s = 0; s < padded; s++) t[s] += shared;
+    } else {
+        const uint32_t shared = a & BROADCAST ? a : b, row = a & BROADCAST ? b : a;
+        kernels->scale_tangent(padded, broadcast_value(w, shared), broadcast_tangent(w, shared),
+            w->values + row * stride, w->adjoints + row * stride, t);
+    }
+}
+
+static void dot_tangent(const Worker *w, const BatchStep *step, size_t padded) {
+    const uint32_t *pair = w->job->run->plan->lists + step->list;
+    double *t = w->adjoints + step->y * w->job->stride;
+    memcpy(t, tangent_row(w, step->a, w->spare, padded), padded * sizeof *t);
+    for (uint32_t i = 0; i < step->k; i++, pair += 2) pair_tangent(w, pair[0], pair[1], t, padded);
+}
+
+/* Whether the weights of a layer do not change, so that it is as linear as in its values. */
+static int layer_is_fixed(const Worker *w, const BatchStep *step) {
+    const double *change = w->job->broadcast_tangents + step->broadcast;
+    for (size_t i = 0; i < (size_t)step->m * step->k; i++)
+        if (change[i] != 0.0) return 0;
+    return 1;
+}
+
+static void layer_tangent(const Worker *w, const BatchStep *step, size_t padded) {
+    const size_t stride = w->job->stride, weights = (size_t)step->m * step->k;
+    const uint32_t *x = w->job->run->plan->lists + step->list;
+    const Kernels *kernels = w->job->run->kernels;
+    const double *change = w->job->broadcast_tangents + step->broadcast + weights;
+    double *t = w->adjoints + step->y * stride, bias[LANES];
+    if (layer_is_fixed(w, step)) {
+        int has_nan = 0;
+        for (uint32_t r = 0; r < step->m; r += LANES) {
+            const uint32_t rows = step->m - r < LANES ? step->m - r : LANES;
+            for (uint32_t i = 0; i < rows; i++) bias[i] = change[r + i] + 0.0; /* no -0 */
+            kernels->layer_forward(w->job->broadcast_values + step->broadcast + (size_t)r * step->k,
+                bias, w->adjoints, x, rows, step->k, stride, padded, t + r * stride);
+        }
+        for (uint32_t r = 0; r < step->m; r++)
+            has_nan |= isnan(kernels->sum(padded, t + r * stride));
+        if (!has_nan) return;
+    }
+    for (uint32_t r = 0; r < step->m; r++, t += stride) { /* by the rule of op_product() */
+        fill(t, padded, change[r]);
+        for (uint32_t j = 0; j < step->k; j++)
+            pair_tangent(w, BROADCAST | (step->broadcast + r * step->k + j), x[j], t, padded);
+    }
+}
+
+static void take_tangent(const Worker *w, const BatchStep *step, size_t padded) {
+    const size_t stride = w->job->stride;
+    const uint32_t *entries = w->job->run->plan->lists + step->list;
+    const double *index = operand_row(w, step->a, w->spare, padded);
+    double *t = w->adjoints + step->y * stride;
+    for (size_t s = 0; s < padded; s++) {
+        const int64_t e = take_entry(index[s], step->k);
+        if (e < 0) t[s] = NAN;
+        else if (entries[e] & BROADCAST) t[s] = broadcast_tangent(w, entries[e]);
+        else t[s] = w->adjoints[entries[e] * stride + s];
+    }
+}
+
+static int tangent(Worker *w, size_t padded) {
+    const Plan *plan = w->job->run->plan;
+    for (uint32_t i = 0; i < plan->n_steps; i++) {
+        const BatchStep *step = &plan->steps[i];
+        if (poll_worker(w, 2 * work_of(step, padded))) return TAPE_STOPPED;
+        switch (step->kind) {
+        case BATCH_MAP: map_tangent(w, step, padded); break;
+        case BATCH_LAYER: layer_tangent(w, step, padded); break;
+        case BATCH_DOT: dot_tangent(w, step, padded); break;
+        default: take_tangent(w, step, padded);
+        }
+    }
+    return TAPE_OK;
+}
+
 static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
     const BatchRun *run = w->job->run;
     const Plan *plan = run->plan;
     const size_t stride = w->job->stride, padded = pad_to_lanes(count);
     const uint32_t first = plan->row_of[plan->program->outputs[0]];
-    load_inputs(w, begin, count, padded);
+    load_inputs(w, run->inputs, w->values, begin, count, padded);
     const int result = forward(w, count, padded);
     if (result == TAPE_STOPPED) return result;
-    write_outputs(w, begin, count);
+    write_outputs(w, run->outputs, run->output_strides, w->values, run->slots, begin, count);
+    if (run->tangents && result == TAPE_OK) {
+        load_inputs(w, run->tangents, w->adjoints, begin, count, padded);
+        TRY(tangent(w, padded));
+        write_outputs(w, run->output_tangents, run->output_tangent_strides, w->adjoints,
+            run->slot_tangents, begin, count);
+    }
     if (first != NO_SLOT)
         w->job->totals[group] += run->kernels->sum(count, w->values + first * stride);
     if (!run->slot_adjoints || result != TAPE_OK) return result;
@@ -471,7 +597,7 @@ static int job_place(Job *job) {
     const size_t rows = plan->n_rows * job->stride, each = 2 * rows + SPARE_ROWS * job->stride;
     const size_t sums = job->n_groups * (plan->n_broadcasts + 1);
     TRY(workspace_reserve(
-        run->workspace, (size_t)job->n_workers * each + plan->n_broadcasts + sums + LANES));
+        run->workspace, (size_t)job->n_workers * each + 2 * plan->n_broadcasts + sums + LANES));
     double *at = (double *)(((uintptr_t)run->workspace->memory + 63) & ~(uintptr_t)63);
     for (int t = 0; t < job->n_workers; t++, at += each) {
         Worker *w = &job->workers[t];
@@ -484,6 +610,11 @@ static int job_place(Job *job) {
     }
     for (uint32_t p = 0; p < plan->n_broadcasts; p++) at[p] = run->slots[plan->broadcasts[p]];
     job->broadcast_values = at;
+    at += plan->n_broadcasts;
+    if (run->tangents)
+        for (uint32_t p = 0; p < plan->n_broadcasts; p++)
+            at[p] = run->slot_tangents[plan->broadcasts[p]];
+    job->broadcast_tangents = at;
     job->accumulators = at + plan->n_broadcasts;
     job->totals = job->accumulators + job->n_groups * plan->n_broadcasts;
     return TAPE_OK;

@@ -18,6 +18,7 @@ cdef class Buffer:           # a view of an argument's numbers, or a converted c
 
 cdef class Bound:            # the arguments of a call
     cdef uint32_t n_inputs
+    cdef uint32_t n_leaves   # of these there are columns: the inputs; the parameters too, once asked for
     cdef double *values      # of all slots: the inputs are the first
     cdef InputColumn *columns  # of inputs with a batch axis
     cdef uint8_t *batched    # which those are; as in columns, of use where there are samples
@@ -35,6 +36,7 @@ cdef class Out:              # numbers to be given back: in a new array, in a bu
 
 cdef int bound_prepare(Bound bound, uint32_t n_inputs, size_t n_slots) except -1
 cdef int bind_all(Bound bound, list specs, tuple args) except -1
+cdef int bind_tangents(Bound bound, object spec, object tangents) except -1
 cdef int expect_numbers(Bound bound, list shapes) except -1
 cdef bint bind_floats(Bound bound, tuple args) noexcept
 cdef void load_sample(Bound bound, Py_ssize_t s) noexcept nogil

@@ -87,7 +87,7 @@ cdef class Bound:
 
 cdef int bound_prepare(Bound bound, uint32_t n_inputs, size_t n_slots) except -1:
     """Give a new object memory for the slots, of which the first are inputs."""
-    bound.n_inputs = n_inputs
+    bound.n_inputs = bound.n_leaves = n_inputs
     bound.kept = []
     bound.values = <double *> PyMem_RawCalloc(n_slots + 1, sizeof(double))
     bound.columns = <InputColumn *> PyMem_RawCalloc(<size_t> n_inputs + 1, sizeof(InputColumn))
@@ -112,6 +112,13 @@ cdef int bind_all(Bound bound, list specs, tuple args) except -1:
     if bound.given is not None and bound.n >= 0:
         refuse_batch(bound.sized, bound.n)
     return 0
+
+
+cdef int bind_tangents(Bound bound, object spec, object tangents) except -1:
+    """Bind tangents of some leaves; the others do not change."""
+    memset(bound.values, 0, bound.n_leaves * sizeof(double))
+    memset(bound.batched, 0, bound.n_leaves)
+    return bind(bound, spec, tangents)
 
 
 cdef bint bind_floats(Bound bound, tuple args) noexcept:
@@ -275,7 +282,7 @@ cdef int bind_value(Bound bound, Handle value, Shape shape, double *to) except -
     if bound.sized is shape:
         refuse_batch(shape, bound.n)
     if bound.given is None:
-        bound.given = [None] * bound.n_inputs
+        bound.given = [None] * bound.n_leaves
     bound.given[to - bound.values] = value
     to[0] = node_at(value.id).data
     return 0

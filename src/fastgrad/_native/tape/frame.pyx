@@ -4,6 +4,7 @@ The arguments' numbers lie in its slots, or are found through its columns; its a
 workspace are what a replay writes to. Two calls at once have two.
 """
 
+from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
@@ -48,10 +49,12 @@ cdef void *widened(void **memory, size_t n, size_t size) except NULL:
 
 cdef int frame_widen(Frame frame, size_t n) except -1:
     """Make room for n leaves that differ from sample to sample: the inputs, or the parameters too."""
-    widened(<void **> &frame.columns, n, sizeof(InputColumn))
-    widened(<void **> &frame.batched, n, 1)
-    widened(<void **> &frame.grads, n, sizeof(double *))
-    widened(<void **> &frame.grad_strides, n, sizeof(Py_ssize_t))
+    if n > frame.n_leaves:
+        widened(<void **> &frame.columns, n, sizeof(InputColumn))
+        widened(<void **> &frame.batched, n, 1)
+        widened(<void **> &frame.grads, n, sizeof(double *))
+        widened(<void **> &frame.grad_strides, n, sizeof(Py_ssize_t))
+        frame.n_leaves = <uint32_t> n
     memset(frame.batched + frame.n_inputs, 0, n - frame.n_inputs)
     memset(frame.grads, 0, n * sizeof(double *))
     return 0

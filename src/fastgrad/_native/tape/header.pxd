@@ -103,6 +103,10 @@ cdef extern from "tape/tape.h" nogil:
         double seed
         double **outputs
         Py_ssize_t *output_strides
+        const InputColumn *tangents
+        const double *slot_tangents
+        double **output_tangents
+        Py_ssize_t *output_tangent_strides
         double **input_grads
         Py_ssize_t *grad_strides
         double total

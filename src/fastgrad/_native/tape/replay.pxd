@@ -51,6 +51,10 @@ cdef class Replay:
     cdef int perform(self, Frame frame, BatchRun *run, const Steps *uniform) noexcept nogil
     cdef int perform_single(self, Frame frame, Want want) noexcept nogil
     cdef int run_single(self, Frame frame, Want want) except -1
+    cdef void tangents_set(self, Frame along) noexcept nogil
+    cdef CachedPlan plan_of_lanes(self, Want want, bytes lanes)
+    cdef int perform_tangents(self, Frame along, BatchRun *run, const Steps *uniform) noexcept nogil
+    cdef int run_tangents(self, Frame at, Frame along, bytes lanes, int threads) except -1
     cdef int run_tangent(self, Frame at, Frame along) except -1
     cdef double run_batch(
         self, Frame frame, CachedPlan cached, double seed, bint reverse, int threads) except? -1.0

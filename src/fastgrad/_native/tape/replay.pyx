@@ -271,14 +271,19 @@ cdef class Replay:
             self.fail(frame, result)
         return 0
 
+    cdef void tangents_set(self, Frame along) noexcept nogil:
+        """Put the tangents of the leaves where `along` has adjoints, and 0 for all else."""
+        cdef size_t changing = <size_t> self.program.n_inputs + self.program.n_parameters
+        memset(along.adjoints, 0, program_slots(&self.program) * sizeof(double))
+        memcpy(along.adjoints, along.values, changing * sizeof(double))
+
     cdef int run_tangent(self, Frame at, Frame along) except -1:
         """Run one sample; the tangents of all slots are left where `along` has adjoints."""
         cdef Steps steps = all_steps(&self.program)
         cdef Poll poll = poll_begin(poll_without_gil)
         cdef int result
         self.run_single(at, None)
-        memset(along.adjoints, 0, program_slots(&self.program) * sizeof(double))
-        memcpy(along.adjoints, along.values, self.program.n_inputs * sizeof(double))
+        self.tangents_set(along)
         with nogil:
             result = steps_tangent(&steps, at.values, along.adjoints, &poll)
         return fail(result) if result != TAPE_OK else 0
@@ -309,8 +314,12 @@ cdef class Replay:
     cdef CachedPlan plan_for(self, Frame frame, Want want):
         """Give the plan for the inputs that have a batch axis; a new one, or one of the latest calls."""
         cdef bytes mask = (<char *> frame.batched)[:self.program.n_inputs]
-        cdef CachedPlan found = want.plans.get(mask)
-        return found if found is not None else self.plan_new(want, mask, False)
+        return self.plan_of_lanes(want, mask)
+
+    cdef CachedPlan plan_of_lanes(self, Want want, bytes lanes):
+        """The same for leaves that differ from sample to sample, named by a byte each."""
+        cdef CachedPlan found = want.plans.get(lanes)
+        return found if found is not None else self.plan_new(want, lanes, False)
 
     cdef CachedPlan plan_for_each(self, Frame frame, Want want):
         """The same where each sample has a gradient of its own, also by what all of them share."""
@@ -375,6 +384,31 @@ cdef class Replay:
         if result != TAPE_OK:
             self.fail(frame, result)
         return run.total
+
+    cdef int perform_tangents(
+            self, Frame along, BatchRun *run, const Steps *uniform) noexcept nogil:
+        """Run a batch in forward mode: what all samples share, and the samples."""
+        cdef Poll poll = poll_begin(poll_without_gil)
+        cdef int result = steps_forward(uniform, <double *> run.slots, &poll)
+        self.tangents_set(along)
+        if result == TAPE_OK:
+            result = steps_tangent(uniform, run.slots, along.adjoints, &poll)
+        return batch_run(run) if result == TAPE_OK else result
+
+    cdef int run_tangents(self, Frame at, Frame along, bytes lanes, int threads) except -1:
+        """Run a batch in forward mode; `along` has the tangents, and where those of results go."""
+        cdef BatchRun run
+        cdef Steps uniform
+        cdef int result
+        self.prepare(
+            at, &run, &uniform, self.plan_of_lanes(self.want("parameters"), lanes), False, threads)
+        run.tangents, run.slot_tangents = along.columns, along.adjoints
+        run.output_tangents, run.output_tangent_strides = along.outputs, along.output_strides
+        with nogil:
+            result = self.perform_tangents(along, &run, &uniform)
+        if result != TAPE_OK:
+            self.fail(at, result)
+        return 0
 
     # What a run has found ---------------------------------------------------------------------------
 

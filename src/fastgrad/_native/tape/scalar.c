@@ -66,11 +66,6 @@ static void structure_reverse(
     adj[t[0]] += g;
 }
 
-static inline double term(double partial, double tangent) {
-    const double product = partial * tangent;
-    return tangent != 0.0 && product == product ? product : op_product(partial, tangent);
-}
-
 static double structure_tangent(
     const TapeOp *op, const uint32_t *terms, const double *v, const double *tan) {
     const uint32_t *t = terms + op->a;
@@ -80,7 +75,8 @@ static double structure_tangent(
     }
     double y = tan[t[0]];
     for (uint32_t i = 0; i < op->b; i++)
-        y += term(v[t[2 + 2 * i]], tan[t[1 + 2 * i]]) + term(v[t[1 + 2 * i]], tan[t[2 + 2 * i]]);
+        y += tangent_term(v[t[2 + 2 * i]], tan[t[1 + 2 * i]]) +
+             tangent_term(v[t[1 + 2 * i]], tan[t[2 + 2 * i]]);
     return y;
 }
 
@@ -169,8 +165,8 @@ static inline void tangent_some(const Program *p, const uint32_t *which, uint32_
         double da = 0.0, db = 0.0, t;
         if (op_is_row(op->op)) {
             op_slopes(op->op, v[op->a], v[op->b], v[leaves + i], &da, &db);
-            t = term(da, tan[op->a]);
-            if (op_is_binary(op->op)) t += term(db, tan[op->b]);
+            t = tangent_term(da, tan[op->a]);
+            if (op_is_binary(op->op)) t += tangent_term(db, tan[op->b]);
         } else {
             t = structure_tangent(op, p->terms, v, tan);
         }

@@ -95,6 +95,12 @@ int steps_forward(const Steps *steps, double *values, Poll *poll);
 int steps_reverse(const Steps *steps, const double *values, double *adjoints, Poll *poll);
 int steps_tangent(const Steps *steps, const double *values, double *tangents, Poll *poll);
 
+/* op_product() for tangents: what is known of a partial changes no zero's sign, so that one sample
+ * and many have the same bits. */
+static inline double tangent_term(double partial, double tangent) {
+    return (partial != 0.0) & (tangent != 0.0) ? partial * tangent : 0.0;
+}
+
 static inline int64_t take_entry(double index, uint32_t n) { /* -1 where it names none */
     return index >= 0.0 && index < (double)n && index == (double)(uint32_t)index ? (int64_t)index
                                                                                  : -1;
@@ -126,6 +132,15 @@ typedef struct {
         size_t stride, size_t n, const double *g);
     void (*layer_weights)(double *dw, double *dbias, const double *values, const uint32_t *x,
         size_t m, size_t k, size_t stride, size_t n, const double *g);
+    /* forward mode: t is the tangent of y */
+    void (*tangent[OP_COUNT])(size_t n, const double *a, const double *b, const double *y,
+        const double *ta, const double *tb, double *t);
+    void (*tangent_broadcast[OP_COUNT])(/* b does not change */
+        size_t n, const double *a, double b, const double *y, const double *ta, double *t);
+    void (*multiply_tangent)(size_t n, const double *a, const double *ta, const double *b,
+        const double *tb, double *t); /* adds that of a * b */
+    void (*scale_tangent)(
+        size_t n, double a, double ta, const double *b, const double *tb, double *t);
     double (*sum)(size_t n, const double *a);
     Products products[2]; /* plain ones; by the rule of op_product() */
 } Kernels;
@@ -210,6 +225,10 @@ typedef struct {
     double seed;               /* adjoint of each sample's first output */
     double **outputs;          /* per output of the program: n numbers, or NULL */
     ptrdiff_t *output_strides;
+    const InputColumn *tangents; /* NULL: none; as inputs, for forward mode */
+    const double *slot_tangents;
+    double **output_tangents;
+    ptrdiff_t *output_tangent_strides;
     double **input_grads; /* NULL: none; or per leaf: where its n adjoints go, or NULL */
     ptrdiff_t *grad_strides;
     double total; /* sum of the first output over the samples, in a fixed order */

@@ -120,7 +120,7 @@ cdef class Wants:
         children = []
         for item in given:
             children.append(self.spec_of(item, names))
-        want = want_new(self.program, (tuple, None, children, "wrt") if in_list else children[0])
+        want = want_new(self.program, (tuple, None, children, "tangents") if in_list else children[0])
         want.in_list, want.given = in_list, given
         want.single_values = in_list and len(given) > 0
         for item in given:

@@ -94,8 +94,27 @@ INLINE double times(int rule, double partial, double adjoint) {
         size_t n, const double *a, double b, const double *y, const double *g, double *da) {       \
         name##_reverse_broadcast_by(1, n, a, b, y, g, da);                                         \
     }
+#define TANGENT(name, code, arity)                                                                 \
+    static void name##_tangent(size_t n, const double *restrict a, const double *restrict b,       \
+        const double *restrict y, const double *restrict ta, const double *restrict tb,            \
+        double *restrict t) {                                                                      \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            t[i] = tangent_term(op_##name##_da(a[i], b[i], y[i]), ta[i]);                          \
+            if (arity == 2) t[i] += tangent_term(op_##name##_db(a[i], b[i], y[i]), tb[i]);         \
+        }                                                                                          \
+    }
+/* One b for all samples, which does not change: its term is 0. */
+#define TANGENT_BROADCAST(name, code, arity)                                                       \
+    static void name##_tangent_broadcast(size_t n, const double *restrict a, double b,             \
+        const double *restrict y, const double *restrict ta, double *restrict t) {                 \
+        if (code == OP_POW_NUMBER && powers_tangent(n, a, b, y, ta, t)) return;                    \
+        for (size_t i = 0; i < n; i++)                                                             \
+            t[i] = tangent_term(op_##name##_da(a[i], b, y[i]), ta[i]) + (arity == 2 ? 0.0 : -0.0); \
+    }
 OP_EACH(FORWARD)
 OP_EACH(REVERSE)
+OP_EACH(TANGENT)
+OP_EACH_BROADCAST(TANGENT_BROADCAST)
 OP_EACH_BROADCAST(FORWARD_BROADCAST)
 OP_EACH_BROADCAST(REVERSE_BROADCAST)
 
@@ -227,6 +246,16 @@ static void scale_add(size_t n, double a, const double *restrict b, double *rest
     for (size_t i = 0; i < n; i++) y[i] += a * b[i];
 }
 
+static void multiply_tangent(size_t n, const double *restrict a, const double *restrict ta,
+    const double *restrict b, const double *restrict tb, double *restrict t) {
+    for (size_t i = 0; i < n; i++) t[i] += tangent_term(b[i], ta[i]) + tangent_term(a[i], tb[i]);
+}
+
+static void scale_tangent(size_t n, double a, double ta, const double *restrict b,
+    const double *restrict tb, double *restrict t) {
+    for (size_t i = 0; i < n; i++) t[i] += tangent_term(b[i], ta) + tangent_term(a, tb[i]);
+}
+
 static double dot_lanes(size_t n, const double *a, const double *b) {
     part sum[PARTS] = {{0}};
     size_t at = 0;
@@ -263,11 +292,17 @@ RARE double dot_again(size_t n, const double *a, const double *b) {
 #define REVERSE_BROADCAST_ENTRY(name, code, arity) [code] = name##_reverse_broadcast,
 #define AGAIN_BROADCAST_ENTRY(name, code, arity)                                                   \
     [code] = op_##name##_is_light ? name##_again_broadcast : name##_reverse_broadcast,
+#define TANGENT_ENTRY(name, code, arity) [code] = name##_tangent,
+#define TANGENT_BROADCAST_ENTRY(name, code, arity) [code] = name##_tangent_broadcast,
 
 const Kernels KERNELS = {
     .name = LEVEL,
     .forward = {OP_EACH(FORWARD_ENTRY)},
     .forward_broadcast = {OP_EACH_BROADCAST(FORWARD_BROADCAST_ENTRY)},
+    .tangent = {OP_EACH(TANGENT_ENTRY)},
+    .tangent_broadcast = {OP_EACH_BROADCAST(TANGENT_BROADCAST_ENTRY)},
+    .multiply_tangent = multiply_tangent,
+    .scale_tangent = scale_tangent,
     .layer_forward = layer_forward,
     .layer_inputs = layer_inputs,
     .layer_weights = layer_weights,

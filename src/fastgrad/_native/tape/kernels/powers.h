@@ -66,6 +66,17 @@ INLINE void power_reverse(
     }
 }
 
+INLINE void power_tangent(
+    size_t n, const double *a, int k, const double *y, const double *ta, double *t) {
+    for (size_t at = 0; at < n; at += POWER_ROW) {
+        const size_t end = n - at < POWER_ROW ? n : at + POWER_ROW;
+        double power[POWER_ROW];
+        power_row(end - at, a + at, k - 1, power);
+        for (size_t i = at; i < end; i++)
+            t[i] = tangent_term(op_pow_number_da_given(a[i], k, y[i], power[i - at]), ta[i]);
+    }
+}
+
 /* As the kernels of OP_POW_NUMBER; return 0 where b is no exponent that has code here. */
 static int powers_forward(size_t n, const double *a, double b, double *y) {
 #define POWER_FORWARD(k)                                                                           \
@@ -88,7 +99,19 @@ static int powers_reverse(
     return 0;
 }
 
+static int powers_tangent(
+    size_t n, const double *a, double b, const double *y, const double *ta, double *t) {
+#define POWER_TANGENT(k)                                                                           \
+    if (b == (k)) {                                                                                \
+        power_tangent(n, a, k, y, ta, t);                                                          \
+        return 1;                                                                                  \
+    }
+    POWER_EACH(POWER_TANGENT)
+    return 0;
+}
+
 #else
+#define powers_tangent(n, a, b, y, ta, t) 0
 #define powers_forward(n, a, b, y) 0
 #define powers_reverse(n, a, b, y, g, da) 0
 #endif
