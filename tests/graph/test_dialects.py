@@ -167,6 +167,8 @@ def test_gradient_of_a_leaf_and_by_keyword_is_its_grad():
     v = Value(2.0)
     v.backward(gradient=3.0)
     assert v.grad == 3.0
+    v.backward(grad=4.0)
+    assert v.grad == 4.0
     v.backward(None)
     assert v.grad == 1.0
 

@@ -507,7 +507,7 @@ cdef class Core(Methods):
         node.flags |= CLOSURE
         arena.edits += 1
 
-    def backward(self, gradient=1.0):
+    def backward(self, gradient=None, *, grad=None):
         """Add the derivative of this node by each node it depends on into that node's grad.
 
         The grad of this node itself is set to `gradient`, 1 unless given, which multiplies all
@@ -515,8 +515,8 @@ cdef class Core(Methods):
 
         Parameters
         ----------
-        gradient : float, optional
-            The derivative of something else by this node.
+        gradient, grad : float, optional
+            The derivative of something else by this node; two names for the same.
 
         Raises
         ------
@@ -534,7 +534,9 @@ cdef class Core(Methods):
         Calls from several threads take turns.
         """
         cdef double seed = 1.0
-        if gradient is not None:  # PyTorch's default
+        if gradient is None:
+            gradient = grad
+        if gradient is not None:
             seed = plain_number(gradient, "gradient of backward")
         if unlikely(recording_threads):
             recorded_read(self.id, "backward")
