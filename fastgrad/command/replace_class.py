@@ -45,6 +45,17 @@ _MEANINGS = {
 }
 
 
+# What Value calls that which a parameter of these meanings is kept as.
+_KEPT = {
+    "data": "data",
+    "grad": "grad",
+    "_children": "operands",
+    "local_grads": "_local_grads",
+    "_op": "_op",
+    "label": "label",
+}
+
+
 @dataclass(frozen=True)
 class Replacement:
     """`MODULE:NAME=TARGET` of --replace-class: which class gives way, where, to which one."""
@@ -114,6 +125,8 @@ def replace_classes(
     ]
     for one in dict.fromkeys(one for _, one in replaced):
         definitions = [node for node, other in replaced if other is one]
+        if one.target == "Value":
+            messages += _alias_attributes(one, definitions)
         messages += _what_is_lost(one, definitions)
     return messages, {one for _, one in replaced}
 
@@ -296,9 +309,74 @@ def _attributes(node: ast.ClassDef) -> Iterator[str]:
                 yield name
 
 
-def _parameters(node: ast.ClassDef) -> list[str]:
+def _constructor(node: ast.ClassDef) -> ast.FunctionDef | None:
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            named = [*statement.args.posonlyargs, *statement.args.args]
-            return [argument.arg for argument in named[1:]]
-    return []
+            return statement
+    return None
+
+
+def _parameters(node: ast.ClassDef) -> list[str]:
+    """Return the parameters, keyword-only ones last; those of a dataclass are its fields."""
+    if init := _constructor(node):
+        named = [*init.args.posonlyargs, *init.args.args]
+        return [argument.arg for argument in (*named[1:], *init.args.kwonlyargs)]
+    if not any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
+        return []
+    return [
+        statement.target.id
+        for statement in node.body
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+    ]
+
+
+def _kept(node: ast.ClassDef) -> Iterator[tuple[str, str, bool]]:
+    """Yield what keeps a parameter of the constructor: attribute, parameter, is it a set."""
+    init = _constructor(node)
+    parameters = _parameters(node)
+    if init is None:
+        yield from ((name, name, False) for name in parameters)
+        return
+    for target, value in _assignments(init):
+        inner = list(ast.walk(value))
+        names = {part.id for part in inner if isinstance(part, ast.Name)}
+        used = [name for name in parameters if name in names]
+        computed = any(isinstance(part, ast.BinOp | ast.Attribute) for part in inner)
+        if isinstance(target, ast.Attribute) and len(used) == 1 and not computed:
+            yield target.attr, used[0], "set" in names
+
+
+def _assignments(function: ast.FunctionDef) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield each target of an assignment with its value; of `a, b = c, d` there are two."""
+    for statement in ast.walk(function):
+        if isinstance(statement, ast.AnnAssign) and statement.value:
+            yield statement.target, statement.value
+        elif isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                if isinstance(target, ast.Tuple) and isinstance(statement.value, ast.Tuple):
+                    yield from zip(target.elts, statement.value.elts, strict=False)
+                else:
+                    yield target, statement.value
+
+
+def _alias_attributes(one: Replacement, definitions: list[ast.ClassDef]) -> list[str]:
+    """Let Value have, in this process, what the program's class keeps under names of its own."""
+    target = getattr(importlib.import_module(TARGETS[one.target]), one.target)
+    aliases = {}
+    for node in definitions:
+        parameters = _parameters(node)
+        meanings = {name: _meaning(name, place) for place, name in enumerate(parameters)}
+        for attribute, parameter, is_set in _kept(node):
+            name = _KEPT.get(meanings[parameter] or "")
+            if name and not hasattr(target, attribute):
+                aliases[attribute] = "_prev" if is_set and name == "operands" else name
+    for attribute, name in aliases.items():
+        setattr(target, attribute, _alias(name))
+    shown = ", ".join(f"{attribute} is {name}" for attribute, name in aliases.items())
+    return [f"attributes of {one.name} in {_target(one)}: {shown}"] if shown else []
+
+
+def _alias(name: str) -> property:
+    return property(
+        lambda value: getattr(value, name), lambda value, given: setattr(value, name, given)
+    )

@@ -111,6 +111,87 @@ def test_local_derivatives_passed_by_hand_reach_the_operands(tmp_path, parameter
     assert "passes" not in process.stderr
 
 
+KEEPING = {
+    "parents=(), derivs=(), *, name=None": """
+                self.value, unused = float(value), 3
+                self.parents, self.slopes = tuple(parents), derivs
+                self.total = value + len(parents)
+                self.parents: tuple = tuple(parents)
+                self.slopes: tuple
+                self.slopes = derivs or ()
+                self.tag = name
+    """,
+    "*, parents=(), derivs=(), name=None": """
+                self.value = value
+                self.parents = set(parents)
+                self.slopes = [] if derivs is None else list(derivs)
+                self.tag = name
+                own = derivs
+    """,
+}
+
+
+@pytest.mark.parametrize("parameters", KEEPING)
+def test_attributes_of_a_replaced_class_keep_their_names(tmp_path, parameters):
+    body = KEEPING[parameters].strip()
+    by_name = parameters.startswith("*")
+    given = "parents=(x, x), derivs=(2, 3)" if by_name else "(x, x), (2, 3)"
+    write(
+        tmp_path / "script.py",
+        f"""
+        class Scalar:
+            def __init__(self, value, {parameters}):
+                {body}
+        x = Scalar(1.0, name="x")
+        y = Scalar(4.0, {given}, name="y")
+        y.backward()
+        y.value += 1
+        print(y.value, x.grad, len(y.parents), y.slopes, x.tag, hasattr(y, "total"))
+        """,
+    )
+    process = run("--replace-class", "Scalar=Value", "script.py", cwd=tmp_path)
+    operands = "1" if by_name else "2"  # it was a set
+    assert process.stderr.count("slopes is _local_grads") == 1
+    assert process.stdout.split() == ["5.0", "5.0", operands, "(2.0,", "3.0)", "x", "False"]
+
+
+def test_dataclass_gives_way_with_its_fields_as_parameters(tmp_path):
+    write(
+        tmp_path / "script.py",
+        """
+        from dataclasses import dataclass
+        @dataclass(eq=False)
+        class Var:
+            number: float
+            sources: tuple = ()
+            partials: tuple = ()
+            limit = 3
+        x = Var(number=1.0)
+        y = Var(4.0, (x,), partials=(5.0,))
+        y.backward()
+        print(x.grad, y.number, y.sources == (x,), y.partials)
+        """,
+    )
+    process = run("--replace-class", "Var=Value", "script.py", cwd=tmp_path)
+    assert (process.returncode, process.stdout) == (0, "5.0 4.0 True (5.0,)\n")
+
+
+def test_class_that_keeps_nothing_under_another_name_changes_no_attribute(tmp_path):
+    write(
+        tmp_path / "script.py",
+        """
+        class Value:
+            def __init__(self, data, children=(), local_grads=()):
+                self.data, self._children, self._local_grads = data, children, local_grads
+        class Value: pass
+        print(hasattr(Value, "children"))
+        """,
+    )
+    process = run("--replace-class", "Value", "script.py", cwd=tmp_path)
+    assert process.stdout == "False\n"
+    assert "attributes of" not in process.stderr
+
+
 def test_backward_steps_passed_to_the_constructor_are_warned_of(tmp_path):
     write(
         tmp_path / "script.py",
