@@ -147,6 +147,12 @@ def fit(**arguments):
     fg.fit(tape, [1.0], optimizer=sgd, **arguments)
 
 
+def fit_edited():
+    tape, sgd = loss(Value(1.0))
+    sgd.param_groups[0]["params"].append(Value(2.0))
+    fg.fit(tape, [1.0], optimizer=sgd)
+
+
 def fit_to_infinity():
     tape, sgd = loss(Value(1e308))
     fg.fit(tape, [1e308], optimizer=sgd)
@@ -280,6 +286,7 @@ CALLS = {
     ("training.fit", "FastgradTypeError"): lambda p, m: fit(steps=None),
     ("training.fit", "FastgradValueError"): lambda p, m: fit(steps=-1),
     ("training.fit", "FastgradOverflowError"): lambda p, m: fit(seed=-5),
+    ("training.fit", "FastgradRuntimeError"): lambda p, m: fit_edited(),
     ("training.fit", "NonFiniteError"): lambda p, m: fit_to_infinity(),
     ("command.cli.main", "SystemExit"): lambda p, m: command("--no-such-option"),
     ("command.demo.run_demo", "MissingExtraError"): lambda p, m: demo(m, p),
