@@ -53,7 +53,9 @@ def documented():
                 continue
             things = [(name, thing)]
             if isinstance(thing, type):
-                inner = [k for k in dir(thing) if not k.startswith("_") or k == "__call__"]
+                own = [c for c in thing.__mro__ if str(c.__module__).startswith("fastgrad")]
+                inner = sorted({k for c in own for k in vars(c)})
+                inner = [k for k in inner if not k.startswith("_") or k == "__call__"]
                 things += [(f"{name}.{k}", inspect.getattr_static(thing, k)) for k in inner]
             for path, one in things:
                 if id(one) not in seen and isinstance(getattr(one, "__doc__", None), str):
@@ -282,6 +284,9 @@ CALLS = {
     ("tape.loads", "FileFormatError"): lambda p, m: fg.tape.loads(b"{"),
     ("tape.loads", "ShapeError"): lambda p, m: fg.tape.loads(tape_bytes(), [Value(1.0)]),
     ("tape.loads", "FastgradTypeError"): lambda p, m: fg.tape.loads("{"),
+    ("tape.TapeCore.jvp", "FastgradValueError"): (
+        lambda p, m: tape_of().jvp((1.0,), (1.0,), wrt=["x", "x"])
+    ),
     ("tape.TapeCore.jvp", "FastgradTypeError"): lambda p, m: tape_of().jvp([1.0], [1.0]),
     ("training.fit", "FastgradTypeError"): lambda p, m: fit(steps=None),
     ("training.fit", "FastgradValueError"): lambda p, m: fit(steps=-1),
