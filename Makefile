@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport FASTGRAD_BUILD FASTGRAD_ID_BITS FASTGRAD_CHUNK_SHIFT PYTHONPATH  # the target says which build
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1767225600)
 
-HAND_WRITTEN_C := $(shell grep -rL --include='*.[ch]' 'Written by tools/ops/generate.py' src)
+HAND_WRITTEN_C := $(shell grep -rL --include='*.[ch]' 'Written by tools/ops/' src)
 NATIVE := setup.py pyproject.toml $(shell find src -name '*.[chp]*')
 PURE := $(shell find fastgrad -name '*.py' -o -name '*.pyi' -o -name '*.txt' 2>/dev/null)
 

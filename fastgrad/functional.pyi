@@ -13,20 +13,30 @@ __all__ = [
     "abs",
     "absolute",
     "acos",
+    "acosh",
     "add",
     "arccos",
+    "arccosh",
     "arcsin",
+    "arcsinh",
     "arctan",
     "arctan2",
+    "arctanh",
     "asin",
+    "asinh",
     "atan",
     "atan2",
+    "atanh",
+    "cbrt",
     "ceil",
     "cos",
     "cosh",
+    "digamma",
     "div",
     "erf",
+    "erfc",
     "exp",
+    "exp2",
     "expm1",
     "floor",
     "floor_divide",
@@ -43,8 +53,12 @@ __all__ = [
     "leaky_relu",
     "less",
     "less_equal",
+    "lgamma",
     "log",
     "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
     "lt",
     "max",
     "maximum",
@@ -69,6 +83,7 @@ __all__ = [
     "sub",
     "tan",
     "tanh",
+    "trigamma",
 ]
 
 @overload
@@ -375,11 +390,85 @@ def erf(a: _Number) -> float: ...
 def gelu(a: Value) -> Value: ...
 @overload
 def gelu(a: _Number) -> float: ...
+@overload
+def log2(a: Value) -> Value: ...
+@overload
+def log2(a: _Number) -> float: ...
+@overload
+def log10(a: Value) -> Value: ...
+@overload
+def log10(a: _Number) -> float: ...
+@overload
+def exp2(a: Value) -> Value: ...
+@overload
+def exp2(a: _Number) -> float: ...
+@overload
+def cbrt(a: Value) -> Value: ...
+@overload
+def cbrt(a: _Number) -> float: ...
+@overload
+def asinh(a: Value) -> Value: ...
+@overload
+def asinh(a: _Number) -> float: ...
+@overload
+def arcsinh(a: Value) -> Value: ...
+@overload
+def arcsinh(a: _Number) -> float: ...
+@overload
+def acosh(a: Value) -> Value: ...
+@overload
+def acosh(a: _Number) -> float: ...
+@overload
+def arccosh(a: Value) -> Value: ...
+@overload
+def arccosh(a: _Number) -> float: ...
+@overload
+def atanh(a: Value) -> Value: ...
+@overload
+def atanh(a: _Number) -> float: ...
+@overload
+def arctanh(a: Value) -> Value: ...
+@overload
+def arctanh(a: _Number) -> float: ...
+@overload
+def logaddexp(a: Value, b: Value | _Number) -> Value: ...
+@overload
+def logaddexp(a: _Number, b: Value) -> Value: ...
+@overload
+def logaddexp(a: _Number, b: _Number) -> float: ...
+@overload
+def erfc(a: Value) -> Value: ...
+@overload
+def erfc(a: _Number) -> float: ...
+@overload
+def lgamma(a: Value) -> Value: ...
+@overload
+def lgamma(a: _Number) -> float: ...
+@overload
+def digamma(a: Value) -> Value: ...
+@overload
+def digamma(a: _Number) -> float: ...
+@overload
+def trigamma(a: Value) -> Value: ...
+@overload
+def trigamma(a: _Number) -> float: ...
 
 # </generated>
 
-__all__ += ["prod", "where"]
+__all__ += ["logsumexp", "prod", "where"]
 
+@overload
+def logsumexp(a: Value, b: Value | _Number, /, *more: Value | _Number) -> Value: ...
+@overload
+def logsumexp(a: _Number, b: Value, /, *more: Value | _Number) -> Value: ...
+@overload
+def logsumexp(a: _Number, b: _Number, /, *more: _Number) -> float: ...
+@overload
+def logsumexp(operands: Iterable[Value], /) -> Value: ...
+@overload
+def logsumexp(operands: Iterable[_Number], /) -> float: ...
+@overload
+def logsumexp(operands: Iterable[Value | _Number], /) -> Value | float: ...
 @overload
 def prod(a: Value, b: Value | _Number, /, *more: Value | _Number) -> Value: ...
 @overload

@@ -180,6 +180,7 @@ TRUTH = (0, 1)  # a condition
 # Where a finite operand gives an infinite result, Python's floats raise.
 _TOO_LARGE = ("fabs(y) == inf and fabs(a) < inf", OVERFLOW, "a result that fits a float")
 _FINITE = ("fabs(a) == inf", DOMAIN, "a finite number")
+_POLE = ("a <= 0 and floor(a) == a and a > -inf", DOMAIN, "a other than 0, -1, -2, ...")
 _DIVISOR = ("b == 0", ZERO_DIVISION, "a divisor other than 0")
 _IN_UNIT = ("fabs(a) > 1", DOMAIN, "-1 <= a <= 1")
 
@@ -376,6 +377,38 @@ _ROWS = (
        formula="a * erfc(-a / sqrt(2)) / 2", domain=((-37.0, 37.0),), tolerance=4.0,
        cancels=(-1.3, -0.3, 0.25),
        doc="Return a times the normal distribution function of a."),
+
+    # -- what statistics needs; portable texts, the same bits on every machine
+    Op("log2", "fg_log2(a)", ("1.4426950408889634 / a",), domain=(POSITIVE,),
+       raises=(("a <= 0", DOMAIN, "a > 0"),), doc="Return the logarithm of a to base 2."),
+    Op("log10", "fg_log10(a)", ("0.4342944819032518 / a",), domain=(POSITIVE,),
+       raises=(("a <= 0", DOMAIN, "a > 0"),), doc="Return the logarithm of a to base 10."),
+    Op("exp2", "fg_exp2(a)", ("0.6931471805599453 * y",), domain=((-1000.0, 1000.0),),
+       raises=(_TOO_LARGE,), doc="Return 2 to the power a."),
+    Op("cbrt", "fg_cbrt(a)",
+       ("inf if a == 0 else y / a / 3 if fabs(a) < inf else 1 / fabs(a)",),
+       domain=(ANY,), singular="a == 0", doc="Return the cube root of a, negative where a is."),
+    Op("asinh", "fg_asinh(a)", ("1 / sqrt(1 + a * a) if fabs(a) < 1e9 else 1 / fabs(a)",),
+       domain=(ANY,), aliases=("arcsinh",), doc="Return the number whose hyperbolic sine is a."),
+    Op("acosh", "fg_acosh(a)", ("1 / sqrt((a - 1) * (a + 1)) if a < 1e9 else 1 / a",),
+       domain=((1.0, 1e300),), raises=(("a < 1", DOMAIN, "a >= 1"),), singular="a == 1",
+       aliases=("arccosh",), doc="Return the number from 0 on whose hyperbolic cosine is a."),
+    Op("atanh", "fg_atanh(a)", ("1 / ((1 - a) * (1 + a))",), domain=(UNIT,),
+       raises=(("fabs(a) >= 1", DOMAIN, "-1 < a < 1"),), aliases=("arctanh",),
+       doc="Return the number whose hyperbolic tangent is a."),
+    Op("logaddexp", "fg_logaddexp(a, b)", ("fg_share(a, b)", "fg_share(b, a)"),
+       formula="a + log1p(exp(b - a)) if a >= b else b + log1p(exp(a - b))",
+       domain=((-700.0, 700.0), (-700.0, 700.0)),
+       doc="Return the logarithm of e to the power a plus e to the power b, also of infinities."),
+    Op("erfc", "fg_erfc(a)", ("-fg_gauss(a)",), domain=((-26.0, 26.0),),
+       doc="Return 1 minus the error function of a, accurately where that is small."),
+    Op("lgamma", "fg_lgamma(a)", ("fg_digamma(a)",), domain=(POSITIVE,),
+       raises=(_POLE, _TOO_LARGE),
+       doc="Return the logarithm of the absolute value of the gamma function of a."),
+    Op("digamma", "fg_digamma(a)", ("fg_trigamma(a)",), domain=((1e-150, 1e300),),
+       raises=(_POLE, _TOO_LARGE), doc="Return the derivative of lgamma."),
+    Op("trigamma", "fg_trigamma(a)", ("fg_tetragamma(a)",), domain=((1e-100, 1e300),),
+       raises=(_POLE, _TOO_LARGE), doc="Return the derivative of digamma."),
 )  # fmt: skip
 
 TABLE = MappingProxyType({row.name: row for row in _ROWS})

@@ -28,8 +28,12 @@ IEEE = {  # where eager operations raise
     "div": lambda a, b: a * np.power(b, -1.0), "neg": np.negative,
     "acos": np.arccos, "asin": np.arcsin, "pow": np.power,
     "mod": np.remainder, "floordiv": np.floor_divide,
+    "acosh": np.arccosh, "atanh": np.arctanh,
+    "lgamma": lambda a: np.inf, "trigamma": lambda a: np.inf,
+    "digamma": lambda a: np.nan if a <= 0 and np.floor(a) == a else -1 / a,
     **{name: getattr(np, name) for name in (
-        "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh")},
+        "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh",
+        "log2", "log10", "exp2")},
 }  # fmt: skip
 
 

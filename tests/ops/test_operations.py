@@ -37,6 +37,17 @@ SPECIALS = (0.0, -0.0, 5e-324, -5e-324, 1e-310, -1e-310, 0.5, 1.0, -1.0, 2.5, -3
 
 ERRORS = {ops.ZERO_DIVISION: ZeroDivisionError, ops.OVERFLOW: OverflowError, ops.DOMAIN: ValueError}
 
+
+def rounded(function):
+    """Return a function of mpmath as one of floats."""
+
+    def of_floats(*xs):
+        with mpmath.workdps(60):
+            return float(function(*map(mpmath.mpf, xs)))
+
+    return of_floats
+
+
 MPMATH = {name: getattr(mpmath.mp, name, None) for name in expression.FUNCTIONS}
 MPMATH |= {
     "cbrt": lambda u: mpmath.sign(u) * mpmath.cbrt(abs(u)),  # the real root
@@ -44,11 +55,26 @@ MPMATH |= {
     "fma": lambda u, v, w: u * v + w,
     "pow": mpmath.mp.power,
     "rint": mpmath.nint,
+    **{
+        f"fg_{name}": getattr(mpmath.mp, name)
+        for name in ("acosh", "asinh", "atanh", "digamma", "erfc", "log10")
+    },
+    "fg_cbrt": lambda u: mpmath.sign(u) * mpmath.cbrt(abs(u)),
+    "fg_exp2": lambda u: mpmath.mpf(2) ** u,
+    "fg_gauss": lambda u: 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-u * u),
+    "fg_lgamma": lambda u: mpmath.re(mpmath.loggamma(u)),
+    "fg_log2": lambda u: mpmath.log(u, 2),
+    "fg_logaddexp": lambda u, v: max(u, v) + mpmath.log1p(mpmath.exp(-abs(u - v))),
+    "fg_share": lambda u, v: 1 / (1 + mpmath.exp(v - u)),
+    "fg_trigamma": lambda u: mpmath.polygamma(1, u),
+    "fg_tetragamma": lambda u: mpmath.polygamma(2, u),
+    "fg_pentagamma": lambda u: mpmath.polygamma(3, u),
     "fg_floordiv": lambda u, v: mpmath.floor(u / v),
     "fg_mod": lambda u, v: u - v * mpmath.floor(u / v),
     "fg_round": lambda u, n: mpmath.nint(u * mpmath.mpf(10) ** n) / mpmath.mpf(10) ** n,
 }
 FLOATS = {name: getattr(math, name, None) for name in expression.FUNCTIONS}
+FLOATS |= {name: rounded(MPMATH[name]) for name in expression.FUNCTIONS if name[:3] == "fg_"}
 FLOATS |= {
     "ceil": lambda u: whole(math.ceil, u),
     "floor": lambda u: whole(math.floor, u),
@@ -295,7 +321,8 @@ def test_values_and_errors_equal_python_math(name):
         if isinstance(expected, type) or isinstance(got, type):
             assert got is expected, operands
         elif math.isfinite(expected) and expected:
-            assert ulps(got, mpmath.mpf(expected)) <= row.tolerance, operands
+            far = 16.0 if name == "lgamma" else row.tolerance  # Python errs by 8 units
+            assert ulps(got, mpmath.mpf(expected)) <= far, operands
         else:
             assert repr(got) == repr(expected), operands  # signs of zero and infinity count
 
@@ -336,7 +363,7 @@ def test_partials_are_continuous_at_infinity():
         partials = far_and_limit(row, infinity) if row.arity == 1 else None
         if partials:
             far, limit = partials
-            if abs(far) > 1e100:
+            if abs(far) > 1e100 or row.name == "lgamma":  # whose derivative grows as log(a) does
                 continue
             assert limit == pytest.approx(far, rel=1e-15, abs=1e-100), (row.name, infinity)
             checked.add(row.name)
@@ -426,7 +453,7 @@ def test_derived_second_partials_equal_mpmath(row):
 # -- second partials: what is compiled of the derivatives of the partials' texts -----------------
 
 # Two terms of the second derivative cancel somewhere: the unit is that of dy/da over a.
-CANCELLING = ("asin", "acos", "hypot", "gelu")
+CANCELLING = ("asin", "acos", "atanh", "hypot", "gelu")
 SECOND = ("aa", "ab", "bb")
 
 

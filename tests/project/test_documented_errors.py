@@ -68,7 +68,7 @@ PROMISES = [(name, error) for name, doc in documented() for error in promised(do
 
 # -- calls that provoke them -----------------------------------------------------------------------
 
-NUMBERS = (0.5, 0.0, -1.0, 2.0, -2.5, 1e308, 1000.0, -1000.0, math.inf, -math.inf)
+NUMBERS = (0.5, 0.0, -1.0, 1.0, -2.5, 1e308, 1000.0, -1000.0, 5e-324, math.inf, -math.inf)
 
 
 def operation_calls(name):
@@ -233,6 +233,7 @@ def run_missing(tmp_path):
 
 # (name, error): a function of tmp_path and monkeypatch
 CALLS = {
+    ("functional.logsumexp", "FastgradValueError"): lambda p, m: functional.logsumexp([]),
     ("Value", "FastgradTypeError"): lambda p, m: Value("a"),
     ("Value", "FastgradValueError"): lambda p, m: Value(1.0, (Value(2.0),), (1.0, 2.0)),
     ("Value.backward", "FastgradTypeError"): lambda p, m: Value(1.0).backward("2"),

@@ -24,6 +24,8 @@ SAMPLES = (1, 3, 8, 20)
 def by_name(row):
     """Return a function of x and y that uses a row, and the operands that it has."""
     function = getattr(functional, row.name)
+    if row.name == "acosh":  # the example is below 1
+        return lambda x, y: function(x + 1.0)
     if row.parameter:
         return lambda x, y: function(x, row.domain[-1][1])
     return (lambda x, y: function(x, y)) if row.arity == 2 else (lambda x, y: function(x))

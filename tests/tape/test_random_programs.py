@@ -156,9 +156,18 @@ def test_batches_of_any_size_replay_as_eager(seed):
 NUMBERS = (*ODD, 4.0, -3.0, 1e-200, 1e200, -1e308)
 
 
+def raises(function, sample):
+    try:
+        function(*map(Value, sample))
+    except (ArithmeticError, ValueError):
+        return True
+    return False
+
+
 def compare_alone(function, samples, fallback):
     """Compare a function of one operation, in which every sum of terms has eager's order."""
-    tape = fg.record(function, *[1.0] * len(samples[0]))
+    examples = [[x] * len(samples[0]) for x in (1.0, 0.5)]
+    tape = fg.record(function, *next(x for x in examples if not raises(function, x)))
     expected = []
     for sample in samples:
         operands = [Value(x) for x in sample]

@@ -38,9 +38,27 @@ FUNCTIONS = {
     "exp": Function("u", ("exp(u)",)),
     "expm1": Function("u", ("exp(u)",)),
     "fabs": Function("u", ("1 if u > 0 else -1 if u < 0 else 0",)),
+    "fg_acosh": Function("u", ("1 / sqrt((u - 1) * (u + 1))",)),
+    "fg_asinh": Function("u", ("1 / sqrt(1 + u * u)",)),
+    "fg_atanh": Function("u", ("1 / ((1 - u) * (1 + u))",)),
+    "fg_cbrt": Function("u", ("fg_cbrt(u) / u / 3",)),
+    "fg_digamma": Function("u", ("fg_trigamma(u)",)),
+    "fg_erfc": Function("u", ("-fg_gauss(u)",)),
+    "fg_exp2": Function("u", ("0.6931471805599453 * fg_exp2(u)",)),
     "fg_floordiv": Function("uv", ("0", "0")),
+    "fg_gauss": Function("u", ("-2 * u * fg_gauss(u)",)),
+    "fg_lgamma": Function("u", ("fg_digamma(u)",)),
+    "fg_log10": Function("u", ("0.4342944819032518 / u",)),
+    "fg_log2": Function("u", ("1.4426950408889634 / u",)),
+    "fg_logaddexp": Function("uv", ("fg_share(u, v)", "fg_share(v, u)")),
     "fg_mod": Function("uv", ("1", "-fg_floordiv(u, v)")),
+    "fg_pentagamma": Function("u", ()),
     "fg_round": Function("uv", ("0", "0")),
+    "fg_share": Function(
+        "uv", ("fg_share(u, v) * fg_share(v, u)", "-(fg_share(u, v) * fg_share(v, u))")
+    ),
+    "fg_tetragamma": Function("u", ("fg_pentagamma(u)",)),
+    "fg_trigamma": Function("u", ("fg_tetragamma(u)",)),
     "floor": Function("u", ("0",)),
     "fma": Function("uvw", ("v", "u", "1")),
     "hypot": Function(
@@ -207,6 +225,8 @@ def derivative(node: ast.expr, name: str, of_result: ast.expr | None = None) -> 
             return zero if all(_is(part, 0) for part in branches) else ast.IfExp(test, *branches)
         case ast.Call(func=ast.Name(id=called), args=args):
             arguments, derivatives = FUNCTIONS[called]
+            if not derivatives:
+                raise ExpressionError(f"expected a function with a derivative, got {called}")
             total: ast.expr = zero
             for argument, text in zip(args, derivatives, strict=True):
                 inner = derivative(argument, name, of_result)

@@ -166,9 +166,14 @@ def _shown(text: str, row) -> str:
     return re.sub(r"\bb\b", row.parameter[0], text) if row.parameter else text
 
 
+def _defined(row) -> str:
+    """Return the definition of a row, of functions as a textbook calls them."""
+    return re.sub(r"\bfg_", "", _shown(row.formula, row))
+
+
 def _in_function(row, variant=None) -> str:
     """Return the docstring of a function: summary, equation, what it raises."""
-    lines = [row.doc, "", f"``y = {_shown(row.formula, row)}``"]
+    lines = [row.doc, "", f"``y = {_defined(row)}``"]
     if row.folds:
         lines[-1] += "; of more operands, or of one iterable of them, from left to right"
     if row.composite:
@@ -197,10 +202,15 @@ def reasons(row) -> dict[str, str]:
 
 def exports(rows: Iterable) -> str:
     """Return the imports and `__all__` of functional.py."""
-    names = sorted(name for row in rows for name in row.functions)
+    names = _in_order(name for row in rows for name in row.functions)
     listed = [f"    {name}," for name in names]
     imported = ["from fastgrad._native.graph.functional import (", *listed, ")"]
     return "\n".join([*imported, "", *_listed(names)])
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Sort names as the linter does, numbers in them by their size: log2 comes before log10."""
+    return sorted(names, key=lambda name: re.sub(r"\d+", lambda found: found[0].zfill(9), name))
 
 
 def _listed(names: Iterable[str]) -> list[str]:
@@ -209,7 +219,7 @@ def _listed(names: Iterable[str]) -> list[str]:
 
 def stubs(rows: Sequence) -> str:
     """Return the overloads of functional.pyi: Values give a Value, plain numbers a float."""
-    lines = [*_listed(sorted(name for row in rows for name in row.functions)), ""]
+    lines = [*_listed(_in_order(name for row in rows for name in row.functions)), ""]
     for row in rows:
         for name in row.functions:
             plain = _signature(row, types=True).replace("_Input", "_Number")
@@ -256,7 +266,7 @@ def table(rows: Sequence) -> str:
             called,
             _codes(row.methods) or ("" if row.symbol.isidentifier() else "operator"),
             f"`{row.composite or row.symbol}`",
-            f"{row.doc} `{_shown(row.formula, row)}`",
+            f"{row.doc} `{_defined(row)}`",
             short,
             raised,
         ]

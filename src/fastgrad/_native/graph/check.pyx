@@ -13,10 +13,11 @@ from fastgrad._native.memory.arena cimport (
     CHUNK_VACANT, CLOSURE, Chunk, DEFERRED, DEPTH_LIMIT, EXPANDED, ID_BITS, Node, PINNED, SWEPT,
     arena, chunk_filled, node_at, node_id,
 )
+from fastgrad._native.graph.engine cimport forward_of
 from fastgrad._native.graph.handle cimport GC_HEADER, HandleLayout, handle_slot
 from fastgrad._native.graph.shown cimport shown_op
 from fastgrad._native.ops.codes cimport (
-    OP_COUNT, OP_DOT, OP_HIDDEN, OP_LEAF, OP_LINEAR, OP_OK, op_forward, op_in_arena, op_is_row, op_name,
+    OP_COUNT, OP_DOT, OP_HIDDEN, OP_LEAF, OP_LINEAR, OP_OK, op_in_arena, op_is_row, op_name,
     op_second,
 )
 from fastgrad._native.memory.pool cimport pool_bytes
@@ -42,7 +43,7 @@ def second_partials(str name, double a, double b=0.0):
     cdef int op
     for op in range(<int> OP_COUNT):
         if op_is_row(op) and op_name[op].decode() == name:
-            op_forward(op, a, b, &y)
+            forward_of(op, a, b, &y)
             if op_second(op, a, b, y, &daa, &dab, &dbb) != OP_OK:
                 raise error_of("ZeroDivisionError", "finite partials", f"{a!r} and {b!r}", name)
             return daa, dab, dbb

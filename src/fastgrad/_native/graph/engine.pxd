@@ -14,6 +14,7 @@ cdef class CustomCore:
 
 cpdef uint32_t register_custom(CustomCore operation) except 0
 cdef bint is_no_grad() noexcept
+cdef int forward_of(int op, double a, double b, double *y) noexcept nogil
 cdef void no_grad_after_fork() noexcept
 cdef node_id operand_take(object o) except? 0
 cdef int operand_keep(object o) except -1

@@ -90,6 +90,13 @@ cdef void no_grad_after_fork() noexcept:
     no_grad_threads = no_grad_depth != 0
 
 
+# What an operation gives ---------------------------------------------------------------------------
+
+cdef int forward_of(int op, double a, double b, double *y) noexcept nogil:
+    """Compute a row of the table, for modules that need not hold 40 KB of functions themselves."""
+    return op_forward(op, a, b, y)
+
+
 # Operands -----------------------------------------------------------------------------------------
 
 cdef node_id operand_take(object o) except? 0:

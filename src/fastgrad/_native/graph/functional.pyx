@@ -77,3 +77,52 @@ def prod(*operands):
     """
     listed = operands_listed(operands, b"prod")
     return fold_operands((listed,), OP_MUL, b"prod") if listed else 1.0
+
+
+def logsumexp(*operands):
+    """Return the logarithm of the sum of e to the power of each operand.
+
+    Parameters
+    ----------
+    *operands : Value or number, or one iterable of them
+        -inf stands for log(0), and adds nothing.
+
+    Returns
+    -------
+    Value or float
+        Of `logaddexp`, in pairs, then pairs of those, ...; a float where all are plain numbers.
+
+    Raises
+    ------
+    FastgradTypeError
+        If the only operand is no iterable, or one is no Value and no number.
+    FastgradValueError
+        If there is none.
+
+    Notes
+    -----
+    The derivatives are the softmax of the operands. Nothing overflows, and no operand's number is
+    looked at: a tape takes the largest anew in each call. Cost: a node for each operand after the
+    first.
+
+    Examples
+    --------
+    >>> from fastgrad import Value
+    >>> from fastgrad.functional import logsumexp
+    >>> z = [Value(1000.0), Value(1000.0), Value(float("-inf"))]
+    >>> y = logsumexp(z)
+    >>> y.backward()
+    >>> y.data, [v.grad for v in z]
+    (1000.6931471805599, [0.5, 0.5, 0.0])
+    """
+    cdef list level = list(operands_listed(operands, b"logsumexp"))
+    cdef Py_ssize_t i
+    if len(level) < 2:
+        return fold_operands((level,), OP_LOGADDEXP, b"logsumexp")
+    while len(level) > 1:
+        for i in range(len(level) // 2):
+            level[i] = call_binary(level[2 * i], level[2 * i + 1], OP_LOGADDEXP, b"logsumexp")
+        if len(level) % 2:
+            level[len(level) // 2] = level[len(level) - 1]
+        del level[(len(level) + 1) // 2:]
+    return level[0]

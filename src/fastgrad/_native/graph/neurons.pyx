@@ -18,7 +18,7 @@ from fastgrad._native.memory.arena cimport (
     block_new,
     node_drop,
 )
-from fastgrad._native.graph.engine cimport is_no_grad, leaf_hidden, no_grad_threads
+from fastgrad._native.graph.engine cimport forward_of, is_no_grad, leaf_hidden, no_grad_threads
 from fastgrad._native.graph.dot cimport dot_evaluate, dot_push
 from fastgrad._native.graph.handle cimport (
     Handle, NOT_A_NUMBER, Py_TYPE, handle_new, handle_of, handle_slot, handles_flush, is_value,
@@ -26,7 +26,7 @@ from fastgrad._native.graph.handle cimport (
     number_read, type_lookup, type_version, value_type,
 )
 from fastgrad._native.ops.codes cimport (
-    OP_COUNT, OP_GELU, OP_LEAF, OP_LEAKY_RELU, OP_RELU, OP_SIGMOID, OP_SOFTPLUS, OP_TANH, op_forward,
+    OP_COUNT, OP_GELU, OP_LEAF, OP_LEAKY_RELU, OP_RELU, OP_SIGMOID, OP_SOFTPLUS, OP_TANH,
     op_has_parameter,
 )
 from fastgrad._native.graph.recording cimport recorded_read, recording_threads
@@ -274,7 +274,7 @@ cdef node_id activation_push(int op, node_id act) except 0:
     cdef node_id slope = leaf_hidden(LEAKY_RELU_SLOPE) if op_has_parameter(op) else 0
     cdef node_id out = 0
     cdef double y = 0.0
-    op_forward(op, node_at(act).data, LEAKY_RELU_SLOPE, &y)  # no activation can fail
+    forward_of(op, node_at(act).data, LEAKY_RELU_SLOPE, &y)  # no activation can fail
     try:
         out = arena_push(op, act, slope, y)
     finally:

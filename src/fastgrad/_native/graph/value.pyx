@@ -14,8 +14,8 @@ from fastgrad._native.memory.arena cimport (
 from fastgrad._native.graph.backward cimport Step, step_python, wait_for_turn
 from fastgrad._native.graph.engine cimport (
     added, apply_binary, apply_parameter, apply_slowly, apply_unary, basic_version, composite,
-    is_no_grad, is_reflected, leaf_hidden, multiplied, negative, no_grad_threads, operands_block,
-    operands_give, operators_check, operators_remember, power, push_linear,
+    forward_of, is_no_grad, is_reflected, leaf_hidden, multiplied, negative, no_grad_threads,
+    operands_block, operands_give, operators_check, operators_remember, power, push_linear,
 )
 from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.graph.copy cimport graph_copy, node_copy
@@ -27,7 +27,7 @@ from fastgrad._native.graph.handle cimport (
 )
 from fastgrad._native.ops.codes cimport (
     OP_ABS, OP_ADD, OP_DOT, OP_FLOORDIV, OP_LE, OP_LEAF, OP_LT, OP_MAX, OP_MIN, OP_MOD, OP_MUL, OP_OK,
-    OP_POW_NUMBER, OP_PYTHON, OP_ROUND, op_forward, op_has_block, op_is_row,
+    OP_POW_NUMBER, OP_PYTHON, OP_ROUND, op_has_block, op_is_row,
 )
 from fastgrad._native.graph.recording cimport is_recorded, recorded_read, recording_threads
 from fastgrad._native.graph.sweep cimport sweep_reverse, sweep_zero
@@ -123,7 +123,7 @@ cdef inline object div(object a, object b):
     cdef double k = 0.0
     cdef double inverse = 0.0
     if is_simple(a, b, &k) and likely(is_unpatched()) and (
-            op_forward(OP_POW_NUMBER, k, -1.0, &inverse) == OP_OK):
+            forward_of(OP_POW_NUMBER, k, -1.0, &inverse) == OP_OK):
         return push_number(OP_MUL, a, inverse, node_at((<Handle> a).id).data * inverse, 0)
     return composite(a, b, True)
 
@@ -137,7 +137,7 @@ cdef inline object neg(object a):
 cdef inline object pow_of(object a, object b):
     cdef double k = 0.0
     cdef double y = 0.0
-    if is_simple(a, b, &k) and op_forward(OP_POW_NUMBER, node_at((<Handle> a).id).data, k, &y) == OP_OK:
+    if is_simple(a, b, &k) and forward_of(OP_POW_NUMBER, node_at((<Handle> a).id).data, k, &y) == OP_OK:
         return push_number(OP_POW_NUMBER, a, k, y, NUMBER if PyLong_CheckExact(b) else 0)
     return power(a, b)
 

@@ -53,6 +53,18 @@ cdef extern from "ops/ops.h" nogil:
         OP_SOFTPLUS
         OP_ERF
         OP_GELU
+        OP_LOG2
+        OP_LOG10
+        OP_EXP2
+        OP_CBRT
+        OP_ASINH
+        OP_ACOSH
+        OP_ATANH
+        OP_LOGADDEXP
+        OP_ERFC
+        OP_LGAMMA
+        OP_DIGAMMA
+        OP_TRIGAMMA
         OP_COUNT
 
     enum op_error:

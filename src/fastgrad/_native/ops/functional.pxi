@@ -3,11 +3,12 @@
 # Included by graph/functional.pyx, which cimports Handle and call_* from the engine.
 
 from fastgrad._native.ops.codes cimport (
-    OP_ABS, OP_ACOS, OP_ADD, OP_ASIN, OP_ATAN, OP_ATAN2, OP_CEIL, OP_COS, OP_COSH, OP_ERF, OP_EXP,
-    OP_EXPM1, OP_FLOOR, OP_FLOORDIV, OP_GELU, OP_HYPOT, OP_KEEP_IF, OP_KEEP_UNLESS, OP_LE,
-    OP_LEAKY_RELU, OP_LOG, OP_LOG1P, OP_LT, OP_MAX, OP_MIN, OP_MOD, OP_MUL, OP_POW, OP_POW_NUMBER,
-    OP_PRELU, OP_RELU, OP_ROUND, OP_SIGMOID, OP_SIGN, OP_SIN, OP_SINH, OP_SOFTPLUS, OP_SQRT,
-    OP_SQUARE, OP_TAN, OP_TANH
+    OP_ABS, OP_ACOS, OP_ACOSH, OP_ADD, OP_ASIN, OP_ASINH, OP_ATAN, OP_ATAN2, OP_ATANH, OP_CBRT,
+    OP_CEIL, OP_COS, OP_COSH, OP_DIGAMMA, OP_ERF, OP_ERFC, OP_EXP, OP_EXP2, OP_EXPM1, OP_FLOOR,
+    OP_FLOORDIV, OP_GELU, OP_HYPOT, OP_KEEP_IF, OP_KEEP_UNLESS, OP_LE, OP_LEAKY_RELU, OP_LGAMMA,
+    OP_LOG, OP_LOG10, OP_LOG1P, OP_LOG2, OP_LOGADDEXP, OP_LT, OP_MAX, OP_MIN, OP_MOD, OP_MUL,
+    OP_POW, OP_POW_NUMBER, OP_PRELU, OP_RELU, OP_ROUND, OP_SIGMOID, OP_SIGN, OP_SIN, OP_SINH,
+    OP_SOFTPLUS, OP_SQRT, OP_SQUARE, OP_TAN, OP_TANH, OP_TRIGAMMA
 )
 
 
@@ -539,3 +540,167 @@ def gelu(a):
     ``y = a * erfc(-a / sqrt(2)) / 2``
     """
     return call_unary(a, OP_GELU, b"gelu")
+
+
+def log2(a):
+    """Return the logarithm of a to base 2.
+
+    ``y = log2(a)``
+
+    Raises
+    ------
+    ValueError
+        expected a > 0
+    """
+    return call_unary(a, OP_LOG2, b"log2")
+
+
+def log10(a):
+    """Return the logarithm of a to base 10.
+
+    ``y = log10(a)``
+
+    Raises
+    ------
+    ValueError
+        expected a > 0
+    """
+    return call_unary(a, OP_LOG10, b"log10")
+
+
+def exp2(a):
+    """Return 2 to the power a.
+
+    ``y = exp2(a)``
+
+    Raises
+    ------
+    OverflowError
+        expected a result that fits a float
+    """
+    return call_unary(a, OP_EXP2, b"exp2")
+
+
+def cbrt(a):
+    """Return the cube root of a, negative where a is.
+
+    ``y = cbrt(a)``
+
+    Raises
+    ------
+    ZeroDivisionError
+        in backward, where a == 0
+    """
+    return call_unary(a, OP_CBRT, b"cbrt")
+
+
+def asinh(a):
+    """Return the number whose hyperbolic sine is a.
+
+    ``y = asinh(a)``
+    """
+    return call_unary(a, OP_ASINH, b"asinh")
+
+
+def arcsinh(a):
+    """Alias of `asinh`."""
+    return call_unary(a, OP_ASINH, b"arcsinh")
+
+
+def acosh(a):
+    """Return the number from 0 on whose hyperbolic cosine is a.
+
+    ``y = acosh(a)``
+
+    Raises
+    ------
+    ValueError
+        expected a >= 1
+    ZeroDivisionError
+        in backward, where a == 1
+    """
+    return call_unary(a, OP_ACOSH, b"acosh")
+
+
+def arccosh(a):
+    """Alias of `acosh`."""
+    return call_unary(a, OP_ACOSH, b"arccosh")
+
+
+def atanh(a):
+    """Return the number whose hyperbolic tangent is a.
+
+    ``y = atanh(a)``
+
+    Raises
+    ------
+    ValueError
+        expected -1 < a < 1
+    """
+    return call_unary(a, OP_ATANH, b"atanh")
+
+
+def arctanh(a):
+    """Alias of `atanh`."""
+    return call_unary(a, OP_ATANH, b"arctanh")
+
+
+def logaddexp(a, b):
+    """Return the logarithm of e to the power a plus e to the power b, also of infinities.
+
+    ``y = a + log1p(exp(b - a)) if a >= b else b + log1p(exp(a - b))``
+    """
+    return call_binary(a, b, OP_LOGADDEXP, b"logaddexp")
+
+
+def erfc(a):
+    """Return 1 minus the error function of a, accurately where that is small.
+
+    ``y = erfc(a)``
+    """
+    return call_unary(a, OP_ERFC, b"erfc")
+
+
+def lgamma(a):
+    """Return the logarithm of the absolute value of the gamma function of a.
+
+    ``y = lgamma(a)``
+
+    Raises
+    ------
+    ValueError
+        expected a other than 0, -1, -2, ...
+    OverflowError
+        expected a result that fits a float
+    """
+    return call_unary(a, OP_LGAMMA, b"lgamma")
+
+
+def digamma(a):
+    """Return the derivative of lgamma.
+
+    ``y = digamma(a)``
+
+    Raises
+    ------
+    ValueError
+        expected a other than 0, -1, -2, ...
+    OverflowError
+        expected a result that fits a float
+    """
+    return call_unary(a, OP_DIGAMMA, b"digamma")
+
+
+def trigamma(a):
+    """Return the derivative of digamma.
+
+    ``y = trigamma(a)``
+
+    Raises
+    ------
+    ValueError
+        expected a other than 0, -1, -2, ...
+    OverflowError
+        expected a result that fits a float
+    """
+    return call_unary(a, OP_TRIGAMMA, b"trigamma")

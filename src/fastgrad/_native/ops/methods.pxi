@@ -3,10 +3,11 @@
 # Included by graph/value.pyx, once Handle and apply_* are defined.
 
 from fastgrad._native.ops.codes cimport (
-    OP_ABS, OP_ACOS, OP_ASIN, OP_ATAN, OP_ATAN2, OP_CEIL, OP_COS, OP_COSH, OP_ERF, OP_EXP,
-    OP_EXPM1, OP_FLOOR, OP_GELU, OP_HYPOT, OP_LEAKY_RELU, OP_LOG, OP_LOG1P, OP_MAX, OP_MIN,
-    OP_PRELU, OP_RELU, OP_ROUND, OP_SIGMOID, OP_SIGN, OP_SIN, OP_SINH, OP_SOFTPLUS, OP_SQRT,
-    OP_SQUARE, OP_TAN, OP_TANH
+    OP_ABS, OP_ACOS, OP_ACOSH, OP_ASIN, OP_ASINH, OP_ATAN, OP_ATAN2, OP_ATANH, OP_CBRT, OP_CEIL,
+    OP_COS, OP_COSH, OP_DIGAMMA, OP_ERF, OP_ERFC, OP_EXP, OP_EXP2, OP_EXPM1, OP_FLOOR, OP_GELU,
+    OP_HYPOT, OP_LEAKY_RELU, OP_LGAMMA, OP_LOG, OP_LOG10, OP_LOG1P, OP_LOG2, OP_LOGADDEXP, OP_MAX,
+    OP_MIN, OP_PRELU, OP_RELU, OP_ROUND, OP_SIGMOID, OP_SIGN, OP_SIN, OP_SINH, OP_SOFTPLUS,
+    OP_SQRT, OP_SQUARE, OP_TAN, OP_TANH, OP_TRIGAMMA
 )
 
 
@@ -177,3 +178,66 @@ cdef class Methods(Handle):
     def gelu(self):
         """Return a times the normal distribution function of a."""
         return apply_unary(self, OP_GELU)
+
+    def log2(self):
+        """Return the logarithm of a to base 2."""
+        return apply_unary(self, OP_LOG2)
+
+    def log10(self):
+        """Return the logarithm of a to base 10."""
+        return apply_unary(self, OP_LOG10)
+
+    def exp2(self):
+        """Return 2 to the power a."""
+        return apply_unary(self, OP_EXP2)
+
+    def cbrt(self):
+        """Return the cube root of a, negative where a is."""
+        return apply_unary(self, OP_CBRT)
+
+    def asinh(self):
+        """Return the number whose hyperbolic sine is a."""
+        return apply_unary(self, OP_ASINH)
+
+    def arcsinh(self):
+        """Alias of `asinh`."""
+        return apply_unary(self, OP_ASINH)
+
+    def acosh(self):
+        """Return the number from 0 on whose hyperbolic cosine is a."""
+        return apply_unary(self, OP_ACOSH)
+
+    def arccosh(self):
+        """Alias of `acosh`."""
+        return apply_unary(self, OP_ACOSH)
+
+    def atanh(self):
+        """Return the number whose hyperbolic tangent is a."""
+        return apply_unary(self, OP_ATANH)
+
+    def arctanh(self):
+        """Alias of `atanh`."""
+        return apply_unary(self, OP_ATANH)
+
+    def logaddexp(self, other):
+        """Return the logarithm of e to the power a plus e to the power b, also of infinities.
+
+        a is self, b is other.
+        """
+        return apply_binary(self, other, OP_LOGADDEXP, b"logaddexp")
+
+    def erfc(self):
+        """Return 1 minus the error function of a, accurately where that is small."""
+        return apply_unary(self, OP_ERFC)
+
+    def lgamma(self):
+        """Return the logarithm of the absolute value of the gamma function of a."""
+        return apply_unary(self, OP_LGAMMA)
+
+    def digamma(self):
+        """Return the derivative of lgamma."""
+        return apply_unary(self, OP_DIGAMMA)
+
+    def trigamma(self):
+        """Return the derivative of digamma."""
+        return apply_unary(self, OP_TRIGAMMA)

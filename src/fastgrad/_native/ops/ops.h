@@ -59,7 +59,8 @@ enum opcode {
     OP_FLOOR, OP_CEIL, OP_ROUND, OP_MOD, OP_FLOORDIV, OP_LT, OP_LE, OP_KEEP_IF, OP_KEEP_UNLESS,
     OP_EXP, OP_EXPM1, OP_LOG, OP_LOG1P, OP_SQUARE, OP_SQRT, OP_SIN, OP_COS, OP_TAN, OP_ASIN,
     OP_ACOS, OP_ATAN, OP_ATAN2, OP_HYPOT, OP_SINH, OP_COSH, OP_TANH, OP_SIGMOID, OP_SOFTPLUS,
-    OP_ERF, OP_GELU, OP_COUNT
+    OP_ERF, OP_GELU, OP_LOG2, OP_LOG10, OP_EXP2, OP_CBRT, OP_ASINH, OP_ACOSH, OP_ATANH,
+    OP_LOGADDEXP, OP_ERFC, OP_LGAMMA, OP_DIGAMMA, OP_TRIGAMMA, OP_COUNT
 };
 
 /* The rows of the table (name, opcode, operands), for whoever needs each of them. */
@@ -74,7 +75,11 @@ enum opcode {
     X(sin, OP_SIN, 1) X(cos, OP_COS, 1) X(tan, OP_TAN, 1) X(asin, OP_ASIN, 1) \
     X(acos, OP_ACOS, 1) X(atan, OP_ATAN, 1) X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2) \
     X(sinh, OP_SINH, 1) X(cosh, OP_COSH, 1) X(tanh, OP_TANH, 1) X(sigmoid, OP_SIGMOID, 1) \
-    X(softplus, OP_SOFTPLUS, 1) X(erf, OP_ERF, 1) X(gelu, OP_GELU, 1)
+    X(softplus, OP_SOFTPLUS, 1) X(erf, OP_ERF, 1) X(gelu, OP_GELU, 1) X(log2, OP_LOG2, 1) \
+    X(log10, OP_LOG10, 1) X(exp2, OP_EXP2, 1) X(cbrt, OP_CBRT, 1) X(asinh, OP_ASINH, 1) \
+    X(acosh, OP_ACOSH, 1) X(atanh, OP_ATANH, 1) X(logaddexp, OP_LOGADDEXP, 2) \
+    X(erfc, OP_ERFC, 1) X(lgamma, OP_LGAMMA, 1) X(digamma, OP_DIGAMMA, 1) \
+    X(trigamma, OP_TRIGAMMA, 1)
 
 /* Those that have a second operand or a parameter. */
 #define OP_EACH_BROADCAST(X) \
@@ -82,7 +87,8 @@ enum opcode {
     X(leaky_relu, OP_LEAKY_RELU, 1) X(prelu, OP_PRELU, 2) X(min, OP_MIN, 2) \
     X(max, OP_MAX, 2) X(round, OP_ROUND, 1) X(mod, OP_MOD, 2) X(floordiv, OP_FLOORDIV, 2) \
     X(lt, OP_LT, 2) X(le, OP_LE, 2) X(keep_if, OP_KEEP_IF, 2) \
-    X(keep_unless, OP_KEEP_UNLESS, 2) X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2)
+    X(keep_unless, OP_KEEP_UNLESS, 2) X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2) \
+    X(logaddexp, OP_LOGADDEXP, 2)
 
 /* Name in the table. */
 OP_STATIC const char *const op_name[OP_COUNT] = {
@@ -90,7 +96,8 @@ OP_STATIC const char *const op_name[OP_COUNT] = {
     "pow_number", "relu", "leaky_relu", "prelu", "abs", "min", "max", "sign", "floor", "ceil",
     "round", "mod", "floordiv", "lt", "le", "keep_if", "keep_unless", "exp", "expm1", "log",
     "log1p", "square", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot",
-    "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu"
+    "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu", "log2", "log10", "exp2",
+    "cbrt", "asinh", "acosh", "atanh", "logaddexp", "erfc", "lgamma", "digamma", "trigamma"
 };
 
 /* What `_op` shows. */
@@ -99,14 +106,15 @@ OP_STATIC const char *const op_symbol[OP_COUNT] = {
     "leaky_relu", "prelu", "abs", "min", "max", "sign", "floor", "ceil", "round", "%", "//",
     "<", "<=", "keep_if", "keep_unless", "exp", "expm1", "log", "log1p", "square", "sqrt",
     "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh", "tanh",
-    "sigmoid", "softplus", "erf", "gelu"
+    "sigmoid", "softplus", "erf", "gelu", "log2", "log10", "exp2", "cbrt", "asinh", "acosh",
+    "atanh", "logaddexp", "erfc", "lgamma", "digamma", "trigamma"
 };
 
 /* What the functions below tell, a bit for each. */
 OP_STATIC const unsigned char op_answers[OP_COUNT] = {
     8, 40, 104, 8, 24, 88, 72, 29, 29, 29, 30, 24, 30, 29, 24, 29, 29, 24, 24, 24, 30, 29, 29,
     29, 29, 29, 29, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 29, 29, 24, 24, 24, 24, 24,
-    24, 24
+    24, 24, 24, 24, 24, 24, 24, 24, 24, 29, 24, 24, 24, 24
 };
 
 /* Operands that a tape lists: at the start, and for each of what b counts. */
@@ -883,6 +891,209 @@ OP_INLINE double op_gelu_db(double a, double b, double y) {
     return 0.0;
 }
 
+OP_INLINE double op_log2_value(double a, double b) {
+    (void)b;
+    return fg_log2(a);
+}
+
+enum { op_log2_is_light = 0 };
+
+OP_INLINE double op_log2_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return 1.4426950408889634 / a;
+}
+
+OP_INLINE double op_log2_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_log10_value(double a, double b) {
+    (void)b;
+    return fg_log10(a);
+}
+
+enum { op_log10_is_light = 0 };
+
+OP_INLINE double op_log10_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return 0.4342944819032518 / a;
+}
+
+OP_INLINE double op_log10_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_exp2_value(double a, double b) {
+    (void)b;
+    return fg_exp2(a);
+}
+
+enum { op_exp2_is_light = 0 };
+
+OP_INLINE double op_exp2_da(double a, double b, double y) {
+    (void)a, (void)b;
+    return 0.6931471805599453 * y;
+}
+
+OP_INLINE double op_exp2_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_cbrt_value(double a, double b) {
+    (void)b;
+    return fg_cbrt(a);
+}
+
+enum { op_cbrt_is_light = 0 };
+
+OP_INLINE double op_cbrt_da(double a, double b, double y) {
+    (void)b;
+    return (a == 0.0) ? HUGE_VAL : ((fabs(a) < HUGE_VAL) ? ((y / a) / 3.0) : (1.0 / fabs(a)));
+}
+
+OP_INLINE double op_cbrt_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_asinh_value(double a, double b) {
+    (void)b;
+    return fg_asinh(a);
+}
+
+enum { op_asinh_is_light = 0 };
+
+OP_INLINE double op_asinh_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return (fabs(a) < 1000000000.0) ? (1.0 / sqrt(1.0 + (a * a))) : (1.0 / fabs(a));
+}
+
+OP_INLINE double op_asinh_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_acosh_value(double a, double b) {
+    (void)b;
+    return fg_acosh(a);
+}
+
+enum { op_acosh_is_light = 0 };
+
+OP_INLINE double op_acosh_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return (a < 1000000000.0) ? (1.0 / sqrt((a - 1.0) * (a + 1.0))) : (1.0 / a);
+}
+
+OP_INLINE double op_acosh_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_atanh_value(double a, double b) {
+    (void)b;
+    return fg_atanh(a);
+}
+
+enum { op_atanh_is_light = 0 };
+
+OP_INLINE double op_atanh_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return 1.0 / ((1.0 - a) * (1.0 + a));
+}
+
+OP_INLINE double op_atanh_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_logaddexp_value(double a, double b) {
+    return fg_logaddexp(a, b);
+}
+
+enum { op_logaddexp_is_light = 0 };
+
+OP_INLINE double op_logaddexp_da(double a, double b, double y) {
+    (void)y;
+    return fg_share(a, b);
+}
+
+OP_INLINE double op_logaddexp_db(double a, double b, double y) {
+    (void)y;
+    return fg_share(b, a);
+}
+
+OP_INLINE double op_erfc_value(double a, double b) {
+    (void)b;
+    return fg_erfc(a);
+}
+
+enum { op_erfc_is_light = 0 };
+
+OP_INLINE double op_erfc_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return -fg_gauss(a);
+}
+
+OP_INLINE double op_erfc_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_lgamma_value(double a, double b) {
+    (void)b;
+    return fg_lgamma(a);
+}
+
+enum { op_lgamma_is_light = 0 };
+
+OP_INLINE double op_lgamma_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return fg_digamma(a);
+}
+
+OP_INLINE double op_lgamma_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_digamma_value(double a, double b) {
+    (void)b;
+    return fg_digamma(a);
+}
+
+enum { op_digamma_is_light = 0 };
+
+OP_INLINE double op_digamma_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return fg_trigamma(a);
+}
+
+OP_INLINE double op_digamma_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_trigamma_value(double a, double b) {
+    (void)b;
+    return fg_trigamma(a);
+}
+
+enum { op_trigamma_is_light = 0 };
+
+OP_INLINE double op_trigamma_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return fg_tetragamma(a);
+}
+
+OP_INLINE double op_trigamma_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
 /* The value; returns an enum op_error. Operations of one operand ignore b. */
 OP_INLINE int op_forward(int op, double a, double b, double *out) {
     double y;
@@ -1032,6 +1243,53 @@ OP_INLINE int op_forward(int op, double a, double b, double *out) {
         return OP_OK;
     case OP_GELU:
         *out = y = op_gelu_value(a, b);
+        return OP_OK;
+    case OP_LOG2:
+        *out = y = op_log2_value(a, b);
+        if (a <= 0.0) return OP_DOMAIN;
+        return OP_OK;
+    case OP_LOG10:
+        *out = y = op_log10_value(a, b);
+        if (a <= 0.0) return OP_DOMAIN;
+        return OP_OK;
+    case OP_EXP2:
+        *out = y = op_exp2_value(a, b);
+        if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL)) return OP_OVERFLOW;
+        return OP_OK;
+    case OP_CBRT:
+        *out = y = op_cbrt_value(a, b);
+        return OP_OK;
+    case OP_ASINH:
+        *out = y = op_asinh_value(a, b);
+        return OP_OK;
+    case OP_ACOSH:
+        *out = y = op_acosh_value(a, b);
+        if (a < 1.0) return OP_DOMAIN;
+        return OP_OK;
+    case OP_ATANH:
+        *out = y = op_atanh_value(a, b);
+        if (fabs(a) >= 1.0) return OP_DOMAIN;
+        return OP_OK;
+    case OP_LOGADDEXP:
+        *out = y = op_logaddexp_value(a, b);
+        return OP_OK;
+    case OP_ERFC:
+        *out = y = op_erfc_value(a, b);
+        return OP_OK;
+    case OP_LGAMMA:
+        *out = y = op_lgamma_value(a, b);
+        if ((a <= 0.0) && (floor(a) == a) && (a > -HUGE_VAL)) return OP_DOMAIN;
+        if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL)) return OP_OVERFLOW;
+        return OP_OK;
+    case OP_DIGAMMA:
+        *out = y = op_digamma_value(a, b);
+        if ((a <= 0.0) && (floor(a) == a) && (a > -HUGE_VAL)) return OP_DOMAIN;
+        if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL)) return OP_OVERFLOW;
+        return OP_OK;
+    case OP_TRIGAMMA:
+        *out = y = op_trigamma_value(a, b);
+        if ((a <= 0.0) && (floor(a) == a) && (a > -HUGE_VAL)) return OP_DOMAIN;
+        if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL)) return OP_OVERFLOW;
         return OP_OK;
     default: *out = 0.0; return OP_OK;
     }
@@ -1183,6 +1441,45 @@ OP_INLINE int op_partials(int op, double a, double b, double y, double *da, doub
     case OP_GELU:
         *da = op_gelu_da(a, b, y);
         return OP_OK;
+    case OP_LOG2:
+        *da = op_log2_da(a, b, y);
+        return OP_OK;
+    case OP_LOG10:
+        *da = op_log10_da(a, b, y);
+        return OP_OK;
+    case OP_EXP2:
+        *da = op_exp2_da(a, b, y);
+        return OP_OK;
+    case OP_CBRT:
+        if (a == 0.0) return OP_ZERO_DIVISION;
+        *da = op_cbrt_da(a, b, y);
+        return OP_OK;
+    case OP_ASINH:
+        *da = op_asinh_da(a, b, y);
+        return OP_OK;
+    case OP_ACOSH:
+        if (a == 1.0) return OP_ZERO_DIVISION;
+        *da = op_acosh_da(a, b, y);
+        return OP_OK;
+    case OP_ATANH:
+        *da = op_atanh_da(a, b, y);
+        return OP_OK;
+    case OP_LOGADDEXP:
+        *da = op_logaddexp_da(a, b, y);
+        *db = op_logaddexp_db(a, b, y);
+        return OP_OK;
+    case OP_ERFC:
+        *da = op_erfc_da(a, b, y);
+        return OP_OK;
+    case OP_LGAMMA:
+        *da = op_lgamma_da(a, b, y);
+        return OP_OK;
+    case OP_DIGAMMA:
+        *da = op_digamma_da(a, b, y);
+        return OP_OK;
+    case OP_TRIGAMMA:
+        *da = op_trigamma_da(a, b, y);
+        return OP_OK;
     default: *da = 0.0; return OP_OK;
     }
 }
@@ -1325,6 +1622,43 @@ OP_INLINE void op_slopes(int op, double a, double b, double y, double *da, doubl
         break;
     case OP_GELU:
         *da = op_gelu_da(a, b, y);
+        break;
+    case OP_LOG2:
+        *da = op_log2_da(a, b, y);
+        break;
+    case OP_LOG10:
+        *da = op_log10_da(a, b, y);
+        break;
+    case OP_EXP2:
+        *da = op_exp2_da(a, b, y);
+        break;
+    case OP_CBRT:
+        *da = op_cbrt_da(a, b, y);
+        break;
+    case OP_ASINH:
+        *da = op_asinh_da(a, b, y);
+        break;
+    case OP_ACOSH:
+        *da = op_acosh_da(a, b, y);
+        break;
+    case OP_ATANH:
+        *da = op_atanh_da(a, b, y);
+        break;
+    case OP_LOGADDEXP:
+        *da = op_logaddexp_da(a, b, y);
+        *db = op_logaddexp_db(a, b, y);
+        break;
+    case OP_ERFC:
+        *da = op_erfc_da(a, b, y);
+        break;
+    case OP_LGAMMA:
+        *da = op_lgamma_da(a, b, y);
+        break;
+    case OP_DIGAMMA:
+        *da = op_digamma_da(a, b, y);
+        break;
+    case OP_TRIGAMMA:
+        *da = op_trigamma_da(a, b, y);
         break;
     default: *da = 0.0;
     }
@@ -1594,6 +1928,53 @@ OP_INLINE int op_second(int op, double a, double b, double y, double *daa, doubl
         * a) * a))))) + ((a * exp((-0.5 * a) * a)) * (0.0 - (0.3989422804014327 * (((a * 0.5) +
         (0.5 * a)) + (-1.0 * ((0.5 * a) + (0.5 * a))))))))));
         return OP_OK;
+    case OP_LOG2:
+        *daa = (0.0 - (1.4426950408889634 / a)) / a;
+        return OP_OK;
+    case OP_LOG10:
+        *daa = (0.0 - (0.4342944819032518 / a)) / a;
+        return OP_OK;
+    case OP_EXP2:
+        *daa = 0.6931471805599453 * (0.6931471805599453 * y);
+        return OP_OK;
+    case OP_CBRT:
+        if (a == 0.0) return OP_ZERO_DIVISION;
+        *daa = (a == 0.0) ? 0.0 : ((fabs(a) < HUGE_VAL) ? (((((a == 0.0) ? HUGE_VAL : ((fabs(a) <
+        HUGE_VAL) ? ((y / a) / 3.0) : (1.0 / fabs(a)))) - (y / a)) / a) / 3.0) : ((0.0 - ((1.0 /
+        fabs(a)) * ((a > 0.0) ? 1.0 : ((a < 0.0) ? -1.0 : 0.0)))) / fabs(a)));
+        return OP_OK;
+    case OP_ASINH:
+        *daa = (fabs(a) < 1000000000.0) ? ((0.0 - ((1.0 / sqrt(1.0 + (a * a))) * ((0.5 / sqrt(1.0
+        + (a * a))) * (a + a)))) / sqrt(1.0 + (a * a))) : ((0.0 - ((1.0 / fabs(a)) * ((a > 0.0) ?
+        1.0 : ((a < 0.0) ? -1.0 : 0.0)))) / fabs(a));
+        return OP_OK;
+    case OP_ACOSH:
+        if (a == 1.0) return OP_ZERO_DIVISION;
+        *daa = (a < 1000000000.0) ? ((0.0 - ((1.0 / sqrt((a - 1.0) * (a + 1.0))) * ((0.5 / sqrt((a
+        - 1.0) * (a + 1.0))) * ((a + 1.0) + (a - 1.0))))) / sqrt((a - 1.0) * (a + 1.0))) : ((0.0 -
+        (1.0 / a)) / a);
+        return OP_OK;
+    case OP_ATANH:
+        *daa = (0.0 - ((1.0 / ((1.0 - a) * (1.0 + a))) * (((0.0 - 1.0) * (1.0 + a)) + (1.0 - a))))
+        / ((1.0 - a) * (1.0 + a));
+        return OP_OK;
+    case OP_LOGADDEXP:
+        *daa = fg_share(a, b) * fg_share(b, a);
+        *dab = -(fg_share(b, a) * fg_share(a, b));
+        *dbb = fg_share(b, a) * fg_share(a, b);
+        return OP_OK;
+    case OP_ERFC:
+        *daa = -1.0 * ((-2.0 * a) * fg_gauss(a));
+        return OP_OK;
+    case OP_LGAMMA:
+        *daa = fg_trigamma(a);
+        return OP_OK;
+    case OP_DIGAMMA:
+        *daa = fg_tetragamma(a);
+        return OP_OK;
+    case OP_TRIGAMMA:
+        *daa = fg_pentagamma(a);
+        return OP_OK;
     default: *daa = 0.0; return OP_OK;
     }
 }
@@ -1641,6 +2022,28 @@ OP_INLINE const char *op_error_text(int op, int error) {
         return "sinh expects a result that fits a float";
     if (op == OP_COSH && error == OP_OVERFLOW)
         return "cosh expects a result that fits a float";
+    if (op == OP_LOG2 && error == OP_DOMAIN)
+        return "log2 expects a > 0";
+    if (op == OP_LOG10 && error == OP_DOMAIN)
+        return "log10 expects a > 0";
+    if (op == OP_EXP2 && error == OP_OVERFLOW)
+        return "exp2 expects a result that fits a float";
+    if (op == OP_ACOSH && error == OP_DOMAIN)
+        return "acosh expects a >= 1";
+    if (op == OP_ATANH && error == OP_DOMAIN)
+        return "atanh expects -1 < a < 1";
+    if (op == OP_LGAMMA && error == OP_DOMAIN)
+        return "lgamma expects a other than 0, -1, -2, ...";
+    if (op == OP_LGAMMA && error == OP_OVERFLOW)
+        return "lgamma expects a result that fits a float";
+    if (op == OP_DIGAMMA && error == OP_DOMAIN)
+        return "digamma expects a other than 0, -1, -2, ...";
+    if (op == OP_DIGAMMA && error == OP_OVERFLOW)
+        return "digamma expects a result that fits a float";
+    if (op == OP_TRIGAMMA && error == OP_DOMAIN)
+        return "trigamma expects a other than 0, -1, -2, ...";
+    if (op == OP_TRIGAMMA && error == OP_OVERFLOW)
+        return "trigamma expects a result that fits a float";
     return "operation expects a result that is a number";
 }
 
@@ -1659,6 +2062,10 @@ OP_INLINE const char *op_singular_text(int op) {
         return "acos has an infinite derivative where |a| == 1";
     case OP_ATAN2:
         return "atan2 has an infinite derivative where a == 0 and b == 0";
+    case OP_CBRT:
+        return "cbrt has an infinite derivative where a == 0";
+    case OP_ACOSH:
+        return "acosh has an infinite derivative where a == 1";
     default: return "operation has an infinite derivative where it is singular";
     }
 }

@@ -14,7 +14,7 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.graph.dot cimport dot_push
 from fastgrad._native.graph.engine cimport (
-    is_no_grad, leaf_hidden, no_grad_threads, operand_keep, operation_raise,
+    forward_of, is_no_grad, leaf_hidden, no_grad_threads, operand_keep, operation_raise,
 )
 from fastgrad._native.graph.handle cimport Handle, HandleLayout, handle_new, handle_of, handles_flush
 from fastgrad._native.graph.recording cimport recorded_read, recording_threads
@@ -23,7 +23,7 @@ from fastgrad._native.memory.arena cimport (
     block_take, handle_slot, node_at, node_drop, node_id, unlikely,
 )
 from fastgrad._native.ops.codes cimport (
-    OP_ADD, OP_DOT, OP_MUL, OP_OK, op_forward, op_has_parameter, op_is_row, op_listed, op_reads_b,
+    OP_ADD, OP_DOT, OP_MUL, OP_OK, op_has_parameter, op_is_row, op_listed, op_reads_b,
 )
 from fastgrad._native.tape.bind cimport Shape, nest_values, rebuild, shapes_of
 from fastgrad._native.tape.frame cimport Frame
@@ -288,7 +288,7 @@ cdef int expect_defined(const Program *p, const double *values) except -1:
         if isfinite(values[program_leaves(p) + i]) or not op_is_row(p.ops[i].op):
             continue
         op = &p.ops[i]
-        error = op_forward(op.op, values[op.a], values[op.b], &y)
+        error = forward_of(op.op, values[op.a], values[op.b], &y)
         if error != OP_OK:
             operation_raise(op.op, error, values[op.a], values[op.b])
     return 0
