@@ -285,6 +285,7 @@ def test_subclass_passes_partials_on_and_may_set_what_it_has():
         def __init__(self, data, children=(), local_grads=()):
             super().__init__(data, children, local_grads)
             self._children = children
+            self._prev = set(children)
             self._local_grads = local_grads
 
     v = Own(2.0)
@@ -297,7 +298,7 @@ def test_subclass_passes_partials_on_and_may_set_what_it_has():
 def test_operands_and_partials_cannot_be_set_to_others(given):
     v = Value(2.0)
     y = Value(4.0, (v,), (4.0,))
-    for name in ("_children", "_local_grads"):
+    for name in ("_children", "_prev", "_local_grads"):
         with pytest.raises(AttributeError, match="given when a Value is made"):
             setattr(y, name, given)
     y.backward()

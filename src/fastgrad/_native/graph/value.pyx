@@ -260,6 +260,15 @@ cdef tuple operands_of(Handle handle):
     return tuple(operands)
 
 
+cdef int operands_expect(Handle handle, object given, str where, str remedy) except -1:
+    """Raise where operands are set that a Value has not; a subclass may set what its base was given."""
+    if not isinstance(given, (tuple, list, set, frozenset)) or set(given) != set(operands_of(handle)):
+        raise error_of(
+            "FastgradAttributeError", "operands to be given when a Value is made", "others afterwards",
+            where, remedy)
+    return 0
+
+
 cdef node_id push_python(tuple operands, double y) except 0:
     """Append a node whose backward step the program will give, owned by the caller."""
     cdef uint32_t index = operands_block(operands, None)
@@ -417,9 +426,7 @@ cdef class Core(Methods):
 
     @_prev.setter
     def _prev(self, operands):
-        raise error_of(
-            "FastgradAttributeError", "operands to be given when a Value is made", "others afterwards",
-            "_prev of Value", "write Value(data, operands, 'name')")
+        operands_expect(self, operands, "_prev of Value", "write Value(data, operands, 'name')")
 
     @property
     def operands(self):
@@ -440,10 +447,8 @@ cdef class Core(Methods):
 
     @_children.setter
     def _children(self, operands):
-        if not isinstance(operands, (tuple, list, set)) or set(operands) != set(operands_of(self)):
-            raise error_of(
-                "FastgradAttributeError", "operands to be given when a Value is made", "others afterwards",
-                "_children of Value", "write Value(data, operands, local_grads)")
+        operands_expect(
+            self, operands, "_children of Value", "write Value(data, operands, local_grads)")
 
     @property
     def _local_grads(self):
