@@ -187,20 +187,30 @@ def warn_gradient_lost(what: str) -> None:
     GradientLostWarning
         Once for each line, as Python's filters do; never for ``"%f" % v``, which is printing.
     """
-    frame = sys._getframe(1)
-    if _formats(frame):
+    if _formats(sys._getframe(1)):
         return
-    level = 2
-    while frame.f_back and _is_own(frame.f_globals.get("__name__")):
-        frame = frame.f_back
-        level += 1
-    warnings.warn(
+    _warn_program(
         f"{what} makes a plain number of a computed Value: what is computed from that has no "
         "gradient; write v.data if only the number is meant, else functional.exp(v) for "
         "math.exp(v), arrays of dtype=object for arrays of float",
         GradientLostWarning,
-        stacklevel=level,
     )
+
+
+def warn_one_thread(tape: str, operations: str) -> None:
+    """Warn, at the line of the program, that custom operations leave a batch on one thread."""
+    text = f"the tape of {tape} calls Python for {operations}: threads= is 1 there"
+    _warn_program(text, FastgradWarning)
+
+
+def _warn_program(text: str, category: type[Warning]) -> None:
+    """Warn at the line of the program that has called what calls this."""
+    frame = sys._getframe(2)
+    level = 3
+    while frame.f_back and _is_own(frame.f_globals.get("__name__")):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(text, category, stacklevel=level)
 
 
 def _is_own(module: object) -> bool:

@@ -416,7 +416,8 @@ TABLE = MappingProxyType({row.name: row for row in _ROWS})
 _STRUCTURAL = (
     Structural("leaf", "A number: no operands."),
     Structural("python", "`_backward` was set, or Value(data, operands) made it.", python=True),
-    Structural("custom", "An operation of fastgrad.custom.", python=True, block=True),
+    Structural("custom", "An operation of fastgrad.custom: on tapes its number, operand, ...",
+               tape=True, python=True, block=True, listed=(1, 1)),
     Structural("hidden", "A product or partial sum inside a dot that somebody has looked into."),
     Structural("dot", "((s + w*x) + w*x) + ..., a neuron before its activation: s, w, x, w, x, ...",
                tape=True, listed=(1, 2)),

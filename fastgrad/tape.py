@@ -8,7 +8,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, SupportsIndex
+from typing import Any
 
 from fastgrad._native.graph.engine import numbers_of
 from fastgrad._native.graph.recording import leaf_mark_input, record_enter, record_exit, sources
@@ -18,7 +18,6 @@ from fastgrad._native.tape.replay import SIMD
 from fastgrad._native.tape.tape import TapeCore
 from fastgrad.engine import Value
 from fastgrad.errors import (
-    FastgradAttributeError,
     FastgradTypeError,
     FastgradWarning,
     TapeError,
@@ -28,7 +27,6 @@ from fastgrad.errors import (
 
 __all__ = ["SIMD", "NonFinite", "Tape", "load_tape", "loads", "record"]
 
-_INSTEAD = "set the data of a parameter, or record again"
 _SHOWN = 40  # operations that print(tape) lists
 
 
@@ -61,41 +59,16 @@ class NonFinite:
         return word_result(self.sample, self.operation, self.operands, self.result, self.place)
 
 
-class Parameters(list[Value]):
-    """The parameters of a tape: a list to whoever reads it; what would change it raises."""
-
-    __slots__ = ()
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
-        return list, (tuple(self),)  # a copy is anybody's
-
-
-def _refusing(name: str) -> Callable[..., Any]:
-    def refuse(*_: Any, **__: Any) -> Any:
-        expected = "the parameters that the tape was recorded with"
-        raise FastgradTypeError(
-            explain(expected, f"a change by {name}", "parameters of a tape", _INSTEAD)
-        )
-
-    refuse.__name__ = name
-    return refuse
-
-
-for _name in (
-    *("__setitem__", "__delitem__", "__iadd__", "__imul__"),
-    *("append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"),
-):
-    setattr(Parameters, _name, _refusing(_name))
-
-
 class Tape(TapeCore):
     """A function recorded by `record`: call it, differentiate it, train with it.
 
     Attributes
     ----------
+    custom_operations : tuple of CustomOperation
+        Those that a replay calls Python for. Batches then run sample by sample on one thread.
     parameters : list of Value
         The Values that the function captured, in the order of their first use. They stay alive with
-        the tape; their ``data`` is read at every call. The list itself cannot be changed.
+        the tape; their ``data`` is read at every call.
 
     Notes
     -----
@@ -123,18 +96,6 @@ class Tape(TapeCore):
     ) -> None:
         super().__init__(inputs, outputs, arguments, result)
         self.name, self.names = name, names
-
-    @property
-    def parameters(self) -> list[Value]:
-        """The Values that the function captured: a list that cannot be changed."""
-        if self.listed is None:
-            self.listed = Parameters(self.captured or ())
-        return self.listed
-
-    @parameters.setter
-    def parameters(self, _: Any) -> None:
-        expected = "the parameters that the tape was recorded with"
-        raise FastgradAttributeError(explain(expected, "others", "parameters of a tape", _INSTEAD))
 
     @property
     def inputs(self) -> list[tuple[str, tuple[int, ...]]]:
@@ -178,6 +139,8 @@ class Tape(TapeCore):
 
         Raises
         ------
+        TapeError
+            If the tape has custom operations: they are Python, and a file holds no code. Pickle it.
         FastgradTypeError
             If dicts among the arguments or the result have keys that are not text, 64-bit integers,
             bool or None.
@@ -220,8 +183,10 @@ class Tape(TapeCore):
     def __reduce__(self) -> tuple[Any, ...]:
         from fastgrad.files import tape_file
 
-        parts = loads, (tape_file.packed(self), list(self.parameters))
-        return (*parts, vars(self)) if vars(self) else parts
+        parts: tuple[Any, ...] = (tape_file.packed(self), list(self.parameters))
+        if self.custom_operations:
+            parts = (*parts, self.custom_operations)
+        return (loads, parts, vars(self)) if vars(self) else (loads, parts)
 
     def __repr__(self) -> str:
         _, parameters, _, operations, recorded, _ = _inspect.sizes(self)
@@ -290,8 +255,8 @@ def record(function: Callable[..., Any], *example: Any, strict: bool = False) ->
     Raises
     ------
     TapeError
-        If the result is no Value (or nested lists, tuples, dicts of Values), or an operation has no
-        native rule: ``_backward`` written by hand, `fastgrad.custom`.
+        If the result is no Value (or nested lists, tuples, dicts of Values), or an operation has a
+        ``_backward`` written by hand.
 
     Notes
     -----
@@ -377,7 +342,11 @@ def load_tape(path: str | os.PathLike[str], parameters: Sequence[Value] | None =
     return tape
 
 
-def loads(data: bytes, parameters: Sequence[Value] | None = None) -> Tape:
+def loads(
+    data: bytes,
+    parameters: Sequence[Value] | None = None,
+    custom_operations: Sequence[Any] = (),
+) -> Tape:
     """Return a tape from the bytes of its file: what unpickling a tape calls.
 
     Parameters
@@ -386,6 +355,8 @@ def loads(data: bytes, parameters: Sequence[Value] | None = None) -> Tape:
         What `Tape.save` writes.
     parameters : sequence of Value, optional
         As for `load_tape`.
+    custom_operations : sequence of CustomOperation, optional
+        Those of the tape, which only its pickle has.
 
     Returns
     -------
@@ -396,19 +367,27 @@ def loads(data: bytes, parameters: Sequence[Value] | None = None) -> Tape:
     FileFormatError, ShapeError
         As for `load_tape`.
     FastgradTypeError
-        If data are no bytes; otherwise as for `load_tape`.
+        If data are no bytes, or one of the operations is none; otherwise as for `load_tape`.
 
     Notes
     -----
     The bytes may come from anywhere, a pickle may not: it can run any program.
     """
     from fastgrad.files import tape_file
+    from fastgrad.operations import CustomOperation
 
     if not isinstance(data, bytes):
         got = f"{type(data).__name__} {data!r:.80}"
         raise FastgradTypeError(explain("bytes", got, "data of loads"))
+    operations = tuple(custom_operations)
+    for operation in operations:
+        if not isinstance(operation, CustomOperation):
+            got = f"{type(operation).__name__} {operation!r:.80}"
+            raise FastgradTypeError(explain("custom operations", got, "loads"))
     tape = Tape.__new__(Tape)
-    tape.name, tape.names, tape.places = tape_file.loads(tape, data, parameters)
+    tape.name, tape.names, tape.places = tape_file.loads(
+        tape, data, parameters, custom_operations=operations
+    )
     return tape
 
 

@@ -20,6 +20,7 @@ from fastgrad.errors import (
     FastgradValueError,
     FileFormatError,
     ShapeError,
+    TapeError,
     explain,
 )
 from fastgrad.files.container import (
@@ -66,6 +67,10 @@ METADATA = {"format", "version", "fastgrad", "crc32", "tape"}
 
 def save(tape: Any, path: str | os.PathLike[str]) -> None:
     """Write a tape to a file, which appears complete or not at all: see `Tape.save`."""
+    for operation in tape.custom_operations:
+        got = f"the custom operation {operation.name!r}"
+        remedy = "pickle the tape, or write it with fastgrad.functional and without partials"
+        raise TapeError(explain("operations that a file can hold", got, "save", remedy))
     write_file(path_text(path), packed(tape))
 
 
@@ -155,17 +160,26 @@ def load(tape: Replay, path: str | os.PathLike[str], parameters: Sequence[Value]
 
 
 def loads(
-    tape: Replay, content: bytes, parameters: Sequence[Value] | None, name: str = "a pickled tape"
+    tape: Replay,
+    content: bytes,
+    parameters: Sequence[Value] | None,
+    name: str = "a pickled tape",
+    custom_operations: tuple[Any, ...] = (),
 ) -> Any:
-    """The same from a file's bytes."""
+    """The same from a file's bytes; custom operations, which no file has, come with a pickle."""
     try:
-        return _fill(tape, content, parameters)
+        return _fill(tape, content, parameters, custom_operations)
     except FaultError as fault:
         expected, got, where, *remedy = fault.args
         raise FileFormatError(explain(expected, got, f"{where} of {name}", *remedy)) from None
 
 
-def _fill(tape: Replay, content: bytes, parameters: Sequence[Value] | None) -> Any:
+def _fill(
+    tape: Replay,
+    content: bytes,
+    parameters: Sequence[Value] | None,
+    custom_operations: tuple[Any, ...],
+) -> Any:
     """Check everything, in the order in which one part relies on another, then bind."""
     metadata, arrays = _unpacked(content)
     described = parse_json(metadata["tape"], "tape")
@@ -174,7 +188,7 @@ def _fill(tape: Replay, content: bytes, parameters: Sequence[Value] | None) -> A
         keys.add("sources")
     expect_keys(described, keys, "tape")
     name = expect_text(described["name"], "name")
-    codes = _codes(described["operations"])
+    codes = _codes(described["operations"], custom_operations)
     recorded = expect_count(described["recorded"], 2**32 - 1, "recorded")
     names, arguments, n_inputs = _arguments(described["arguments"])
     result, n_outputs = _decoded(described["result"], "result", 0, least=1)
@@ -189,7 +203,7 @@ def _fill(tape: Replay, content: bytes, parameters: Sequence[Value] | None) -> A
         if count > VALUES_MAX:
             raise FaultError(f"at most {VALUES_MAX} {what}", f"{count}", "tape")
     places = _places(described.get("sources", []))
-    fault = restore(tape, arrays, codes, recorded, len(places))
+    fault = restore(tape, arrays, codes, recorded, len(places), custom_operations)
     if fault is not None:
         raise FaultError(*fault)
     bind(tape, _bound(parameters, arrays), arrays["parameters"], arguments, result)
@@ -233,8 +247,10 @@ def _expect_length(arrays: dict[str, bytes], name: str, expected: int, why: str)
         raise FaultError(f"{expected} numbers, as {why}", f"{_length(arrays, name)}", name)
 
 
-def _codes(names: Any) -> list[int]:
+def _codes(names: Any, custom_operations: tuple[Any, ...]) -> list[int]:
     known, found = opcodes(), {}
+    if not custom_operations:  # as of every file
+        del known["custom"]
     for i, name in enumerate(expect_list(names, "operations")):
         if type(name) is not str or name not in known:
             remedy = "a newer fastgrad may know it"

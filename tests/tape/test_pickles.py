@@ -39,6 +39,10 @@ def half_of(x):
     return x / 2
 
 
+def always_half(x):
+    return 0.5
+
+
 def slope_of_half(x, y):
     return 0.5
 
@@ -197,8 +201,8 @@ def test_operation_of_functions_with_names_of_their_own_is_made_of_them():
 
 
 def test_operation_without_partials_is_pickled_without():
-    again = travelled(custom("bare")(half_of))
-    assert again(3.0) == 1.5
+    again = travelled(custom("bare")(always_half))
+    assert again(3.0) == 0.5
     with pytest.raises(FastgradTypeError, match="expected partials"):
         again(Value(3.0))
 
@@ -220,7 +224,7 @@ def test_copied_operation_is_independent(duplicate):
     again.partials(slope_of_half)
     assert used(again) == (expected[0], 0.5)
     assert used(swish) == expected
-    bare = duplicate(custom("bare")(half_of))
+    bare = duplicate(custom("bare")(always_half))
     with pytest.raises(FastgradTypeError, match="expected partials"):
         bare(Value(3.0))
     pair = copy.deepcopy([swish, swish])

@@ -8,7 +8,12 @@ def opcodes() -> dict[str, int]: ...
 def structure(tape: Replay) -> tuple[list[Any], Any, int]: ...
 def export(tape: Replay) -> tuple[dict[str, bytes], list[int]]: ...
 def restore(
-    tape: Replay, arrays: dict[str, bytes], codes: list[int], recorded: int, places: int
+    tape: Replay,
+    arrays: dict[str, bytes],
+    codes: list[int],
+    recorded: int,
+    places: int,
+    custom_operations: tuple[Any, ...] = (),
 ) -> tuple[str, str, str] | None: ...
 def bind(
     tape: Replay, parameters: list[Any], data: bytes, arguments: list[Any], result: Any

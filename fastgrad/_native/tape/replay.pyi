@@ -8,10 +8,10 @@ SIMD: str
 
 @disjoint_base
 class Replay:
-    captured: tuple[Value, ...]
-    listed: list[Value] | None
+    parameters: list[Value]
     name: str
     names: list[str]
+    custom_operations: tuple[Any, ...]
     places: list[tuple[str, int, str]]
     def __init__(
         self, inputs: list[Value], outputs: list[Value], arguments: list[Any], result: Any

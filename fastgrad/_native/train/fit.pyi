@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 from typing_extensions import disjoint_base
@@ -18,14 +17,13 @@ class Loop:
         self,
         tape: Replay,
         args: tuple[Any, ...],
-        source: Callable[[], list[Updater]],
+        updaters: list[Updater],
         steps: int,
         batch_size: int | None,
         seed: int,
         mean: bool,
         threads: int,
     ) -> None: ...
-    def shared(self) -> tuple[int, int]: ...
     def advance(self, count: int) -> bool: ...
     def close(self) -> None: ...
     def history(self) -> list[float]: ...

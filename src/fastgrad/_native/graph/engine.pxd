@@ -13,13 +13,14 @@ cdef class CustomCore:
     cdef readonly uint32_t number  # 0: no node has it yet
 
 cpdef uint32_t register_custom(CustomCore operation) except 0
+cdef double custom_result(CustomCore operation, object result) except? -1.0
 cdef bint is_no_grad() noexcept
 cdef int forward_of(int op, double a, double b, double *y) noexcept nogil
 cdef void no_grad_after_fork() noexcept
 cdef node_id operand_take(object o) except? 0
 cdef int operand_keep(object o) except -1
 cdef node_id leaf_hidden(double data) except 0
-cdef uint32_t operands_block(tuple taken, str name) except 0
+cdef uint32_t operands_block(tuple taken, bint numbers) except 0
 cdef int operands_give(uint32_t index) except -1
 cdef object result_of(node_id id)
 cdef int operation_raise(int op, int error, double a, double b) except -1

@@ -536,26 +536,26 @@ def numbers_of(tuple operands):
     """Read the numbers of operands for a recorded operation, which is no reading by the program."""
     cdef list numbers = []
     for operand in operands:
-        numbers.append(number_of(operand, "operand"))
+        numbers.append(
+            node_at((<Handle> operand).id).data if is_handle(operand) else float(operand))
     return numbers
 
 
-cdef double number_of(object operand, str where) except? -1.0:
-    cdef double number = 0.0
-    if is_handle(operand):
-        return node_at((<Handle> operand).id).data
-    if number_read(operand, &number) == NOT_A_NUMBER:
-        raise error_of("FastgradTypeError", "a Value or a number", described(operand), where)
-    return number
+cdef double custom_result(CustomCore operation, object result) except? -1.0:
+    """Read what an operation's function has returned."""
+    cdef double y = 0.0
+    if number_read(result, &y) == NOT_A_NUMBER:
+        number_expect(result, f"what {operation} returned")  # raises
+    return y
 
 
 def apply_custom(CustomCore operation not None, tuple operands, object result):
     """Record a result of an operation (`fastgrad.custom`) on its operands."""
-    cdef double y = number_expect(result, f"what {operation} returned")
-    return push_listed(OP_CUSTOM, operands, <node_id> register_custom(operation), y, operation.name)
+    return push_listed(
+        OP_CUSTOM, operands, <node_id> register_custom(operation), custom_result(operation, result))
 
 
-cdef object push_listed(int op, tuple operands, node_id b, double y, str name):
+cdef object push_listed(int op, tuple operands, node_id b, double y):
     """Record an operation whose operands are listed in a block."""
     cdef uint32_t index
     cdef node_id id
@@ -564,7 +564,7 @@ cdef object push_listed(int op, tuple operands, node_id b, double y, str name):
             if recording_threads and is_handle(operand):
                 recorded_read((<Handle> operand).id, "no_grad")
         return handle_new(arena_push_leaf(y))
-    index = operands_block(operands, name)
+    index = operands_block(operands, True)
     try:
         id = arena_push(op, <node_id> index, b, y)
     except BaseException:
@@ -576,23 +576,18 @@ cdef object push_listed(int op, tuple operands, node_id b, double y, str name):
 
 
 cdef Py_ssize_t take_position(double index, Py_ssize_t n) except -1:
-    """Read an index that is the data of a Value, a negative one from the end; raise if it names none."""
-    cdef Py_ssize_t position
-    if -n <= index < n and index == <Py_ssize_t> index:
-        position = <Py_ssize_t> index
-        return position + n if position < 0 else position
+    """Read an index that is the data of a Value; raise unless it is a whole number below n."""
+    if 0.0 <= index < n and index == <Py_ssize_t> index:
+        return <Py_ssize_t> index
     got = repr(index).removesuffix(".0")
-    raise error_of(
-        "FastgradIndexError", f"an index of {-n} to {n - 1}", got, f"index of take, {n} entries")
+    raise error_of("FastgradIndexError", f"an index of 0 to {n - 1}", got, "index of take")
 
 
 def apply_take(tuple operands):
     """Record the choice of one of the operands after the first, a Value that says which."""
-    cdef Py_ssize_t position
-    if len(operands) < 2 or not is_handle(operands[0]):
-        raise error_of("FastgradTypeError", "a Value and what it chooses from", f"{operands!r:.80}", "take")
-    position = take_position(node_at((<Handle> operands[0]).id).data, len(operands) - 1)
-    return push_listed(OP_TAKE, operands, 0, number_of(operands[position + 1], "operand of take"), "take")
+    cdef Handle index = operands[0]
+    cdef Py_ssize_t position = take_position(node_at(index.id).data, len(operands) - 1)
+    return push_listed(OP_TAKE, operands, 0, numbers_of(operands[position + 1:position + 2])[0])
 
 
 cdef int take_step(Node *node) except -1:
@@ -608,7 +603,7 @@ cdef node_id push_linear(tuple operands, tuple partials, double y) except 0:
 
     Its block holds the operands, then a leaf for each partial.
     """
-    cdef uint32_t index = operands_block(operands + partials, "Value(data, operands, partials)")
+    cdef uint32_t index = operands_block(operands + partials, True)
     cdef node_id id
     try:
         id = arena_push(OP_LINEAR, <node_id> index, 0, y)
@@ -637,10 +632,8 @@ cdef int operands_give(uint32_t index) except -1:
     return 0
 
 
-cdef uint32_t operands_block(tuple taken, str name) except 0:
+cdef uint32_t operands_block(tuple taken, bint numbers) except 0:
     """Make a block of operands that counts one node as its user, the caller's.
-
-    Those of an operation, whose name errors tell, may be plain numbers; with None there is none.
 
     They are a tuple already: CPython 3.11 and 3.12 leak one where list() of it fails.
     """
@@ -653,14 +646,14 @@ cdef uint32_t operands_block(tuple taken, str name) except 0:
     block.size = 0
     try:
         for i in range(n):
-            if name is None and not is_handle(taken[i]):
+            if not numbers and not is_handle(taken[i]):
                 raise error_of(
                     "FastgradTypeError", "Values as operands", described(taken[i]),
                     "second argument of Value", "wrap numbers: Value(2.0)")
             id = operand_take(taken[i])
             if not id:
                 raise error_of(
-                    "FastgradTypeError", "a Value or a number", described(taken[i]), f"operand of {name}")
+                    "FastgradTypeError", "a Value or a number", described(taken[i]), "operand")
             block.ids[i] = id
             block.size = i + 1
     except BaseException:

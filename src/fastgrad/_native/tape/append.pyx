@@ -15,6 +15,7 @@ from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_wit
 from fastgrad._native.graph.dot cimport dot_push
 from fastgrad._native.graph.engine cimport (
     forward_of, is_no_grad, leaf_hidden, no_grad_threads, operand_keep, operation_raise,
+    register_custom,
 )
 from fastgrad._native.graph.handle cimport Handle, HandleLayout, handle_new, handle_of, handles_flush
 from fastgrad._native.graph.recording cimport recorded_read, recording_threads
@@ -23,7 +24,7 @@ from fastgrad._native.memory.arena cimport (
     block_take, handle_slot, node_at, node_drop, node_id, unlikely,
 )
 from fastgrad._native.ops.codes cimport (
-    OP_ADD, OP_DOT, OP_MUL, OP_OK, op_has_parameter, op_is_row, op_listed, op_reads_b,
+    OP_ADD, OP_CUSTOM, OP_DOT, OP_MUL, OP_OK, op_has_parameter, op_is_row, op_listed, op_reads_b,
 )
 from fastgrad._native.tape.bind cimport Shape, nest_values, rebuild, shapes_of
 from fastgrad._native.tape.frame cimport Frame
@@ -245,9 +246,14 @@ cdef node_id push_listed(Replay tape, Call *call, const TapeOp *op, double y) ex
     """Push an operation whose operands are in a block."""
     cdef const uint32_t *terms = call.program.terms + op.a
     cdef uint32_t n = <uint32_t> op_listed(op.op, op.b)
+    cdef uint32_t number = 0
     cdef uint32_t index, i
     cdef Block *block
     cdef node_id id
+    if op.op == OP_CUSTOM:
+        number = register_custom(tape.custom_operations[<Py_ssize_t> call.values[terms[0]]])
+        terms += 1
+        n -= 1
     for i in range(n):
         operand(tape, call, terms[i])
     index = block_new(n)
@@ -256,7 +262,7 @@ cdef node_id push_listed(Replay tape, Call *call, const TapeOp *op, double y) ex
         block.ids[i] = call.ids[terms[i]]
     block_describe(block)
     try:
-        id = arena_push(op.op, <node_id> index, 0, y)
+        id = arena_push(op.op, <node_id> index, <node_id> number, y)
     except BaseException:
         block_disown(index)
         raise

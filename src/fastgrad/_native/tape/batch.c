@@ -646,6 +646,7 @@ static void job_give(const Job *job) {
 int batch_run(BatchRun *run) {
     Worker workers[THREADS_MAX];
     Job job = {.run = run, .workers = workers};
+    if (run->plan->program->python.tape) return sequence_run(run);
     int is_whole = 1; /* 0 in a child that a signal handler forked: helpers are not there */
     job_divide(&job);
     TRY(job_place(&job));

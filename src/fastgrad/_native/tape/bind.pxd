@@ -23,6 +23,7 @@ cdef class Bound:            # the arguments of a call
     cdef InputColumn *columns  # of inputs with a batch axis
     cdef uint8_t *batched    # which those are; as in columns, of use where there are samples
     cdef Py_ssize_t n        # samples; -1: no argument has a batch axis
+    cdef Py_ssize_t sample   # the one that was loaded last; -1: none, or not of a batch
     cdef Shape sized         # the argument that said so
     cdef bint arrays         # give NumPy arrays, since some were given
     cdef list kept           # buffers and copies that columns point into

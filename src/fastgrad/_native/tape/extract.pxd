@@ -5,5 +5,6 @@ from fastgrad._native.tape.header cimport Recording
 cdef class Recorded:
     cdef Recording raw
     cdef list parameters  # the handles of the leaves that are
+    cdef dict customs     # numbers of custom operations: their places among those of the tape
 
 cdef Recorded record_graph(list inputs, list outputs)

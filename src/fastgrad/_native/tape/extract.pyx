@@ -24,11 +24,10 @@ from fastgrad._native.memory.arena cimport (
     Block, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, EXPANDED, Node, PINNED, arena,
     chunk_filled, handle_slot, node_at, node_id,
 )
-from fastgrad._native.graph.engine cimport custom_operations
 from fastgrad._native.graph.handle cimport Handle
 from fastgrad._native.graph.recording cimport source_of
 from fastgrad._native.ops.codes cimport (
-    OP_ADD, OP_DOT, OP_HIDDEN, OP_LEAF, OP_LINEAR, OP_MUL, OP_PYTHON, op_calls_python, op_counted,
+    OP_ADD, OP_CUSTOM, OP_DOT, OP_HIDDEN, OP_LEAF, OP_LINEAR, OP_MUL, OP_PYTHON, op_counted,
     op_has_block,
 )
 from fastgrad._native.tape.header cimport (
@@ -49,8 +48,9 @@ ctypedef struct Walk:
     uint32_t capacity
     uint32_t n_ops
     uint32_t n_terms
-    uint32_t n_constants   # of linear operations: leaves of the tape that come after the arena's
+    uint32_t n_constants   # of linear and custom operations: leaves of the tape that come after the arena's
     int64_t interval     # between polls: POLL_INTERVAL, and more if it has begun anew
+    PyObject *customs    # Recorded.customs
     Poll poll            # by slots, operands and leaves
     uint64_t edits       # of the arena, when the walk began
 
@@ -107,7 +107,7 @@ cdef int need(Walk *walk, node_id id) except -1:
         return 0
     if node.op == OP_LEAF:
         if node.flags & CLOSURE:
-            refuse(node)
+            refuse()
         leaf_add(walk, id)
         place[0] = walk.n_leaves
     else:
@@ -124,15 +124,24 @@ cdef int need_block(Walk *walk, Block *block) except -1:
     return 0
 
 
-cdef int refuse(Node *node) except -1:
-    """Raise for what has no native rule."""
-    if node.flags & CLOSURE or node.op == OP_PYTHON:
-        what = "a node with a backward step in Python (`_backward`, or `Value(data, operands)`)"
-    else:
-        what = f"the custom operation {custom_operations[node.b].name!r}"
+cdef int refuse() except -1:
+    """Raise for what has no rule."""
     raise error_of(
-        "TapeError", "operations of the table", what, "function given to record",
-        "write it with the operations of fastgrad.functional")
+        "TapeError", "operations of the table or of fastgrad.custom",
+        "a node with a backward step in Python (`_backward`, or `Value(data, operands)`)",
+        "function given to record",
+        "write it with the operations of fastgrad.functional, or as an operation of fastgrad.custom")
+
+
+cdef int need_custom(Walk *walk, Node *node) except -1:
+    """Note a custom operation: which one of the tape's it is."""
+    cdef dict customs = <dict> <object> walk.customs
+    customs.setdefault(node.b, len(customs))
+    need_block(walk, arena.blocks[node.a])
+    walk.n_terms += arena.blocks[node.a].size + 1
+    walk.n_constants += 1
+    walk.n_ops += 1
+    return poll_walk(walk, arena.blocks[node.a].size)
 
 
 cdef int need_linear(Walk *walk, Node *node) except -1:
@@ -158,10 +167,12 @@ cdef int need_linear(Walk *walk, Node *node) except -1:
 cdef int need_operands(Walk *walk, Node *node) except -1:
     """Mark the operands of a node, which may be many: let signal handlers run then."""
     cdef Block *weights
-    if node.flags & CLOSURE or op_calls_python(node.op):
-        refuse(node)
+    if node.flags & CLOSURE or node.op == OP_PYTHON:
+        refuse()
     if node.op == OP_LINEAR:
         need_linear(walk, node)
+    elif node.op == OP_CUSTOM:
+        need_custom(walk, node)
     elif op_has_block(node.op):
         need_block(walk, arena.blocks[node.a])
         walk.n_terms += arena.blocks[node.a].size
@@ -288,6 +299,11 @@ cdef int emit_node(Walk *walk, Recording *raw, node_id id) except -1:
         emit(raw, OP_DOT, start, xs.size, source)
     elif node.op == OP_LINEAR:
         emit_linear(walk, raw, node, source)
+    elif node.op == OP_CUSTOM:
+        raw.terms[start] = constant(walk, raw, (<dict> <object> walk.customs)[node.b])
+        raw.n_terms += 1
+        emit_terms(walk, raw, arena.blocks[node.a])
+        emit(raw, OP_CUSTOM, start, arena.blocks[node.a].size, source)
     elif op_has_block(node.op):
         emit_terms(walk, raw, arena.blocks[node.a])
         emit(raw, node.op, start, op_counted(node.op, arena.blocks[node.a].size), source)
@@ -381,8 +397,9 @@ cdef Recorded extract(tuple inputs, tuple outputs, int64_t interval):
     cdef Walk walk
     cdef Handle handle
     cdef uint32_t oldest, c
-    recorded.parameters = []
+    recorded.parameters, recorded.customs = [], {}
     memset(&walk, 0, sizeof(walk))
+    walk.customs = <PyObject *> recorded.customs
     walk.poll, walk.edits = poll_begin(poll_with_gil), arena.edits
     walk.poll.left = walk.interval = interval
     walk.n_chunks = arena.capacity

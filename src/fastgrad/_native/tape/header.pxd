@@ -1,6 +1,6 @@
 """Header: what tape.h declares, for Cython. Its functions are linked into `replay` alone."""
 
-from libc.stdint cimport int64_t, uint32_t, uint8_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 
 from fastgrad._native.base.poll cimport Poll
 
@@ -16,6 +16,15 @@ cdef extern from "tape/tape.h" nogil:
         uint32_t a
         uint32_t b
         uint32_t op
+    ctypedef int (*PythonForward)(
+        void *tape, uint32_t number, uint32_t n, const double *x, int64_t sample, double *y)
+    ctypedef int (*PythonPartials)(
+        void *tape, uint32_t number, uint32_t n, const double *x, double y, int64_t sample,
+        double *partials)
+    ctypedef struct PythonCalls:
+        void *tape
+        PythonForward forward
+        PythonPartials partials
     ctypedef struct Program:
         uint32_t n_inputs
         uint32_t n_parameters
@@ -29,6 +38,7 @@ cdef extern from "tape/tape.h" nogil:
         uint32_t *terms
         uint32_t n_terms
         uint32_t *outputs
+        PythonCalls python
     uint32_t program_leaves(const Program *p)
     uint32_t program_slots(const Program *p)
 
@@ -58,6 +68,7 @@ cdef extern from "tape/tape.h" nogil:
         const Program *program
         const uint32_t *which
         uint32_t n
+        int64_t sample
     int steps_forward(const Steps *steps, double *values, Poll *poll)
     int steps_reverse(const Steps *steps, const double *values, double *adjoints, Poll *poll)
     int steps_tangent(const Steps *steps, const double *values, double *tangents, Poll *poll)
@@ -98,6 +109,7 @@ cdef extern from "tape/tape.h" nogil:
         Workspace *workspace
         const InputColumn *inputs
         size_t n
+        const uint64_t *numbers
         const double *slots
         double *slot_adjoints
         double seed

@@ -8,7 +8,7 @@ from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.tape.bind cimport load_sample
 from fastgrad._native.ops.codes cimport (
-    OP_DOT, op_is_row, op_listed, op_name, op_reads_b,
+    OP_CUSTOM, OP_DOT, op_is_row, op_listed, op_name, op_reads_b,
 )
 from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.header cimport Plan, Program, TapeOp, program_leaves
@@ -30,6 +30,7 @@ def operation(Replay tape not None, uint32_t i):
     cdef const TapeOp *op
     cdef list slots = []
     cdef uint32_t t
+    cdef double number
     if i >= tape.program.n_ops:
         raise error_of("FastgradIndexError", f"one of {tape.program.n_ops} operations", f"{i}")
     op = &tape.program.ops[i]
@@ -40,6 +41,9 @@ def operation(Replay tape not None, uint32_t i):
     else:
         for t in range(op_listed(op.op, op.b)):
             slots.append(tape.program.terms[op.a + t])
+    if op.op == OP_CUSTOM:
+        number = constant(tape, <uint32_t> slots.pop(0) - tape.program.n_inputs - tape.program.n_parameters)
+        return tape.custom_operations[<Py_ssize_t> number].name, slots, tape.program.sources[i]
     return op_name[op.op].decode(), slots, tape.program.sources[i]
 
 

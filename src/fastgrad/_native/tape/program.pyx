@@ -14,7 +14,7 @@ from cpython.mem cimport PyMem_RawCalloc
 from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.ops.codes cimport (
-    OP_COUNT, op_has_parameter, op_is_binary, op_is_row, op_listed, op_name, op_on_tape,
+    OP_COUNT, OP_CUSTOM, op_has_parameter, op_is_binary, op_is_row, op_listed, op_name, op_on_tape,
 )
 from fastgrad._native.tape.header cimport Program, TapeOp, program_leaves, program_slots
 from fastgrad._native.tape.replay cimport Replay
@@ -138,7 +138,21 @@ cdef tuple operand_fault(uint32_t slot, uint32_t below, str array, uint64_t at):
     return f"a slot below {below}", f"{slot}", f"{array}[{at}]"
 
 
-cdef tuple check_list(const Program *p, uint32_t i, uint32_t terms):
+cdef tuple check_number(const Program *p, uint32_t i, Py_ssize_t n_custom):
+    """Check which one of the tape's custom operations an operation is."""
+    cdef uint32_t first = p.n_inputs + p.n_parameters
+    cdef uint32_t slot = p.terms[p.ops[i].a]
+    cdef double number
+    if not first <= slot < program_leaves(p):
+        return "the slot of a constant, for custom", f"{slot}", f"terms[{p.ops[i].a}]"
+    number = p.constants[slot - first]
+    if not (0.0 <= number < n_custom and number == <double> <uint32_t> number):
+        expected = f"the number of one of {n_custom} custom operations"
+        return expected, f"{number!r}", f"constants[{slot - first}]"
+    return None
+
+
+cdef tuple check_list(const Program *p, uint32_t i, uint32_t terms, Py_ssize_t n_custom):
     """Check an operation whose operands are listed, from `terms` on."""
     cdef const TapeOp *op = &p.ops[i]
     cdef uint32_t slot = program_leaves(p) + i
@@ -152,7 +166,7 @@ cdef tuple check_list(const Program *p, uint32_t i, uint32_t terms):
     for t in range(terms, terms + op_listed(op.op, op.b)):
         if p.terms[t] >= slot:
             return operand_fault(p.terms[t], slot, "terms", t)
-    return None
+    return check_number(p, i, n_custom) if op.op == OP_CUSTOM else None
 
 
 cdef tuple check_map(const Program *p, uint32_t i):
@@ -171,7 +185,7 @@ cdef tuple check_map(const Program *p, uint32_t i):
     return None
 
 
-cdef tuple check(const Program *p, const uint8_t *inputs):
+cdef tuple check(const Program *p, const uint8_t *inputs, Py_ssize_t n_custom):
     """Give what was expected, what is there, and where; None for a program that is sound."""
     cdef uint32_t i
     cdef uint32_t terms = 0
@@ -182,7 +196,7 @@ cdef tuple check(const Program *p, const uint8_t *inputs):
     for i in range(p.n_ops):
         poll_signals(&poll, 1 + op_listed(p.ops[i].op, p.ops[i].b))
         if not op_is_row(p.ops[i].op):
-            fault = check_list(p, i, terms)
+            fault = check_list(p, i, terms, n_custom)
             terms += <uint32_t> op_listed(p.ops[i].op, p.ops[i].b)
         else:
             fault = check_map(p, i)
@@ -232,7 +246,7 @@ cdef tuple copy_operations(Program *p, dict arrays, list codes, uint32_t places)
 
 
 def restore(Replay tape not None, dict arrays not None, list codes not None, uint32_t recorded,
-            uint32_t places):
+            uint32_t places, tuple custom_operations not None=()):
     """Make an empty tape's program out of arrays like those of `export`.
 
     The caller vouches for the sizes: those of operations, a, b, sources agree, opcodes come from
@@ -248,6 +262,7 @@ def restore(Replay tape not None, dict arrays not None, list codes not None, uin
         raise error_of("FastgradTypeError", "a new tape", "one that has a program already")
     if len(codes) > OP_COUNT:
         raise error_of("FastgradValueError", f"at most {OP_COUNT} opcodes", f"{len(codes)}", "codes")
+    tape.custom_operations = custom_operations
     arrays = dict(arrays)  # a copy, which signal handlers cannot change
     p.n_recorded = recorded
     p.n_ops = <uint32_t> (len(arrays["operations"]) // 2)
@@ -265,7 +280,7 @@ def restore(Replay tape not None, dict arrays not None, list codes not None, uin
     p.outputs = <uint32_t *> copy_of(data_of(arrays["outputs"]), p.n_outputs, 4)
     fault = copy_operations(p, arrays, codes, places)
     if fault is None:
-        fault = check(p, <const uint8_t *> data_of(arrays["inputs"]))
+        fault = check(p, <const uint8_t *> data_of(arrays["inputs"]), len(custom_operations))
     return fault
 
 
@@ -278,6 +293,7 @@ def bind(Replay tape not None, list parameters not None, bytes data not None, li
         raise error_of(
             "FastgradTypeError", f"a restored tape, and its {tape.program.n_parameters} parameters",
             "one that is bound already" if tape.nodes != NULL else f"{len(parameters)} parameters")
-    tape.adopt(parameters, arguments, result)
+    tape.parameters = parameters
+    tape.adopt(arguments, result)
     for i in range(tape.program.n_parameters):
         tape.nodes[i].data = numbers[i]

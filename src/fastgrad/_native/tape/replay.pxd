@@ -1,6 +1,6 @@
 """Replay: a program with its parameters, its plans and the frames of its calls; how a call runs."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from fastgrad._native.memory.arena cimport Node
 from fastgrad._native.tape.frame cimport Frame
@@ -15,8 +15,8 @@ cdef class CachedPlan:       # for one set of batched inputs
 
 cdef class Replay:
     cdef Program program
-    cdef readonly tuple captured  # the parameters; it keeps their nodes alive
-    cdef public object listed     # the same, as the list that people see; None until they do
+    cdef readonly list parameters
+    cdef tuple captured      # the same, immutable: it keeps the nodes alive
     cdef list kinds          # those that are of a subclass of Value
     cdef uint32_t *blocks    # of each dot: the arena's block of its weights, 0 or NULL where none is kept
     cdef Node **nodes        # as of the last nodes_find
@@ -27,16 +27,22 @@ cdef class Replay:
     cdef bint plain          # numbers in, one Value out: a single sample has a short path
     cdef list frames         # not in use
     cdef const Kernels *kernels
+    cdef readonly tuple custom_operations  # what replay calls, by the numbers that OP_CUSTOM lists
+    cdef bint said_threads   # that they are one
     cdef public str name     # of the function, and of its arguments; for messages
     cdef public list names
     cdef public list places  # file, line, function; operations number them
 
-    cdef int adopt(self, list parameters, list arguments, object result) except -1
+    cdef int adopt(self, list arguments, object result) except -1
     cdef Frame frame_take(self)
     cdef int frame_give(self, Frame frame) except -1
     cdef int frame_bind(self, Frame frame, tuple args) except -1
     cdef int frame_bind_values(self, Frame frame, tuple args) except -1
     cdef bint frame_bind_plain(self, Frame frame, tuple args) noexcept
+    cdef int call_custom(
+        self, uint32_t number, uint32_t n, const double *x, int64_t sample, double *y,
+        double *partials) except -1
+    cdef int one_thread(self) except -1
     cdef int nodes_find(self) except -1
     cdef int parameters_load(self, Frame frame) except -1
     cdef int gradient_add(self, Frame frame) except -1

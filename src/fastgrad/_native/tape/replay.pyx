@@ -9,11 +9,11 @@ from libc.stdint cimport int64_t, uint32_t, uint8_t
 from libc.string cimport memcpy, memset
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
+from cpython.pythread cimport PyThread_get_thread_ident
 
 from fastgrad._native.base.errors cimport error_of
-from fastgrad._native.base.poll cimport (
-    Poll, is_main_thread, poll_begin, poll_signals, poll_with_gil, poll_without_gil,
-)
+from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil, poll_without_gil
+from fastgrad._native.graph.engine cimport custom_operations, custom_result
 from fastgrad._native.graph.handle cimport HandleLayout, is_value
 from fastgrad._native.memory.arena cimport Node, block_disown, node_at
 from fastgrad._native.ops.codes cimport OP_TAKE
@@ -23,14 +23,18 @@ from fastgrad._native.tape.bind cimport (
 from fastgrad._native.tape.extract cimport Recorded, record_graph
 from fastgrad._native.tape.frame cimport Frame, frame_new
 from fastgrad._native.tape.header cimport (
-    BatchRun, Kernels, LEAF_PARAMETER, NO_SLOT, PlanRequest, Program, Steps, TAPE_BAD_INDEX,
-    TAPE_NO_MEMORY, TAPE_OK, TAPE_STOPPED, TAPE_TOO_LARGE, TapeOp, batch_run, kernels_named, plan_build,
-    plan_bytes, plan_free, program_build, program_bytes, program_free, program_slots, steps_forward,
-    steps_reverse, steps_tangent, take_entry,
+    BatchRun, Kernels, LEAF_PARAMETER, NO_SLOT, PlanRequest, Program, PythonForward, PythonPartials,
+    Steps, TAPE_BAD_INDEX, TAPE_NO_MEMORY, TAPE_OK, TAPE_STOPPED, TAPE_TOO_LARGE, TapeOp, batch_run,
+    kernels_named, plan_build, plan_bytes, plan_free, program_build, program_bytes, program_free,
+    program_slots, steps_forward, steps_reverse, steps_tangent, take_entry,
 )
 from fastgrad._native.tape.wrt cimport Want, wants_new
 
 import os
+import threading
+from operator import attrgetter
+
+from fastgrad.errors import warn_one_thread
 
 cdef extern from "Python.h":
     void *PyTuple_GET_ITEM(tuple o, Py_ssize_t i)
@@ -38,6 +42,19 @@ cdef extern from "Python.h":
 cdef enum:
     SMALL = 2048  # operations of a call that is over before another thread could run
     PLANS_MAX = 64  # kept: sets of batched arguments
+
+
+cdef unsigned long main_thread = threading.main_thread().ident
+
+
+def _after_fork():
+    """The thread that forked is the main thread of the child."""
+    global main_thread
+    main_thread = PyThread_get_thread_ident()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 cdef int fail(int result) except -1:
@@ -65,10 +82,10 @@ cdef const Kernels *chosen = choose()
 SIMD = chosen.name.decode()
 
 
-cdef inline Steps all_steps(const Program *p) noexcept nogil:
-    """Give the list of all operations."""
+cdef inline Steps all_steps(const Program *p, Frame frame) noexcept nogil:
+    """Give the list of all operations, for the sample that a frame has."""
     cdef Steps steps
-    steps.program, steps.which, steps.n = p, NULL, p.n_ops
+    steps.program, steps.which, steps.n, steps.sample = p, NULL, p.n_ops, frame.sample
     return steps
 
 
@@ -87,6 +104,28 @@ cdef list used_parameters(Recorded recorded, uint32_t n):
     return parameters
 
 
+cdef tuple operations_of(Recorded recorded):
+    """Give the custom operations of a recording, by their numbers on its tape."""
+    cdef list operations = []
+    for number in recorded.customs:  # in the order in which they were met
+        operations.append(custom_operations[number])
+    return tuple(operations)
+
+
+cdef int python_forward(
+        void *tape, uint32_t number, uint32_t n, const double *x, int64_t sample,
+        double *y) except -2 with gil:
+    (<Replay> tape).call_custom(number, n, x, sample, y, NULL)
+    return TAPE_OK
+
+
+cdef int python_partials(
+        void *tape, uint32_t number, uint32_t n, const double *x, double y, int64_t sample,
+        double *partials) except -2 with gil:
+    (<Replay> tape).call_custom(number, n, x, sample, &y, partials)
+    return TAPE_OK
+
+
 cdef class CachedPlan:
     def __dealloc__(self):
         plan_free(&self.plan)
@@ -94,6 +133,9 @@ cdef class CachedPlan:
 
 cdef class Replay:
     """What `TapeCore` inherits: nothing here knows the verbs."""
+
+    def __cinit__(self):
+        self.custom_operations = ()
 
     def __init__(self, list inputs, list outputs, list arguments, object result):
         cdef uint32_t n = <uint32_t> len(inputs)  # now: signal handlers could change the list
@@ -106,11 +148,17 @@ cdef class Replay:
             built = program_build(&recorded.raw, n, &poll, &self.program)
         if built != TAPE_OK:
             fail(built)
-        self.adopt(used_parameters(recorded, self.program.n_parameters), arguments, result)
+        self.parameters = used_parameters(recorded, self.program.n_parameters)
+        self.custom_operations = operations_of(recorded)
+        self.adopt(arguments, result)
 
-    cdef int adopt(self, list parameters, list arguments, object result) except -1:
+    cdef int adopt(self, list arguments, object result) except -1:
         """Fill in what follows from the program, the parameters and the shapes."""
-        self.captured = tuple(parameters)
+        self.captured = tuple(self.parameters)
+        if self.custom_operations:
+            self.program.python.tape = <void *> self
+            self.program.python.forward = <PythonForward> python_forward
+            self.program.python.partials = <PythonPartials> python_partials
         self.kinds = []
         for value in self.captured:
             if not is_value(value):
@@ -169,7 +217,7 @@ cdef class Replay:
             raise error_of(
                 "FastgradTypeError", "a recorded tape", "an empty one", "", "make it with fastgrad.record")
         cdef Frame frame = self.frames.pop() if self.frames else frame_new(&self.program)
-        frame.n, frame.arrays, frame.given = -1, False, None
+        frame.n, frame.sample, frame.arrays, frame.given = -1, -1, False, None
         memset(frame.grads, 0, self.program.n_inputs * sizeof(double *))
         memset(frame.outputs, 0, self.program.n_outputs * sizeof(double *))
         return frame
@@ -231,11 +279,44 @@ cdef class Replay:
                 "gradient of a tape", "record a function that reduces them to one loss")
         return 0
 
+    # Custom operations ------------------------------------------------------------------------------
+
+    cdef int call_custom(
+            self, uint32_t number, uint32_t n, const double *x, int64_t sample, double *y,
+            double *partials) except -1:
+        """Call an operation's function for its result, or with room for them for its partials."""
+        cdef list operands = []
+        cdef uint32_t i
+        operation = self.custom_operations[number]
+        for i in range(n):
+            operands.append(x[i])
+        try:
+            if partials == NULL:
+                y[0] = custom_result(operation, operation.forward(*operands))
+                return 0
+            found = operation.partials_at(operands, y[0])
+            for i in range(n):
+                partials[i] = found[i]
+        except Exception as error:
+            where = "" if sample < 0 else f", sample {sample}"
+            error.add_note(f"in the custom operation {operation.name!r}{where}, on the tape of {self.name}")
+            raise
+        return 0
+
+    cdef int one_thread(self) except -1:
+        """Say once that custom operations leave a batch on one thread."""
+        if self.said_threads:
+            return 0
+        self.said_threads = True
+        names = ", ".join(map(repr, dict.fromkeys(map(attrgetter("name"), self.custom_operations))))
+        warn_one_thread(self.name, names)
+        return 0
+
     # One sample -------------------------------------------------------------------------------------
 
     cdef int perform_single(self, Frame frame, Want want) noexcept nogil:
         """Run all operations on one sample, and back from the first output to what is wanted, if any."""
-        cdef Steps steps = all_steps(&self.program)
+        cdef Steps steps = all_steps(&self.program, frame)
         cdef Poll poll = poll_begin(poll_without_gil)
         cdef int result = steps_forward(&steps, frame.values, &poll)
         if want is not None and result == TAPE_OK:
@@ -265,7 +346,7 @@ cdef class Replay:
 
     cdef int run_tangent(self, Frame at, Frame along) except -1:
         """Run one sample; the tangents of all slots are left where `along` has adjoints."""
-        cdef Steps steps = all_steps(&self.program)
+        cdef Steps steps = all_steps(&self.program, at)
         cdef Poll poll = poll_begin(poll_without_gil)
         cdef int result
         self.run_single(at, None)
@@ -324,6 +405,8 @@ cdef class Replay:
             self, Frame frame, BatchRun *run, Steps *uniform, CachedPlan cached, bint reverse,
             int threads) except -1:
         """Describe a run over a bound frame, which says where results and gradients go."""
+        if threads > 1 and self.custom_operations:
+            self.one_thread()
         frame.plan = cached
         memset(run, 0, sizeof(run[0]))
         run.plan, run.kernels, run.workspace = &cached.plan, self.kernels, &frame.workspace
@@ -331,7 +414,7 @@ cdef class Replay:
         run.seed, run.threads = 1.0, threads
         # No other thread runs handlers; and a daemon's ends at exit, should it take the GIL: not while
         # helpers use its stack.
-        if is_main_thread():
+        if PyThread_get_thread_ident() == main_thread:
             run.poll = poll_begin(poll_without_gil)
         else:
             run.poll = poll_begin(NULL)
@@ -340,6 +423,7 @@ cdef class Replay:
             run.slot_adjoints = frame.adjoints
             run.input_grads, run.grad_strides = frame.grads, frame.grad_strides
         uniform.program, uniform.which, uniform.n = &self.program, cached.plan.uniform, cached.plan.n_uniform
+        uniform.sample = -1
         return 0
 
     cdef int perform(self, Frame frame, BatchRun *run, const Steps *uniform) noexcept nogil:
@@ -365,8 +449,11 @@ cdef class Replay:
         cdef int result
         self.prepare(frame, &run, &uniform, cached, reverse, threads)
         run.seed = seed
-        with nogil:
+        if self.custom_operations:  # they would take the GIL for each sample
             result = self.perform(frame, &run, &uniform)
+        else:
+            with nogil:
+                result = self.perform(frame, &run, &uniform)
         if result != TAPE_OK:
             self.fail(frame, result)
         return run.total
@@ -406,11 +493,12 @@ cdef class Replay:
 
     cdef int bad_index(self, Frame frame) except -1:
         """Raise for the first take that finds no entry: run sample after sample once more."""
-        cdef Steps steps = all_steps(&self.program)
+        cdef Steps steps = all_steps(&self.program, frame)
         cdef Poll poll = poll_begin(poll_with_gil)
         cdef Py_ssize_t s
         for s in range(max(frame.n, 1)):
             load_sample(frame, s)
+            steps.sample = frame.sample
             if steps_forward(&steps, frame.values, &poll) == TAPE_STOPPED:
                 return -1  # its error is set
             poll_signals(&poll, SAMPLE_STEPS)
@@ -432,6 +520,5 @@ cdef class Replay:
                 where = f", sample {s}" if frame.n >= 0 else ""
                 got = repr(index).removesuffix(".0")
                 raise error_of(
-                    "FastgradIndexError", f"an index of {-<int64_t> op.b} to {op.b - 1}", got,
-                    f"index of take, {op.b} entries{where}")
+                    "FastgradIndexError", f"an index of 0 to {op.b - 1}", got, f"index of take{where}")
         return 0

@@ -82,7 +82,8 @@ static double structure_tangent(
 
 /* Some operations of a list, [begin, end). `which` is known at compile time to be NULL or not. */
 static inline int forward_some(
-    const Program *p, const uint32_t *which, uint32_t begin, uint32_t end, double *v) {
+    const Steps *s, const uint32_t *which, uint32_t begin, uint32_t end, double *v) {
+    const Program *p = s->program;
     const uint32_t leaves = program_leaves(p);
     const uint32_t *terms = p->terms;
     uint32_t last = NO_SLOT; /* written last: its value need not go through memory */
@@ -104,10 +105,10 @@ static inline int forward_some(
             const int64_t is_mul = -(int64_t)(op->op == OP_MUL);
             /* a * b + -0 or a * 1 + b: one rounding, and nothing to select once `a` is there. */
             y = a * select_bits(b, 1.0, is_mul) + select_bits(-0.0, b, is_mul);
-        } else if (op->op == OP_POW_NUMBER) { /* squares are common, and need no call */
-            y = op_power(v[op->a], v[op->b]);
         } else if (op_is_row(op->op)) {
             op_forward(op->op, v[op->a], v[op->b], &y);
+        } else if (op->op == OP_CUSTOM) {
+            TRY(custom_forward(s, op, v, &y));
         } else if (structure_forward(op, terms, v, &y) != TAPE_OK) {
             result = TAPE_BAD_INDEX;
         }
@@ -117,9 +118,10 @@ static inline int forward_some(
     return result;
 }
 
-static inline void reverse_some(const Program *p, const uint32_t *which, uint32_t begin,
-    uint32_t end, const double *v, double *adj) {
+static inline int reverse_some(const Steps *s, const uint32_t *which, uint32_t begin, uint32_t end,
+    const double *v, double *adj) {
     const double one = 1.0;
+    const Program *p = s->program;
     const uint32_t leaves = program_leaves(p);
     uint32_t last = NO_SLOT;
     double carry = 0.0;
@@ -152,14 +154,18 @@ static inline void reverse_some(const Program *p, const uint32_t *which, uint32_
             op_products(da, db, g, &da, &db);
             adj[ia] += da;
             if (op_is_binary(op->op)) adj[ib] += db;
+        } else if (op->op == OP_CUSTOM) {
+            TRY(custom_reverse(s, op, v, v[y], adj, g));
         } else {
             structure_reverse(op, p->terms, v, adj, g);
         }
     }
+    return TAPE_OK;
 }
 
-static inline void tangent_some(const Program *p, const uint32_t *which, uint32_t begin,
-    uint32_t end, const double *v, double *tan) {
+static inline int tangent_some(const Steps *s, const uint32_t *which, uint32_t begin, uint32_t end,
+    const double *v, double *tan) {
+    const Program *p = s->program;
     const uint32_t leaves = program_leaves(p);
     for (uint32_t k = begin; k < end; k++) {
         const uint32_t i = which ? which[k] : k;
@@ -169,20 +175,24 @@ static inline void tangent_some(const Program *p, const uint32_t *which, uint32_
             op_slopes(op->op, v[op->a], v[op->b], v[leaves + i], &da, &db);
             t = tangent_term(da, tan[op->a]);
             if (op_is_binary(op->op)) t += tangent_term(db, tan[op->b]);
+        } else if (op->op == OP_CUSTOM) {
+            TRY(custom_tangent(s, op, v, v[leaves + i], tan, &t));
         } else {
             t = structure_tangent(op, p->terms, v, tan);
         }
         tan[leaves + i] = t;
     }
+    return TAPE_OK;
 }
 
 int steps_forward(const Steps *s, double *values, Poll *poll) {
     int result = TAPE_OK;
     for (uint32_t begin = 0; begin < s->n;) {
         uint32_t end = s->n - begin < POLL_INTERVAL ? s->n : begin + POLL_INTERVAL;
-        int some = s->which ? forward_some(s->program, s->which, begin, end, values)
-                            : forward_some(s->program, NULL, begin, end, values);
-        if (some != TAPE_OK) result = some;
+        int some = s->which ? forward_some(s, s->which, begin, end, values)
+                            : forward_some(s, NULL, begin, end, values);
+        if (some == TAPE_BAD_INDEX) result = some;
+        else TRY(some);
         if (poll_signals(poll, end - begin)) return TAPE_STOPPED;
         begin = end;
     }
@@ -192,8 +202,8 @@ int steps_forward(const Steps *s, double *values, Poll *poll) {
 int steps_reverse(const Steps *s, const double *values, double *adjoints, Poll *poll) {
     for (uint32_t end = s->n; end > 0;) {
         uint32_t begin = end < POLL_INTERVAL ? 0 : end - POLL_INTERVAL;
-        if (s->which) reverse_some(s->program, s->which, begin, end, values, adjoints);
-        else reverse_some(s->program, NULL, begin, end, values, adjoints);
+        TRY(s->which ? reverse_some(s, s->which, begin, end, values, adjoints)
+                     : reverse_some(s, NULL, begin, end, values, adjoints));
         if (poll_signals(poll, end - begin)) return TAPE_STOPPED;
         end = begin;
     }
@@ -203,8 +213,8 @@ int steps_reverse(const Steps *s, const double *values, double *adjoints, Poll *
 int steps_tangent(const Steps *s, const double *values, double *tangents, Poll *poll) {
     for (uint32_t begin = 0; begin < s->n;) {
         uint32_t end = s->n - begin < POLL_INTERVAL ? s->n : begin + POLL_INTERVAL;
-        if (s->which) tangent_some(s->program, s->which, begin, end, values, tangents);
-        else tangent_some(s->program, NULL, begin, end, values, tangents);
+        TRY(s->which ? tangent_some(s, s->which, begin, end, values, tangents)
+                     : tangent_some(s, NULL, begin, end, values, tangents));
         if (poll_signals(poll, end - begin)) return TAPE_STOPPED;
         begin = end;
     }

@@ -15,11 +15,25 @@
  * Rows of the table have operands a and b (a again, where there is but one). Structural opcodes
  * list them in `terms`, op_listed() of them from a on:
  * OP_DOT   s, w, x, w, x, ...; b: number of pairs
- * OP_TAKE  index, entry, entry, ...; b: number of entries */
+ * OP_TAKE  index, entry, entry, ...; b: number of entries
+ * OP_CUSTOM  a constant that numbers the tape's custom operations, operand, ...; b: of operands */
 typedef struct {
     uint32_t a, b;
     uint32_t op;
 } TapeOp; /* 12 bytes: a replay of millions is bound by memory */
+
+/* How custom operations run: Python functions of a tape, by number. They take the GIL. `sample` is
+ * -1 outside a batch. TAPE_STOPPED: a Python error is set. */
+typedef int (*PythonForward)(
+    void *tape, uint32_t number, uint32_t n, const double *x, int64_t sample, double *y);
+typedef int (*PythonPartials)(void *tape, uint32_t number, uint32_t n, const double *x, double y,
+    int64_t sample, double *partials);
+
+typedef struct {
+    void *tape; /* NULL: the program has no custom operation */
+    PythonForward forward;
+    PythonPartials partials;
+} PythonCalls;
 
 typedef struct {
     uint32_t n_inputs, n_parameters, n_constants, n_ops, n_outputs;
@@ -30,6 +44,7 @@ typedef struct {
     uint32_t *terms;
     uint32_t n_terms;
     uint32_t *outputs; /* slots */
+    PythonCalls python;
 } Program;
 
 enum tape_result {
@@ -89,6 +104,7 @@ typedef struct {
     const Program *program;
     const uint32_t *which; /* NULL: all */
     uint32_t n;
+    int64_t sample; /* for messages: -1 outside a batch, or where all samples share it */
 } Steps;
 
 int steps_forward(const Steps *steps, double *values, Poll *poll);
@@ -101,12 +117,16 @@ static inline double tangent_term(double partial, double tangent) {
     return (partial != 0.0) & (tangent != 0.0) ? partial * tangent : 0.0;
 }
 
-/* Which of n entries an index names, a negative one from the end; -1 where it names none. */
-static inline int64_t take_entry(double index, uint32_t n) {
-    if (!(index >= -(double)n && index < (double)n)) return -1;
-    const int64_t entry = (int64_t)index;
-    if (index != (double)entry) return -1;
-    return entry < 0 ? entry + n : entry;
+/* Custom operations: of a step, and what they give of its adjoints or tangents. */
+int custom_forward(const Steps *steps, const TapeOp *op, const double *values, double *y);
+int custom_reverse(const Steps *steps, const TapeOp *op, const double *values, double y,
+    double *adjoints, double g);
+int custom_tangent(const Steps *steps, const TapeOp *op, const double *values, double y,
+    const double *tangents, double *out);
+
+static inline int64_t take_entry(double index, uint32_t n) { /* -1 where it names none */
+    return index >= 0.0 && index < (double)n && index == (double)(uint32_t)index ? (int64_t)index
+                                                                                 : -1;
 }
 
 /* ---- many samples at a time ---- */
@@ -223,6 +243,7 @@ typedef struct {
     Workspace *workspace;
     const InputColumn *inputs; /* one per leaf of the plan's lanes */
     size_t n;                  /* samples */
+    const uint64_t *numbers;   /* of samples, for messages; NULL: 0, 1, ... */
     const double *slots;       /* values of what is the same for all samples */
     double *slot_adjoints;     /* NULL: forward only */
     double seed;               /* adjoint of each sample's first output */
@@ -240,6 +261,8 @@ typedef struct {
 } BatchRun;
 
 int batch_run(BatchRun *run);
+/* The same for a program with custom operations: sample by sample, on this thread. */
+int sequence_run(BatchRun *run);
 
 /* ---- threads ---- */
 
