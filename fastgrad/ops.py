@@ -48,6 +48,8 @@ class Op:
         nan, in value or partial, or raise.
     symbol : str
         What `_op` shows; the name unless given.
+    called : str
+        What errors call it; the name unless given, for what is written as an operator.
     formula : str
         The definition as a textbook has it; the forward text unless given. The tests take it and
         its derivative for the truth, in many digits; at a kink it holds the branch that counts.
@@ -89,6 +91,7 @@ class Op:
     doc: str
     domain: tuple[tuple[float, float], ...]
     symbol: str = ""
+    called: str = ""
     formula: str = ""
     parameter: tuple[str, float | None] | None = None
     raises: tuple[tuple[str, str, str], ...] = ()
@@ -180,7 +183,7 @@ TRUTH = (0, 1)  # a condition
 # Where a finite operand gives an infinite result, Python's floats raise.
 _TOO_LARGE = ("fabs(y) == inf and fabs(a) < inf", OVERFLOW, "a result that fits a float")
 _FINITE = ("fabs(a) == inf", DOMAIN, "a finite number")
-_POLE = ("a <= 0 and floor(a) == a and a > -inf", DOMAIN, "a other than 0, -1, -2, ...")
+_POLE = ("a <= 0 and floor(a) == a and a > -inf", DOMAIN, "a number other than 0, -1, -2, ...")
 _DIVISOR = ("b == 0", ZERO_DIVISION, "a divisor other than 0")
 _IN_UNIT = ("fabs(a) > 1", DOMAIN, "-1 <= a <= 1")
 
@@ -284,13 +287,13 @@ _ROWS = (
        formula="rint(a * pow(10, b)) / pow(10, b)", aliases=("rint",),
        raises=(("not fabs(b) <= 22 or floor(b) < b", DOMAIN, "whole digits from -22 to 22"),),
        doc="Return a rounded to so many decimal digits, halves to even, as Python's round does."),
-    Op("mod", "fg_mod(a, b)", ("1", "-fg_floordiv(a, b)"), symbol="%", method=None,
+    Op("mod", "fg_mod(a, b)", ("1", "-fg_floordiv(a, b)"), symbol="%", called="modulo", method=None,
        formula="a - b * floor(a / b)", domain=(SMALL, (1e-3, 1e3)), aliases=("remainder",),
        raises=(_DIVISOR,),
        doc="Return a % b, what division into a whole number leaves, with the sign of b."),
-    Op("floordiv", "fg_floordiv(a, b)", ("0", "0"), symbol="//", method=None,
-       formula="floor(a / b)", domain=((-1e9, 1e9), (1e-3, 1e3)), aliases=("floor_divide",),
-       raises=(_DIVISOR,),
+    Op("floordiv", "fg_floordiv(a, b)", ("0", "0"), symbol="//", called="floor division",
+       method=None, formula="floor(a / b)", domain=((-1e9, 1e9), (1e-3, 1e3)),
+       aliases=("floor_divide",), raises=(_DIVISOR,),
        doc="Return a // b, the largest whole number up to a / b."),
 
     # -- comparisons and choices; IEEE 754's order, so nan is neither less nor greater, and not 0.

@@ -50,6 +50,13 @@ def test_division_into_whole_numbers_has_the_bits_and_errors_of_floats(operator)
         assert shown(outcome(operator, a, Value(b))) == expected, (a, b)
 
 
+def test_division_by_zero_is_called_what_the_program_wrote():
+    for operator, name in (("%", "modulo"), ("//", "floor division"), ("divmod", "floor division")):
+        for b in (0, Value(0.0), -0.0):
+            with pytest.raises(ZeroDivisionError, match=rf"got 2.5 and -?0.0 \({name}\)$"):
+                OPERATORS[operator](Value(2.5), b)
+
+
 def test_remainder_has_the_derivatives_of_its_definition():
     v, w = Value(7.5), Value(-2.0)
     (v % w).backward()

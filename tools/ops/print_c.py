@@ -353,7 +353,7 @@ def declarations(structural: Sequence, rows: Sequence) -> str:
 
 def _public(row) -> str:
     """Return the name under which users know a row."""
-    return row.variant_of or row.name
+    return row.called or row.variant_of or row.name
 
 
 def _prose(condition: str) -> str:

@@ -669,7 +669,7 @@ def lgamma(a):
     Raises
     ------
     ValueError
-        expected a other than 0, -1, -2, ...
+        expected a number other than 0, -1, -2, ...
     OverflowError
         expected a result that fits a float
     """
@@ -684,7 +684,7 @@ def digamma(a):
     Raises
     ------
     ValueError
-        expected a other than 0, -1, -2, ...
+        expected a number other than 0, -1, -2, ...
     OverflowError
         expected a result that fits a float
     """
@@ -699,7 +699,7 @@ def trigamma(a):
     Raises
     ------
     ValueError
-        expected a other than 0, -1, -2, ...
+        expected a number other than 0, -1, -2, ...
     OverflowError
         expected a result that fits a float
     """

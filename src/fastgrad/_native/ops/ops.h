@@ -1994,9 +1994,9 @@ OP_INLINE const char *op_error_text(int op, int error) {
     if (op == OP_ROUND && error == OP_DOMAIN)
         return "round expects whole digits from -22 to 22";
     if (op == OP_MOD && error == OP_ZERO_DIVISION)
-        return "mod expects a divisor other than 0";
+        return "modulo expects a divisor other than 0";
     if (op == OP_FLOORDIV && error == OP_ZERO_DIVISION)
-        return "floordiv expects a divisor other than 0";
+        return "floor division expects a divisor other than 0";
     if (op == OP_EXP && error == OP_OVERFLOW)
         return "exp expects a result that fits a float";
     if (op == OP_EXPM1 && error == OP_OVERFLOW)
@@ -2032,15 +2032,15 @@ OP_INLINE const char *op_error_text(int op, int error) {
     if (op == OP_ATANH && error == OP_DOMAIN)
         return "atanh expects -1 < a < 1";
     if (op == OP_LGAMMA && error == OP_DOMAIN)
-        return "lgamma expects a other than 0, -1, -2, ...";
+        return "lgamma expects a number other than 0, -1, -2, ...";
     if (op == OP_LGAMMA && error == OP_OVERFLOW)
         return "lgamma expects a result that fits a float";
     if (op == OP_DIGAMMA && error == OP_DOMAIN)
-        return "digamma expects a other than 0, -1, -2, ...";
+        return "digamma expects a number other than 0, -1, -2, ...";
     if (op == OP_DIGAMMA && error == OP_OVERFLOW)
         return "digamma expects a result that fits a float";
     if (op == OP_TRIGAMMA && error == OP_DOMAIN)
-        return "trigamma expects a other than 0, -1, -2, ...";
+        return "trigamma expects a number other than 0, -1, -2, ...";
     if (op == OP_TRIGAMMA && error == OP_OVERFLOW)
         return "trigamma expects a result that fits a float";
     return "operation expects a result that is a number";
