@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import operator
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from fastgrad._native.graph.engine import (
@@ -256,8 +257,8 @@ def take(table: Sequence[Any], i: Any) -> Any:
     table : sequence
         Values and numbers, or rows: sequences of them, all of one length.
     i : int or Value
-        Which one. A Value is for functions that are recorded: its data is the index, a whole
-        number that counts from 0, and may be another at each replay.
+        Which one, a whole number of -n to n - 1: below 0 it counts from the end. A Value is for
+        functions that are recorded: its data is the index, and may be another at each replay.
 
     Returns
     -------
@@ -270,7 +271,7 @@ def take(table: Sequence[Any], i: Any) -> Any:
     FastgradIndexError
         If i is no whole number or outside the table; backward() raises it if i has changed.
     FastgradTypeError
-        If the table is no sequence, or i no number.
+        If the table or a row is no sequence (a dict, a set, a text, an iterator), or i no number.
     FastgradValueError
         If the table is empty; ShapeError if rows differ in length.
 
@@ -289,22 +290,21 @@ def take(table: Sequence[Any], i: Any) -> Any:
     >>> y.data, [v.grad for v in table]
     (2.0, [0.0, 1.0, 0.0])
     """
-    try:
-        n = len(table)
-    except TypeError:
-        got = f"{type(table).__name__} {table!r:.80}"
-        expected = "a sequence of Values, numbers or rows"
-        raise FastgradTypeError(explain(expected, got, "table of take")) from None
+    n = _length(table, "a sequence of Values, numbers or rows", "table of take")
     if not n:
         raise FastgradValueError(explain("at least one entry", "none", "table of take"))
     if not isinstance(i, Value):
-        chosen = table[_position(i, n)]
-        return list(chosen) if _is_row(chosen) else chosen
+        position = _position(i, n)
+        chosen = table[position]
+        if not _is_row(chosen):
+            return chosen
+        _length(chosen, *_row(position % n))
+        return list(chosen)
     if not _is_row(table[0]):
         return apply_take((i, *table))
-    width = len(table[0])
+    width = _length(table[0], *_row(0))
     for k, row in enumerate(table):
-        if not _is_row(row) or len(row) != width:
+        if not _is_row(row) or _length(row, *_row(k)) != width:
             got = f"{len(row)} in row {k}" if _is_row(row) else f"{row!r:.80} as row {k}"
             raise ShapeError(explain(f"rows of {width} entries", got, "table of take"))
     return [apply_take((i, *(row[column] for row in table))) for column in range(width)]
@@ -312,6 +312,26 @@ def take(table: Sequence[Any], i: Any) -> Any:
 
 def _is_row(entry: Any) -> bool:
     return hasattr(entry, "__len__") and not isinstance(entry, Value)
+
+
+def _row(k: int) -> tuple[str, str]:
+    return "a sequence of Values and numbers as a row", f"row {k} of take's table"
+
+
+def _length(table: Any, expected: str, where: str) -> int:
+    """Return the length of a sequence; what else has a length is no table, by whatever order."""
+    if hasattr(table, "__getitem__") and not isinstance(
+        table, Mapping | AbstractSet | str | bytes | bytearray
+    ):
+        try:
+            return len(table)
+        except TypeError:  # an array without axes
+            pass
+    got = f"{type(table).__name__} {table!r:.80}"
+    remedy = "make a list of it"
+    if isinstance(table, Mapping):
+        remedy = "pass list(table.values()), or look a key up in the dict itself"
+    raise FastgradTypeError(explain(expected, got, where, remedy)) from None
 
 
 def _position(i: Any, n: int) -> int:
@@ -325,5 +345,5 @@ def _position(i: Any, n: int) -> int:
         position = int(i) if float(i).is_integer() else n  # n: outside
     if not -n <= position < n:
         expected = f"an index of {-n} to {n - 1}"
-        raise FastgradIndexError(explain(expected, f"{i!r}", "index of take"))
+        raise FastgradIndexError(explain(expected, f"{i!r}", f"index of take, {n} entries"))
     return position

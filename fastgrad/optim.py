@@ -63,7 +63,7 @@ class Optimizer:
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        _expect_number("lr", lr)
+        expect_number("lr", lr)
         for group in self.param_groups:
             group["lr"] = lr
 
@@ -139,7 +139,7 @@ class Optimizer:
         state: dict[int, dict[str, Any]] = {}
         groups = []
         first = 0
-        for group, updater in zip(self.param_groups, self._updaters, strict=True):
+        for group, updater in zip(self.param_groups, self.updaters(), strict=True):
             indices = range(first, first + updater.n)
             first += updater.n
             groups.append({**group, "params": list(indices)})
@@ -215,7 +215,7 @@ class Optimizer:
             expected = f"state called {', '.join(sorted(needed) or names)}"
             raise FastgradValueError(explain(expected, ", ".join(map(str, kept)), where))
         t = entries[0].get("step", 0)
-        _expect_number("step", t, 0, 2**53)
+        expect_number("step", t, 0, 2**53)
         for entry in entries:
             if entry.keys() != kept or entry.get("step", 0) != t or t != int(t):
                 expected = "the same state and whole step for all parameters of a group"
@@ -581,7 +581,7 @@ def _expect_keys(given: Any, keys: set[str], where: str) -> None:
         raise FastgradValueError(explain(f"{', '.join(map(repr, sorted(missing)))}", got, where))
 
 
-def _expect_number(name: str, value: Any, least: float = 0, below: float = float("inf")) -> None:
+def expect_number(name: str, value: Any, least: float = 0, below: float = float("inf")) -> None:
     if not hasattr(type(value), "__float__") and not hasattr(type(value), "__index__"):
         got = f"{type(value).__name__} {value!r:.80}"
         raise FastgradTypeError(explain("a number", got, name))
@@ -597,7 +597,7 @@ def _expect_hyper(rule: Rule, group: dict[str, Any]) -> None:
         if isinstance(hyper.default, tuple):
             _expect_pair(hyper, value)
         elif not isinstance(hyper.default, bool):
-            _expect_number(hyper.name, value, hyper.least, hyper.below)
+            expect_number(hyper.name, value, hyper.least, hyper.below)
     for flag, names, holds, expected in rule.constraints:
         if group.get(flag) and not holds(*[group[name] for name in names]):
             got = ", ".join([f"{name}={group[name]!r}" for name in names])
@@ -609,4 +609,4 @@ def _expect_pair(hyper: Hyper, pair: Any) -> None:
         got = f"{type(pair).__name__} {pair!r:.80}"
         raise FastgradTypeError(explain("a pair of numbers", got, hyper.name))
     for number in pair:
-        _expect_number(hyper.name, number, hyper.least, hyper.below)
+        expect_number(hyper.name, number, hyper.least, hyper.below)

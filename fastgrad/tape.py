@@ -8,7 +8,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 from fastgrad._native.graph.engine import numbers_of
 from fastgrad._native.graph.recording import leaf_mark_input, record_enter, record_exit, sources
@@ -18,6 +18,7 @@ from fastgrad._native.tape.replay import SIMD
 from fastgrad._native.tape.tape import TapeCore
 from fastgrad.engine import Value
 from fastgrad.errors import (
+    FastgradAttributeError,
     FastgradTypeError,
     FastgradWarning,
     TapeError,
@@ -27,6 +28,7 @@ from fastgrad.errors import (
 
 __all__ = ["SIMD", "NonFinite", "Tape", "load_tape", "loads", "record"]
 
+_INSTEAD = "set the data of a parameter, or record again"
 _SHOWN = 40  # operations that print(tape) lists
 
 
@@ -59,6 +61,33 @@ class NonFinite:
         return word_result(self.sample, self.operation, self.operands, self.result, self.place)
 
 
+class Parameters(list[Value]):
+    """The parameters of a tape: a list to whoever reads it; what would change it raises."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        return list, (tuple(self),)  # a copy is anybody's
+
+
+def _refusing(name: str) -> Callable[..., Any]:
+    def refuse(*_: Any, **__: Any) -> Any:
+        expected = "the parameters that the tape was recorded with"
+        raise FastgradTypeError(
+            explain(expected, f"a change by {name}", "parameters of a tape", _INSTEAD)
+        )
+
+    refuse.__name__ = name
+    return refuse
+
+
+for _name in (
+    *("__setitem__", "__delitem__", "__iadd__", "__imul__"),
+    *("append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"),
+):
+    setattr(Parameters, _name, _refusing(_name))
+
+
 class Tape(TapeCore):
     """A function recorded by `record`: call it, differentiate it, train with it.
 
@@ -68,7 +97,7 @@ class Tape(TapeCore):
         Those that a replay calls Python for. Batches then run sample by sample on one thread.
     parameters : list of Value
         The Values that the function captured, in the order of their first use. They stay alive with
-        the tape; their ``data`` is read at every call.
+        the tape; their ``data`` is read at every call. The list itself cannot be changed.
 
     Notes
     -----
@@ -96,6 +125,18 @@ class Tape(TapeCore):
     ) -> None:
         super().__init__(inputs, outputs, arguments, result)
         self.name, self.names = name, names
+
+    @property
+    def parameters(self) -> list[Value]:
+        """The Values that the function captured: a list that cannot be changed."""
+        if self.listed is None:
+            self.listed = Parameters(self.captured or ())
+        return self.listed
+
+    @parameters.setter
+    def parameters(self, _: Any) -> None:
+        expected = "the parameters that the tape was recorded with"
+        raise FastgradAttributeError(explain(expected, "others", "parameters of a tape", _INSTEAD))
 
     @property
     def inputs(self) -> list[tuple[str, tuple[int, ...]]]:

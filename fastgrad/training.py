@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastgrad._native.train.fit import Loop
@@ -10,10 +11,11 @@ from fastgrad.errors import (
     FastgradOverflowError,
     FastgradTypeError,
     FastgradValueError,
+    FastgradWarning,
     NonFiniteError,
     explain,
 )
-from fastgrad.optim import Optimizer
+from fastgrad.optim import Optimizer, expect_number
 from fastgrad.tape import Tape
 
 __all__ = ["fit"]
@@ -43,15 +45,16 @@ def fit(
         The data, as for a call of the tape. An argument without a batch axis is shared.
     optimizer : Optimizer
         Of `fastgrad.optim`; its state goes on from where it is. Parameters that the tape does not
-        have get a gradient of 0.
+        have get a gradient of 0, which a FastgradWarning says; parameters of the tape that it does
+        not have stay as they are.
     steps : int
         Number of updates.
     batch_size : int, optional
         Samples in a mini-batch, drawn without replacement in a new order each epoch; the last of an
         epoch may be smaller. All samples at once unless given.
     schedule : float, sequence of float, or callable, optional
-        Learning rate: a constant, one for each step, or a function of the step's number (which
-        costs a call from native code each step). The optimizer's own unless given.
+        Learning rate of all groups: a constant, one for each step, or a function of the step's
+        number, called before each step. The optimizer's own unless given.
     reduce : {"mean", "sum"}
         What is minimised of a batch's losses.
     seed : int
@@ -69,16 +72,26 @@ def fit(
     Raises
     ------
     FastgradTypeError, FastgradValueError, FastgradOverflowError
-        If an argument is of no use; the seed is a number of 64 bits.
+        If an argument is of no use, or the optimizer has no parameter of the tape; the seed is a
+        number of 64 bits.
+    FastgradRuntimeError
+        If another thread trains with the same optimizer, or the list of parameters in one of its
+        groups has been edited.
     NonFiniteError
         If a loss is nan or inf. The parameters are as they were before that step, and the error's
         ``history`` has the losses before it.
 
     Notes
     -----
-    The loop holds the GIL only between its pauses, some 10 ms apart. Ctrl-C ends it between two
-    steps, with parameters and optimizer in step with each other. ``grad`` of the parameters is left
-    alone. Same results as the loop written out, to rounding.
+    Same results as the loop written out, to rounding, also where ``schedule`` or a signal handler
+    sets ``data``, changes hyper-parameters or groups, makes a step, loads a state or calls fit:
+    what it finds and leaves there counts. What it raises ends the loop between two steps, as Ctrl-C
+    does, with parameters and optimizer in step with each other. Only the arguments' arrays are to
+    be left alone: some are read where they lie, others were copied. ``grad`` of the parameters
+    stays as it is.
+
+    The GIL is given up but for these calls; without them the parameters' ``data`` is written when
+    the loop ends, and every 20 ms where signals are polled.
 
     Examples
     --------
@@ -90,10 +103,12 @@ def fit(
     (3.0, 22.5, True)
     """
     _expect(tape, optimizer, reduce, steps=steps, batch_size=batch_size, threads=threads, seed=seed)
-    updaters = optimizer.updaters()
-    loop = Loop(tape, args, updaters, steps, batch_size, seed, reduce == "mean", threads)
+    rate = _rate(schedule, steps)
+    source = optimizer.updaters
+    loop = Loop(tape, args, source, steps, batch_size, seed, reduce == "mean", threads)
     try:
-        _run(loop, optimizer, steps, schedule, _bar(steps) if progress else None)
+        _expect_shared(tape, *loop.shared())
+        _run(loop, optimizer, steps, rate, _bar(steps) if progress else None)
         return loop.history()
     finally:
         loop.close()
@@ -123,20 +138,48 @@ def _expect(tape: Tape, optimizer: Optimizer, reduce: str, **counts: int | None)
             raise FastgradValueError(explain(expected, repr(number), where))
 
 
-def _run(loop: Loop, optimizer: Optimizer, steps: int, schedule: Any, bar: Any) -> None:
+def _expect_shared(tape: Tape, shared: int, total: int) -> None:
+    """Refuse an optimizer that would train nothing, and tell of one that holds others too."""
+    if not shared:
+        got = f"none of its {len(tape.captured)} among the {total} of the optimizer"
+        remedy = "make the optimizer of tape.parameters"
+        raise FastgradValueError(explain("parameters of the tape", got, "optimizer of fit", remedy))
+    if shared < total:
+        text = (
+            f"{total - shared} of the optimizer's {total} parameters are not on the tape of "
+            f"{tape.name}: their gradient is 0; make the optimizer of tape.parameters"
+        )
+        warnings.warn(text, FastgradWarning, stacklevel=3)
+
+
+def _rate(schedule: Any, steps: int) -> Callable[[int], Any] | None:
+    """Return what gives the learning rate of a step; None where the optimizer keeps its own."""
+    rate: Callable[[int], Any] | None = schedule if callable(schedule) else None
+    if schedule is None or rate is not None:
+        return rate
+    kind = type(schedule)
+    where = "schedule of fit"
+    if getattr(schedule, "ndim", None) == 0 or not hasattr(kind, "__len__"):
+        if hasattr(kind, "__float__") or hasattr(kind, "__index__"):
+            return lambda _: schedule
+    elif hasattr(kind, "__getitem__") and not isinstance(schedule, Mapping | str | bytes):
+        if len(schedule) < steps:
+            raise FastgradValueError(explain(f"{steps} learning rates", f"{len(schedule)}", where))
+        return lambda step: schedule[step]
+    expected = "a learning rate, a sequence of them, or a function of the step"
+    raise FastgradTypeError(explain(expected, f"{kind.__name__} {schedule!r:.80}", where))
+
+
+def _run(loop: Loop, optimizer: Optimizer, steps: int, rate: Any, bar: Any) -> None:
     """Advance step by step where a schedule says so, else in strides as long as the bar allows."""
-    if schedule is not None and not callable(schedule) and not hasattr(schedule, "__len__"):
-        optimizer.lr = schedule
-        schedule = None
-    if schedule is not None and not callable(schedule) and len(schedule) < steps:
-        got = f"{len(schedule)}"
-        raise FastgradValueError(explain(f"{steps} learning rates", got, "schedule of fit"))
     stride = max(1, steps // _UPDATES) if bar is not None else steps
-    if schedule is not None:
+    if rate is not None:
         stride = 1
     while loop.done < steps:
-        if schedule is not None:
-            optimizer.lr = schedule(loop.done) if callable(schedule) else schedule[loop.done]
+        if rate is not None:
+            lr = rate(loop.done)
+            expect_number(f"what schedule of fit gives for step {loop.done}", lr)
+            optimizer.lr = lr
         if not loop.advance(stride):
             raise NonFiniteError(
                 explain("a finite loss", repr(loop.stopped_at), f"step {loop.done} of fit",
@@ -169,12 +212,12 @@ def _bar(steps: int) -> Callable[..., None]:
 def _lines(steps: int) -> Callable[..., None]:
     import sys
 
-    printed = -1
+    printed = shown = -1
 
     def update(done: int, loss: float | None, last: bool = False) -> None:
-        nonlocal printed
-        if (tenth := 10 * done // max(steps, 1)) > printed or last:
-            printed = tenth
+        nonlocal printed, shown
+        if (tenth := 10 * done // max(steps, 1)) > printed or (last and done > shown):
+            printed, shown = tenth, done
             print(f"step {done} of {steps}, loss {loss}", file=sys.stderr)
 
     return update

@@ -4,6 +4,7 @@ Oracles: the steps that each loop is to count; what was there before; `arena_che
 """
 
 import copy
+import itertools
 import operator
 import signal
 from functools import partial
@@ -155,7 +156,8 @@ def test_a_loop_without_the_gil_hears_ctrl_c_by_the_clock():
     steps = 10_000_000
     w = Value(0.1)
     tape = layers_tape(w)
-    loop = Loop(tape, (1.0,), optim.SGD([w], lr=0.0).updaters(), steps, None, 0, True, 1)
+    updaters = optim.SGD([w], lr=0.0).updaters()
+    loop = Loop(tape, (1.0,), itertools.repeat(updaters).__next__, steps, None, 0, True, 1)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):

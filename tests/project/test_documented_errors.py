@@ -53,7 +53,9 @@ def documented():
                 continue
             things = [(name, thing)]
             if isinstance(thing, type):
-                inner = [k for k in dir(thing) if not k.startswith("_") or k == "__call__"]
+                own = [c for c in thing.__mro__ if str(c.__module__).startswith("fastgrad")]
+                inner = sorted({k for c in own for k in vars(c)})
+                inner = [k for k in inner if not k.startswith("_") or k == "__call__"]
                 things += [(f"{name}.{k}", inspect.getattr_static(thing, k)) for k in inner]
             for path, one in things:
                 if id(one) not in seen and isinstance(getattr(one, "__doc__", None), str):
@@ -148,6 +150,12 @@ def run_program(tmp_path, text):
 def fit(**arguments):
     tape, sgd = loss(Value(1.0))
     fg.fit(tape, [1.0], optimizer=sgd, **arguments)
+
+
+def fit_edited():
+    tape, sgd = loss(Value(1.0))
+    sgd.param_groups[0]["params"].append(Value(2.0))
+    fg.fit(tape, [1.0], optimizer=sgd)
 
 
 def fit_to_infinity():
@@ -288,6 +296,7 @@ CALLS = {
     ("training.fit", "FastgradTypeError"): lambda p, m: fit(steps=None),
     ("training.fit", "FastgradValueError"): lambda p, m: fit(steps=-1),
     ("training.fit", "FastgradOverflowError"): lambda p, m: fit(seed=-5),
+    ("training.fit", "FastgradRuntimeError"): lambda p, m: fit_edited(),
     ("training.fit", "NonFiniteError"): lambda p, m: fit_to_infinity(),
     ("command.cli.main", "SystemExit"): lambda p, m: command("--no-such-option"),
     ("command.demo.run_demo", "MissingExtraError"): lambda p, m: demo(m, p),

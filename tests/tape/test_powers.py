@@ -131,3 +131,39 @@ def test_powers_in_rows_of_any_length_equal_single_samples():
             assert mine.tolist() == pytest.approx(theirs, rel=1e-13)
         _, (slope,) = tape.value_and_grad(x, y, reduce="sum")
         assert slope == pytest.approx(float(np.sum(3 * (x * 3.0) ** 2 * x / y)), rel=1e-12)
+
+
+def libm(x, k):
+    """Return libm's pow(x, k), or None where Python refuses it."""
+    try:
+        return math.pow(x, k)
+    except (ValueError, OverflowError):  # ZeroDivisionError is no error of math.pow
+        return None
+
+
+@pytest.mark.parametrize("k", [2, 3, 4, -1, -2, 0.5, -0.5, 1, 0, 5, -3, 1.5, -1.5, 2.5])
+def test_power_of_one_sample_has_the_bits_of_libm(k):
+    wide = 500
+    tape = fg.record(lambda x: [v**k for v in x], [1.5] * wide)
+    rng = np.random.default_rng(11)
+    x = [random_points(rng, 40_000), np.abs(random_points(rng, 40_000)), odd()]
+    if k == int(k) and k:
+        x.append(edges(int(k))[::7])
+    if k in (2, 3, 4):
+        x.append(near(halfway(k, 300), 1))
+    if k in (0.5, -0.5):  # squares of numbers of few bits, and their neighbours
+        x.append(near(rng.integers(1, 2**27, 2000).astype(float) ** 2 * 2.0**-40, 3))
+    x = [a for a in np.concatenate(x).tolist() if libm(a, k) is not None]
+    expected = np.array([libm(a, k) for a in x])
+    x += [1.0] * (-len(x) % wide)
+    got = np.concatenate([tape(np.array(x[at : at + wide])) for at in range(0, len(x), wide)])
+    assert_same(k, np.array(x), got[: len(expected)], expected)
+    for a, y in zip(x[:2000], expected.tolist(), strict=False):  # eagerly, with the derivative
+        v = fg.Value(a)
+        if a > 0.0:
+            out = v**k
+            out.backward()
+            assert out.data == y
+            if abs(k * libm(a, k - 1)) < math.inf:
+                by = 2 * a if k == 2 else k * libm(a, k - 1) if k else 0.0
+                assert v.grad == by

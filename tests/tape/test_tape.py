@@ -3,8 +3,12 @@
 Oracles: the recorded function itself, run eagerly on Values, and Python's own arithmetic.
 """
 
+import copy
 import gc
 import math
+import operator
+import pickle
+import random
 import re
 import weakref
 from functools import partial
@@ -14,10 +18,10 @@ from helpers.graphs import live_after_gc
 from helpers.polls import at_each_poll
 
 import fastgrad as fg
-from fastgrad import Value, functional, nn
+from fastgrad import Value, functional, nn, optim
 from fastgrad._native.graph import recording
 from fastgrad.engine import arena_stats
-from fastgrad.errors import FastgradWarning, TapeError
+from fastgrad.errors import FastgradTypeError, FastgradWarning, TapeError
 
 pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
 
@@ -145,14 +149,59 @@ def test_tape_keeps_its_parameters_alive():
     assert arena_stats()["live_nodes"] == before - 1
 
 
-def test_clearing_the_parameter_list_does_not_affect_the_tape():
-    w = Value(2.0)
-    tape = fg.record(lambda x, w=w: x * w, 1.0)
-    del w
-    tape.parameters.clear()
-    clutter = values(*range(100))
-    assert (tape(3.0), tape.backward([1.0, 2.0])) == (6.0, 3.0)
-    assert [v.grad for v in clutter] == [0.0] * 100
+CHANGES = {
+    "item": lambda p, w: p.__setitem__(0, w),
+    "slice": lambda p, w: p.__setitem__(slice(None), [w]),
+    "del": lambda p, w: p.__delitem__(0),
+    "+=": lambda p, w: operator.iadd(p, [w]),
+    "*=": lambda p, w: operator.imul(p, 2),
+    "append": lambda p, w: p.append(w),
+    "clear": lambda p, w: p.clear(),
+    "extend": lambda p, w: p.extend([w]),
+    "insert": lambda p, w: p.insert(0, w),
+    "pop": lambda p, w: p.pop(),
+    "remove": lambda p, w: p.remove(p[0]),
+    "reverse": lambda p, w: p.reverse(),
+    "sort": lambda p, w: p.sort(key=lambda v: v.data),
+    "shuffle": lambda p, w: random.shuffle(p),
+}
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize("change", CHANGES)
+def test_parameter_list_refuses_every_change(change, loaded, tmp_path):
+    a, b = values(2.0, 3.0)
+    tape = fg.record(lambda x: x * a + b, 1.0)
+    if loaded:
+        tape.save(tmp_path / "a.tape")
+        tape = fg.load_tape(tmp_path / "a.tape", parameters=[a, b])
+    with pytest.raises(FastgradTypeError, match="parameters that the tape was recorded with"):
+        CHANGES[change](tape.parameters, Value(7.0))
+    assert tape.parameters == [a, b]
+    with pytest.raises(AttributeError, match=r"parameters of a tape.; set the data"):
+        tape.parameters = [b, a]
+    assert (tape.parameters, tape(1.0)) == ([a, b], 5.0)
+
+
+def test_parameter_list_reads_as_a_list():
+    a, b = values(2.0, 3.0)
+    tape = fg.record(lambda x: x * a + b, 1.0)
+    p = tape.parameters
+    assert p == [a, b] == p == tape.parameters
+    assert p not in ([b, a], [a])
+    assert isinstance(p, list)
+    assert (len(p), p[0], p[-1], p[:1], p[::-1]) == (2, a, b, [a], [b, a])
+    assert (repr(p), f"{p}") == (repr([a, b]),) * 2
+    assert [*p] == list(p) == p.copy() == p + p[:0] == p[:0] + p == [a, b]
+    assert (p * 2, p.index(b), p.count(a), a in p) == ([a, b, a, b], 1, 1, True)
+    assert sorted(p, key=lambda v: -v.data) == list(reversed(p)) == [b, a]
+    assert dict(zip("ab", p, strict=True)) == {"a": a, "b": b}
+    for mine in (p[:], p.copy(), list(p), copy.copy(p), copy.deepcopy(p), p + p[:0], p * 1):
+        mine.append(Value(1.0))
+        assert (type(mine), len(mine)) == (list, 3)
+    assert [v.data for v in pickle.loads(pickle.dumps(p))] == [2.0, 3.0]
+    optim.SGD(p, lr=1.0).step()
+    assert random.choice(p) in (a, b)
 
 
 def test_unheld_leaves_made_inside_the_function_are_constants():
@@ -319,6 +368,29 @@ def test_take_by_an_input_selects_for_each_sample(numpy):
     assert (gi.tolist(), gx.tolist()) == ([0.0] * 5, rows[i].tolist())
 
 
+@pytest.mark.parametrize("example", [0, -1])
+def test_take_by_a_negative_index_counts_from_the_end(numpy, example):
+    table = [values(*range(4)), values(*range(10, 14)), values(*range(20, 24))]
+    tape = fg.record(lambda i, x: dot(fg.take(table, i), x), example, [1.0] * 4)
+    X = numpy.arange(24.0).reshape(6, 4)
+    i = numpy.array([-3, -2, -1, 0, 1, 2])
+    assert tape(i, X).tolist() == tape(i % 3, X).tolist()
+    for k in i.tolist():
+        assert tape(k, X[0]) == tape(k % 3, X[0])
+        for args in ((k, X[0]), (k, X)):
+            mine, other = tape.value_and_grad(*args), tape.value_and_grad(k % 3, *args[1:])
+            assert list(mine[1]) == list(other[1])
+        assert tape.jvp((k, X[0]), (0.0, X[1])) == tape.jvp((k % 3, X[0]), (0.0, X[1]))
+    tape.backward(i, X, reduce="sum")
+    once = [[v.grad for v in row] for row in table]
+    tape.backward(i % 3, X, reduce="sum")
+    assert [[v.grad for v in row] for row in table] == [[2 * g for g in row] for row in once]
+    _, (_, by_each) = tape.value_and_grad(i, X, reduce=None, wrt="inputs")
+    assert (
+        by_each.tolist() == tape.value_and_grad(i % 3, X, reduce=None, wrt="inputs")[1][1].tolist()
+    )
+
+
 def test_take_among_inputs_by_a_computed_index_selects():
     tape = fg.record(lambda x, i: fg.take(x, i * 2) ** 2, [1.0, 2.0, 3.0, 4.0, 5.0], 1.0)
     assert tape([1.0, 2.0, 3.0, 4.0, 5.0], [0, 1, 2]) == [1.0, 9.0, 25.0]
@@ -326,12 +398,14 @@ def test_take_among_inputs_by_a_computed_index_selects():
     assert gx == [[0.0] * 4 + [2.0], [4.0] + [0.0] * 4]
 
 
-@pytest.mark.parametrize("index", [3, -1, 0.5, math.nan, math.inf, -math.inf, 1e300, 2**32])
+@pytest.mark.parametrize(
+    "index", [3, -4, 0.5, -0.5, math.nan, math.inf, -math.inf, 1e300, 2**32, -(2**63)]
+)
 def test_take_with_an_index_out_of_range_names_the_sample(index):
     table = values(1.0, 2.0, 3.0)
     tape = fg.record(lambda i, x: fg.take(table, i) * x, 0, 1.0)
     got = re.escape(f"got {float(index)!r}".removesuffix(".0"))
-    wrong = rf"expected an index of 0 to 2, {got} \(index of take"
+    wrong = rf"expected an index of -3 to 2, {got} \(index of take, 3 entries"
     for call in (tape, tape.backward, tape.value_and_grad):
         with pytest.raises(IndexError, match=wrong + r"\)"):
             call(index, 1.0)
@@ -349,7 +423,7 @@ def test_refused_index_is_of_the_current_call(numpy):
     tape = fg.record(lambda i: fg.take(values(1.0, 2.0), i) * 1.0, 0.0)
     for call in (tape, partial(tape.value_and_grad, wrt="inputs")):
         tape(numpy.array([0.0, 1.0]))  # its frame is used again
-        with pytest.raises(IndexError, match=r"of 0 to 1, got 7 \(index of take\)"):
+        with pytest.raises(IndexError, match=r"of -2 to 1, got 7 .index of take, 2 entries.$"):
             call(7.0)
 
 

@@ -65,6 +65,7 @@ _HEAD = f"""\
 #include <math.h>
 
 #include "ops/functions.h"
+#include "ops/power.h"
 #include "config.h"
 
 /* Each module uses its own part of this header; that is no reason for a warning. */
@@ -196,6 +197,13 @@ def _kernels(row) -> str:
         if row.parameter and POWER in to_c(parse(text)):  # tapes have it for many samples at once
             given = _formula(_GIVEN.format(row.name, operand), text, "aby")
             lines += [line.replace(POWER, "power") for line in given]
+    if row.parameter:  # a few exponents have code of their own
+        lines = [
+            line.replace(" pow(a, ", " op_power(a, ").replace("(pow(a, ", "(op_power(a, ")
+            if "double power)" not in line
+            else line
+            for line in lines
+        ]
     return "\n".join(_fold(line) for line in lines)
 
 

@@ -8,7 +8,8 @@ SIMD: str
 
 @disjoint_base
 class Replay:
-    parameters: list[Value]
+    captured: tuple[Value, ...]
+    listed: list[Value] | None
     name: str
     names: list[str]
     custom_operations: tuple[Any, ...]

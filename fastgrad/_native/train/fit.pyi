@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 from typing_extensions import disjoint_base
@@ -17,13 +18,14 @@ class Loop:
         self,
         tape: Replay,
         args: tuple[Any, ...],
-        updaters: list[Updater],
+        source: Callable[[], list[Updater]],
         steps: int,
         batch_size: int | None,
         seed: int,
         mean: bool,
         threads: int,
     ) -> None: ...
+    def shared(self) -> tuple[int, int]: ...
     def advance(self, count: int) -> bool: ...
     def close(self) -> None: ...
     def history(self) -> list[float]: ...

@@ -23,6 +23,16 @@ struct Poll {
     int64_t checked;      /* when the GIL was taken last, in milliseconds; 0: not yet */
 };
 
+/* A loop that holds what signal handlers may read and set: told before they run, and afterwards.
+ * Both functions are called with the GIL. Those of one thread, the main one, lie on each other. */
+typedef struct PollHook PollHook;
+struct PollHook {
+    int (*before)(void *context); /* nonzero: it has failed, and a Python error is set */
+    void (*after)(void *context);
+    void *context;
+    PollHook *outer;
+};
+
 static inline Poll poll_begin(int (*check)(Poll *)) {
     const Poll poll = {check, POLL_INTERVAL, 0};
     return poll;

@@ -6,6 +6,11 @@ cdef extern from "base/poll.h" nogil:
     ctypedef struct Poll:
         int64_t left
         int64_t checked
+    ctypedef struct PollHook:
+        int (*before)(void *) noexcept nogil
+        void (*after)(void *) noexcept nogil
+        void *context
+        PollHook *outer
     enum:
         POLL_INTERVAL
         POLL_MILLISECONDS
@@ -16,3 +21,7 @@ cdef extern from "base/poll.h" nogil:
 
 cdef int poll_with_gil(Poll *poll) noexcept nogil     # for loops that hold it
 cdef int poll_without_gil(Poll *poll) noexcept nogil  # for those that have given it up
+
+cdef bint is_main_thread() except -1
+cdef bint poll_hook(PollHook *hook) except -1   # False, and nothing done, in a thread without handlers
+cdef void poll_unhook(PollHook *hook) noexcept

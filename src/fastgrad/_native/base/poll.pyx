@@ -2,12 +2,15 @@
 
 from cpython.object cimport PyObject
 
+import os
+
 cdef extern from "Python.h" nogil:  # with the GIL; their errors stay set for the caller of a poll
     int PyErr_CheckSignals()
     PyObject *PyObject_CallNoArgs(PyObject *function)
     void Py_DECREF(PyObject *o)
     void Py_XDECREF(PyObject *o)
     void Py_INCREF(object o)
+    unsigned long PyThread_get_thread_ident()
 
 cdef extern from * nogil:
     """
@@ -22,6 +25,44 @@ cdef extern from * nogil:
 
 STEPS = POLL_INTERVAL  # that a loop makes between two polls
 cdef PyObject *observer = NULL
+cdef PollHook *hooks = NULL  # the innermost
+cdef unsigned long main_thread = 0  # 0: not asked for yet
+
+
+cdef bint is_main_thread() except -1:
+    """Tell whether this thread is the one that runs signal handlers."""
+    global main_thread
+    if not main_thread:
+        import threading
+        main_thread = threading.main_thread().ident
+    return PyThread_get_thread_ident() == main_thread
+
+
+def after_fork():
+    """The thread that forked is the main thread of the child."""
+    global main_thread, hooks
+    if PyThread_get_thread_ident() != main_thread:  # the loops of a thread that the child does not have
+        hooks = NULL
+    main_thread = PyThread_get_thread_ident()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=after_fork)
+
+
+cdef bint poll_hook(PollHook *hook) except -1:
+    """Have a loop told of handlers that run; in other threads than the main one none do."""
+    global hooks
+    if not is_main_thread():
+        return False
+    hook.outer = hooks
+    hooks = hook
+    return True
+
+
+cdef void poll_unhook(PollHook *hook) noexcept:
+    global hooks
+    hooks = hook.outer
 
 
 def observe(function):
@@ -40,7 +81,7 @@ def observe(function):
     Py_XDECREF(before)
 
 
-cdef int poll_with_gil(Poll *poll) noexcept nogil:
+cdef int handlers_run() noexcept nogil:
     cdef PyObject *result
     if observer != NULL:
         result = PyObject_CallNoArgs(observer)
@@ -48,6 +89,18 @@ cdef int poll_with_gil(Poll *poll) noexcept nogil:
             return -1
         Py_DECREF(result)
     return PyErr_CheckSignals()
+
+
+cdef int poll_with_gil(Poll *poll) noexcept nogil:
+    cdef PollHook *hook = hooks
+    cdef int result
+    if hook == NULL or PyThread_get_thread_ident() != main_thread:
+        return handlers_run()
+    if hook.before(hook.context) != 0:
+        return -1
+    result = handlers_run()
+    hook.after(hook.context)
+    return result
 
 
 cdef int poll_taking_gil(Poll *poll) noexcept with gil:

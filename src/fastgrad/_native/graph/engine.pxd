@@ -20,7 +20,7 @@ cdef void no_grad_after_fork() noexcept
 cdef node_id operand_take(object o) except? 0
 cdef int operand_keep(object o) except -1
 cdef node_id leaf_hidden(double data) except 0
-cdef uint32_t operands_block(tuple taken, bint numbers) except 0
+cdef uint32_t operands_block(tuple taken, str name) except 0
 cdef int operands_give(uint32_t index) except -1
 cdef object result_of(node_id id)
 cdef int operation_raise(int op, int error, double a, double b) except -1

@@ -536,9 +536,17 @@ def numbers_of(tuple operands):
     """Read the numbers of operands for a recorded operation, which is no reading by the program."""
     cdef list numbers = []
     for operand in operands:
-        numbers.append(
-            node_at((<Handle> operand).id).data if is_handle(operand) else float(operand))
+        numbers.append(number_of(operand, "operand"))
     return numbers
+
+
+cdef double number_of(object operand, str where) except? -1.0:
+    cdef double number = 0.0
+    if is_handle(operand):
+        return node_at((<Handle> operand).id).data
+    if number_read(operand, &number) == NOT_A_NUMBER:
+        raise error_of("FastgradTypeError", "a Value or a number", described(operand), where)
+    return number
 
 
 cdef double custom_result(CustomCore operation, object result) except? -1.0:
@@ -551,11 +559,11 @@ cdef double custom_result(CustomCore operation, object result) except? -1.0:
 
 def apply_custom(CustomCore operation not None, tuple operands, object result):
     """Record a result of an operation (`fastgrad.custom`) on its operands."""
-    return push_listed(
-        OP_CUSTOM, operands, <node_id> register_custom(operation), custom_result(operation, result))
+    cdef double y = custom_result(operation, result)
+    return push_listed(OP_CUSTOM, operands, <node_id> register_custom(operation), y, operation.name)
 
 
-cdef object push_listed(int op, tuple operands, node_id b, double y):
+cdef object push_listed(int op, tuple operands, node_id b, double y, str name):
     """Record an operation whose operands are listed in a block."""
     cdef uint32_t index
     cdef node_id id
@@ -564,7 +572,7 @@ cdef object push_listed(int op, tuple operands, node_id b, double y):
             if recording_threads and is_handle(operand):
                 recorded_read((<Handle> operand).id, "no_grad")
         return handle_new(arena_push_leaf(y))
-    index = operands_block(operands, True)
+    index = operands_block(operands, name)
     try:
         id = arena_push(op, <node_id> index, b, y)
     except BaseException:
@@ -576,18 +584,23 @@ cdef object push_listed(int op, tuple operands, node_id b, double y):
 
 
 cdef Py_ssize_t take_position(double index, Py_ssize_t n) except -1:
-    """Read an index that is the data of a Value; raise unless it is a whole number below n."""
-    if 0.0 <= index < n and index == <Py_ssize_t> index:
-        return <Py_ssize_t> index
+    """Read an index that is the data of a Value, a negative one from the end; raise if it names none."""
+    cdef Py_ssize_t position
+    if -n <= index < n and index == <Py_ssize_t> index:
+        position = <Py_ssize_t> index
+        return position + n if position < 0 else position
     got = repr(index).removesuffix(".0")
-    raise error_of("FastgradIndexError", f"an index of 0 to {n - 1}", got, "index of take")
+    raise error_of(
+        "FastgradIndexError", f"an index of {-n} to {n - 1}", got, f"index of take, {n} entries")
 
 
 def apply_take(tuple operands):
     """Record the choice of one of the operands after the first, a Value that says which."""
-    cdef Handle index = operands[0]
-    cdef Py_ssize_t position = take_position(node_at(index.id).data, len(operands) - 1)
-    return push_listed(OP_TAKE, operands, 0, numbers_of(operands[position + 1:position + 2])[0])
+    cdef Py_ssize_t position
+    if len(operands) < 2 or not is_handle(operands[0]):
+        raise error_of("FastgradTypeError", "a Value and what it chooses from", f"{operands!r:.80}", "take")
+    position = take_position(node_at((<Handle> operands[0]).id).data, len(operands) - 1)
+    return push_listed(OP_TAKE, operands, 0, number_of(operands[position + 1], "operand of take"), "take")
 
 
 cdef int take_step(Node *node) except -1:
@@ -603,7 +616,7 @@ cdef node_id push_linear(tuple operands, tuple partials, double y) except 0:
 
     Its block holds the operands, then a leaf for each partial.
     """
-    cdef uint32_t index = operands_block(operands + partials, True)
+    cdef uint32_t index = operands_block(operands + partials, "Value(data, operands, partials)")
     cdef node_id id
     try:
         id = arena_push(OP_LINEAR, <node_id> index, 0, y)
@@ -632,8 +645,10 @@ cdef int operands_give(uint32_t index) except -1:
     return 0
 
 
-cdef uint32_t operands_block(tuple taken, bint numbers) except 0:
+cdef uint32_t operands_block(tuple taken, str name) except 0:
     """Make a block of operands that counts one node as its user, the caller's.
+
+    Those of an operation, whose name errors tell, may be plain numbers; with None there is none.
 
     They are a tuple already: CPython 3.11 and 3.12 leak one where list() of it fails.
     """
@@ -646,14 +661,14 @@ cdef uint32_t operands_block(tuple taken, bint numbers) except 0:
     block.size = 0
     try:
         for i in range(n):
-            if not numbers and not is_handle(taken[i]):
+            if name is None and not is_handle(taken[i]):
                 raise error_of(
                     "FastgradTypeError", "Values as operands", described(taken[i]),
                     "second argument of Value", "wrap numbers: Value(2.0)")
             id = operand_take(taken[i])
             if not id:
                 raise error_of(
-                    "FastgradTypeError", "a Value or a number", described(taken[i]), "operand")
+                    "FastgradTypeError", "a Value or a number", described(taken[i]), f"operand of {name}")
             block.ids[i] = id
             block.size = i + 1
     except BaseException:

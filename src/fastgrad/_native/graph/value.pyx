@@ -271,7 +271,7 @@ cdef int operands_expect(Handle handle, object given, str where, str remedy) exc
 
 cdef node_id push_python(tuple operands, double y) except 0:
     """Append a node whose backward step the program will give, owned by the caller."""
-    cdef uint32_t index = operands_block(operands, False)
+    cdef uint32_t index = operands_block(operands, None)
     cdef node_id id
     try:
         id = arena_push(OP_PYTHON, <node_id> index, 0, y)

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "ops/functions.h"
+#include "ops/power.h"
 #include "config.h"
 
 /* Each module uses its own part of this header; that is no reason for a warning. */
@@ -230,7 +231,7 @@ OP_INLINE double op_pow_db(double a, double b, double y) {
 }
 
 OP_INLINE double op_pow_number_value(double a, double b) {
-    return pow(a, b);
+    return op_power(a, b);
 }
 
 enum { op_pow_number_is_light = 0 };
@@ -238,13 +239,13 @@ enum { op_pow_number_is_light = 0 };
 OP_INLINE double op_pow_number_da(double a, double b, double y) {
     (void)y;
     return (b == 0.0) ? 0.0 : ((b == 2.0) ? (2.0 * a) : (((((b - 1.0) + 1.0) == b) || !(fabs(a) <
-        HUGE_VAL)) ? (b * pow(a, b - 1.0)) : (b * (pow(a, b) / a))));
+        HUGE_VAL)) ? (b * op_power(a, b - 1.0)) : (b * (op_power(a, b) / a))));
 }
 
 OP_INLINE double op_pow_number_da_given(double a, double b, double y, double power) {
     (void)y;
     return (b == 0.0) ? 0.0 : ((b == 2.0) ? (2.0 * a) : (((((b - 1.0) + 1.0) == b) || !(fabs(a) <
-        HUGE_VAL)) ? (b * power) : (b * (pow(a, b) / a))));
+        HUGE_VAL)) ? (b * power) : (b * (op_power(a, b) / a))));
 }
 
 OP_INLINE double op_pow_number_db(double a, double b, double y) {

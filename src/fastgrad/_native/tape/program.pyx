@@ -293,7 +293,6 @@ def bind(Replay tape not None, list parameters not None, bytes data not None, li
         raise error_of(
             "FastgradTypeError", f"a restored tape, and its {tape.program.n_parameters} parameters",
             "one that is bound already" if tape.nodes != NULL else f"{len(parameters)} parameters")
-    tape.parameters = parameters
-    tape.adopt(arguments, result)
+    tape.adopt(parameters, arguments, result)
     for i in range(tape.program.n_parameters):
         tape.nodes[i].data = numbers[i]

@@ -15,8 +15,8 @@ cdef class CachedPlan:       # for one set of batched inputs
 
 cdef class Replay:
     cdef Program program
-    cdef readonly list parameters
-    cdef tuple captured      # the same, immutable: it keeps the nodes alive
+    cdef readonly tuple captured  # the parameters; it keeps their nodes alive
+    cdef public object listed     # the same, as the list that people see; None until they do
     cdef list kinds          # those that are of a subclass of Value
     cdef uint32_t *blocks    # of each dot: the arena's block of its weights, 0 or NULL where none is kept
     cdef Node **nodes        # as of the last nodes_find
@@ -33,7 +33,7 @@ cdef class Replay:
     cdef public list names
     cdef public list places  # file, line, function; operations number them
 
-    cdef int adopt(self, list arguments, object result) except -1
+    cdef int adopt(self, list parameters, list arguments, object result) except -1
     cdef Frame frame_take(self)
     cdef int frame_give(self, Frame frame) except -1
     cdef int frame_bind(self, Frame frame, tuple args) except -1

@@ -9,10 +9,11 @@ from libc.stdint cimport int64_t, uint32_t, uint8_t
 from libc.string cimport memcpy, memset
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
-from cpython.pythread cimport PyThread_get_thread_ident
 
 from fastgrad._native.base.errors cimport error_of
-from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil, poll_without_gil
+from fastgrad._native.base.poll cimport (
+    Poll, is_main_thread, poll_begin, poll_signals, poll_with_gil, poll_without_gil,
+)
 from fastgrad._native.graph.engine cimport custom_operations, custom_result
 from fastgrad._native.graph.handle cimport HandleLayout, is_value
 from fastgrad._native.memory.arena cimport Node, block_disown, node_at
@@ -31,7 +32,6 @@ from fastgrad._native.tape.header cimport (
 from fastgrad._native.tape.wrt cimport Want, wants_new
 
 import os
-import threading
 from operator import attrgetter
 
 from fastgrad.errors import warn_one_thread
@@ -42,19 +42,6 @@ cdef extern from "Python.h":
 cdef enum:
     SMALL = 2048  # operations of a call that is over before another thread could run
     PLANS_MAX = 64  # kept: sets of batched arguments
-
-
-cdef unsigned long main_thread = threading.main_thread().ident
-
-
-def _after_fork():
-    """The thread that forked is the main thread of the child."""
-    global main_thread
-    main_thread = PyThread_get_thread_ident()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 cdef int fail(int result) except -1:
@@ -148,13 +135,12 @@ cdef class Replay:
             built = program_build(&recorded.raw, n, &poll, &self.program)
         if built != TAPE_OK:
             fail(built)
-        self.parameters = used_parameters(recorded, self.program.n_parameters)
         self.custom_operations = operations_of(recorded)
-        self.adopt(arguments, result)
+        self.adopt(used_parameters(recorded, self.program.n_parameters), arguments, result)
 
-    cdef int adopt(self, list arguments, object result) except -1:
+    cdef int adopt(self, list parameters, list arguments, object result) except -1:
         """Fill in what follows from the program, the parameters and the shapes."""
-        self.captured = tuple(self.parameters)
+        self.captured = tuple(parameters)
         if self.custom_operations:
             self.program.python.tape = <void *> self
             self.program.python.forward = <PythonForward> python_forward
@@ -414,7 +400,7 @@ cdef class Replay:
         run.seed, run.threads = 1.0, threads
         # No other thread runs handlers; and a daemon's ends at exit, should it take the GIL: not while
         # helpers use its stack.
-        if PyThread_get_thread_ident() == main_thread:
+        if is_main_thread():
             run.poll = poll_begin(poll_without_gil)
         else:
             run.poll = poll_begin(NULL)
@@ -520,5 +506,6 @@ cdef class Replay:
                 where = f", sample {s}" if frame.n >= 0 else ""
                 got = repr(index).removesuffix(".0")
                 raise error_of(
-                    "FastgradIndexError", f"an index of 0 to {op.b - 1}", got, f"index of take{where}")
+                    "FastgradIndexError", f"an index of {-<int64_t> op.b} to {op.b - 1}", got,
+                    f"index of take, {op.b} entries{where}")
         return 0

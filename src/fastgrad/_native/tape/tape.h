@@ -124,9 +124,12 @@ int custom_reverse(const Steps *steps, const TapeOp *op, const double *values, d
 int custom_tangent(const Steps *steps, const TapeOp *op, const double *values, double y,
     const double *tangents, double *out);
 
-static inline int64_t take_entry(double index, uint32_t n) { /* -1 where it names none */
-    return index >= 0.0 && index < (double)n && index == (double)(uint32_t)index ? (int64_t)index
-                                                                                 : -1;
+/* Which of n entries an index names, a negative one from the end; -1 where it names none. */
+static inline int64_t take_entry(double index, uint32_t n) {
+    if (!(index >= -(double)n && index < (double)n)) return -1;
+    const int64_t entry = (int64_t)index;
+    if (index != (double)entry) return -1;
+    return entry < 0 ? entry + n : entry;
 }
 
 /* ---- many samples at a time ---- */

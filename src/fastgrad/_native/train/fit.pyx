@@ -1,7 +1,9 @@
 """Fit: the training loop itself, native: batches, gradient, update.
 
-Between two polls nothing here needs the GIL. The parameters live in the frame's
-slots while the loop runs, and are written back to their nodes whenever it pauses.
+Between two polls nothing here needs the GIL. The parameters live in the frame's slots while the
+loop runs. Before anybody else's code may run, a schedule or a signal handler, they are written back
+to their nodes; afterwards data, hyper-parameters and state are read anew, whatever it has done to
+them.
 """
 
 from libc.math cimport isfinite
@@ -9,13 +11,21 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 
-from fastgrad._native.base.errors cimport error_of
-from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_without_gil
+from fastgrad._native.base.errors cimport described, error_of
+from fastgrad._native.base.poll cimport (
+    Poll, PollHook, poll_begin, poll_hook, poll_signals, poll_unhook, poll_without_gil,
+)
+from fastgrad._native.graph.handle cimport Handle, number_expect
+from fastgrad._native.graph.value cimport slots_check
+from fastgrad._native.memory.arena cimport FRESH, Node, node_at
+from fastgrad._native.ops.codes cimport OP_LEAF
 from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.header cimport BatchRun, InputColumn, Steps, TAPE_OK
 from fastgrad._native.tape.replay cimport CachedPlan, Replay
 from fastgrad._native.tape.wrt cimport Want
 from fastgrad._native.train.optim cimport Updater
+
+from fastgrad._native.graph.value import Value
 
 
 cdef void *room(size_t n, size_t size) except NULL:
@@ -42,12 +52,15 @@ cdef class Group:
 
     cdef Updater updater
     cdef Py_ssize_t *slots   # of each of its parameters, -1 for one that the tape does not have
+    cdef Py_ssize_t shared   # those that it has
+    cdef Node **nodes        # of each; NULL where `data` is not a Value's own
     cdef double *data
     cdef double *grad
     cdef Group next
 
     def __dealloc__(self):
         PyMem_RawFree(self.slots)
+        PyMem_RawFree(self.nodes)
         PyMem_RawFree(self.data)
         PyMem_RawFree(self.grad)
 
@@ -64,15 +77,39 @@ cdef class Group:
         if self.next is not None:
             self.next.update(data, grad)
 
-    cdef int refresh(self) except -1:
-        self.updater.refresh()
-        return 0 if self.next is None else self.next.refresh()
-
     cdef int write_back(self) except -1:
+        """Write the parameters' data: first those that cannot fail."""
         cdef Py_ssize_t i
         for i in range(self.updater.n):
-            self.updater.params[i].data = self.data[i]
-        return 0 if self.next is None else self.next.write_back()
+            if self.nodes[i] != NULL:
+                self.nodes[i].data = self.data[i]
+        if self.next is not None:
+            self.next.write_back()
+        for i in range(self.updater.n):
+            if self.nodes[i] == NULL:
+                self.updater.params[i].data = self.data[i]
+        return 0
+
+    cdef int read(self) except -1:
+        cdef Py_ssize_t i
+        for i in range(self.updater.n):
+            if self.nodes[i] != NULL:
+                self.data[i] = self.nodes[i].data
+            else:
+                self.data[i] = number_expect(self.updater.params[i].data, "data of a parameter")
+        return 0 if self.next is None else self.next.read()
+
+
+cdef Node *node_of(object parameter) noexcept:
+    """Give the node of a leaf whose `data` is what Value calls so; else NULL."""
+    cdef Node *node
+    if not isinstance(parameter, Handle) or type(parameter).data is not Value.data or not slots_check():
+        return NULL
+    node = node_at((<Handle> parameter).id)
+    if node.op != OP_LEAF:
+        return NULL
+    node.flags &= ~FRESH  # no __init__ may give the handle another node
+    return node
 
 
 cdef Group group_new(Updater updater, dict places, Group behind):
@@ -80,21 +117,32 @@ cdef Group group_new(Updater updater, dict places, Group behind):
     cdef Py_ssize_t i
     group.updater, group.next = updater, behind
     group.slots = <Py_ssize_t *> room(updater.n, sizeof(Py_ssize_t))
+    group.nodes = <Node **> room(updater.n, sizeof(Node *))
     group.data = <double *> room(updater.n, sizeof(double))
     group.grad = <double *> room(updater.n, sizeof(double))
     for i in range(updater.n):
         group.slots[i] = places.get(id(updater.params[i]), -1)
-        group.data[i] = float(updater.params[i].data)
+        group.shared += group.slots[i] >= 0
+        group.nodes[i] = node_of(updater.params[i])
         group.grad[i] = 0.0
     return group
+
+
+cdef int before_handlers(void *loop) except -1 with gil:
+    return (<Loop> loop).let_go()
+
+
+cdef void after_handlers(void *loop) noexcept nogil:
+    (<Loop> loop).stale = True
 
 
 cdef class Loop:
     """A training loop over one tape and one data set, run some steps at a time."""
 
     cdef Replay tape
-    cdef Frame frame
+    cdef Frame frame           # None once it is closed
     cdef Want want             # the parameters
+    cdef object source         # gives the optimizer's rules as they stand
     cdef Group groups          # the first
     cdef BatchRun run
     cdef Steps uniform
@@ -106,31 +154,35 @@ cdef class Loop:
     cdef size_t batch
     cdef size_t next           # place in the order
     cdef bint mean
+    cdef bint advancing
+    cdef bint running          # advancing, and nobody else's code is: the optimizer's rules are busy
+    cdef bint held             # the slots have what no node has yet
+    cdef bint stale            # handlers have run: they may have set or loaded anything
     cdef double *losses
     cdef readonly Py_ssize_t done
     cdef readonly Py_ssize_t steps
     cdef readonly double stopped_at  # the loss that is not finite
 
-    def __init__(self, Replay tape not None, tuple args, list updaters, Py_ssize_t steps, batch_size,
+    def __init__(self, Replay tape not None, tuple args not None, source, Py_ssize_t steps, batch_size,
                  uint64_t seed, bint mean, int threads):
-        cdef Updater updater
         cdef CachedPlan cached
         cdef size_t i
         if self.tape is not None:
             raise error_of("FastgradTypeError", "a new loop", "one that is set up already")
+        if steps < 0 or threads < 1 or batch_size is not None and not 0 < batch_size:
+            raise error_of(
+                "FastgradValueError", "steps of at least 0, threads and batch size of at least 1",
+                f"{steps}, {threads} and {batch_size!r:.80}", "fit")
         tape.expect_scalar()
         self.want = tape.want("parameters")
         self.frame = tape.frame_take()
         self.tape, self.steps, self.mean, self.random = tape, steps, mean, seed
         tape.frame_bind(self.frame, args)
         self.n = <size_t> self.frame.n if self.frame.n > 0 else 0
-        self.batch = min(self.n, <size_t> batch_size) if batch_size is not None else self.n
+        self.batch = self.n if batch_size is None else <size_t> min(<object> self.n, batch_size)
         self.losses = <double *> room(steps, sizeof(double))
-        places = {}
-        for index, value in enumerate(tape.parameters):
-            places[id(value)] = index
-        for updater in reversed(updaters):
-            self.groups = group_new(updater, places, self.groups)
+        self.source = source
+        self.follow()
         if not self.n:
             return
         cached = tape.plan_for(self.frame, self.want)
@@ -149,6 +201,92 @@ cdef class Loop:
         PyMem_RawFree(self.gathered)
         PyMem_RawFree(self.order)
         PyMem_RawFree(self.losses)
+
+    cdef int expect_open(self) except -1:
+        if self.frame is None:
+            raise error_of("FastgradRuntimeError", "a loop that is open", "one that is closed", "fit")
+        return 0
+
+    # The parameters: in slots while it runs, in their nodes whenever anybody else does -----------------
+
+    cdef int follow(self) except -1:
+        """Take over the optimizer's rules, if they are others than before."""
+        cdef list updaters = self.source()
+        cdef Group group = self.groups
+        cdef dict places
+        cdef Py_ssize_t i
+        for i in range(len(updaters)):
+            if group is None or group.updater is not updaters[i]:
+                break
+            group = group.next
+        else:
+            if group is None:
+                return 0
+        if not updaters:
+            raise error_of("FastgradValueError", "at least one Updater", "none", "fit")
+        places = {}
+        for i in range(len(self.tape.captured)):
+            places[id(self.tape.captured[i])] = i
+        group = None
+        for given in reversed(updaters):
+            if not isinstance(given, Updater):
+                raise error_of("FastgradTypeError", "an Updater", described(given), "fit")
+            group = group_new(<Updater> given, places, group)
+        self.groups = group
+        return 0
+
+    cdef int take_over(self) except -1:
+        """Read all that others may have set, and keep their hands off the optimizer's state."""
+        cdef Group group
+        self.stale = False
+        self.follow()
+        group = self.groups
+        while group is not None:
+            group.updater.refresh()
+            group = group.next
+        if self.groups is not None:
+            self.groups.read()
+        self.tape.parameters_load(self.frame)
+        group = self.groups
+        while group is not None:
+            if group.updater.busy:
+                raise error_of(
+                    "FastgradRuntimeError", "one step of an optimizer at a time",
+                    "fit while another thread trains with it", "optimizer of fit", "wait for the other")
+            group = group.next
+        self.mark_busy(True)
+        return 0
+
+    cdef int resume(self) except -1 with gil:
+        return self.take_over()
+
+    cdef int let_go(self) except -1:
+        """Give back what this loop holds, so that anybody may read and set it."""
+        self.mark_busy(False)
+        if self.held:
+            self.held = False
+            self.groups.write_back()
+        return 0
+
+    cdef void mark_busy(self, bint busy) noexcept:
+        """Say whether others must not make a step: only this loop may unsay it."""
+        cdef Group group = self.groups if self.running != busy else None
+        self.running = busy
+        while group is not None:
+            group.updater.busy = busy
+            group = group.next
+
+    def shared(self):
+        """Give how many of the optimizer's parameters the tape has, and how many there are."""
+        cdef Group group = self.groups
+        cdef Py_ssize_t found = 0
+        cdef Py_ssize_t n = 0
+        while group is not None:
+            found, n = found + group.shared, n + group.updater.n
+            group = group.next
+        return found, n
+
+    # Steps -------------------------------------------------------------------------------------------
 
     cdef void shuffle(self) noexcept nogil:
         """Draw the order of an epoch (Fisher and Yates)."""
@@ -196,37 +334,60 @@ cdef class Loop:
 
     def advance(self, Py_ssize_t count):
         """Make up to `count` steps; returns False where a loss is not finite, before its update."""
-        cdef double *data = self.frame.values + self.tape.program.n_inputs
-        cdef const double *grad = self.frame.adjoints + self.tape.program.n_inputs
+        cdef double *data
+        cdef const double *grad
         cdef double loss = 0.0
         cdef int result = TAPE_OK
         cdef Poll poll = poll_begin(poll_without_gil)
-        cdef Py_ssize_t each = (<Py_ssize_t> self.tape.program.n_ops + 1) * (<Py_ssize_t> self.batch + 1)
+        cdef Py_ssize_t each = (<Py_ssize_t> self.batch + 1)
+        cdef PollHook hook
+        cdef bint hooked
+        self.expect_open()
+        if self.advancing:
+            raise error_of("FastgradRuntimeError", "one advance at a time", "a second one inside it", "fit")
+        data = self.frame.values + self.tape.program.n_inputs
+        grad = self.frame.adjoints + self.tape.program.n_inputs
+        each *= <Py_ssize_t> self.tape.program.n_ops + 1
         count = min(count, self.steps - self.done)
-        self.groups.refresh()
+        hook.before, hook.after = <int (*)(void *) noexcept nogil> before_handlers, after_handlers
+        hook.context = <void *> self
+        self.take_over()
+        hooked = poll_hook(&hook)
+        self.advancing = True
         try:
             with nogil:
                 while count > 0:
                     result = self.one_step(&loss)
                     if result != TAPE_OK or not isfinite(loss):
                         break
+                    if self.stale:
+                        self.resume()
                     self.groups.update(data, grad)
+                    self.held = True
                     self.losses[self.done] = loss
                     self.done += 1
                     count -= 1
                     poll_signals(&poll, each)
+                    if self.stale:
+                        self.resume()
             if result != TAPE_OK:
                 self.tape.fail(self.frame, result)
             if not isfinite(loss):
                 self.stopped_at = loss
                 return False
         finally:
-            self.groups.write_back()
+            if hooked:
+                poll_unhook(&hook)
+            self.advancing = False
+            self.let_go()
         return True
 
     def close(self):
         """Give the frame back to the tape."""
-        self.tape.frame_give(self.frame)
+        cdef Frame frame = self.frame
+        if frame is not None and not self.advancing:
+            self.frame = None
+            self.tape.frame_give(frame)
 
     def history(self):
         """Give the losses so far."""

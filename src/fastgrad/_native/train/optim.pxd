@@ -48,7 +48,7 @@ cdef class Updater:
     cdef double *kept               # state before a step that may fail
     cdef unsigned kept_live
     cdef bint native                # in this step: `data` and `grad` of Value are unpatched
-    cdef bint busy                  # a step over Python objects is going on
+    cdef bint busy                  # a step over Python objects, or a native loop, is going on
 
     cpdef int refresh(self) except -1
     cdef void update(self, double *data, const double *grad) noexcept nogil

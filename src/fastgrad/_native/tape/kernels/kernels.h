@@ -3,6 +3,7 @@
  * sums stay in registers). There are eight logical lanes however wide a register is: a sum over
  * samples adds sample s into lane s % 8 and folds the lanes in one fixed order, so that every level
  * gives the same bits. */
+#define OP_POWER_OF_LIBM /* rows of powers have code of their own, where the level has it */
 #include <string.h>
 
 #include "tape/tape.h"
