@@ -142,12 +142,13 @@ def word_result(
     operands: tuple[float, ...],
     result: float,
     place: tuple[str, int, str] | None,
+    in_derivative: bool = False,
 ) -> str:
     """Word what an operation of a tape gave: its operands, its result, the sample, the place.
 
     Parameters
     ----------
-    sample, operation, operands, result, place
+    sample, operation, operands, result, place, in_derivative
         As in `fastgrad.tape.NonFinite`.
 
     Returns
@@ -165,7 +166,10 @@ def word_result(
     which = "" if sample is None else f" in sample {sample}"
     file, line, function = place or ("", 0, "")
     where = f", recorded at {file}:{line} in {function}" if file else ""
-    return f"{operation}({shown}{more}) = {result!r}{which}{where}"
+    if not operation:
+        return f"{result!r}{which}"
+    gave = f" gives {result!r} in its derivative" if in_derivative else f" = {result!r}"
+    return f"{operation}({shown}{more}){gave}{which}{where}"
 
 
 # modules that are handed numbers: their frames are not the program's

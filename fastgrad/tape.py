@@ -7,7 +7,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, SupportsIndex
 
 from fastgrad._native.graph.engine import numbers_of
@@ -34,21 +34,24 @@ _SHOWN = 40  # operations that print(tape) lists
 
 @dataclass(frozen=True)
 class NonFinite:
-    """An operation whose result is nan or inf: see `Tape.check`.
+    """An operation that made nan or inf, in its result or its derivative: see `Tape.check`.
 
     Attributes
     ----------
     sample : int or None
         Which one of a batch; None if no argument had a batch axis.
     operation : str
-        Its name in the table of operations, "dot" or "take".
+        Its name in the table of operations, "dot" or "take"; "" if an argument or a parameter is
+        returned as it is.
     operands : tuple of float
         Their values, those of a sum or product in either order; of a dot the initial value, then
         each pair.
     result : float
-        nan, inf or -inf.
+        nan, inf or -inf: its result, or what its derivative times the adjoint gave.
     place : (file, line, function) or None
         What made it when the function was recorded, if that is known.
+    in_derivative : bool
+        Whether its derivative made it, where results are finite.
     """
 
     sample: int | None
@@ -56,9 +59,10 @@ class NonFinite:
     operands: tuple[float, ...]
     result: float
     place: tuple[str, int, str] | None
+    in_derivative: bool = False
 
     def __str__(self) -> str:
-        return word_result(self.sample, self.operation, self.operands, self.result, self.place)
+        return word_result(*(getattr(self, field.name) for field in fields(self)))
 
 
 class Parameters(list[Value]):
@@ -201,7 +205,7 @@ class Tape(TapeCore):
         tape_file.save(self, path)
 
     def check(self, *args: Any) -> NonFinite | None:
-        """Find the first operation that gives nan or inf.
+        """Find the operation behind the first result that is nan or inf, or the first gradient.
 
         Parameters
         ----------
@@ -211,14 +215,19 @@ class Tape(TapeCore):
         Returns
         -------
         NonFinite or None
-            The first sample with such an operation, and its first; None if all results are finite.
+            For the first sample with such a result, the first operation that made nan of numbers
+            that were none; of no nan, that made inf. Where results are finite and a derivative in a
+            parameter or an argument is not: the operation whose derivative made it. None if all are
+            finite.
 
         Notes
         -----
-        Cost: a replay of each sample by itself. ``check=True`` of a call, `backward` and
-        `value_and_grad` does this first, and raises NonFiniteError.
+        An inf or nan that no result shows, in a branch that `where` has not chosen, is no fault.
+        Cost: replays of each sample by itself, one for results, two for gradients. ``check=True``
+        of a call, `backward` and `value_and_grad` does this first for what they return, and raises
+        NonFiniteError.
         """
-        found = _inspect.first_nonfinite(self, args)
+        found = _inspect.first_nonfinite(self, args, "parameters", "inputs")
         return None if found is None else NonFinite(*found)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from fastgrad.errors import (
     FastgradWarning,
     NonFiniteError,
     explain,
+    word_result,
 )
 from fastgrad.optim import Optimizer, expect_number
 from fastgrad.tape import Tape
@@ -78,7 +80,8 @@ def fit(
         If another thread trains with the same optimizer, or the list of parameters in one of its
         groups has been edited.
     NonFiniteError
-        If a loss is nan or inf. The parameters are as they were before that step, and the error's
+        If a loss or its gradient is nan or inf. Parameters and optimizer are as they were before
+        that step; the error names the operation that made it, with its line and the sample, and its
         ``history`` has the losses before it.
 
     Notes
@@ -181,15 +184,24 @@ def _run(loop: Loop, optimizer: Optimizer, steps: int, rate: Any, bar: Any) -> N
             expect_number(f"what schedule of fit gives for step {loop.done}", lr)
             optimizer.lr = lr
         if not loop.advance(stride):
-            raise NonFiniteError(
-                explain("a finite loss", repr(loop.stopped_at), f"step {loop.done} of fit",
-                        "lower the learning rate, or ask tape.check where it came from"),
-                loop.history(),
-            )  # fmt: skip
+            raise _stopped(loop)
         if bar is not None:
             bar(loop.done, loop.last())
     if bar is not None:
         bar(loop.done, loop.last(), True)
+
+
+def _stopped(loop: Loop) -> NonFiniteError:
+    """Word why a step was not made: its loss or gradient is nan or inf."""
+    loss, found = loop.stopped_at, loop.found()
+    expected, got = ("a finite loss", repr(loss))
+    if math.isfinite(loss):
+        expected, got = "a finite gradient", f"nan or inf, of a loss of {loss!r}"
+    where = f"step {loop.done} of fit"
+    if found is not None:  # else no sample alone: their sum
+        where += f": {word_result(*found)}"
+    remedy = "lower the learning rate, or keep its operands away from there"
+    return NonFiniteError(explain(expected, got, where, remedy), loop.history())
 
 
 def _bar(steps: int) -> Callable[..., None]:

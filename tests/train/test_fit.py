@@ -4,6 +4,7 @@ Oracle: the loop written out, `zero_grad`, `tape.backward`, `step`, bit for bit;
 that each epoch uses every sample once.
 """
 
+import inspect
 import math
 import random
 import sys
@@ -14,7 +15,7 @@ from helpers.optimizers import RULES, make, switched_on
 from helpers.polls import at_each_poll, stop_at
 
 import fastgrad as fg
-from fastgrad import Value, nn, optim
+from fastgrad import Value, functional, nn, optim
 from fastgrad.errors import (
     FastgradOverflowError,
     FastgradTypeError,
@@ -219,6 +220,93 @@ def test_non_finite_loss_stops_fit_before_its_update():
     assert all(math.isfinite(loss) for loss in history)
     assert f"step {len(history)} of fit" in str(raised.value)
     assert not math.isfinite(tape(1.0)), "the parameter that gave it is still there"
+
+
+def state_of(optimizer):
+    return repr(optimizer.state_dict())
+
+
+def steep(w):
+    """Return a loss that is finite at 1, with an infinite gradient, and its line; 0 is harmless."""
+
+    def loss(x):
+        angle = w * x * 1e200
+        return angle.sin() * 1e150 + w * 0.5
+
+    return loss, inspect.getsourcelines(loss)[1] + 1
+
+
+@pytest.mark.parametrize("rule", [optim.SGD, optim.Adam], ids=lambda rule: rule.__name__)
+def test_non_finite_gradient_stops_fit_before_its_update(rule):
+    w = Value(1.0)
+    loss, line = steep(w)
+    tape = fg.record(loss, 0.0)
+    optimizer = rule([w], lr=0.01)
+    fg.fit(tape, [0.0] * 4, optimizer=optimizer, steps=3)
+    before, state = w.data, state_of(optimizer)
+    with pytest.raises(
+        NonFiniteError, match="expected a finite gradient, got nan or inf"
+    ) as raised:
+        fg.fit(tape, [0.0, 0.0, 0.0, 1.0], optimizer=optimizer, steps=1)
+    assert (w.data, state_of(optimizer)) == (before, state)
+    assert "step 0 of fit: mul(" in str(raised.value)
+    assert f"inf in its derivative in sample 3, recorded at {__file__}:{line}" in str(raised.value)
+
+
+def test_stopped_fit_names_sample_step_and_line_of_a_mini_batch():
+    w = Value(1.0)
+    loss, line = steep(w)
+    tape = fg.record(loss, 1.0)
+    xs = [0.0] * 40
+    xs[23] = 1.0
+    sgd = optim.SGD([w], lr=1e-3)
+    with pytest.raises(NonFiniteError) as raised:
+        fg.fit(tape, xs, optimizer=sgd, steps=100, batch_size=8, seed=3)
+    done = len(raised.value.history)
+    assert f"step {done} of fit: mul(" in str(raised.value)
+    assert "inf in its derivative in sample 23" in str(raised.value)
+    assert f":{line} in steep" in str(raised.value)
+    again = Value(1.0)
+    loss, _ = steep(again)
+    fg.fit(
+        fg.record(loss, 1.0), [0.0] * 40, optimizer=optim.SGD([again], lr=1e-3),
+        steps=done, batch_size=8, seed=3,
+    )  # fmt: skip
+    assert w.data == pytest.approx(again.data, rel=1e-12)
+
+
+def test_stopped_fit_of_one_sample_and_of_a_nan_loss_names_the_operation():
+    w = Value(1.0)
+    tape = fg.record(lambda x: (w * x).log(), 1.0)
+    with pytest.raises(NonFiniteError, match=r"got nan \(step 0 of fit: log\(-1.0\) = nan, rec"):
+        fg.fit(tape, -1.0, optimizer=optim.SGD([w], lr=0.1), steps=5)
+    assert w.data == 1.0
+    with pytest.raises(
+        NonFiniteError, match=r"got -inf \(step 0 of fit: log\(0.0\) = -inf in sample 1"
+    ):
+        fg.fit(tape, [1.0, 0.0], optimizer=optim.SGD([w], lr=0.1), steps=5)
+    assert w.data == 1.0
+
+
+def test_stopped_fit_of_a_sum_that_is_too_large_names_no_operation():
+    w = Value(1.0)
+    tape = fg.record(lambda x: w * x, 1.0)
+    with pytest.raises(NonFiniteError, match=r"got inf \(step 0 of fit\)"):
+        fg.fit(tape, [1e308] * 4, optimizer=optim.SGD([w], lr=0.1), reduce="sum")
+
+
+def test_large_finite_gradients_whose_sum_is_infinite_do_not_stop_fit():
+    w, v = Value(1e-300), Value(1e-300)
+    tape = fg.record(lambda x: w * x + v * x, 1.0)
+    fg.fit(tape, [1e308], optimizer=optim.SGD([w, v], lr=1e-308), steps=1)
+    assert w.data == v.data == pytest.approx(-1.0)
+
+
+def test_masked_infinities_do_not_stop_fit():
+    w = Value(2.0)
+    tape = fg.record(lambda x: fg.where(functional.gt(x, 0.0), (w / x).log(), w * 3.0), 1.0)
+    fg.fit(tape, [0.0, -1.0], optimizer=optim.SGD([w], lr=0.1), steps=1)
+    assert w.data == pytest.approx(1.7)
 
 
 @pytest.mark.parametrize("number", [1, 2, 7])

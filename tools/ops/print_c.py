@@ -352,7 +352,7 @@ def declarations(structural: Sequence, rows: Sequence) -> str:
         f"    {_LISTED}",
         f"    {_COUNTED}",
         "",
-        *(f"    {signature}" for signature in (_FORWARD, _PARTIALS, _SECOND)),
+        *(f"    {signature}" for signature in (_FORWARD, _PARTIALS, _SLOPES, _SECOND)),
         "    const char *op_error_text(int op, int error)",
         "    const char *op_singular_text(int op)",
     ]

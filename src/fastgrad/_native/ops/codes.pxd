@@ -94,6 +94,7 @@ cdef extern from "ops/ops.h" nogil:
 
     int op_forward(int op, double a, double b, double *out)
     int op_partials(int op, double a, double b, double y, double *da, double *db)
+    void op_slopes(int op, double a, double b, double y, double *da, double *db)
     int op_second(int op, double a, double b, double y, double *daa, double *dab, double *dbb)
     const char *op_error_text(int op, int error)
     const char *op_singular_text(int op)

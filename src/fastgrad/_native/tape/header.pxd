@@ -76,6 +76,7 @@ cdef extern from "tape/tape.h" nogil:
 
     ctypedef struct Kernels:
         const char *name
+        double (*sum)(size_t n, const double *a) nogil
     const Kernels *kernels_named(const char *name)
 
     ctypedef struct PlanRequest:

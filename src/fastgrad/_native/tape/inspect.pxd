@@ -1,5 +1,8 @@
 """Inspect: what a tape holds, and where its results stop being finite: for people to read."""
 
+from fastgrad._native.base.poll cimport Poll
+from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.replay cimport Replay
 
-cdef int expect_finite(Replay tape, tuple args) except -1
+cdef int expect_finite(Replay tape, tuple args, object wrt) except -1
+cdef tuple nonfinite_in_sample(Replay tape, Frame frame, Py_ssize_t s, list wants, Poll *poll)

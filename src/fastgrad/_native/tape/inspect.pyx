@@ -1,18 +1,20 @@
 """Inspect: what a tape holds, and where its results stop being finite: for people to read."""
 
-from libc.math cimport isfinite
-from libc.stdint cimport uint32_t
+from libc.math cimport isfinite, isnan
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
 
 from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
-from fastgrad._native.tape.bind cimport load_sample
+from fastgrad._native.tape.bind cimport is_number, load_sample
 from fastgrad._native.ops.codes cimport (
-    OP_CUSTOM, OP_DOT, op_is_row, op_listed, op_name, op_reads_b,
+    OP_CUSTOM, OP_DOT, OP_KEEP_IF, OP_KEEP_UNLESS, OP_TAKE, op_is_binary, op_is_row, op_listed, op_name,
+    op_product, op_reads_b, op_slopes,
 )
 from fastgrad._native.tape.frame cimport Frame
-from fastgrad._native.tape.header cimport Plan, Program, TapeOp, program_leaves
+from fastgrad._native.tape.header cimport Plan, Program, TapeOp, program_leaves, take_entry
 from fastgrad._native.tape.replay cimport CachedPlan, Replay, SAMPLE_STEPS
+from fastgrad._native.tape.wrt cimport Want
 
 
 def sizes(Replay tape not None):
@@ -84,9 +86,17 @@ def plan(Replay tape not None, bytes batched not None):
 
 
 # Results that are not finite ----------------------------------------------------------------------
+#
+# An operation may well give inf or nan that nothing shows: where() leaves it out. So the search begins
+# at a result, or at a derivative that was asked for, and goes back to what made it.
 
-def first_nonfinite(Replay tape not None, tuple args not None):
-    """Find the first sample and operation whose result is nan or inf; None if all are finite.
+def first_nonfinite(Replay tape not None, tuple args not None, *gradients):
+    """Find the first sample with a result that is nan or inf, or a gradient, and the operation behind it.
+
+    Parameters
+    ----------
+    *gradients
+        What they are of, as `wrt` says it; none are looked at where there is no one result.
 
     Returns
     -------
@@ -96,35 +106,168 @@ def first_nonfinite(Replay tape not None, tuple args not None):
     cdef Frame frame = tape.frame_take()
     cdef Poll poll = poll_begin(poll_with_gil)
     cdef Py_ssize_t s
-    cdef uint32_t i
+    cdef list wants = []
     try:
+        for wrt in gradients if is_number(tape.result) else ():
+            wants.append(tape.want(wrt))
         tape.frame_bind_values(frame, args)
         for s in range(max(frame.n, 1)):
-            load_sample(frame, s)
-            tape.run_single(frame, None)
-            poll_signals(&poll, tape.program.n_ops + SAMPLE_STEPS)
-            for i in range(tape.program.n_ops):
-                if not isfinite(frame.values[program_leaves(&tape.program) + i]):
-                    return nonfinite(tape, frame, s if frame.n >= 0 else None, i)
+            found = nonfinite_in_sample(tape, frame, s, wants or [None], &poll)
+            if found is not None:
+                return found
         return None
     finally:
         tape.frame_give(frame)
 
 
-cdef tuple nonfinite(Replay tape, Frame frame, object sample, uint32_t i):
-    """Describe an operation and its result in a frame."""
+cdef tuple nonfinite_in_sample(Replay tape, Frame frame, Py_ssize_t s, list wants, Poll *poll):
+    """Run one sample of a bound frame, and find what its result or gradients come from."""
+    cdef Want want
+    cdef uint32_t n_leaves = tape.program.n_inputs + tape.program.n_parameters
+    cdef uint32_t i
+    sample = s if frame.n >= 0 else None
+    load_sample(frame, s)
+    for want in wants:
+        tape.run_single(frame, want)
+        poll_signals(poll, 2 * tape.program.n_ops + SAMPLE_STEPS)
+        for i in range(tape.program.n_outputs):
+            if not isfinite(frame.values[tape.program.outputs[i]]):
+                return nonfinite_result(tape, frame, sample, poll)
+        if want is None:
+            continue
+        for i in range(n_leaves):
+            if want.live[i] and not isfinite(frame.adjoints[i]):
+                return nonfinite_derivative(tape, frame, sample, want, poll)
+    return None
+
+
+cdef tuple nonfinite_result(Replay tape, Frame frame, object sample, Poll *poll):
+    """Find the first operation behind the results that made nan of what is none; of no nan, inf."""
+    cdef uint32_t leaves = program_leaves(&tape.program)
+    cdef bytearray marks = bytearray(leaves + tape.program.n_ops)
+    cdef const double *values = frame.values
+    cdef bint seeks_nan = False
+    cdef bint is_made
+    cdef uint32_t i, o, slot
+    cdef uint32_t found = tape.program.n_ops
+    for o in range(tape.program.n_outputs):
+        seeks_nan = seeks_nan or isnan(values[tape.program.outputs[o]])
+    for o in range(tape.program.n_outputs):
+        marks[tape.program.outputs[o]] = is_sought(values[tape.program.outputs[o]], seeks_nan)
+    for i in reversed(range(tape.program.n_ops)):
+        poll_signals(poll, 1)
+        if not marks[leaves + i]:
+            continue
+        is_made = True
+        for slot, _ in slopes_of(tape, frame, i, False):
+            if slot >= leaves and is_sought(values[slot], seeks_nan):
+                marks[slot], is_made = 1, False
+        if is_made:
+            found = i
+    if found == tape.program.n_ops:  # an argument or a parameter is returned as it is
+        o = 0
+        while not is_sought(values[tape.program.outputs[o]], seeks_nan):
+            o += 1
+        return sample, "", (), values[tape.program.outputs[o]], None, False
+    return described_operation(tape, frame, sample, found, values[leaves + found], False)
+
+
+cdef tuple nonfinite_derivative(Replay tape, Frame frame, object sample, Want want, Poll *poll):
+    """Find the operation whose partial, times an adjoint that is finite, gave nan or inf to what is wanted.
+
+    The first of them in the order of a reverse sweep. Where only a sum was too large: what began it.
+    """
+    cdef uint32_t leaves = program_leaves(&tape.program)
+    cdef bytearray marks = bytearray(leaves + tape.program.n_ops)
+    cdef uint32_t i, slot
+    cdef uint32_t found = 0
+    cdef double part
+    cdef double made = 0.0
+    for i in range(tape.program.n_inputs + tape.program.n_parameters):
+        marks[i] = want.live[i] and not isfinite(frame.adjoints[i])
+    for i in range(tape.program.n_ops):
+        poll_signals(poll, 1)
+        if frame.adjoints[leaves + i] == 0.0:
+            continue
+        for slot, partial in slopes_of(tape, frame, i, True):
+            if not marks[slot]:
+                continue
+            part = op_product(partial, frame.adjoints[leaves + i])
+            if not isfinite(frame.adjoints[leaves + i]) and not isfinite(part):
+                marks[leaves + i] = 1
+            elif not isfinite(part) or isfinite(made) and part != 0.0:
+                found, made = i, frame.adjoints[slot] if isfinite(part) else part
+    return described_operation(tape, frame, sample, found, made, True)
+
+
+cdef inline bint is_sought(double x, bint seeks_nan) noexcept:
+    return isnan(x) if seeks_nan else not isfinite(x)
+
+
+cdef list slopes_of(Replay tape, Frame frame, uint32_t i, bint partials):
+    """List the operands of an operation that count for its result, and its partials in them.
+
+    A custom operation is asked for its partials only if they are wanted.
+    """
+    cdef const TapeOp *op = &tape.program.ops[i]
+    cdef const uint32_t *terms = tape.program.terms + op.a
+    cdef const double *values = frame.values
+    cdef double da = 0.0
+    cdef double db = 0.0
+    cdef int64_t entry
+    cdef list found
+    cdef uint32_t t
+    if op_is_row(op.op):
+        op_slopes(op.op, values[op.a], values[op.b], values[program_leaves(&tape.program) + i], &da, &db)
+        found = [] if op.op in (OP_KEEP_IF, OP_KEEP_UNLESS) else [(op.a, da)]
+        if op_is_binary(op.op):
+            found.append((op.b, db))
+        return found
+    if op.op == OP_TAKE:
+        entry = take_entry(values[terms[0]], op.b)
+        return [(terms[1 + entry], 1.0)] if entry >= 0 else [(terms[0], 0.0)]
+    if op.op == OP_CUSTOM:
+        return custom_slopes(tape, frame, i, partials)
+    found = [(terms[0], 1.0)]
+    for t in range(1, 2 * op.b, 2):
+        found.append((terms[t], values[terms[t + 1]]))
+        found.append((terms[t + 1], values[terms[t]]))
+    return found
+
+
+cdef list custom_slopes(Replay tape, Frame frame, uint32_t i, bint partials):
+    cdef const TapeOp *op = &tape.program.ops[i]
+    cdef const uint32_t *terms = tape.program.terms + op.a
+    cdef list operands = []
+    cdef list found = []
+    cdef uint32_t t
+    for t in range(1, op.b + 1):
+        operands.append(frame.values[terms[t]])
+    operation = tape.custom_operations[<Py_ssize_t> frame.values[terms[0]]]
+    slopes = [0.0] * op.b
+    if partials:
+        slopes = operation.partials_at(operands, frame.values[program_leaves(&tape.program) + i])
+    for t in range(op.b):
+        found.append((terms[t + 1], float(slopes[t])))
+    return found
+
+
+cdef tuple described_operation(
+        Replay tape, Frame frame, object sample, uint32_t i, double result, bint in_derivative):
+    """Give the fields of `fastgrad.tape.NonFinite`."""
     cdef list operands = []
     name, slots, source = operation(tape, i)
     for slot in slots:
         operands.append(frame.values[<uint32_t> slot])
     place = tape.places[source - 1] if source and tape.places else None
-    return sample, name, tuple(operands), frame.values[program_leaves(&tape.program) + i], place
+    return sample, name, tuple(operands), result, place, in_derivative
 
 
-cdef int expect_finite(Replay tape, tuple args) except -1:
-    """Raise where an operation gives nan or inf."""
-    found = first_nonfinite(tape, args)
+cdef int expect_finite(Replay tape, tuple args, object wrt) except -1:
+    """Raise where a result is nan or inf, or the gradient; of results alone if wrt is None."""
+    found = first_nonfinite(tape, args) if wrt is None else first_nonfinite(tape, args, wrt)
     if found is not None:
         from fastgrad.errors import word_result
-        raise error_of("NonFiniteError", "finite results", word_result(*found), f"tape of {tape.name}")
+        expected = "a finite gradient" if found[5] else "finite results"
+        raise error_of("NonFiniteError", expected, word_result(*found), f"tape of {tape.name}")
     return 0

@@ -61,7 +61,7 @@ cdef class TapeCore(Replay):
         threads : int
             That share a batch's samples; they change no bit of the result.
         check : bool
-            Look for nan and inf first, with `check`.
+            Look for nan and inf first, with `check`: in the result, and in the gradient that is asked for.
 
         Returns
         -------
@@ -79,7 +79,8 @@ cdef class TapeCore(Replay):
         FastgradIndexError
             If an index of `take` names no entry.
         NonFiniteError
-            With ``check=True``: the first operation that gives nan or inf.
+            With ``check=True``, if a result is nan or inf, or a gradient: the message names the
+            operation that made it.
 
         Notes
         -----
@@ -88,7 +89,7 @@ cdef class TapeCore(Replay):
         32 bytes an operation.
         """
         if check:
-            expect_finite(self, args)
+            expect_finite(self, args, None)
         cdef Frame frame = self.frame_take()
         try:
             if self.frame_bind_plain(frame, args):
@@ -148,7 +149,7 @@ cdef class TapeCore(Replay):
         is made in one order, whatever the threads and the processor, so its bits are always the same.
         """
         if check:
-            expect_finite(self, args)
+            expect_finite(self, args, "parameters")
         cdef Frame frame = self.frame_take()
         cdef object value  # a float, made before anything is changed
         try:
@@ -205,7 +206,7 @@ cdef class TapeCore(Replay):
         of memory for each of them. A sample's gradient has the bits that it has by itself.
         """
         if check:
-            expect_finite(self, args)
+            expect_finite(self, args, wrt)
         cdef Frame frame = self.frame_take()
         cdef Want want
         try:

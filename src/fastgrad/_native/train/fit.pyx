@@ -13,13 +13,14 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 
 from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.base.poll cimport (
-    Poll, PollHook, poll_begin, poll_hook, poll_signals, poll_unhook, poll_without_gil,
+    Poll, PollHook, poll_begin, poll_hook, poll_signals, poll_unhook, poll_with_gil, poll_without_gil,
 )
 from fastgrad._native.graph.handle cimport Handle, number_expect
 from fastgrad._native.graph.value cimport slots_check
 from fastgrad._native.memory.arena cimport FRESH, Node, node_at
 from fastgrad._native.ops.codes cimport OP_LEAF
 from fastgrad._native.tape.frame cimport Frame
+from fastgrad._native.tape.inspect cimport nonfinite_in_sample
 from fastgrad._native.tape.header cimport BatchRun, InputColumn, Steps, TAPE_OK
 from fastgrad._native.tape.replay cimport CachedPlan, Replay
 from fastgrad._native.tape.wrt cimport Want
@@ -161,7 +162,7 @@ cdef class Loop:
     cdef double *losses
     cdef readonly Py_ssize_t done
     cdef readonly Py_ssize_t steps
-    cdef readonly double stopped_at  # the loss that is not finite
+    cdef readonly double stopped_at  # the loss that is not finite, or that of a gradient that is not
 
     def __init__(self, Replay tape not None, tuple args not None, source, Py_ssize_t steps, batch_size,
                  uint64_t seed, bint mean, int threads):
@@ -333,7 +334,10 @@ cdef class Loop:
         return result
 
     def advance(self, Py_ssize_t count):
-        """Make up to `count` steps; returns False where a loss is not finite, before its update."""
+        """Make up to `count` steps; returns False where a loss or its gradient is not finite.
+
+        That comes before the update: parameters and optimizer are as after the step before.
+        """
         cdef double *data
         cdef const double *grad
         cdef double loss = 0.0
@@ -358,7 +362,8 @@ cdef class Loop:
             with nogil:
                 while count > 0:
                     result = self.one_step(&loss)
-                    if result != TAPE_OK or not isfinite(loss):
+                    if result != TAPE_OK or not isfinite(loss) or not self.has_finite(grad):
+                        count = -1
                         break
                     if self.stale:
                         self.resume()
@@ -372,7 +377,7 @@ cdef class Loop:
                         self.resume()
             if result != TAPE_OK:
                 self.tape.fail(self.frame, result)
-            if not isfinite(loss):
+            if count < 0:
                 self.stopped_at = loss
                 return False
         finally:
@@ -381,6 +386,39 @@ cdef class Loop:
             self.advancing = False
             self.let_go()
         return True
+
+    cdef bint has_finite(self, const double *grad) noexcept nogil:
+        """Tell whether the parameters' adjoints are finite; a finite sum of them says so quickly."""
+        cdef uint32_t i
+        if isfinite(self.tape.kernels.sum(self.tape.program.n_parameters, grad)):
+            return True
+        for i in range(self.tape.program.n_parameters):
+            if not isfinite(grad[i]):
+                return False
+        return True
+
+    def found(self):
+        """Find the operation that made nan or inf in the step that has stopped the loop.
+
+        Returns
+        -------
+        tuple or None
+            The fields of `fastgrad.tape.NonFinite`, the sample as numbered in the data; None if it
+            was only the sum over the samples, or the loop runs or is closed.
+        """
+        cdef Poll poll = poll_begin(poll_with_gil)
+        cdef size_t first = self.next - self.run.n if self.batch < self.n else 0
+        cdef size_t s
+        if self.frame is None or self.advancing:
+            return None
+        if not self.n:
+            return nonfinite_in_sample(self.tape, self.frame, 0, [self.want], &poll)
+        for s in range(first, first + self.run.n):
+            at = self.order[s] if self.batch < self.n else s
+            found = nonfinite_in_sample(self.tape, self.frame, at, [self.want], &poll)
+            if found is not None:
+                return found
+        return None
 
     def close(self):
         """Give the frame back to the tape."""
