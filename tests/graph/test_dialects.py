@@ -236,7 +236,8 @@ def test_bounds_of_clip_may_be_values():
 
 
 def test_max_and_min_of_several_pass_the_gradient_to_the_first_that_is_it():
-    for method, chosen in ((Value.max, 1), (Value.min, 0)):
+    methods = {Value.max: 1, Value.max_with: 1, Value.min: 0, Value.min_with: 0}
+    for method, chosen in methods.items():
         values = [Value(1.0), Value(3.0), Value(3.0)]
         y = method(*values, 2)
         y.backward()

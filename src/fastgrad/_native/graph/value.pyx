@@ -582,6 +582,14 @@ cdef class Core(Methods):
             smallest = apply_binary(smallest, other, OP_MIN, b"min")
         return smallest
 
+    def max_with(self, *others):
+        """Alias of `max`."""
+        return self.max(*others)
+
+    def min_with(self, *others):
+        """Alias of `min`."""
+        return self.min(*others)
+
     def clip(self, min=None, max=None, out=None):
         """Return this Value where it lies between two bounds, else the bound that it passes.
 
