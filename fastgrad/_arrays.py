@@ -173,6 +173,10 @@ def _xor(x: Any, y: Any) -> Any:
     return functional.lt(_and(x, y), _or(x, y))
 
 
+def _equal(x: Any, y: Any) -> Any:
+    return _and(functional.le(x, y), functional.ge(x, y))
+
+
 def _isnan(x: Any) -> Any:
     return _not(functional.le(x, x))
 
@@ -204,7 +208,7 @@ _TRUTHS: dict[str, Callable[..., Any]] = {  # bools, and while a thread records 
     "bitwise_and": _and,
     "bitwise_or": _or,
     "bitwise_xor": _xor,
-    "equal": operator.eq,
+    "equal": _equal,
     "greater": functional.gt,
     "greater_equal": functional.ge,
     "invert": _not,
@@ -217,7 +221,7 @@ _TRUTHS: dict[str, Callable[..., Any]] = {  # bools, and while a thread records 
     "logical_not": _not,
     "logical_or": _or,
     "logical_xor": _xor,
-    "not_equal": operator.ne,
+    "not_equal": lambda x, y: _not(_equal(x, y)),
 }
 _OF_NUMBERS = frozenset(
     {"isfinite", "isinf", "isnan", "signbit"}

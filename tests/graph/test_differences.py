@@ -388,6 +388,7 @@ RECORDED = {
         (lambda: on_others(lambda x: np.where(x > 2, x, 0).sum()), 5.0),
         (lambda: on_others(lambda x: (x * 2).max()), 10.0),
         (lambda: on_others(np.sort).tolist(), [0.0, 5.0]),
+        (lambda: on_others(lambda x: (x == x + 0).sum() * 1.0), 2.0),
     ],
     "`x.argmax()`, `np.argsort(x)`, `x[x > 2]`, `np.unique(x)`, `np.nansum(x)`, "
     "`np.interp(x, ...)`": [
