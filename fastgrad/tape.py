@@ -41,8 +41,8 @@ class NonFinite:
     sample : int or None
         Which one of a batch; None if no argument had a batch axis.
     operation : str
-        Its name in the table of operations, "dot" or "take"; "" if an argument or a parameter is
-        returned as it is.
+        Its name in the table of operations, "dot", "take", or that of a custom operation; "" if an
+        argument or a parameter is returned as it is.
     operands : tuple of float
         Their values, those of a sum or product in either order; of a dot the initial value, then
         each pair.

@@ -181,6 +181,24 @@ def after_failure(s):
     answers()
 each_failure(lambda: record(shapes, [1.0, 2.0], 0), lambda s: s([x, -1.0], 1))
 """,
+    "custom operations": """
+from fastgrad import custom
+def product(x, k, *rest):
+    return x * k
+def slopes(x, k, *rest_and_result):
+    return (k, x) + (0.0,) * (len(rest_and_result) - 1)
+own = custom("own")(product).partials(slopes)
+few = record(lambda x, k: own(x[0], k) * a + own(x[1], k, b), [1.0, 2.0], 3.0)
+many = record(lambda x, k: own(x[0], k, *x, *x, *x, *x) * a, [1.0, 2.0], 3.0)
+pair = rows[:2]
+wanted = [s.value_and_grad(pair, 1.0) for s in (few, many)]
+x = Value(0.5)
+def after_failure(s):
+    assert wanted == [s.value_and_grad(pair, 1.0) for s in (few, many)]
+each_failure(lambda: many, lambda s: s.value_and_grad(pair, 1.0))
+each_failure(lambda: few, lambda s: s.jvp((pair, 1.0), ([1.0, 0.0], 1.0)))
+each_failure(lambda: few, lambda s: s([x, 1.0], 2.0))
+""",
     "threads": """
 many = rows * 60
 def after_failure(s):

@@ -21,7 +21,7 @@ from fastgrad._native.graph import engine
 from fastgrad.errors import FastgradTypeError, FileFormatError, ShapeError
 from fastgrad.tape import loads
 
-pytestmark = pytest.mark.usefixtures("sound_arena")
+pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
 
 
 @custom("swish")

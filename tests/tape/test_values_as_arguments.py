@@ -115,6 +115,38 @@ def test_dots_of_a_tape_share_inputs_and_not_weights(width):
     assert results[0][1] == pytest.approx(results[1][1], rel=1e-12)
 
 
+@pytest.mark.parametrize("width", [4, 6])
+def test_dots_that_share_their_first_input_alone_keep_the_others(width):
+    def f(xs, ys):
+        dot = lambda a, b: sum((p * q for p, q in zip(a, b, strict=True)), 1.0)  # noqa: E731
+        return [dot(ys, xs), dot(ys, [xs[0], *ys[1:]])]
+
+    xs, ys = [[Value(0.1 * k + 1) for k in range(s, s + width)] for s in (0, 5)]
+    gradients = []
+    for g in (f, record(f, [1.0] * width, [1.0] * width)):
+        for leaf in (*xs, *ys):
+            leaf.grad = 0.0
+        (g(xs, ys)[0] * 3 + g(xs, ys)[1]).backward()
+        gradients.append([v.grad for v in (*xs, *ys)])
+    assert gradients[0] == gradients[1]
+
+
+def test_dot_of_arguments_from_a_parameter_on_takes_those_of_each_call():
+    bias = Value(1.0)
+
+    def f(xs, ys):
+        return sum((x * y for x, y in zip(xs, ys, strict=True)), bias)
+
+    tape = record(f, [1.0] * 5, [1.0] * 5)
+    calls = [[[Value(k + 0.5 * n) for k in range(5)] for n in (i, i + 1)] for i in (1, 2)]
+    for xs, ys in calls:
+        tape(xs, ys).backward()
+    for xs, ys in calls:
+        assert [x.grad for x in xs] == [y.data for y in ys]
+        assert [y.grad for y in ys] == [x.data for x in xs]
+    assert bias.grad == 2.0
+
+
 def test_graph_of_a_tape_can_be_looked_into():
     x = Value(2.0)
     y = record(lambda x: x**2 + x**0.5 + functional.leaky_relu(x, 0.5) * 3, 1.0)(x)

@@ -199,7 +199,7 @@ static int emit_layer(Planner *p, uint32_t first) {
     return step_add(plan, step);
 }
 
-static int emit_list(Planner *p, uint32_t i) { /* a dot that is in no layer, or a take */
+static int emit_list(Planner *p, uint32_t i) { /* no layer; a custom one never runs */
     Plan *plan = p->plan;
     const TapeOp *op = &p->program->ops[i];
     const uint32_t *terms = p->program->terms + op->a;

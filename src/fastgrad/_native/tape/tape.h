@@ -1,5 +1,6 @@
 /* Tape: a recorded program, the plans made from it, and the kernels that run them.
- * Every function leaves Python alone but for PyMem_Raw*, so none of them needs the GIL. */
+ * Every function leaves Python alone but for PyMem_Raw*, so none of them needs the GIL; custom
+ * operations, which are Python, take it by themselves (PythonCalls). */
 #ifndef FASTGRAD_TAPE_H
 #define FASTGRAD_TAPE_H
 
