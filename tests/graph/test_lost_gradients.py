@@ -170,7 +170,7 @@ def test_a_program_that_prints_floats_is_told_its_own_line(tmp_path):
     process = python("-W", "default", str(script), cwd=tmp_path)
     assert process.stdout == "6.0\n"
     assert f"{script}:4: GradientLostWarning: float()" in process.stderr
-    assert process.stderr.count("Warning") == 1
+    assert process.stderr.count("GradientLostWarning") == 1
 
 
 @pytest.mark.parametrize("module", ["fastgrad.functional", "numpy.lib", "scipy", "statistics"])
@@ -188,7 +188,7 @@ def test_code_of_other_names_is_the_program(module):
 def test_code_without_a_program_around_it_is_named_itself(tmp_path):
     text = "from fastgrad import Value; __name__ = 'numpy'; float(Value(2.0) * 3)"
     process = python("-W", "default", "-c", text, cwd=tmp_path)
-    assert process.stderr.startswith("<string>:1: GradientLostWarning")
+    assert "<string>:1: GradientLostWarning" in process.stderr
 
 
 def test_while_recording_the_recording_alone_reports():
