@@ -1,7 +1,7 @@
 """fastgrad: micrograd's scalar autograd on a native engine."""
 
 try:
-    from fastgrad.engine import Value, arena_stats, no_grad
+    from fastgrad.engine import Value, arena_stats, debug, no_grad
 except ModuleNotFoundError as error:
     if not (error.name or "").startswith("fastgrad._native."):
         raise
@@ -27,6 +27,7 @@ __all__ = [
     "Value",
     "arena_stats",
     "custom",
+    "debug",
     "fit",
     "install_as_micrograd",
     "load_tape",

@@ -11,6 +11,7 @@ from fastgrad import training as training
 from fastgrad.command.alias import install_as_micrograd as install_as_micrograd
 from fastgrad.engine import Value as Value
 from fastgrad.engine import arena_stats as arena_stats
+from fastgrad.engine import debug as debug
 from fastgrad.engine import no_grad as no_grad
 from fastgrad.functional import where as where
 from fastgrad.nn import MLP as MLP
@@ -27,6 +28,7 @@ __all__ = [
     "Value",
     "arena_stats",
     "custom",
+    "debug",
     "fit",
     "install_as_micrograd",
     "load_tape",

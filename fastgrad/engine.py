@@ -8,9 +8,10 @@ from typing import Any
 
 from fastgrad._native.graph.backward import after_fork
 from fastgrad._native.graph.engine import no_grad_enter, no_grad_exit
+from fastgrad._native.graph.recording import debug_enter, debug_exit
 from fastgrad._native.graph.value import Value, set_array_protocol
 
-__all__ = ["Value", "arena_stats", "build_info", "no_grad"]
+__all__ = ["Value", "arena_stats", "build_info", "debug", "no_grad"]
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch (not on Windows)
@@ -26,7 +27,31 @@ def _load_arrays() -> Any:
 set_array_protocol(_load_arrays)
 
 
-class no_grad:
+class _Scope:
+    """A context manager that is a decorator, too."""
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a function so that it runs inside it.
+
+        Of generators, coroutines and asynchronous generators each step does: what their caller
+        computes between two steps does not.
+        """
+        from functools import wraps
+
+        from fastgrad._stepwise import run_stepwise
+
+        if stepwise := run_stepwise(function, type(self)):
+            return stepwise
+
+        @wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            with type(self)():  # type: ignore[attr-defined]
+                return function(*args, **kwargs)
+
+        return inside
+
+
+class no_grad(_Scope):
     """Compute without recording: a context manager, or a decorator.
 
     Inside, an operation gives a leaf that holds its result, so nothing before it is kept alive.
@@ -47,28 +72,33 @@ class no_grad:
     def __exit__(self, *error: object) -> None:
         no_grad_exit()
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a function so that it runs inside `no_grad`.
-
-        Of generators, coroutines and asynchronous generators each step does: what their caller
-        computes between two steps is recorded.
-        """
-        from functools import wraps
-
-        from fastgrad._stepwise import run_stepwise
-
-        if stepwise := run_stepwise(function, no_grad):
-            return stepwise
-
-        @wraps(function)
-        def without_grad(*args: Any, **kwargs: Any) -> Any:
-            with no_grad():
-                return function(*args, **kwargs)
-
-        return without_grad
-
 
 Value.no_grad = no_grad
+
+
+class debug(_Scope):
+    """Remember which line makes each operation: a context manager, or a decorator of functions.
+
+    A ZeroDivisionError of `backward` then names the line that made the operation in question, if it
+    was computed inside, and `backward` was called inside. It concerns the thread that entered it.
+
+    Notes
+    -----
+    Cost: some 100 ns for each operation. Nesting is allowed.
+
+    Examples
+    --------
+    >>> from fastgrad import Value, debug
+    >>> with debug():
+    ...     y = Value(2.0).sqrt()
+    ...     y.backward()
+    """
+
+    def __enter__(self) -> None:
+        debug_enter()
+
+    def __exit__(self, *error: object) -> None:
+        debug_exit()
 
 
 def arena_stats() -> dict[str, int]:

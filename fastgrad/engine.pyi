@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, SupportsFloat, SupportsIndex, TypeAlias, TypeVar, overload
 
-__all__ = ["Value", "arena_stats", "build_info", "no_grad"]
+__all__ = ["Value", "arena_stats", "build_info", "debug", "no_grad"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Number: TypeAlias = SupportsFloat | SupportsIndex
@@ -145,6 +145,11 @@ class Value:
     def digamma(self) -> Value: ...
     def trigamma(self) -> Value: ...
     # </generated>
+
+class debug:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *error: object) -> None: ...
+    def __call__(self, function: _Function) -> _Function: ...
 
 class no_grad:
     def __enter__(self) -> None: ...

@@ -11,4 +11,5 @@ cdef bint is_recorded(node_id id) noexcept
 cdef int recorded_read(node_id id, str what) except -1
 cdef void record_after_fork() noexcept
 cdef uint32_t source_of(node_id id) noexcept
+cdef tuple place_shown(uint32_t number)
 cpdef int leaf_mark_input(Handle leaf) except -1

@@ -46,9 +46,11 @@ cdef extern from "Python.h":
         return PyCode_Addr2Line((PyCodeObject *) code, instruction);
     }
     #include "config.h"
+    static FASTGRAD_PER_THREAD unsigned debug_depth = 0;    /* fastgrad.debug() around this thread */
     static FASTGRAD_PER_THREAD unsigned record_depth = 0;   /* recordings that this thread is in */
     static FASTGRAD_PER_THREAD PyObject *record_hooks = 0;  /* a list of their hooks, the last innermost */
     """
+    unsigned debug_depth
     unsigned record_depth
     PyObject *record_hooks
     PyObject *frame_now()
@@ -63,6 +65,28 @@ cdef extern from "Python.h":
     void Py_DECREF(PyObject *o)
 
 recording_threads = 0
+cdef unsigned debugging_threads = 0  # that only note lines
+
+
+def debug_enter():
+    """Note lines in this thread until debug_exit(), recording or not; may be nested."""
+    global debugging_threads, debug_depth
+    debug_depth = debug_depth + 1
+    if debug_depth == 1:
+        debugging_threads += 1
+        arena_set_note(operation_note)
+
+
+def debug_exit():
+    """End debug_enter(); the notes end with the last thread that needs them."""
+    global debugging_threads, debug_depth
+    if debug_depth == 0:  # a generator was left in another thread
+        return
+    debug_depth = debug_depth - 1
+    if not debug_depth:
+        debugging_threads -= 1
+        if not recording_threads and not debugging_threads:
+            notes_clear()
 
 
 def record_enter(hook):
@@ -99,7 +123,7 @@ def record_exit():
     hooks = record_hooks
     record_hooks = NULL
     recording_threads -= 1
-    if not recording_threads:
+    if not recording_threads and not debugging_threads:
         notes_clear()
     Py_DECREF(hooks)  # a hook's end may run anything
 
@@ -111,9 +135,9 @@ def is_recording():
 
 cdef void record_after_fork() noexcept:
     """Forget the recordings of threads that the child does not have."""
-    global recording_threads
-    recording_threads = record_depth != 0
-    if not recording_threads:
+    global recording_threads, debugging_threads
+    recording_threads, debugging_threads = record_depth != 0, debug_depth != 0
+    if not recording_threads and not debugging_threads:
         notes_clear()
 
 
@@ -281,7 +305,7 @@ cdef void operation_note(node_id id) noexcept:
     cdef int collecting
     if unlikely(chunk >= n_noted or noted[chunk] == NULL) and not notes_make_room(chunk):
         return
-    if record_depth:
+    if record_depth or debug_depth:
         collecting = PyGC_Disable()  # frames become objects here, and a collection would run Python
         number = place_now()
         if collecting:

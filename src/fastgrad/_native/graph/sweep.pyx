@@ -17,6 +17,7 @@ from fastgrad._native.memory.arena cimport (
 )
 from fastgrad._native.graph.engine cimport linear_step, take_step
 from fastgrad._native.graph.dot cimport dot_expand
+from fastgrad._native.graph.recording cimport place_shown, source_of
 from fastgrad._native.ops.codes cimport (
     OP_ADD, OP_DOT, OP_HIDDEN, OP_LEAF, OP_LINEAR, OP_MUL, OP_OK, OP_PYTHON, OP_TAKE, op_calls_python,
     op_has_parameter, op_is_odd, op_is_row, op_partials, op_product, op_products,
@@ -53,9 +54,20 @@ cdef inline void reach(Sweep *sweep, node_id id, Node *node) noexcept:
 
 cdef int raise_singular(Node *node, int op) except -1:
     name, where = op_singular_text(op).decode().split(" has an infinite derivative where ")
+    file, line, function = place_shown(source_of(id_of(node)))
+    made = f", made at {file}:{line} in {function}" if file else ""
     raise error_of(
         "ZeroDivisionError", f"a finite derivative of {name}", f"an infinite one, where {where}",
-        f"backward of Value(data={node.data!r})")
+        f"backward of Value(data={node.data!r}){made}",
+        "" if made else "to see the line, compute it inside `with fastgrad.debug():`")
+
+
+cdef node_id id_of(Node *node) noexcept:
+    """Find the id of a node in use: for errors."""
+    cdef uint32_t c = arena.newest
+    while c and not arena.base[c] <= node < arena.base[c] + CHUNK_NODES:
+        c = arena.chunks[c].older
+    return <node_id> (c << CHUNK_SHIFT | (node - arena.base[c])) if c else 0
 
 
 cdef inline int table_step(Node *node, int op, Node *a, Node *b) except -1:
