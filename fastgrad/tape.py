@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, SupportsIndex
 
@@ -100,8 +100,9 @@ class Tape(TapeCore):
     custom_operations : tuple of CustomOperation
         Those that a replay calls Python for. Batches then run sample by sample on one thread.
     parameters : list of Value
-        The Values that the function captured, in the order of their first use. They stay alive with
-        the tape; their ``data`` is read at every call. The list itself cannot be changed.
+        Those that `record` was given, then the other Values that the function captured, in the
+        order of their first use. They stay alive with the tape; their ``data`` is read at every
+        call. The list itself cannot be changed.
 
     Notes
     -----
@@ -126,8 +127,9 @@ class Tape(TapeCore):
         result: Any,
         name: str,
         names: list[str],
+        parameters: tuple[Value, ...] = (),
     ) -> None:
-        super().__init__(inputs, outputs, arguments, result)
+        super().__init__(inputs, outputs, arguments, result, parameters)
         self.name, self.names = name, names
 
     @property
@@ -284,7 +286,12 @@ class Tape(TapeCore):
         return shape.name + "".join(reversed(indices))
 
 
-def record(function: Callable[..., Any], *example: Any, strict: bool = False) -> Tape:
+def record(
+    function: Callable[..., Any],
+    *example: Any,
+    strict: bool = False,
+    parameters: Iterable[Value] = (),
+) -> Tape:
     """Run a function once on Values shaped like the example, and keep what it did as a tape.
 
     Parameters
@@ -298,12 +305,19 @@ def record(function: Callable[..., Any], *example: Any, strict: bool = False) ->
         Raise TapeError, instead of warning once, where a recorded Value is used in ``if``,
         ``bool()``, ``float()`` or ``.data``: that freezes a decision.
 
+    parameters : iterable of Value
+        The first of ``tape.parameters``, in this order, used or not: those of a model, so that the
+        order of its gradient is the model's. Others that the function captures follow, in the order
+        of their first use.
+
     Returns
     -------
     Tape
 
     Raises
     ------
+    FastgradTypeError, FastgradValueError
+        If one of `parameters` is no Value, the result of an operation, an argument, or there twice.
     TapeError
         If the result is no Value (or nested lists, tuples, dicts of Values), or an operation has a
         ``_backward`` written by hand.
@@ -321,6 +335,7 @@ def record(function: Callable[..., Any], *example: Any, strict: bool = False) ->
     >>> tape.value_and_grad(0.0, 1.0, wrt="inputs")
     (0.0, (2.0, 0.0))
     """
+    fixed = tuple(parameters)
     inputs: list[Value] = []
     names = _argument_names(function, len(example))
     _name_clashes(names)
@@ -334,7 +349,7 @@ def record(function: Callable[..., Any], *example: Any, strict: bool = False) ->
         result = function(*(argument for _, argument in pairs))
         returned = _result(result, "result", outputs)
         del result
-        tape = Tape(inputs, outputs, [spec for spec, _ in pairs], returned, name, names)
+        tape = Tape(inputs, outputs, [spec for spec, _ in pairs], returned, name, names, fixed)
         tape.places = sources()[1:]
     finally:
         record_exit()

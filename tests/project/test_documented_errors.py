@@ -276,6 +276,10 @@ CALLS = {
     ("tape.TapeCore.jvp", "FastgradValueError"): (
         lambda p, m: tape_of().jvp((1.0,), (1.0,), wrt="no")
     ),
+    ("tape.record", "FastgradTypeError"): lambda p, m: fg.record(abs, 1.0, parameters=[2.0]),
+    ("tape.record", "FastgradValueError"): lambda p, m: fg.record(
+        abs, 1.0, parameters=2 * [Value(1.0)]
+    ),
     ("tape.TapeCore.jvp", "ShapeError"): lambda p, m: tape_of().jvp(([1.0] * 2,), ([1.0] * 3,)),
     ("tape.TapeCore.value_and_grad", "TapeError"): lambda p, m: pair().value_and_grad([1.0, 2.0]),
     ("tape.TapeCore.value_and_grad", "FastgradValueError"): (

@@ -15,7 +15,12 @@ class Replay:
     custom_operations: tuple[Any, ...]
     places: list[tuple[str, int, str]]
     def __init__(
-        self, inputs: list[Value], outputs: list[Value], arguments: list[Any], result: Any
+        self,
+        inputs: list[Value],
+        outputs: list[Value],
+        arguments: list[Any],
+        result: Any,
+        fixed: tuple[Value, ...] = ...,
     ) -> None: ...
     def __len__(self) -> int: ...
     @property

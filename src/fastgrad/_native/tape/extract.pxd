@@ -7,4 +7,4 @@ cdef class Recorded:
     cdef list parameters  # the handles of the leaves that are
     cdef dict customs     # numbers of custom operations: their places among those of the tape
 
-cdef Recorded record_graph(list inputs, list outputs)
+cdef Recorded record_graph(list inputs, list outputs, tuple fixed)

@@ -16,7 +16,7 @@ from libc.string cimport memset
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport PyObject
 
-from fastgrad._native.base.errors cimport error_of
+from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.base.poll cimport (
     POLL_INTERVAL, Poll, poll_begin, poll_is_due, poll_now, poll_with_gil,
 )
@@ -24,14 +24,14 @@ from fastgrad._native.memory.arena cimport (
     Block, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, CLOSURE, EXPANDED, Node, PINNED, arena,
     chunk_filled, handle_slot, node_at, node_id,
 )
-from fastgrad._native.graph.handle cimport Handle
+from fastgrad._native.graph.handle cimport Handle, is_handle
 from fastgrad._native.graph.recording cimport source_of
 from fastgrad._native.ops.codes cimport (
     OP_ADD, OP_CUSTOM, OP_DOT, OP_HIDDEN, OP_LEAF, OP_LINEAR, OP_MUL, OP_PYTHON, op_counted,
     op_has_block,
 )
 from fastgrad._native.tape.header cimport (
-    LEAF_CONSTANT, LEAF_INPUT, LEAF_PARAMETER, RECORD_LEAF, Recording, TapeOp,
+    LEAF_CONSTANT, LEAF_INPUT, LEAF_PARAMETER, NO_SLOT, RECORD_LEAF, Recording, TapeOp,
 )
 
 cdef extern from "Python.h":
@@ -368,7 +368,23 @@ cdef int take_memory(Recorded recorded, Walk *walk, Py_ssize_t n_outputs) except
     return 0
 
 
-cdef int describe_leaves(Recorded recorded, Walk *walk, Py_ssize_t n_inputs) except -1:
+cdef int need_fixed(Walk *walk, object value) except -1:
+    """Mark a parameter that the caller has named: a leaf that is no input, once."""
+    cdef uint32_t before = walk.n_leaves
+    where, remedy = "parameters of record", "give those of a model, model.parameters()"
+    if not is_handle(value):
+        raise error_of("FastgradTypeError", "Values", described(value), where, remedy)
+    if node_at((<Handle> value).id).op != OP_LEAF:
+        raise error_of(
+            "FastgradTypeError", "leaves, made of numbers", f"{value!r:.80}, the result of an operation",
+            where, remedy)
+    need(walk, (<Handle> value).id)
+    if walk.n_leaves == before:
+        raise error_of("FastgradValueError", "each Value once", f"{value!r:.80} twice", where)
+    return 0
+
+
+cdef int describe_leaves(Recorded recorded, Walk *walk, Py_ssize_t n_inputs, tuple fixed) except -1:
     cdef uint32_t i
     cdef node_id id
     cdef uint32_t *own_references = recorded.raw.leaf_slot  # to a leaf, by the outputs' list and tuple
@@ -383,21 +399,25 @@ cdef int describe_leaves(Recorded recorded, Walk *walk, Py_ssize_t n_inputs) exc
         recorded.raw.leaf_value[i] = node_at(id).data
         if i < n_inputs:
             recorded.raw.leaf_kind[i], recorded.raw.leaf_slot[i] = LEAF_INPUT, i
+        elif i < n_inputs + len(fixed):
+            recorded.raw.leaf_kind[i], recorded.raw.leaf_slot[i] = LEAF_PARAMETER, i - n_inputs
+            recorded.parameters.append(fixed[i - n_inputs])
         elif is_held(id, own_references[i]):
-            recorded.raw.leaf_kind[i] = LEAF_PARAMETER
+            recorded.raw.leaf_kind[i], recorded.raw.leaf_slot[i] = LEAF_PARAMETER, NO_SLOT
             recorded.parameters.append(<object> handle_slot(id)[0])
         else:
             recorded.raw.leaf_kind[i] = LEAF_CONSTANT
     return 0
 
 
-cdef Recorded extract(tuple inputs, tuple outputs, int64_t interval):
+cdef Recorded extract(tuple inputs, tuple outputs, tuple fixed, int64_t interval):
     """Walk back and forth once; raises Edited if a signal handler has edited the graph."""
     cdef Recorded recorded = Recorded.__new__(Recorded)
     cdef Walk walk
     cdef Handle handle
     cdef uint32_t oldest, c
     recorded.parameters, recorded.customs = [], {}
+    recorded.raw.n_fixed = <uint32_t> len(fixed)
     memset(&walk, 0, sizeof(walk))
     walk.customs = <PyObject *> recorded.customs
     walk.poll, walk.edits = poll_begin(poll_with_gil), arena.edits
@@ -410,6 +430,9 @@ cdef Recorded extract(tuple inputs, tuple outputs, int64_t interval):
         for handle in inputs:
             need(&walk, handle.id)
             poll_walk(&walk, 1)
+        for value in fixed:
+            need_fixed(&walk, value)
+            poll_walk(&walk, 1)
         for handle in outputs:
             need(&walk, handle.id)
             poll_walk(&walk, 1)
@@ -421,7 +444,7 @@ cdef Recorded extract(tuple inputs, tuple outputs, int64_t interval):
             recorded.raw.n_outputs += 1
             poll_walk(&walk, 1)
         handle = None
-        describe_leaves(recorded, &walk, len(inputs))
+        describe_leaves(recorded, &walk, len(inputs), fixed)
     finally:
         while walk.first:
             c = walk.first
@@ -432,13 +455,16 @@ cdef Recorded extract(tuple inputs, tuple outputs, int64_t interval):
     return recorded
 
 
-cdef Recorded record_graph(list inputs, list outputs):
-    """Extract what some nodes need; inputs are leaves, in the order of their slots."""
+cdef Recorded record_graph(list inputs, list outputs, tuple fixed):
+    """Extract what some nodes need; inputs are leaves, in the order of their slots.
+
+    So are `fixed`, the first of the parameters, needed or not.
+    """
     cdef tuple first = tuple(inputs)  # copies, which signal handlers cannot change
     cdef tuple last = tuple(outputs)
     cdef int64_t interval = POLL_INTERVAL
     while True:
         try:
-            return extract(first, last, interval)
+            return extract(first, last, fixed, interval)
         except Edited:
             interval *= 2  # so that it comes to an end, whatever the handlers do

@@ -53,6 +53,7 @@ cdef extern from "tape/tape.h" nogil:
         uint32_t n_leaves
         uint32_t n_terms
         uint32_t n_outputs
+        uint32_t n_fixed
         TapeOp *ops
         uint32_t *sources
         uint8_t *leaf_kind

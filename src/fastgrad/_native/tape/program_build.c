@@ -132,7 +132,7 @@ static int copy_leaves(Build *b) {
         if (poll_signals(b->poll, 1)) return TAPE_STOPPED;
         b->leaf_kind[i] = in->leaf_kind[i];
         b->leaf_value[i] = in->leaf_value[i];
-        b->leaf_slot[i] = in->leaf_kind[i] == LEAF_INPUT ? in->leaf_slot[i] : NO_SLOT;
+        b->leaf_slot[i] = in->leaf_kind[i] == LEAF_CONSTANT ? NO_SLOT : in->leaf_slot[i];
     }
     b->n_leaves = in->n_leaves;
     return TAPE_OK;
@@ -280,9 +280,10 @@ static void number_leaf(Build *b, Program *out, uint32_t ref) {
                                                               : out->n_constants++;
 }
 
-/* In the order of their first use; in a dot the initial value comes last, as in a
+/* Those that are not fixed, in the order of their first use; in a dot the initial value comes last, as in a
  * neuron's parameters. */
 static int number_leaves(Build *b, Program *out) {
+    out->n_parameters = b->in->n_fixed;
     for (uint32_t i = 0; i < out->n_ops; i++) {
         const TapeOp *op = &out->ops[i];
         uint32_t listed = n_listed(op);

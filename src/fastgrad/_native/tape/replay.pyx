@@ -124,9 +124,9 @@ cdef class Replay:
     def __cinit__(self):
         self.custom_operations = ()
 
-    def __init__(self, list inputs, list outputs, list arguments, object result):
+    def __init__(self, list inputs, list outputs, list arguments, object result, tuple fixed=()):
         cdef uint32_t n = <uint32_t> len(inputs)  # now: signal handlers could change the list
-        cdef Recorded recorded = record_graph(inputs, outputs)
+        cdef Recorded recorded = record_graph(inputs, outputs, fixed)
         cdef Poll poll = poll_begin(poll_without_gil)
         cdef int built
         if self.nodes != NULL:

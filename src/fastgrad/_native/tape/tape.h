@@ -82,11 +82,13 @@ enum leaf_kind { LEAF_INPUT, LEAF_PARAMETER, LEAF_CONSTANT };
 
 typedef struct {
     uint32_t n_ops, n_leaves, n_terms, n_outputs;
+    uint32_t n_fixed; /* parameters that are the first ones, used or not */
     TapeOp *ops;
     uint32_t *sources;
     uint8_t *leaf_kind;
     double *leaf_value; /* of constants */
-    /* Inputs: which one. Parameters: set by program_build, NO_SLOT if unused. */
+    /* Inputs: which one. Parameters: which one, if it is fixed; else NO_SLOT, and set by program_build
+     * if it is used. */
     uint32_t *leaf_slot;
     uint32_t *terms;
     uint32_t *outputs;

@@ -12,7 +12,7 @@ from cpython.object cimport PyObject
 
 from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
-from fastgrad._native.graph.handle cimport is_value
+from fastgrad._native.graph.handle cimport is_handle
 from fastgrad._native.ops.codes cimport op_is_row, op_listed
 from fastgrad._native.tape.bind cimport Shape, shapes_of
 from fastgrad._native.tape.header cimport Program, TapeOp, program_leaves, program_slots
@@ -124,7 +124,7 @@ cdef class Wants:
         want.in_list, want.given = in_list, given
         want.single_values = in_list and len(given) > 0
         for item in given:
-            want.single_values = want.single_values and is_value(item)
+            want.single_values = want.single_values and is_handle(item)
         if len(self.recent) >= RECENT_MAX:
             self.recent.pop(0)
         self.recent.append(want)
@@ -135,7 +135,7 @@ cdef class Wants:
         cdef Py_ssize_t position
         known = ", ".join(map(str, names))
         expected = f'"parameters", "inputs", an argument ({known}) by name or position, or a parameter'
-        if is_value(item):
+        if is_handle(item):
             return self.spec_of_value(item)
         if isinstance(item, str):
             if item == "parameters":
