@@ -119,7 +119,7 @@ def test_dots_of_a_tape_share_inputs_and_not_weights(width):
 def test_dots_that_share_their_first_input_alone_keep_the_others(width):
     def f(xs, ys):
         dot = lambda a, b: sum((p * q for p, q in zip(a, b, strict=True)), 1.0)  # noqa: E731
-        return [dot(ys, xs), dot(ys, [xs[0], *ys[1:]])]
+        return [dot(ys, xs), dot([xs[1], *ys[1:]], [xs[0], *ys[1:]])]
 
     xs, ys = [[Value(0.1 * k + 1) for k in range(s, s + width)] for s in (0, 5)]
     gradients = []
