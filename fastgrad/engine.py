@@ -27,7 +27,22 @@ def _load_arrays() -> Any:
 set_array_protocol(_load_arrays)
 
 
-class _Scope:
+class _NeedsCall(type):
+    """Tell what to write in place of `with no_grad:`."""
+
+    def __enter__(cls) -> None:
+        from fastgrad.errors import FastgradTypeError, explain
+
+        name = cls.__name__
+        raise FastgradTypeError(
+            explain(f"{name}()", f"the class {name}", "with statement", f"write `with {name}():`")
+        )
+
+    def __exit__(cls, *error: object) -> None:
+        """Needed beside `__enter__`; never called."""
+
+
+class _Scope(metaclass=_NeedsCall):
     """A context manager that is a decorator, too."""
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -32,6 +32,7 @@ __all__ = [
     "ShapeError",
     "TapeError",
     "explain",
+    "printable",
     "warn_gradient_lost",
     "word_result",
 ]
@@ -131,9 +132,22 @@ def explain(expected: str, got: str, where: str = "", remedy: str = "") -> str:
     >>> explain("a number", "'a'", "data of Value", "convert it with float()")
     "expected a number, got 'a' (data of Value); convert it with float()"
     """
-    place = f" ({where})" if where else ""
+    place = f" ({printable(where)})" if where else ""
     advice = f"; {remedy}" if remedy else ""
     return f"expected {expected}, got {got}{place}{advice}"
+
+
+def printable(text: str) -> str:
+    r"""Return a text with its control characters escaped: names come from strangers' files.
+
+    Examples
+    --------
+    >>> print(printable("a\x1b[31mb"))
+    a\x1b[31mb
+    """
+    if text.isprintable():
+        return text
+    return "".join([c if c.isprintable() else repr(c)[1:-1] for c in text])
 
 
 def word_result(
@@ -165,7 +179,7 @@ def word_result(
     more = ", ..." if len(operands) > 4 else ""
     which = "" if sample is None else f" in sample {sample}"
     file, line, function = place or ("", 0, "")
-    where = f", recorded at {file}:{line} in {function}" if file else ""
+    where = printable(f", recorded at {file}:{line} in {function}") if file else ""
     if not operation:
         return f"{result!r}{which}"
     gave = f" gives {result!r} in its derivative" if in_derivative else f" = {result!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -16,7 +17,12 @@ from fastgrad._native.graph.neurons import (
     zero_grads,
 )
 from fastgrad.engine import Value
-from fastgrad.errors import FastgradTypeError, FastgradValueError, explain
+from fastgrad.errors import (
+    FastgradOverflowError,
+    FastgradTypeError,
+    FastgradValueError,
+    explain,
+)
 
 # `from micrograd.nn import *` gives Value and random too, and programs rely on it.
 __all__ = ["MLP", "Layer", "Module", "Neuron", "Value", "random"]
@@ -104,6 +110,7 @@ class Neuron(NeuronCore, Module):
 
     def __init__(self, nin: int, nonlin: bool = True, activation: str = "relu") -> None:
         _expect_width(nin, "nin of Neuron")
+        _expect_room(nin + 1, "Neuron")
         self.activation = activation
         self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
         self.b = Value(0)
@@ -137,6 +144,7 @@ class Layer(Module):
     def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
         _expect_width(nin, "nin of Layer")
         _expect_width(nout, "nout of Layer")
+        _expect_room((nin + 1) * nout, "Layer")
         self.neurons = [Neuron(nin, **kwargs) for _ in range(nout)]
 
     def __call__(self, x: Iterable[Any]) -> Any:
@@ -206,6 +214,7 @@ class MLP(Module):
     ) -> None:
         _expect_width(nin, "nin of MLP")
         sizes = [nin, *_expect_widths(nouts)]
+        _expect_room(sum((n + 1) * m for n, m in pairwise(sizes)), "MLP")
         _expect_activation(activation, "activation of MLP")
         _expect_activation(output_activation, "output_activation of MLP")
         inner = [Layer(n, m, activation=activation) for n, m in pairwise(sizes[:-1])]
@@ -244,6 +253,17 @@ def _inputs(x: Iterable[Any]) -> list[Any]:
     if type(x) is list:
         return x
     return [x] if isinstance(x, Value) else list(x)
+
+
+def _expect_room(parameters: int, where: str) -> None:
+    """Raise where so many parameters cannot be, before memory fills with them."""
+    if parameters >= 1 << 32:
+        raise FastgradOverflowError(explain("fewer than 2**32 parameters", f"{parameters}", where))
+    if hasattr(os, "sysconf"):  # pragma: no branch (not on Windows)
+        least, there = 96 * parameters, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if least > there > 0:
+            got = f"{parameters} parameters, which take {least} bytes"
+            raise MemoryError(explain(f"what {there} bytes of memory hold", got, where))
 
 
 def _expect_width(n: int, where: str) -> None:

@@ -23,12 +23,14 @@ from fastgrad.errors import (
     FastgradWarning,
     TapeError,
     explain,
+    printable,
     word_result,
 )
 
 __all__ = ["SIMD", "NonFinite", "Tape", "load_tape", "loads", "record"]
 
 _INSTEAD = "set the data of a parameter, or record again"
+_ENDLESS = "lists and dicts inside each other that end", "one that holds itself, or too many levels"
 _SHOWN = 40  # operations that print(tape) lists
 
 
@@ -245,7 +247,7 @@ class Tape(TapeCore):
         arguments = ", ".join(
             f"{name}{list(shape) if shape else ''}" for name, shape in self.inputs
         )
-        return (
+        return printable(
             f"<tape of {self.name}({arguments}): {operations} operations for {recorded}, "
             f"{parameters} parameters>"
         )
@@ -283,7 +285,7 @@ class Tape(TapeCore):
         for extent in reversed(shape.shape):
             place, index = divmod(place, extent)
             indices.append(f"[{index}]")
-        return shape.name + "".join(reversed(indices))
+        return printable(shape.name) + "".join(reversed(indices))
 
 
 def record(
@@ -339,15 +341,21 @@ def record(
     inputs: list[Value] = []
     names = _argument_names(function, len(example))
     _name_clashes(names)
-    pairs = [_argument(x, name, inputs) for x, name in zip(example, names, strict=True)]
+    try:
+        pairs = [_argument(x, name, inputs) for x, name in zip(example, names, strict=True)]
+    except RecursionError:
+        raise FastgradTypeError(explain(*_ENDLESS, "example of record")) from None
     for leaf in inputs:
         leaf_mark_input(leaf)
     name = getattr(function, "__name__", type(function).__name__)
     outputs: list[Value] = []
     record_enter(_freezing(strict))
     try:
-        result = function(*(argument for _, argument in pairs))
-        returned = _result(result, "result", outputs)
+        result = _called(function, *(argument for _, argument in pairs))
+        try:
+            returned = _result(result, "result", outputs)
+        except RecursionError:
+            raise TapeError(explain(*_ENDLESS, "result of the recorded function")) from None
         del result
         tape = Tape(inputs, outputs, [spec for spec, _ in pairs], returned, name, names, fixed)
         tape.places = sources()[1:]
@@ -500,6 +508,21 @@ def _compare(tape: Tape, example: tuple[Any, ...], expected: list[float]) -> Non
                     "set no .data inside the function, and give the result, not a part of it",
                 )
             )
+
+
+def _called(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call the function; where it takes an array for a number, say what an example is."""
+    try:
+        return function(*arguments)
+    except AttributeError as error:
+        kind = type(error.obj).__name__
+        if not isinstance(error.obj, list | tuple) and not hasattr(error.obj, "ndim"):
+            raise
+        expected = f"a number with {error.name!r}"
+        remedy = "give record one sample, not the data set"
+        raise FastgradAttributeError(
+            explain(expected, f"a {kind}", "function given to record", remedy)
+        ) from error
 
 
 def _numbers(result: Any) -> Iterator[float]:

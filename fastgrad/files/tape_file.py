@@ -52,6 +52,7 @@ __all__ = ["load", "loads", "packed", "save"]
 
 FORMAT, VERSION = "fastgrad.tape", "1"
 KEYS = "text, 64-bit integers, bool, None"
+EMPTY_MAX = 1 << 16  # of a shape without numbers: lists are made of it all the same
 DEPTH = 64  # of structures, and of arrays: NumPy's limit
 TENSORS = {  # in the order of the file: aligned, and by name, as the safetensors package writes
     "constants": "F64", "parameters": "F64",
@@ -313,6 +314,8 @@ def _shape(extents: list[Any], name: str, start: int, least: int) -> tuple[Shape
     end = start + math.prod(extents)
     if end > VALUES_MAX:
         raise FaultError(f"at most {VALUES_MAX} numbers", f"{end}", where)
+    if end == start and math.prod(extent or 1 for extent in extents) > EMPTY_MAX:
+        raise FaultError(f"at most {EMPTY_MAX} empty lists", f"shape {extents}", where)
     return Shape(tuple(extents), start, name), end
 
 

@@ -14,11 +14,14 @@ from helpers.polls import at_each_poll
 
 import fastgrad as fg
 from fastgrad import Value, nn, optim
+from fastgrad._native.tape.bind import Shape
+from fastgrad._native.train.fit import Loop
 from fastgrad.errors import (
     FastgradRuntimeError,
     FastgradTypeError,
     FastgradValueError,
     FastgradWarning,
+    ShapeError,
 )
 
 pytestmark = pytest.mark.usefixtures("sound_arena")
@@ -510,3 +513,59 @@ def test_optimizer_in_use_by_another_thread_is_refused():
         thread.join()
     optimizer.step()
     assert w.data == pytest.approx(-0.5)
+
+
+def test_closed_loop_is_refused_and_gives_its_frame_once():
+    w = Value(1.0)
+    tape = fg.record(lambda x: w * x, 1.0)
+    loop = Loop(tape, (1.0,), optim.SGD([w]).updaters, 3, None, 0, True, 1)
+    bytes_of_one = None
+    for _ in range(3):
+        loop.close()
+        bytes_of_one = bytes_of_one or tape.nbytes
+        assert tape.nbytes == bytes_of_one
+    with pytest.raises(FastgradRuntimeError, match="a loop that is open"):
+        loop.advance(1)
+    with pytest.raises(FastgradTypeError, match="a new loop"):
+        loop.__init__(tape, (1.0,), optim.SGD([w]).updaters, 3, None, 0, True, 1)
+    for source, error in ((list, FastgradValueError), (lambda: [None], FastgradTypeError)):
+        with pytest.raises(error, match="Updater"):
+            Loop(tape, (1.0,), source, 3, None, 0, True, 1)
+    for steps, batch_size, threads in ((-1, None, 1), (1, 0, 1), (1, None, 0)):
+        with pytest.raises(FastgradValueError, match="steps of at least 0"):
+            Loop(tape, (1.0,), optim.SGD([w]).updaters, steps, batch_size, 0, True, threads)
+
+
+SPECS = {
+    "too few": ([Shape((), 0, "x")], Shape((), 0, "y"), ShapeError),
+    "too many": ([Shape((3,), 0, "x")], Shape((), 0, "y"), ShapeError),
+    "beyond": ([Shape((), 0, "x"), Shape((), 9, "z")], Shape((), 0, "y"), FastgradTypeError),
+    "result": ([Shape((2,), 0, "x")], Shape((2,), 0, "y"), ShapeError),
+    "nothing": ([Shape((2,), 0, "x")], None, FastgradTypeError),
+    "no structure": ([(set, None, [], "x")], Shape((), 0, "y"), FastgradTypeError),
+    "keys": ([(dict, [], [Shape((2,), 0, "x")], "x")], Shape((), 0, "y"), FastgradTypeError),
+}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_tape_of_shapes_that_do_not_fit_is_refused(name):
+    arguments, result, error = SPECS[name]
+    inputs = [Value(1.0), Value(2.0)]
+    with pytest.raises(error, match="structure"):
+        fg.Tape(inputs, [inputs[0] * inputs[1]], arguments, result, "f", ["x"])
+
+
+def test_tape_of_a_structure_that_holds_itself_is_refused():
+    inside = []
+    inside.append((list, None, inside, "x"))
+    v = Value(1.0)
+    with pytest.raises(FastgradTypeError, match="structure of a tape"):
+        fg.Tape([v], [v * 2], inside, Shape((), 0, "y"), "f", ["x"])
+    for inputs, outputs in (([None], [v]), ([v], [None])):
+        with pytest.raises(FastgradTypeError, match="inputs and outputs of a tape"):
+            fg.Tape(inputs, outputs, [Shape((), 0, "x")], Shape((), 0, "y"), "f", ["x"])
+    for shape, start in (((-1,), 0), ((), -1), (None, 0)):
+        with pytest.raises(ShapeError, match="at least 0"):
+            Shape(shape, start, "x")
+    with pytest.raises(FastgradTypeError, match="a new Shape"):
+        Shape((), 0, "x").__init__((), 0, "x")

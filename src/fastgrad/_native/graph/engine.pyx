@@ -476,6 +476,14 @@ cdef object call_unary(object x, int op, const char *name):
 
 
 cdef object call_parameter(object x, object parameter, int op, const char *name):
+    cdef double divisor = 1.0
+    if op == OP_POW_NUMBER and name[0] == c"d":  # div: its step `**-1` is nothing that anybody wrote
+        if is_handle(x):
+            divisor = node_at((<Handle> x).id).data
+        elif number_read(x, &divisor) == NOT_A_NUMBER:
+            divisor = 1.0
+        if divisor == 0.0:
+            divide_by_zero(divisor)
     if is_handle(x):
         return apply_parameter(<Handle> x, parameter, op, name)
     number_expect(parameter, f"parameter of {name.decode()}")

@@ -161,7 +161,10 @@ cdef int recorded_read(node_id id, str what) except -1:
 
 cpdef int leaf_mark_input(Handle leaf) except -1:
     """Make a leaf an input of the recording, so that what is read of it is reported."""
-    cdef Node *node = node_at(leaf.id)
+    cdef Node *node
+    if leaf is None:
+        raise error_of("FastgradTypeError", "a leaf", "None", "input of a recording")
+    node = node_at(leaf.id)
     if node.op != OP_LEAF:
         raise error_of(
             "FastgradTypeError", "a leaf", "the result of an operation", "input of a recording")

@@ -481,6 +481,8 @@ cdef class Core(Methods):
 
     @_op.setter
     def _op(self, name):
+        if not isinstance(name, str):
+            raise error_of("FastgradTypeError", "a str", described(name), "_op of Value")
         attributes_of(self)["_op"] = name
 
     @property
@@ -494,6 +496,9 @@ cdef class Core(Methods):
     @_backward.setter
     def _backward(self, function):
         cdef Node *node = node_at(self.id)
+        if not callable(function):
+            raise error_of(
+                "FastgradTypeError", "a function of no arguments", described(function), "_backward of Value")
         if node.op == OP_DOT:
             dot_expand(self.id)
         if node.op == OP_LEAF and not node.flags & CLOSURE:

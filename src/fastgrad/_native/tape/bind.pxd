@@ -42,6 +42,7 @@ cdef int expect_numbers(Bound bound, list shapes) except -1
 cdef bint bind_floats(Bound bound, tuple args) noexcept
 cdef void load_sample(Bound bound, Py_ssize_t s) noexcept nogil
 
+cdef int expect_spec(object spec, Py_ssize_t n) except -1
 cdef list shapes_of(object spec)
 cdef Out out_new(tuple extents, bint arrays)
 cdef Out out_from(double *data, tuple extents, bint arrays)

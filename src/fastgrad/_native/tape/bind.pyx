@@ -52,15 +52,23 @@ cdef extern from "tape/formats.h" nogil:
 
 cdef enum:
     PART = 1 << 14  # numbers converted between two counts of work
+    SPEC_LEVELS = 1000  # of a structure: more than Python's recursion makes
     DEEPER = 8  # levels of nesting that a message counts, besides those that belong there
 
 
 cdef class Shape:
     def __init__(self, tuple shape, Py_ssize_t start, str name):
-        self.shape, self.ndim, self.start, self.name = shape, len(shape), start, name
-        self.size = 1
+        if self.shape is not None:
+            raise error_of("FastgradTypeError", "a new Shape", "one that is made already")
+        if shape is None or start < 0:
+            raise error_of("ShapeError", "a shape and a start of at least 0", f"{shape} and {start}")
+        size = 1
         for extent in shape:
-            self.size *= extent
+            if extent < 0:
+                raise error_of("ShapeError", "extents of at least 0", f"{shape}", f"{name}")
+            size *= extent
+        self.size = size
+        self.shape, self.ndim, self.start, self.name = shape, len(shape), start, name
 
 
 cdef class Buffer:
@@ -552,6 +560,33 @@ cdef object nest_values(Shape shape, list values, bint arrays):
             nested_part.append(part[i:i + extent])
         part = nested_part
     return part
+
+
+cdef Py_ssize_t spec_end(object spec, Py_ssize_t start, int depth) except -1:
+    """Check a structure whose numbers begin at `start`, and give where they end."""
+    cdef Shape shape
+    if type(spec) is Shape and (<Shape> spec).start == start:
+        shape = <Shape> spec
+        return shape.start + shape.size
+    if type(spec) is not tuple or len(spec) != 4 or depth == SPEC_LEVELS:
+        raise error_of("FastgradTypeError", "a structure", f"{spec!r:.80}", "structure of a tape")
+    kind, keys, children, name = spec
+    if kind not in (list, tuple, dict) or type(children) is not list or not isinstance(name, str) or (
+            kind is dict and (type(keys) is not list or len(keys) != len(children))):
+        raise error_of("FastgradTypeError", "a structure", f"{spec!r:.80}", "structure of a tape")
+    for child in tuple(children):
+        start = spec_end(child, start, depth + 1)
+    return start
+
+
+cdef int expect_spec(object spec, Py_ssize_t n) except -1:
+    """Check that the numbers of a structure, or of a list of them, are 0 to n - 1."""
+    cdef Py_ssize_t end = 0
+    for one in tuple(spec) if type(spec) is list else (spec,):
+        end = spec_end(one, end, 0)
+    if end != n:
+        raise error_of("ShapeError", f"a structure of {n} numbers", f"{end}", "structure of a tape")
+    return 0
 
 
 cdef list shapes_of(object spec):

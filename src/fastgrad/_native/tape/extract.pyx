@@ -410,6 +410,12 @@ cdef int describe_leaves(Recorded recorded, Walk *walk, Py_ssize_t n_inputs, tup
     return 0
 
 
+cdef int expect_node(Handle handle) except -1:
+    if handle is None:
+        raise error_of("FastgradTypeError", "Values", "None", "inputs and outputs of a tape")
+    return 0
+
+
 cdef Recorded extract(tuple inputs, tuple outputs, tuple fixed, int64_t interval):
     """Walk back and forth once; raises Edited if a signal handler has edited the graph."""
     cdef Recorded recorded = Recorded.__new__(Recorded)
@@ -428,12 +434,14 @@ cdef Recorded extract(tuple inputs, tuple outputs, tuple fixed, int64_t interval
         raise MemoryError()
     try:
         for handle in inputs:
+            expect_node(handle)
             need(&walk, handle.id)
             poll_walk(&walk, 1)
         for value in fixed:
             need_fixed(&walk, value)
             poll_walk(&walk, 1)
         for handle in outputs:
+            expect_node(handle)
             need(&walk, handle.id)
             poll_walk(&walk, 1)
         oldest = walk_back(&walk)

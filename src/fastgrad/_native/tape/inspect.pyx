@@ -65,7 +65,7 @@ def outputs(Replay tape not None):
 
 
 def shapes(Replay tape not None):
-    return tape.shapes
+    return list(tape.shapes or ())
 
 
 def plan(Replay tape not None, bytes batched not None):

@@ -70,7 +70,7 @@ cdef int mark_inputs(const Program *p, uint8_t *read) except -1:
 
 def structure(Replay tape not None):
     """Give the structure of a tape's arguments, that of its result, the number of recorded operations."""
-    return tape.arguments, tape.result, tape.program.n_recorded
+    return list(tape.arguments or ()), tape.result, tape.program.n_recorded
 
 
 def export(Replay tape not None):

@@ -34,6 +34,7 @@ cdef class Replay:
     cdef public list places  # file, line, function; operations number them
 
     cdef int adopt(self, list parameters, list arguments, object result) except -1
+    cdef int expect_recorded(self) except -1
     cdef Frame frame_take(self)
     cdef int frame_give(self, Frame frame) except -1
     cdef int frame_bind(self, Frame frame, tuple args) except -1

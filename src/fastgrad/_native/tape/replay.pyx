@@ -19,7 +19,7 @@ from fastgrad._native.graph.handle cimport HandleLayout, is_value
 from fastgrad._native.memory.arena cimport Node, block_disown, node_at
 from fastgrad._native.ops.codes cimport OP_TAKE
 from fastgrad._native.tape.bind cimport (
-    bind_all, bind_floats, expect_numbers, is_number, load_sample, shapes_of,
+    bind_all, bind_floats, expect_numbers, expect_spec, is_number, load_sample, shapes_of,
 )
 from fastgrad._native.tape.extract cimport Recorded, record_graph
 from fastgrad._native.tape.frame cimport Frame, frame_new
@@ -124,12 +124,14 @@ cdef class Replay:
     def __cinit__(self):
         self.custom_operations = ()
 
-    def __init__(self, list inputs, list outputs, list arguments, object result, tuple fixed=()):
+    def __init__(
+            self, list inputs not None, list outputs not None, list arguments not None, object result,
+            tuple fixed not None=()):
         cdef uint32_t n = <uint32_t> len(inputs)  # now: signal handlers could change the list
         cdef Recorded recorded = record_graph(inputs, outputs, fixed)
         cdef Poll poll = poll_begin(poll_without_gil)
         cdef int built
-        if self.nodes != NULL:
+        if self.nodes != NULL or self.program.ops != NULL:
             raise error_of("FastgradTypeError", "a new tape", "one that is recorded already")
         with nogil:
             built = program_build(&recorded.raw, n, &poll, &self.program)
@@ -140,6 +142,8 @@ cdef class Replay:
 
     cdef int adopt(self, list parameters, list arguments, object result) except -1:
         """Fill in what follows from the program, the parameters and the shapes."""
+        expect_spec(arguments, self.program.n_inputs)
+        expect_spec(result, self.program.n_outputs)
         self.captured = tuple(parameters)
         if self.custom_operations:
             self.program.python.tape = <void *> self
@@ -185,6 +189,8 @@ cdef class Replay:
         cdef Frame frame
         cdef Want want
         cdef size_t total = program_bytes(&self.program) + self.program.n_parameters * sizeof(Node *)
+        if self.nodes == NULL:
+            return total
         if self.blocks != NULL:
             total += self.program.n_ops * sizeof(uint32_t)
         total += self.wants.nbytes()
@@ -197,11 +203,15 @@ cdef class Replay:
 
     # Frames: taken, bound, given back ---------------------------------------------------------------
 
-    cdef Frame frame_take(self):
-        """Take a frame that no other call uses."""
+    cdef int expect_recorded(self) except -1:
         if self.nodes == NULL:
             raise error_of(
                 "FastgradTypeError", "a recorded tape", "an empty one", "", "make it with fastgrad.record")
+        return 0
+
+    cdef Frame frame_take(self):
+        """Take a frame that no other call uses."""
+        self.expect_recorded()
         cdef Frame frame = self.frames.pop() if self.frames else frame_new(&self.program)
         frame.n, frame.sample, frame.arrays, frame.given = -1, -1, False, None
         memset(frame.grads, 0, self.program.n_inputs * sizeof(double *))
@@ -344,6 +354,7 @@ cdef class Replay:
     # A batch ----------------------------------------------------------------------------------------
 
     cdef Want want(self, object wrt):
+        self.expect_recorded()
         return self.wants.find(wrt, self.names)
 
     cdef CachedPlan plan_new(self, Want want, bytes lanes, bint each):

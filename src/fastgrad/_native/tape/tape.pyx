@@ -36,8 +36,13 @@ cdef int expect_tuple(object given, str where) except -1:
     return 0
 
 
+cdef object ONE = 1
+
+
 cdef int expect_threads(object threads) except -1:
     cdef int n
+    if threads is ONE:  # the default: nearly always
+        return 1
     try:
         n = operator.index(threads)
     except TypeError:  # a float is no number of threads
@@ -92,10 +97,10 @@ cdef class TapeCore(Replay):
             expect_finite(self, args, None)
         cdef Frame frame = self.frame_take()
         try:
+            n_threads = expect_threads(threads)
             if self.frame_bind_plain(frame, args):
                 self.run_single(frame, None)
                 return frame.values[self.program.outputs[0]]
-            n_threads = expect_threads(threads)
             self.frame_bind_values(frame, args)
             if frame.given is not None:
                 return append(self, frame)
@@ -211,11 +216,11 @@ cdef class TapeCore(Replay):
         cdef Want want
         try:
             want = self.want(wrt)
+            n_threads = expect_threads(threads)
             if type(wrt) is str and wrt == "inputs" and reduce == "mean" and \
                     self.frame_bind_plain(frame, args):
                 self.run_single(frame, want)
                 return frame.values[self.program.outputs[0]], floats(frame.adjoints, self.program.n_inputs)
-            n_threads = expect_threads(threads)
             self.expect_scalar()
             self.frame_bind(frame, args)
             if reduce is None and frame.n >= 0:

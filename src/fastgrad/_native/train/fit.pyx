@@ -216,6 +216,8 @@ cdef class Loop:
         cdef Group group = self.groups
         cdef dict places
         cdef Py_ssize_t i
+        if not updaters:
+            raise error_of("FastgradValueError", "at least one Updater", "none", "fit")
         for i in range(len(updaters)):
             if group is None or group.updater is not updaters[i]:
                 break
@@ -223,8 +225,6 @@ cdef class Loop:
         else:
             if group is None:
                 return 0
-        if not updaters:
-            raise error_of("FastgradValueError", "at least one Updater", "none", "fit")
         places = {}
         for i in range(len(self.tape.captured)):
             places[id(self.tape.captured[i])] = i

@@ -9,7 +9,7 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.object cimport PyObject
 from libc.string cimport memcmp, memcpy
 
-from fastgrad._native.base.errors cimport error_of
+from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.memory.arena cimport FRESH, Node, node_at
 from fastgrad._native.graph.handle cimport Handle, is_value, number_expect
 from fastgrad._native.ops.codes cimport OP_LEAF
@@ -304,6 +304,13 @@ cdef int step_attributes(list updaters) except -1:
     return 0
 
 
+cdef int expect_updaters(list updaters) except -1:
+    for updater in updaters:
+        if not isinstance(updater, Updater):
+            raise error_of("FastgradTypeError", "an Updater", described(updater), "step of an optimizer")
+    return 0
+
+
 def adopt(list updaters not None, list groups not None):
     """Take over dicts that were put in place of a group's."""
     cdef Py_ssize_t i
@@ -312,6 +319,7 @@ def adopt(list updaters not None, list groups not None):
         raise error_of(
             "FastgradRuntimeError", f"{len(updaters)} parameter groups", f"{len(now)}", "param_groups",
             "use add_param_group() to add one")
+    expect_updaters(updaters)
     for i in range(len(now)):
         (<Updater> updaters[i]).group = now[i]
 
@@ -354,6 +362,7 @@ def zero_grad(list updaters not None):
     cdef list others = []
     cdef list before = []
     cdef list done = []
+    expect_updaters(updaters)
     for updater in updaters:
         if updater.nodes == NULL or not slots_check():
             for p in updater.params:

@@ -1,0 +1,150 @@
+"""Messages name what the user wrote: a table of calls, each with what its error must name."""
+
+import math
+
+import pytest
+
+import fastgrad as fg
+from fastgrad import Value, functional, nn, optim, take
+from fastgrad.errors import FastgradError
+from fastgrad.files import tape_file
+from fastgrad.files.container import FaultError
+
+W = Value(2.0)
+TAPE = fg.record(lambda x: W * x, 1.0)
+PAIR = fg.record(lambda x: W * x[0] + x[1], [1.0, 2.0])
+INSIDE, KEYED = [], {}
+INSIDE.append(INSIDE)
+KEYED["k"] = KEYED
+
+
+def fit(**options):
+    fg.fit(TAPE, [1.0], **{"optimizer": optim.SGD([W]), **options})
+
+
+def without_call():
+    with fg.no_grad:
+        pass
+
+
+def setting(name, value):
+    return lambda: setattr(Value(1.0), name, value)
+
+
+DIVISION = "expected a divisor other than 0, got .*division by zero"
+ENDLESS = "inside each other that end, got one that holds itself"
+CALLS = {  # what is written: call, what must be named
+    "functional.div(1, 0)": (lambda: functional.div(1, 0), DIVISION),
+    "functional.div(v, 0)": (lambda: functional.div(W, 0), DIVISION),
+    "functional.div(1, Value(0))": (lambda: functional.div(1, Value(0)), DIVISION),
+    "v / 0": (lambda: W / 0, DIVISION),
+    "v / Value(0)": (lambda: W / Value(0), DIVISION),
+    "1 / Value(0)": (lambda: 1 / Value(0), DIVISION),
+    "functional.div('1', 2)": (lambda: functional.div("1", 2), "str '1' .operand of (div|mul)"),
+    "functional.div(1, None)": (lambda: functional.div(1, None), "None .operand of div"),
+    "functional.sub(1, None)": (lambda: functional.sub(1, None), "None .operand of sub"),
+    "functional.sub(v, 'a')": (lambda: functional.sub(W, "a"), "str 'a' .operand of sub"),
+    "functional.neg(None)": (lambda: functional.neg(None), "None .operand of neg"),
+    "greater(1, None)": (lambda: functional.greater(1, None), "None .operand of greater"),
+    "functional.greater(v, 'a')": (lambda: functional.greater(W, "a"), "'a' .operand of greater"),
+    "functional.maximum(v, [])": (lambda: functional.maximum(W, []), "list .. .operand of maximum"),
+    "functional.exp('1')": (lambda: functional.exp("1"), "str '1' .operand of exp"),
+    "functional.log(0)": (lambda: functional.log(0), "got 0.0 .log"),
+    "where(None, 1, 2)": (lambda: functional.where(None, 1, 2), "None .condition of where"),
+    "Value('a')": (lambda: Value("a"), "str 'a' .data of Value"),
+    "Value(itself)": (lambda: Value(INSIDE), "list .* .data of Value"),
+    "v._backward = 5": (setting("_backward", 5), "a function .* got int 5 ._backward of Value"),
+    "v._op = 3": (setting("_op", 3), "a str, got int 3 ._op of Value"),
+    "v.data = None": (setting("data", None), "NoneType None .data of Value"),
+    "with no_grad:": (without_call, r"expected no_grad\(\), got the class no_grad .with statement"),
+    "fit(steps=None)": (lambda: fit(steps=None), "at least 0, got None .steps of fit"),
+    "fit(steps=-1)": (lambda: fit(steps=-1), "got -1 .steps of fit"),
+    "fit(steps=nan)": (lambda: fit(steps=math.nan), "got nan .steps of fit"),
+    "fit(seed=-5)": (lambda: fit(seed=-5), "got -5 .seed of fit"),
+    "fit(seed=1.5)": (lambda: fit(seed=1.5), "got 1.5 .seed of fit"),
+    "fit(batch_size=0)": (lambda: fit(batch_size=0), "got 0 .batch_size of fit"),
+    "fit(threads=0)": (lambda: fit(threads=0), "got 0 .threads of fit"),
+    "fit(reduce='max')": (lambda: fit(reduce="max"), "'max' .reduce of fit"),
+    "fit(optimizer=None)": (lambda: fit(optimizer=None), "None .optimizer of fit"),
+    "tape.jvp([1.0], [1.0])": (lambda: TAPE.jvp([1.0], [1.0]), "a tuple, got list .*args of jvp"),
+    "tape(1.0, threads=0)": (lambda: TAPE(1.0, threads=0), "at least 1, got 0 .threads"),
+    "tape([1.0], threads=0)": (lambda: TAPE([1.0], threads=0), "at least 1, got 0 .threads"),
+    "tape(1.0, threads=1.5)": (lambda: TAPE(1.0, threads=1.5), "float 1.5 .threads"),
+    "tape.backward(1.0, threads=-1)": (lambda: TAPE.backward(1.0, threads=-1), "got -1 .threads"),
+    "tape.value_and_grad(1.0, threads=0)": (
+        lambda: TAPE.value_and_grad(1.0, threads=0, wrt="inputs"), "at least 1, got 0 .threads"),
+    "tape(itself)": (lambda: TAPE(INSIDE), "levels of nesting .x"),
+    "pair(itself)": (lambda: PAIR(INSIDE), "levels of nesting .x"),
+    "tape.check(itself)": (lambda: TAPE.check(INSIDE), "levels of nesting .x"),
+    "tape.jvp(itself)": (lambda: TAPE.jvp((INSIDE,), (1.0,)), "levels of nesting .x"),
+    "record(f, itself)": (lambda: fg.record(lambda x: x, INSIDE), f"{ENDLESS}.*example of record"),
+    "record(f, dict of itself)": (lambda: fg.record(lambda x: x, KEYED), ENDLESS),
+    "record of itself": (lambda: fg.record(lambda x: INSIDE, 1.0), f"{ENDLESS}.*result of"),
+    "record of its dict": (lambda: fg.record(lambda x: KEYED, 1.0), f"{ENDLESS}.*result of"),
+    "record(f, data set)": (
+        lambda: fg.record(lambda x: x.tanh(), [1.0, 2.0]),
+        "a number with 'tanh', got a list .function given to record.; give record one sample"),
+    "take(table, itself)": (lambda: take(INSIDE, Value(0)), "list .*operand of take"),
+    "SGD(itself)": (lambda: optim.SGD(INSIDE), "parameters with data and grad, got list"),
+    "mlp(itself)": (lambda: nn.MLP(2, [1])([INSIDE, 1.0]), "got list .*operand of"),
+    "MLP(10**12, [1])": (lambda: nn.MLP(10**12, [1]), "parameters, got 1000000000001 .MLP"),
+    "MLP(2, [10**12, 1])": (lambda: nn.MLP(2, [10**12, 1]), "fewer than 2..32 parameters.*MLP"),
+    "Layer(2, 10**11)": (lambda: nn.Layer(2, 10**11), "got 300000000000 .Layer"),
+    "Neuron(10**10)": (lambda: nn.Neuron(10**10), "got 10000000001 .Neuron"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("written", CALLS)
+def test_message_names_what_was_written(written):
+    call, named = CALLS[written]
+    with pytest.raises((FastgradError, ZeroDivisionError, ValueError), match=named) as caught:
+        call()
+    assert str(caught.value).startswith("expected "), "what was expected, what came, where"
+
+
+def test_network_that_no_memory_holds_is_refused(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("os.sysconf", lambda name: 1000, raising=False)
+        with pytest.raises(MemoryError, match=r"got 10418 parameters, which take .* bytes .MLP"):
+            nn.MLP(5208, [2])
+    assert len(nn.MLP(3, [2]).parameters()) == 8
+
+
+def test_missing_attribute_of_something_else_passes_record():
+    with pytest.raises(AttributeError, match="'object' object has no attribute 'tanh'"):
+        fg.record(lambda x: object().tanh(), 1.0)
+
+
+def test_data_set_of_numpy_as_example_is_told_of():
+    numpy = pytest.importorskip("numpy")
+    with pytest.raises(AttributeError, match=r"a number with 'sigmoidal', got .*; give record one"):
+        fg.record(lambda x: x.sigmoidal(), numpy.ones((5, 2)))
+
+
+def test_control_characters_of_names_are_escaped():
+    tape = fg.record(lambda x: W * x[0], [1.0])
+    tape.name = "a\x1b[31m\nb"
+    tape.places = [("\x1b]0;file", 3, "f\r")] * len(tape.places)
+    shown = [repr(tape), str(tape)]
+    for call in (
+        lambda: tape([math.nan], check=True),
+        lambda: tape(3.0),
+        lambda: tape.check([math.nan]),
+    ):
+        try:
+            shown.append(str(call()))
+        except FastgradError as error:
+            shown.append(str(error))
+    assert all(line.isprintable() for text in shown for line in text.split("\n")), shown
+    assert r"a\x1b[31m\nb" in shown[0]
+    assert r"\x1b]0;file" in shown[2]
+    assert r"\x1b]0;file" in shown[4]
+
+
+@pytest.mark.parametrize(
+    "extents", [[2**31 - 1, 2**31 - 1, 2**31 - 1, 0], [2**31 - 1, 0], [0, 1 << 17]]
+)
+def test_shape_in_a_file_without_numbers_is_bounded(extents):
+    with pytest.raises(FaultError, match="at most 65536 empty lists"):
+        tape_file._shape(extents, "x", 0, 0)
+    assert tape_file._shape([3, 0, 2], "x", 5, 0)[1] == 5
