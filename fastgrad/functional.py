@@ -25,6 +25,8 @@ from fastgrad._native.graph.functional import (
     cosh,
     digamma,
     div,
+    eq,
+    equal,
     erf,
     erfc,
     exp,
@@ -58,7 +60,9 @@ from fastgrad._native.graph.functional import (
     minimum,
     mod,
     mul,
+    ne,
     neg,
+    not_equal,
     pow,
     prelu,
     relu,
@@ -102,6 +106,8 @@ __all__ = [
     "cosh",
     "digamma",
     "div",
+    "eq",
+    "equal",
     "erf",
     "erfc",
     "exp",
@@ -135,7 +141,9 @@ __all__ = [
     "minimum",
     "mod",
     "mul",
+    "ne",
     "neg",
+    "not_equal",
     "pow",
     "prelu",
     "relu",
@@ -155,9 +163,9 @@ __all__ = [
     "trigamma",
 ]
 # </generated>
-from fastgrad._native.graph.functional import logsumexp, prod, where
+from fastgrad._native.graph.functional import logsumexp, one_hot, prod, where
 
-__all__ += ["logsumexp", "prod", "where"]
+__all__ += ["logsumexp", "one_hot", "prod", "where"]
 
 # The functions are compiled elsewhere; this is where users find them, and pickle with them.
 for _name in __all__:

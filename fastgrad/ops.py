@@ -179,6 +179,7 @@ POSITIVE = (1e-300, 1e300)
 UNIT = (-1.0, 1.0)
 EXPONENT = (-3.0, 3.0)
 TRUTH = (0, 1)  # a condition
+DIGIT = (0, 9)  # some pairs are equal
 
 # Where a finite operand gives an infinite result, Python's floats raise.
 _TOO_LARGE = ("fabs(y) == inf and fabs(a) < inf", OVERFLOW, "a result that fits a float")
@@ -296,8 +297,8 @@ _ROWS = (
        aliases=("floor_divide",), raises=(_DIVISOR,),
        doc="Return a // b, the largest whole number up to a / b."),
 
-    # -- comparisons and choices; IEEE 754's order, so nan is neither less nor greater, and not 0.
-    # Adding -0.0 changes nothing: where(c, x, y) is keep_if(c, x) + keep_unless(c, y), exactly
+    # -- comparisons and choices; IEEE 754's order, so nan is not less, greater or equal, and not
+    # 0. Adding -0.0 changes nothing: where(c, x, y) is keep_if(c, x) + keep_unless(c, y), exactly
     Op("lt", "1 if a < b else 0", ("0", "0"), symbol="<", method=None,
        domain=(ANY, ANY), flat=True, aliases=("less",),
        doc="Return 1 where a is less than b, else 0."),
@@ -310,6 +311,12 @@ _ROWS = (
     Op("ge", "1 if a >= b else 0", ("0", "0"), symbol=">=", method=None,
        domain=(ANY, ANY), flat=True, aliases=("greater_equal",), composite="le(b, a)",
        doc="Return 1 where a is at least b, else 0."),
+    Op("eq", "1 if a == b else 0", ("0", "0"), symbol="==", method=None,
+       domain=(DIGIT, DIGIT), flat=True, aliases=("equal",),
+       doc="Return 1 where a equals b, else 0."),
+    Op("ne", "1 if a != b else 0", ("0", "0"), symbol="!=", method=None,
+       domain=(DIGIT, DIGIT), aliases=("not_equal",),
+       doc="Return 1 where a differs from b, else 0."),
     Op("keep_if", "b if a != 0 else -0.0", ("0", "1 if a != 0 else 0"), method=None,
        domain=(TRUTH, ANY), flat=True,
        doc="Return b where the condition a holds, that is, is not 0; else -0.0."),

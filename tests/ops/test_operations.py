@@ -110,6 +110,8 @@ PYTHON |= {
     "le": lambda a, b: float(a <= b),
     "gt": lambda a, b: float(a > b),
     "ge": lambda a, b: float(a >= b),
+    "eq": lambda a, b: float(a == b),
+    "ne": lambda a, b: float(a != b),
     "keep_if": lambda a, b: b if a else -0.0,
     "keep_unless": lambda a, b: -0.0 if a else b,
     "floor": FLOATS["floor"],
@@ -118,7 +120,7 @@ PYTHON |= {
     "floordiv": operator.floordiv,
 }
 # Rows that decide something: nan decides too, and travels only where it is chosen.
-DECISIONS = ("lt", "le", "gt", "ge", "keep_if", "keep_unless", "prelu")
+DECISIONS = ("lt", "le", "gt", "ge", "eq", "ne", "keep_if", "keep_unless", "prelu")
 
 
 # -- the check, and the two implementations that it is applied to --------------------------------

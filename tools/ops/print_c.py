@@ -44,6 +44,8 @@ _QUESTIONS = (
      lambda _: False, lambda row: row.python),
     ("op_has_block", "A node of it has its operands in a block.",
      lambda _: False, lambda row: row.block),
+    ("op_is_comparison", "It gives 1 where the comparison holds, else 0.",
+     lambda row: row.symbol in ("<", "<=", "==", "!="), lambda _: False),
 )  # fmt: skip
 _LISTED = "unsigned long long op_listed(int op, unsigned n)"
 _COUNTED = "unsigned op_counted(int op, unsigned listed)"

@@ -1,9 +1,12 @@
 """Operations as functions, of Values and of plain numbers; users find them in fastgrad.functional."""
 
+from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.graph.engine cimport (
     call_binary, call_parameter, call_unary, fold_operands, operands_listed,
 )
 from fastgrad._native.graph.handle cimport Handle, is_handle, number_expect
+
+import operator
 
 include "../ops/functional.pxi"
 
@@ -126,3 +129,51 @@ def logsumexp(*operands):
             level[len(level) // 2] = level[len(level) - 1]
         del level[(len(level) + 1) // 2:]
     return level[0]
+
+
+def one_hot(i, n):
+    """Return n numbers that are 0, but for the one at i, which is 1.
+
+    Parameters
+    ----------
+    i : Value or number
+        Which one, counted from 0: a class, a token. On a tape it may be another for each sample.
+    n : int
+        How many.
+
+    Returns
+    -------
+    list of n Values, or floats where i is a plain number
+        All 0 where i is none of 0 to n - 1. No gradient passes to i.
+
+    Raises
+    ------
+    FastgradTypeError
+        If i is no number or n no int.
+    FastgradValueError
+        If n is less than 1.
+
+    Notes
+    -----
+    Cost: n nodes. To choose from a table `fastgrad.take` needs one node for each number chosen.
+
+    Examples
+    --------
+    >>> import fastgrad as fg
+    >>> from fastgrad.functional import one_hot
+    >>> one_hot(2, 4)
+    [0.0, 0.0, 1.0, 0.0]
+    >>> tape = fg.record(lambda i: one_hot(i, 3), 0)
+    >>> tape([2, 1])
+    [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+    """
+    cdef list entries = []
+    if is_handle(n) or not hasattr(type(n), "__index__"):
+        raise error_of("FastgradTypeError", "an int", described(n), "n of one_hot")
+    cdef Py_ssize_t size = operator.index(n)
+    cdef Py_ssize_t k
+    if size < 1:
+        raise error_of("FastgradValueError", "at least 1", f"{size}", "n of one_hot")
+    for k in range(size):
+        entries.append(call_binary(i, k, OP_EQ, b"one_hot"))
+    return entries

@@ -30,6 +30,8 @@ cdef extern from "ops/ops.h" nogil:
         OP_FLOORDIV
         OP_LT
         OP_LE
+        OP_EQ
+        OP_NE
         OP_KEEP_IF
         OP_KEEP_UNLESS
         OP_EXP
@@ -89,6 +91,7 @@ cdef extern from "ops/ops.h" nogil:
     bint op_on_tape(int op)
     bint op_calls_python(int op)
     bint op_has_block(int op)
+    bint op_is_comparison(int op)
     unsigned long long op_listed(int op, unsigned n)
     unsigned op_counted(int op, unsigned listed)
 

@@ -4,11 +4,11 @@
 
 from fastgrad._native.ops.codes cimport (
     OP_ABS, OP_ACOS, OP_ACOSH, OP_ADD, OP_ASIN, OP_ASINH, OP_ATAN, OP_ATAN2, OP_ATANH, OP_CBRT,
-    OP_CEIL, OP_COS, OP_COSH, OP_DIGAMMA, OP_ERF, OP_ERFC, OP_EXP, OP_EXP2, OP_EXPM1, OP_FLOOR,
-    OP_FLOORDIV, OP_GELU, OP_HYPOT, OP_KEEP_IF, OP_KEEP_UNLESS, OP_LE, OP_LEAKY_RELU, OP_LGAMMA,
-    OP_LOG, OP_LOG10, OP_LOG1P, OP_LOG2, OP_LOGADDEXP, OP_LT, OP_MAX, OP_MIN, OP_MOD, OP_MUL,
-    OP_POW, OP_POW_NUMBER, OP_PRELU, OP_RELU, OP_ROUND, OP_SIGMOID, OP_SIGN, OP_SIN, OP_SINH,
-    OP_SOFTPLUS, OP_SQRT, OP_SQUARE, OP_TAN, OP_TANH, OP_TRIGAMMA
+    OP_CEIL, OP_COS, OP_COSH, OP_DIGAMMA, OP_EQ, OP_ERF, OP_ERFC, OP_EXP, OP_EXP2, OP_EXPM1,
+    OP_FLOOR, OP_FLOORDIV, OP_GELU, OP_HYPOT, OP_KEEP_IF, OP_KEEP_UNLESS, OP_LE, OP_LEAKY_RELU,
+    OP_LGAMMA, OP_LOG, OP_LOG10, OP_LOG1P, OP_LOG2, OP_LOGADDEXP, OP_LT, OP_MAX, OP_MIN, OP_MOD,
+    OP_MUL, OP_NE, OP_POW, OP_POW_NUMBER, OP_PRELU, OP_RELU, OP_ROUND, OP_SIGMOID, OP_SIGN, OP_SIN,
+    OP_SINH, OP_SOFTPLUS, OP_SQRT, OP_SQUARE, OP_TAN, OP_TANH, OP_TRIGAMMA
 )
 
 
@@ -265,6 +265,32 @@ def ge(a, b):
 def greater_equal(a, b):
     """Alias of `ge`."""
     return call_binary(b, a, OP_LE, b"greater_equal")
+
+
+def eq(a, b):
+    """Return 1 where a equals b, else 0.
+
+    ``y = 1 if a == b else 0``
+    """
+    return call_binary(a, b, OP_EQ, b"eq")
+
+
+def equal(a, b):
+    """Alias of `eq`."""
+    return call_binary(a, b, OP_EQ, b"equal")
+
+
+def ne(a, b):
+    """Return 1 where a differs from b, else 0.
+
+    ``y = 1 if a != b else 0``
+    """
+    return call_binary(a, b, OP_NE, b"ne")
+
+
+def not_equal(a, b):
+    """Alias of `ne`."""
+    return call_binary(a, b, OP_NE, b"not_equal")
 
 
 def keep_if(a, b):

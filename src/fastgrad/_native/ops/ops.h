@@ -56,11 +56,11 @@ OP_INLINE int op_is_odd(double adjoint) {
 enum opcode {
     OP_LEAF, OP_PYTHON, OP_CUSTOM, OP_HIDDEN, OP_DOT, OP_TAKE, OP_LINEAR, OP_ADD, OP_MUL,
     OP_POW, OP_POW_NUMBER, OP_RELU, OP_LEAKY_RELU, OP_PRELU, OP_ABS, OP_MIN, OP_MAX, OP_SIGN,
-    OP_FLOOR, OP_CEIL, OP_ROUND, OP_MOD, OP_FLOORDIV, OP_LT, OP_LE, OP_KEEP_IF, OP_KEEP_UNLESS,
-    OP_EXP, OP_EXPM1, OP_LOG, OP_LOG1P, OP_SQUARE, OP_SQRT, OP_SIN, OP_COS, OP_TAN, OP_ASIN,
-    OP_ACOS, OP_ATAN, OP_ATAN2, OP_HYPOT, OP_SINH, OP_COSH, OP_TANH, OP_SIGMOID, OP_SOFTPLUS,
-    OP_ERF, OP_GELU, OP_LOG2, OP_LOG10, OP_EXP2, OP_CBRT, OP_ASINH, OP_ACOSH, OP_ATANH,
-    OP_LOGADDEXP, OP_ERFC, OP_LGAMMA, OP_DIGAMMA, OP_TRIGAMMA, OP_COUNT
+    OP_FLOOR, OP_CEIL, OP_ROUND, OP_MOD, OP_FLOORDIV, OP_LT, OP_LE, OP_EQ, OP_NE, OP_KEEP_IF,
+    OP_KEEP_UNLESS, OP_EXP, OP_EXPM1, OP_LOG, OP_LOG1P, OP_SQUARE, OP_SQRT, OP_SIN, OP_COS,
+    OP_TAN, OP_ASIN, OP_ACOS, OP_ATAN, OP_ATAN2, OP_HYPOT, OP_SINH, OP_COSH, OP_TANH,
+    OP_SIGMOID, OP_SOFTPLUS, OP_ERF, OP_GELU, OP_LOG2, OP_LOG10, OP_EXP2, OP_CBRT, OP_ASINH,
+    OP_ACOSH, OP_ATANH, OP_LOGADDEXP, OP_ERFC, OP_LGAMMA, OP_DIGAMMA, OP_TRIGAMMA, OP_COUNT
 };
 
 /* The rows of the table (name, opcode, operands), for whoever needs each of them. */
@@ -69,24 +69,24 @@ enum opcode {
     X(relu, OP_RELU, 1) X(leaky_relu, OP_LEAKY_RELU, 1) X(prelu, OP_PRELU, 2) \
     X(abs, OP_ABS, 1) X(min, OP_MIN, 2) X(max, OP_MAX, 2) X(sign, OP_SIGN, 1) \
     X(floor, OP_FLOOR, 1) X(ceil, OP_CEIL, 1) X(round, OP_ROUND, 1) X(mod, OP_MOD, 2) \
-    X(floordiv, OP_FLOORDIV, 2) X(lt, OP_LT, 2) X(le, OP_LE, 2) X(keep_if, OP_KEEP_IF, 2) \
-    X(keep_unless, OP_KEEP_UNLESS, 2) X(exp, OP_EXP, 1) X(expm1, OP_EXPM1, 1) \
-    X(log, OP_LOG, 1) X(log1p, OP_LOG1P, 1) X(square, OP_SQUARE, 1) X(sqrt, OP_SQRT, 1) \
-    X(sin, OP_SIN, 1) X(cos, OP_COS, 1) X(tan, OP_TAN, 1) X(asin, OP_ASIN, 1) \
-    X(acos, OP_ACOS, 1) X(atan, OP_ATAN, 1) X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2) \
-    X(sinh, OP_SINH, 1) X(cosh, OP_COSH, 1) X(tanh, OP_TANH, 1) X(sigmoid, OP_SIGMOID, 1) \
-    X(softplus, OP_SOFTPLUS, 1) X(erf, OP_ERF, 1) X(gelu, OP_GELU, 1) X(log2, OP_LOG2, 1) \
-    X(log10, OP_LOG10, 1) X(exp2, OP_EXP2, 1) X(cbrt, OP_CBRT, 1) X(asinh, OP_ASINH, 1) \
-    X(acosh, OP_ACOSH, 1) X(atanh, OP_ATANH, 1) X(logaddexp, OP_LOGADDEXP, 2) \
-    X(erfc, OP_ERFC, 1) X(lgamma, OP_LGAMMA, 1) X(digamma, OP_DIGAMMA, 1) \
-    X(trigamma, OP_TRIGAMMA, 1)
+    X(floordiv, OP_FLOORDIV, 2) X(lt, OP_LT, 2) X(le, OP_LE, 2) X(eq, OP_EQ, 2) \
+    X(ne, OP_NE, 2) X(keep_if, OP_KEEP_IF, 2) X(keep_unless, OP_KEEP_UNLESS, 2) \
+    X(exp, OP_EXP, 1) X(expm1, OP_EXPM1, 1) X(log, OP_LOG, 1) X(log1p, OP_LOG1P, 1) \
+    X(square, OP_SQUARE, 1) X(sqrt, OP_SQRT, 1) X(sin, OP_SIN, 1) X(cos, OP_COS, 1) \
+    X(tan, OP_TAN, 1) X(asin, OP_ASIN, 1) X(acos, OP_ACOS, 1) X(atan, OP_ATAN, 1) \
+    X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2) X(sinh, OP_SINH, 1) X(cosh, OP_COSH, 1) \
+    X(tanh, OP_TANH, 1) X(sigmoid, OP_SIGMOID, 1) X(softplus, OP_SOFTPLUS, 1) \
+    X(erf, OP_ERF, 1) X(gelu, OP_GELU, 1) X(log2, OP_LOG2, 1) X(log10, OP_LOG10, 1) \
+    X(exp2, OP_EXP2, 1) X(cbrt, OP_CBRT, 1) X(asinh, OP_ASINH, 1) X(acosh, OP_ACOSH, 1) \
+    X(atanh, OP_ATANH, 1) X(logaddexp, OP_LOGADDEXP, 2) X(erfc, OP_ERFC, 1) \
+    X(lgamma, OP_LGAMMA, 1) X(digamma, OP_DIGAMMA, 1) X(trigamma, OP_TRIGAMMA, 1)
 
 /* Those that have a second operand or a parameter. */
 #define OP_EACH_BROADCAST(X) \
     X(add, OP_ADD, 2) X(mul, OP_MUL, 2) X(pow, OP_POW, 2) X(pow_number, OP_POW_NUMBER, 1) \
     X(leaky_relu, OP_LEAKY_RELU, 1) X(prelu, OP_PRELU, 2) X(min, OP_MIN, 2) \
     X(max, OP_MAX, 2) X(round, OP_ROUND, 1) X(mod, OP_MOD, 2) X(floordiv, OP_FLOORDIV, 2) \
-    X(lt, OP_LT, 2) X(le, OP_LE, 2) X(keep_if, OP_KEEP_IF, 2) \
+    X(lt, OP_LT, 2) X(le, OP_LE, 2) X(eq, OP_EQ, 2) X(ne, OP_NE, 2) X(keep_if, OP_KEEP_IF, 2) \
     X(keep_unless, OP_KEEP_UNLESS, 2) X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2) \
     X(logaddexp, OP_LOGADDEXP, 2)
 
@@ -94,27 +94,28 @@ enum opcode {
 OP_STATIC const char *const op_name[OP_COUNT] = {
     "leaf", "python", "custom", "hidden", "dot", "take", "linear", "add", "mul", "pow",
     "pow_number", "relu", "leaky_relu", "prelu", "abs", "min", "max", "sign", "floor", "ceil",
-    "round", "mod", "floordiv", "lt", "le", "keep_if", "keep_unless", "exp", "expm1", "log",
-    "log1p", "square", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot",
-    "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu", "log2", "log10", "exp2",
-    "cbrt", "asinh", "acosh", "atanh", "logaddexp", "erfc", "lgamma", "digamma", "trigamma"
+    "round", "mod", "floordiv", "lt", "le", "eq", "ne", "keep_if", "keep_unless", "exp",
+    "expm1", "log", "log1p", "square", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan",
+    "atan2", "hypot", "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu", "log2",
+    "log10", "exp2", "cbrt", "asinh", "acosh", "atanh", "logaddexp", "erfc", "lgamma",
+    "digamma", "trigamma"
 };
 
 /* What `_op` shows. */
 OP_STATIC const char *const op_symbol[OP_COUNT] = {
     "", "python", "custom", "hidden", "dot", "take", "linear", "+", "*", "**", "**", "ReLU",
     "leaky_relu", "prelu", "abs", "min", "max", "sign", "floor", "ceil", "round", "%", "//",
-    "<", "<=", "keep_if", "keep_unless", "exp", "expm1", "log", "log1p", "square", "sqrt",
-    "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh", "tanh",
-    "sigmoid", "softplus", "erf", "gelu", "log2", "log10", "exp2", "cbrt", "asinh", "acosh",
-    "atanh", "logaddexp", "erfc", "lgamma", "digamma", "trigamma"
+    "<", "<=", "==", "!=", "keep_if", "keep_unless", "exp", "expm1", "log", "log1p", "square",
+    "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh",
+    "tanh", "sigmoid", "softplus", "erf", "gelu", "log2", "log10", "exp2", "cbrt", "asinh",
+    "acosh", "atanh", "logaddexp", "erfc", "lgamma", "digamma", "trigamma"
 };
 
 /* What the functions below tell, a bit for each. */
 OP_STATIC const unsigned char op_answers[OP_COUNT] = {
     8, 40, 120, 8, 24, 88, 72, 29, 29, 29, 30, 24, 30, 29, 24, 29, 29, 24, 24, 24, 30, 29, 29,
-    29, 29, 29, 29, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 29, 29, 24, 24, 24, 24, 24,
-    24, 24, 24, 24, 24, 24, 24, 24, 24, 29, 24, 24, 24, 24
+    157, 157, 157, 157, 29, 29, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 29, 29, 24, 24,
+    24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 29, 24, 24, 24, 24
 };
 
 /* Operands that a tape lists: at the start, and for each of what b counts. */
@@ -169,6 +170,11 @@ OP_INLINE int op_calls_python(int op) {
 /* A node of it has its operands in a block. */
 OP_INLINE int op_has_block(int op) {
     return (op_answers[op] & 64) != 0;
+}
+
+/* It gives 1 where the comparison holds, else 0. */
+OP_INLINE int op_is_comparison(int op) {
+    return (op_answers[op] & 128) != 0;
 }
 
 /* How many operands an operation of a tape lists, n being its b; 0 for a row. */
@@ -478,6 +484,38 @@ OP_INLINE double op_le_da(double a, double b, double y) {
 }
 
 OP_INLINE double op_le_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_eq_value(double a, double b) {
+    return (a == b) ? 1.0 : 0.0;
+}
+
+enum { op_eq_is_light = 1 };
+
+OP_INLINE double op_eq_da(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_eq_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_ne_value(double a, double b) {
+    return (a != b) ? 1.0 : 0.0;
+}
+
+enum { op_ne_is_light = 1 };
+
+OP_INLINE double op_ne_da(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_ne_db(double a, double b, double y) {
     (void)a, (void)b, (void)y;
     return 0.0;
 }
@@ -1163,6 +1201,12 @@ OP_INLINE int op_forward(int op, double a, double b, double *out) {
     case OP_LE:
         *out = y = op_le_value(a, b);
         return OP_OK;
+    case OP_EQ:
+        *out = y = op_eq_value(a, b);
+        return OP_OK;
+    case OP_NE:
+        *out = y = op_ne_value(a, b);
+        return OP_OK;
     case OP_KEEP_IF:
         *out = y = op_keep_if_value(a, b);
         return OP_OK;
@@ -1364,6 +1408,14 @@ OP_INLINE int op_partials(int op, double a, double b, double y, double *da, doub
         *da = op_le_da(a, b, y);
         *db = op_le_db(a, b, y);
         return OP_OK;
+    case OP_EQ:
+        *da = op_eq_da(a, b, y);
+        *db = op_eq_db(a, b, y);
+        return OP_OK;
+    case OP_NE:
+        *da = op_ne_da(a, b, y);
+        *db = op_ne_db(a, b, y);
+        return OP_OK;
     case OP_KEEP_IF:
         *da = op_keep_if_da(a, b, y);
         *db = op_keep_if_db(a, b, y);
@@ -1549,6 +1601,14 @@ OP_INLINE void op_slopes(int op, double a, double b, double y, double *da, doubl
     case OP_LE:
         *da = op_le_da(a, b, y);
         *db = op_le_db(a, b, y);
+        break;
+    case OP_EQ:
+        *da = op_eq_da(a, b, y);
+        *db = op_eq_db(a, b, y);
+        break;
+    case OP_NE:
+        *da = op_ne_da(a, b, y);
+        *db = op_ne_db(a, b, y);
         break;
     case OP_KEEP_IF:
         *da = op_keep_if_da(a, b, y);
@@ -1745,6 +1805,16 @@ OP_INLINE int op_second(int op, double a, double b, double y, double *daa, doubl
         *dbb = 0.0;
         return OP_OK;
     case OP_LE:
+        *daa = 0.0;
+        *dab = 0.0;
+        *dbb = 0.0;
+        return OP_OK;
+    case OP_EQ:
+        *daa = 0.0;
+        *dab = 0.0;
+        *dbb = 0.0;
+        return OP_OK;
+    case OP_NE:
         *daa = 0.0;
         *dab = 0.0;
         *dbb = 0.0;
