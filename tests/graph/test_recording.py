@@ -18,16 +18,23 @@ from helpers.graphs import live_after_gc
 import fastgrad
 from fastgrad import functional
 from fastgrad._native.graph.check import arena_check
-from fastgrad._native.graph.recording import leaf_mark_input, record_enter, record_exit
+from fastgrad._native.graph.recording import (
+    graph_reads_now,
+    leaf_is_held,
+    leaf_mark_input,
+    record_enter,
+    record_exit,
+)
 from fastgrad.engine import Value, no_grad
+from fastgrad.errors import FastgradTypeError
 from fastgrad.nn import Neuron
 
 
 @contextlib.contextmanager
-def recording(hook=None):
+def recording(hook=None, leaf_hook=None):
     """Record, and give the list of what was reported."""
     told = []
-    record_enter(hook or told.append)
+    record_enter(hook or told.append, leaf_hook)
     try:
         yield told
     finally:
@@ -42,6 +49,11 @@ def marked(data):
 
 def set_data(v):
     v.data = 1.0
+
+
+class Unreadable:
+    def __float__(self):
+        raise ValueError("no number")
 
 
 READINGS = {
@@ -85,6 +97,7 @@ def test_leaves_made_from_inputs_are_reported():
             fastgrad.custom("half")(lambda v: v / 2).partials(lambda v, y: 0.5)(x)
             Neuron(1)([x])
             Value(1.0) + Value(2.0)
+    told.remove("__class__")  # which pickle reads
     assert told == ["copy", "pickle", *["no_grad"] * 6]
 
 
@@ -92,7 +105,7 @@ def test_repr_of_a_recorded_value_is_not_reported():
     x = marked(2.0)
     with recording() as told:
         y = x * 3
-        assert [repr(y), str(y), f"{y}", y.grad, y._op, y._prev, hash(y) == hash(y)]
+        assert [repr(y), str(y), f"{y}", y.grad, y._op, y._prev]
         assert y != x
         x.grad = 1.0
     assert told == []
@@ -141,12 +154,150 @@ def test_comparison_of_recorded_values_is_a_node(compare, a, b):
     assert type(compare(x, leaf)) is bool
 
 
-def test_comparison_of_unrecorded_values_is_a_bool():
-    a, b = Value(1.0), Value(2.0)
+def test_comparison_of_leaves_while_recording_is_a_node_that_reads_them():
+    a, b, told_of_leaves = Value(1.0), Value(2.0), []
+    with recording(leaf_hook=lambda what, _: told_of_leaves.append(what)) as told:
+        results = [a < b, a >= 3, a == 1, b != 2]
+        assert told_of_leaves == []
+        assert [bool(r) for r in results] == [True, False, True, False]
+        assert (told, told_of_leaves) == ([], ["bool"] * 8)
+        with no_grad():
+            assert [a < b, a == 1.5, a != 1.5] == [True, False, True]
+        assert (told, told_of_leaves) == ([], ["bool"] * 12)
+    assert [r.data for r in results] == [1.0, 0.0, 1.0, 0.0]
+    assert (a < b) is True
+    assert a != 1
+
+
+@pytest.mark.parametrize(
+    ("what", "reading"),
+    [(what, r) for what, r in READINGS.items() if what not in ("bool", "backward")],
+)
+def test_reading_a_leaf_is_reported_to_the_leaf_hook(what, reading):
+    leaf, told_of_leaves = Value(2.0), []
+    with recording(leaf_hook=lambda *told: told_of_leaves.append(told)) as told:
+        reading(leaf)
+        ((told_what, id_of_leaf),) = told_of_leaves
+        assert bool(leaf)  # always
+    assert (told, told_what, len(told_of_leaves)) == ([], what, 1)
+    assert leaf_is_held(id_of_leaf)
+    del leaf
+    assert not leaf_is_held(id_of_leaf)
+
+
+def test_leaf_that_nobody_holds_is_told_from_one_that_is_held():
+    x = Value(1.0)
+    y = x * 2
+    ids = []
+    with recording(leaf_hook=lambda _, id: ids.append(id)):
+        float(x)
+    assert leaf_is_held(ids[0])
+    del x  # its node lives on, without a handle
+    assert y.data == 2.0
+    assert not leaf_is_held(ids[0])
+    for nowhere in (0, 2**20, 2**31, 2**63):
+        assert not leaf_is_held(nowhere)
+
+
+def test_equality_with_a_number_while_recording_is_a_node():
+    x = marked(2.0)
     with recording() as told:
-        assert (a < b) is True
-        assert (a >= 3) is False
+        results = [x == 2, 2 == x, x == 3.0, x != 2, 2.0 != x, x * 1 == 2, x == True]  # noqa: E712, SIM300
+        assert told == []
+        assert [bool(r) for r in results] == [True, True, False, False, False, True, False]
+        assert told == ["bool"] * 7
+    assert [(type(r), r._op) for r in results[:4:3]] == [(Value, "=="), (Value, "!=")]
+    assert results[0]._prev > {x}
+    assert [x == 2, x != 2] == [False, True]  # identity again
+
+
+@pytest.mark.parametrize("other", ["2", None, [2.0], (2,), 2 + 0j, object(), 10**400, Unreadable()])
+def test_equality_with_no_number_stays_identity_while_recording(other):
+    x = marked(2.0)
+    with recording() as told:
+        assert (x == other) is False
+        assert (x != other) is True
     assert told == []
+
+
+def test_equality_between_values_stays_identity_while_recording():
+    x, y = marked(2.0), Value(2.0)
+    z = x * 1
+    with recording() as told:
+        assert [x == y, x != y, x == z, z == z, x == x] == [False, True, False, True, True]
+        assert [x in [y, z], z in [y, z], [y, z].index(z)] == [False, True, 1]
+    assert told == []
+
+
+MEMBERSHIPS = {
+    "in a list": lambda x: x in [1, 2],
+    "in a tuple": lambda x: x in (1, 2),
+    "index": lambda x: [1, 2].index(x),
+    "count": lambda x: [1, 2].count(x),
+    "remove": lambda x: [1, 2].remove(x),
+    "any": lambda x: any(x == k for k in (1, 2)),
+    "not": lambda x: not x == 2,  # noqa: SIM201
+    "a conditional expression": lambda x: 1 if x != 1 else 2,
+    "a list of equals": lambda x: [x, 1] == [2, 1],
+}
+
+
+@pytest.mark.parametrize("way", MEMBERSHIPS)
+def test_equality_that_decides_is_reported(way):
+    x = marked(2.0)
+    with recording() as told:
+        MEMBERSHIPS[way](x)
+    assert set(told) == {"bool"}
+
+
+def test_hashes_of_recorded_values_are_reported():
+    leaf, x = Value(1.0), marked(2.0)
+    with recording() as told:
+        {leaf: 1}[leaf]
+        assert told == []
+        assert hash(x) == hash(x)
+        assert (x * 1) not in {1, 2}
+    assert told == ["hash"] * 3
+    assert hash(x) == hash(x)
+    assert told == ["hash"] * 3
+
+
+def test_operands_shown_or_given_are_not_hashed_for_the_hook():
+    x = marked(2.0)
+    with recording() as told:
+        before = graph_reads_now()
+        assert len((x * 3)._prev) == 2
+        assert len(Value(1.0, (x, x), "own")._prev) == 1
+        assert graph_reads_now() == before + 2
+    assert told == []
+
+
+def test_class_of_an_input_that_is_asked_for_is_reported():
+    x, leaf = marked(2.0), Value(1.0)
+    with recording() as told:
+        assert isinstance(x, Value)  # without a look at __class__
+        assert not isinstance(leaf, float)
+        assert not isinstance(x * 1, float)
+        assert told == []
+        assert not isinstance(x, float)
+        assert x.__class__ is Value
+    assert told == ["__class__"] * 2
+    assert x.__class__ is Value
+
+
+def test_index_is_refused_with_a_hint_and_reported_while_recording():
+    x, table = marked(1.0), [1.0, 2.0]
+    for _ in range(2):
+        with pytest.raises(
+            FastgradTypeError, match=r"expected an int, .*fastgrad\.take\(table, v\)"
+        ):
+            table[x]
+    with recording() as told:
+        with pytest.raises(FastgradTypeError, match="expected an int"):
+            table[x]
+        with pytest.raises(FastgradTypeError, match="expected an int"):
+            range(x * 1)
+    assert told == ["index", "index"]
 
 
 def test_decision_by_a_recorded_value_is_made_and_reported():

@@ -2,12 +2,14 @@
 
 A recording is what its thread computes between record_enter and record_exit. It can be replayed on
 other inputs only as far as it has stayed inside the graph, so a recorded Value that is turned into a
-plain number or a decision is reported to the recording's hook, which warns or raises. Recorded are
-the results of operations, and leaves marked as inputs. Other threads notice nothing.
+plain number or a decision is reported to the recording's hook, which collects or raises. Recorded
+are the results of operations, and leaves marked as inputs. What is read of other leaves goes to a
+hook of its own, with their ids: those that the function has captured turn out when it is over. Other
+threads notice nothing.
 
 While anybody records, the arena notes of each operation which line of the program made it: the frame
-of Python that runs at that moment, or if it is fastgrad's own, the one that called it. Places are
-kept as code and instruction; only who asks turns them into lines.
+of Python that runs at that moment, or if it belongs to fastgrad, NumPy or the standard library, the
+one that called it. Places are kept as code and instruction; only who asks turns them into lines.
 """
 
 from libc.stdint cimport uint32_t
@@ -18,10 +20,14 @@ from cpython.object cimport PyObject
 
 from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.memory.arena cimport (
-    CHUNK_LIMIT, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, INPUT, Node, arena_set_note, likely, unlikely,
+    CHUNK_LEAVES, CHUNK_LIMIT, CHUNK_MASK, CHUNK_NODES, CHUNK_SHIFT, INPUT, Node, arena,
+    arena_set_note, likely, unlikely,
 )
-from fastgrad._native.graph.handle cimport node_at
-from fastgrad._native.ops.codes cimport OP_LEAF
+from fastgrad._native.graph.handle cimport handle_slot, node_at
+from fastgrad._native.ops.codes cimport OP_LEAF, op_is_comparison
+
+import os
+import sys
 
 cdef extern from "Python.h":
     """
@@ -49,9 +55,11 @@ cdef extern from "Python.h":
     static FASTGRAD_PER_THREAD unsigned debug_depth = 0;    /* fastgrad.debug() around this thread */
     static FASTGRAD_PER_THREAD unsigned record_depth = 0;   /* recordings that this thread is in */
     static FASTGRAD_PER_THREAD PyObject *record_hooks = 0;  /* a list of their hooks, the last innermost */
+    static FASTGRAD_PER_THREAD size_t graph_reads = 0;  /* of operands, by programs that walk over graphs */
     """
     unsigned debug_depth
     unsigned record_depth
+    size_t graph_reads
     PyObject *record_hooks
     PyObject *frame_now()
     PyObject *frame_caller(PyObject *frame)
@@ -89,13 +97,15 @@ def debug_exit():
             notes_clear()
 
 
-def record_enter(hook):
+def record_enter(hook, leaf_hook=None):
     """Begin a recording in this thread; may be nested.
 
     `hook(what)` is called wherever a recorded Value is used for something that a replay cannot
-    repeat: "data", "float", "bool" and "format" read it, "data =" sets it, "detach", "copy",
+    repeat: "data", "float", "bool", "index" and "format" read it, "data =" sets it, "detach", "copy",
     "deepcopy", "pickle" and "no_grad" make a leaf of it, "backward" makes plain numbers of its
-    derivatives. What it raises comes out at that place.
+    derivatives, "hash" makes it a key, "__class__" asks what an input is. `leaf_hook(what, id)` is
+    called for other leaves, of which only the data can be frozen. What they raise comes out at that
+    place.
     """
     global recording_threads, record_depth, record_hooks
     cdef list hooks
@@ -103,7 +113,7 @@ def record_enter(hook):
         hooks = []
         Py_INCREF(<PyObject *> hooks)  # until the thread's last recording ends
         record_hooks = <PyObject *> hooks
-    (<list> <object> record_hooks).append(hook)
+    (<list> <object> record_hooks).append((hook, leaf_hook))
     record_depth = record_depth + 1
     if record_depth == 1:
         recording_threads += 1
@@ -147,16 +157,88 @@ cdef bint is_recorded(node_id id) noexcept:
     return record_depth != 0 and (node.op != OP_LEAF or node.flags & INPUT != 0)
 
 
+cdef bint is_recording() noexcept:
+    """Tell whether this thread records."""
+    return record_depth != 0
+
+
 cdef int recorded_read(node_id id, str what) except -1:
-    """Tell the hook when a recorded node is used for something that a replay cannot repeat.
+    """Tell a hook when a node is used for something that a replay cannot repeat.
 
     The caller has seen `recording_threads` and owns the node.
     """
     cdef list hooks
+    cdef tuple pair
+    if not record_depth:
+        return 0
+    hooks = <list> <object> record_hooks
+    pair = hooks[len(hooks) - 1]
     if is_recorded(id):
-        hooks = <list> <object> record_hooks
-        hooks[len(hooks) - 1](what)
+        pair[0](what)
+    elif pair[1] is not None:
+        pair[1](what, <object> id)
     return 0
+
+
+cdef inline bint is_plain_leaf(node_id id) noexcept:
+    return node_at(id).op == OP_LEAF and not node_at(id).flags & INPUT
+
+
+cdef int recorded_truth(node_id id) except -1:
+    """Tell a hook that a node is asked for its truth: a comparison of two leaves reads these.
+
+    Any other leaf is true whatever its data.
+    """
+    cdef Node *node = node_at(id)
+    cdef node_id a = node.a
+    cdef node_id b = node.b
+    if not is_recorded(id):
+        return 0
+    if not (op_is_comparison(node.op) and is_plain_leaf(a) and is_plain_leaf(b)):
+        return recorded_read(id, "bool")
+    recorded_read(a, "bool")
+    return recorded_read(b, "bool")
+
+
+cdef int recorded_use(node_id id, str what, bint inputs) except -1:
+    """Tell the hook of a use by which no data are read: of recorded nodes, or of inputs only."""
+    if is_recorded(id) and not (inputs and node_at(id).op != OP_LEAF):
+        recorded_read(id, what)
+    return 0
+
+
+cdef object unheard(object make, tuple values):
+    """Call a function that hashes Values; the recording does not hear of that."""
+    global record_depth
+    cdef unsigned depth = record_depth
+    record_depth = 0
+    try:
+        return make(values)
+    finally:
+        record_depth = depth
+
+
+cdef void graph_read() noexcept:
+    """Count that the program looks at the operands of a node."""
+    global graph_reads
+    graph_reads = graph_reads + 1
+
+
+def graph_reads_now():
+    """Count how often this thread has looked at the operands of a node."""
+    return graph_reads
+
+
+def leaf_is_held(size_t id):
+    """Tell whether a node that was named to a leaf hook is still a leaf, and a program holds it."""
+    cdef size_t chunk = id >> CHUNK_SHIFT
+    cdef Node *node
+    if chunk >= arena.used or arena.base[chunk] == NULL or arena.chunks[chunk].kind != CHUNK_LEAVES:
+        return False
+    if (id & CHUNK_MASK) >= arena.chunks[chunk].fresh:
+        return False
+    node = node_at(<node_id> id)
+    return node.count != 0 and handle_slot(<node_id> id)[0] != NULL
 
 
 cpdef int leaf_mark_input(Handle leaf) except -1:
@@ -180,11 +262,15 @@ cdef enum:
 ctypedef struct Place:   # an instruction of a program
     PyObject *code
     int instruction
-    bint is_internal            # code of fastgrad itself: the caller's line counts
+    bint is_internal            # code of fastgrad, NumPy, the library: the caller's line counts
 
 cdef str PACKAGE_FOLDER = __file__[:__file__.rindex("_native")]  # the folder of the package
 # programs inside the package: their own lines count
 cdef tuple PROGRAM_PREFIXES = (PACKAGE_FOLDER + "command/demo.", PACKAGE_FOLDER + "command/bench")
+
+# of which no line counts: the standard library, but for what is installed in it
+cdef str LIBRARY_FOLDER = os.path.dirname(os.__file__) + os.sep
+cdef tuple INSTALLED = (LIBRARY_FOLDER + "site-packages", LIBRARY_FOLDER + "dist-packages")
 
 cdef Place *places = NULL    # 0 stands for "unknown"
 cdef uint32_t n_places = 1
@@ -226,9 +312,24 @@ cdef bint places_grow() noexcept:
     return True
 
 
-cdef bint code_is_internal(PyObject *code) except -1:
-    file = (<object> code).co_filename
-    return file.startswith(PACKAGE_FOLDER) and not file.startswith(PROGRAM_PREFIXES)
+cdef bint code_is_ours(object code) except -1:
+    """Tell whether code is fastgrad's own, and no program of the package."""
+    return code.co_filename.startswith(PACKAGE_FOLDER) and not code.co_filename.startswith(PROGRAM_PREFIXES)
+
+
+cdef bint code_is_internal(PyObject *borrowed) except -1:
+    """Tell whether code is no line of somebody's program."""
+    cdef object code = <object> borrowed
+    cdef str file = code.co_filename
+    if code_is_ours(code) or file.startswith(("<frozen ", "<__array_function__")):
+        return True
+    if code.co_qualname.startswith("__create_fn__."):  # methods of a dataclass
+        return True
+    if file.startswith(LIBRARY_FOLDER) and not file.startswith(INSTALLED):
+        return True
+    numpy = sys.modules.get("numpy")
+    folder = getattr(numpy, "__file__", None)
+    return folder is not None and file.startswith(os.path.dirname(folder) + os.sep)
 
 
 cdef uint32_t place_add(PyObject *code, int instruction) noexcept:
@@ -344,6 +445,16 @@ def sources():
         found.append(place_shown(i))
         i += 1
     return found
+
+
+def is_internal(code):
+    """Tell whether code is no line of somebody's program: fastgrad's, NumPy's, the library's."""
+    return code_is_internal(<PyObject *> code)
+
+
+def is_ours(code):
+    """Tell whether code is fastgrad's own."""
+    return code_is_ours(code)
 
 
 def source_of_value(Handle value):

@@ -26,10 +26,13 @@ from fastgrad._native.graph.handle cimport (
     number_expect, number_read, type_lookup, type_version, types_patch, value_type,
 )
 from fastgrad._native.ops.codes cimport (
-    OP_ABS, OP_ADD, OP_DOT, OP_FLOORDIV, OP_LE, OP_LEAF, OP_LT, OP_MAX, OP_MIN, OP_MOD, OP_MUL, OP_OK,
-    OP_POW_NUMBER, OP_PYTHON, OP_ROUND, op_has_block, op_is_row,
+    OP_ABS, OP_ADD, OP_DOT, OP_EQ, OP_FLOORDIV, OP_LE, OP_LEAF, OP_LT, OP_MAX, OP_MIN, OP_MOD, OP_MUL,
+    OP_NE, OP_OK, OP_POW_NUMBER, OP_PYTHON, OP_ROUND, op_has_block, op_is_comparison, op_is_row,
 )
-from fastgrad._native.graph.recording cimport is_recorded, recorded_read, recording_threads
+from fastgrad._native.graph.recording cimport (
+    graph_read, is_recorded, is_recording, recorded_read, recorded_truth, recorded_use,
+    recording_threads, unheard,
+)
 from fastgrad._native.graph.sweep cimport sweep_reverse, sweep_zero
 
 cdef extern from "Python.h":
@@ -145,8 +148,7 @@ cdef inline object pow_of(object a, object b):
 # Comparisons --------------------------------------------------------------------------------------
 
 cdef inline bint is_comparison(Node *node) noexcept:
-    cdef int op = node.flags >> 8 if node.op == OP_PYTHON else node.op
-    return op == OP_LT or op == OP_LE
+    return op_is_comparison(node.flags >> 8 if node.op == OP_PYTHON else node.op)
 
 
 cdef bint comparison_records(node_id a, node_id b) except -1:
@@ -154,12 +156,25 @@ cdef bint comparison_records(node_id a, node_id b) except -1:
 
     b is 0 for a plain number. Under no_grad() there are no nodes: it is a decision, and reported.
     """
-    if is_no_grad():
-        recorded_read(a, "bool")
-        if b:
-            recorded_read(b, "bool")
-        return False
-    return is_recorded(a) or b and is_recorded(b)
+    if not is_no_grad():
+        return is_recording()
+    recorded_read(a, "bool")
+    if b:
+        recorded_read(b, "bool")
+    return False
+
+
+cdef object equality_recorded(Handle a, object b, bint equal):
+    """Compare a Value of a recording with a number by data; NotImplemented for anything else."""
+    cdef double y = 0.0
+    try:
+        if number_read(b, &y) == NOT_A_NUMBER:
+            return NotImplemented
+    except Exception:  # an int beyond all floats; a kind of number that this one is not
+        return NotImplemented
+    if comparison_records(a.id, 0):
+        return apply_binary(a, b, OP_EQ if equal else OP_NE, b"==" if equal else b"!=")
+    return (node_at(a.id).data == y) == equal
 
 
 cdef int leave_graph(node_id id, str what) except -1:
@@ -168,7 +183,7 @@ cdef int leave_graph(node_id id, str what) except -1:
     A recording reports it in its own way. Leaves have no gradient to lose, nor have comparisons.
     """
     cdef Node *node = node_at(id)
-    if unlikely(recording_threads) and is_recorded(id):
+    if unlikely(recording_threads) and is_recording():
         recorded_read(id, what)
     elif node.op != OP_LEAF and not is_comparison(node) and not is_no_grad():
         from fastgrad.errors import warn_gradient_lost
@@ -260,9 +275,17 @@ cdef tuple operands_of(Handle handle):
     return tuple(operands)
 
 
+cdef tuple operands_read(Handle handle):
+    """Give the operands to a program that walks over the graph; a recording counts that."""
+    if unlikely(recording_threads):
+        graph_read()
+    return operands_of(handle)
+
+
 cdef int operands_expect(Handle handle, object given, str where, str remedy) except -1:
     """Raise where operands are set that a Value has not; a subclass may set what its base was given."""
-    if not isinstance(given, (tuple, list, set, frozenset)) or set(given) != set(operands_of(handle)):
+    if not isinstance(given, (tuple, list, set, frozenset)) or \
+            unheard(set, tuple(given)) != unheard(set, operands_of(handle)):
         raise error_of(
             "FastgradAttributeError", "operands to be given when a Value is made", "others afterwards",
             where, remedy)
@@ -349,7 +372,7 @@ cdef class Core(Methods):
         if partials is not None:
             _children, partials = linear_arguments(_children, partials)
         else:
-            _children = tuple(dict.fromkeys(_children if _children is not None else ()))
+            _children = tuple(unheard(dict.fromkeys, tuple(_children if _children is not None else ())))
         for child in _children:
             if child is self:
                 raise error_of(
@@ -422,7 +445,7 @@ cdef class Core(Methods):
     @property
     def _prev(self):
         """The operands, a new set of Values."""
-        return set(operands_of(self))
+        return unheard(set, operands_read(self))
 
     @_prev.setter
     def _prev(self, operands):
@@ -434,7 +457,7 @@ cdef class Core(Methods):
         cdef PyObject *attributes = (<HandleLayout *> <PyObject *> self).attributes
         if attributes != NULL and "operands" in <object> attributes:  # the program's own
             return (<object> attributes)["operands"]
-        return operands_of(self)
+        return operands_read(self)
 
     @operands.setter
     def operands(self, value):
@@ -443,7 +466,7 @@ cdef class Core(Methods):
     @property
     def _children(self):
         """The same as `operands`; what microgpt calls it."""
-        return operands_of(self)
+        return operands_read(self)
 
     @_children.setter
     def _children(self, operands):
@@ -693,7 +716,7 @@ cdef class Core(Methods):
         """Return True, but for a comparison: its result."""
         cdef Node *node = node_at(self.id)
         if unlikely(recording_threads):
-            recorded_read(self.id, "bool")
+            recorded_truth(self.id)
         if is_comparison(node):
             return node.data != 0.0
         if type_lookup(Py_TYPE(<PyObject *> self), "__len__") != NULL:  # a subclass is a container
@@ -709,14 +732,38 @@ cdef class Core(Methods):
         cdef Node *node = node_at(self.id)
         return f"Value(data={node.data!r}, grad={node.grad!r})"
 
+    def __index__(self):
+        """Refuse: a Value is no index, on a tape least of all."""
+        if unlikely(recording_threads):
+            recorded_use(self.id, "index", False)
+        raise error_of(
+            "FastgradTypeError", "an int", f"{self!r}", "index", "for a table of Values or numbers "
+            "write fastgrad.take(table, v), which a tape does anew for each sample; else int(v.data)")
+
+    @property
+    def __class__(self):
+        if unlikely(recording_threads):
+            recorded_use(self.id, "__class__", True)
+        return type(self)
+
+    @__class__.setter
+    def __class__(self, cls):
+        object.__dict__["__class__"].__set__(self, cls)
+
     def __hash__(self):
+        if unlikely(recording_threads):
+            recorded_use(self.id, "hash", False)
         return <Py_hash_t> (<size_t> <PyObject *> self >> 4)
 
     def __richcmp__(self, other, int op):
         cdef double y = 0.0
         cdef node_id b = 0
         if op == Py_EQ or op == Py_NE:
-            return (self is other) == (op == Py_EQ) if isinstance(other, Handle) else NotImplemented
+            if isinstance(other, Handle):
+                return (self is other) == (op == Py_EQ)
+            if unlikely(recording_threads) and is_recording():
+                return equality_recorded(self, other, op == Py_EQ)
+            return NotImplemented
         if isinstance(other, Handle):
             b = (<Handle> other).id
             y = node_at(b).data
@@ -808,7 +855,8 @@ class Value(Core):
     Notes
     -----
     Memory: 40 bytes a node, 56 more while Python holds it. Comparison by ``<`` and its kin is by
-    data; ``==`` and ``hash`` are identity. A Value may be used by any thread that holds the GIL.
+    data; ``==`` and ``hash`` are identity, but while recording ``==`` with a number is by data. A
+    Value may be used by any thread that holds the GIL.
 
     Examples
     --------
