@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import inspect
-import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
+from itertools import zip_longest
 from typing import Any, SupportsIndex
 
+from fastgrad._decisions import Decision, Listening, note_decisions
 from fastgrad._native.graph.engine import numbers_of
-from fastgrad._native.graph.recording import leaf_mark_input, record_enter, record_exit, sources
+from fastgrad._native.graph.recording import leaf_mark_input, sources
 from fastgrad._native.tape import inspect as _inspect
 from fastgrad._native.tape.bind import Shape, expect_unmasked
 from fastgrad._native.tape.replay import SIMD
 from fastgrad._native.tape.tape import TapeCore
+from fastgrad._plain import call_plainly, is_close, is_same, numbers_in
 from fastgrad.engine import Value
 from fastgrad.errors import (
     FastgradAttributeError,
     FastgradTypeError,
     FastgradWarning,
+    ShapeError,
     TapeError,
     explain,
     printable,
     word_result,
 )
 
-__all__ = ["SIMD", "NonFinite", "Tape", "load_tape", "loads", "record"]
+__all__ = ["SIMD", "Decision", "NonFinite", "Tape", "load_tape", "loads", "record"]
 
 _INSTEAD = "set the data of a parameter, or record again"
 _ENDLESS = "lists and dicts inside each other that end", "one that holds itself, or too many levels"
@@ -105,6 +108,9 @@ class Tape(TapeCore):
         Those that `record` was given, then the other Values that the function captured, in the
         order of their first use. They stay alive with the tape; their ``data`` is read at every
         call. The list itself cannot be changed.
+    decisions : list of Decision
+        What the recording has frozen, with its places; empty for a tape that follows its function
+        everywhere, and for one from a file, which does not keep them.
 
     Notes
     -----
@@ -114,8 +120,9 @@ class Tape(TapeCore):
     else floats and lists.
 
     A replay computes in IEEE arithmetic: where the eager engine raises (1/0, exp(1000)), it goes on
-    with inf and nan; `check` finds where they came from. Values have the bits that the eager engine
-    gives. Calls at the same time from several threads are safe; batches release the GIL.
+    with inf and nan; `check` finds where they came from. A tape with `decisions` raises
+    NonFiniteError instead. Values have the bits that the eager engine gives. Calls at the same time
+    from several threads are safe; batches release the GIL.
 
     A tape is pickled as its file's bytes and its parameters, so Values that it shares with a model
     in the same pickle stay shared. `copy.copy` has the same parameters, `copy.deepcopy` its own.
@@ -240,6 +247,8 @@ class Tape(TapeCore):
         parts: tuple[Any, ...] = (tape_file.packed(self), list(self.parameters))
         if self.custom_operations:
             parts = (*parts, self.custom_operations)
+        if self.decisions:  # of which a file knows nothing
+            return loads, parts, (vars(self), {"decisions": self.decisions})
         return (loads, parts, vars(self)) if vars(self) else (loads, parts)
 
     def __repr__(self) -> str:
@@ -293,6 +302,7 @@ def record(
     *example: Any,
     strict: bool = False,
     parameters: Iterable[Value] = (),
+    check_at: Sequence[Any] = (),
 ) -> Tape:
     """Run a function once on Values shaped like the example, and keep what it did as a tape.
 
@@ -304,13 +314,18 @@ def record(
         One for each argument: a number, a NumPy array, or lists, tuples and dicts of them.
         Rectangular nested lists of numbers count as one array.
     strict : bool
-        Raise TapeError, instead of warning once, where a recorded Value is used in ``if``,
-        ``bool()``, ``float()`` or ``.data``: that freezes a decision.
-
+        Raise TapeError where something is frozen for the example, instead of a FastgradWarning at
+        the end that lists all places: a recorded Value in ``if``, ``==`` or ``in``, ``float()``,
+        ``.data``, as an index or a key, a captured one read so; an argument asked whether it is a
+        float; random numbers from Python's or NumPy's global generator.
     parameters : iterable of Value
         The first of ``tape.parameters``, in this order, used or not: those of a model, so that the
         order of its gradient is the model's. Others that the function captures follow, in the order
         of their first use.
+    check_at : sequence of tuple
+        Further arguments, for one sample, at which the tape must give what the function gives: on
+        Values bit by bit, and on plain numbers, unless it raises there, to a relative 1e-6. What is
+        no tuple is the one argument.
 
     Returns
     -------
@@ -322,11 +337,15 @@ def record(
         If one of `parameters` is no Value, the result of an operation, an argument, or there twice.
     TapeError
         If the result is no Value (or nested lists, tuples, dicts of Values), or an operation has a
-        ``_backward`` written by hand.
+        ``_backward`` written by hand. With `strict` where something is frozen, and with `check_at`
+        where tape and function differ, or the function raises.
+    ShapeError
+        If arguments in `check_at` are not of the example's structure.
 
     Notes
     -----
-    Cost: the function itself, and some 100 ns for each operation.
+    Cost: the function itself, and some 100 ns for each operation. Each entry of `check_at` runs the
+    function twice.
 
     Examples
     --------
@@ -338,32 +357,37 @@ def record(
     (0.0, (2.0, 0.0))
     """
     fixed = tuple(parameters)
-    inputs: list[Value] = []
+    name = getattr(function, "__name__", type(function).__name__)
     names = _argument_names(function, len(example))
     _name_clashes(names)
     try:
-        pairs = [_argument(x, name, inputs) for x, name in zip(example, names, strict=True)]
+        inputs, specs, arguments = _inputs(example, names)
     except RecursionError:
         raise FastgradTypeError(explain(*_ENDLESS, "example of record")) from None
-    for leaf in inputs:
-        leaf_mark_input(leaf)
-    name = getattr(function, "__name__", type(function).__name__)
     outputs: list[Value] = []
-    record_enter(_freezing(strict))
-    try:
-        result = _called(function, *(argument for _, argument in pairs))
+    with Listening(name, strict) as listening:
+        result = _called(function, *arguments)
+        listening.function_returned()
         try:
             returned = _result(result, "result", outputs)
         except RecursionError:
             raise TapeError(explain(*_ENDLESS, "result of the recorded function")) from None
         del result
-        tape = Tape(inputs, outputs, [spec for spec, _ in pairs], returned, name, names, fixed)
+        tape = Tape(inputs, outputs, specs, returned, name, names, fixed)
         tape.places = sources()[1:]
-    finally:
-        record_exit()
     data = numbers_of(tuple(outputs))
-    del pairs, inputs
-    _compare(tape, example, data)
+    n_inputs = len(inputs)
+    del inputs, arguments, outputs
+    try:
+        _compare(tape, "the example", tape(*example), data)
+        for i, point in enumerate(check_at):
+            args = point if isinstance(point, tuple) else (point,)
+            _check_at(tape, function, args, f"check_at[{i}]", n_inputs)
+    except TapeError as error:
+        note_decisions(error, listening.decisions())
+        raise
+    tape.decisions = listening.decisions()
+    listening.warn(tape.decisions)
     return tape
 
 
@@ -476,36 +500,23 @@ def _name_clashes(names: list[str]) -> None:
             )
 
 
-def _freezing(strict: bool) -> Callable[[str], None]:
-    """Return what is called where a recorded Value becomes a plain number or a decision."""
-    warned = False
-
-    def frozen(what: str) -> None:
-        nonlocal warned
-        text = (
-            f"a recorded Value is used in {what}: the tape keeps what came out for the example; "
-            "decide with fastgrad.where, max, min, abs or relu instead"
-        )
-        if strict:
-            raise TapeError(text)
-        if not warned:
-            warned = True
-            warnings.warn(text, FastgradWarning, stacklevel=2)
-
-    return frozen
-
-
-def _compare(tape: Tape, example: tuple[Any, ...], expected: list[float]) -> None:
+def _compare(
+    tape: Tape,
+    where: str,
+    result: Any,
+    expected: list[float],
+    same: Callable[[float, float], bool] = is_same,
+) -> None:
     """Refuse a tape that does not give what the function gave."""
-    got = numbers_of(tuple(_numbers(tape(*example))))  # Values, if the example holds some
-    for one, two in zip(got, expected, strict=True):
-        if not (one == two or (math.isnan(one) and math.isnan(two))):
+    for one, two in zip_longest(numbers_in(result), expected):
+        if one is None or two is None or not same(one, two):
             raise TapeError(
                 explain(
-                    f"{two!r} on the example, as the function returned",
+                    f"{two!r} at {where}, as the function returned",
                     f"{one!r} from its tape",
                     f"record({tape.name})",
-                    "set no .data inside the function, and give the result, not a part of it",
+                    "set no .data inside the function, decide with fastgrad.where or take, and "
+                    "give the result, not a part of it",
                 )
             )
 
@@ -525,16 +536,43 @@ def _called(function: Callable[..., Any], *arguments: Any) -> Any:
         ) from error
 
 
-def _numbers(result: Any) -> Iterator[float]:
-    if isinstance(result, dict):
-        result = list(result.values())
-    if hasattr(result, "tolist"):
-        result = result.tolist()
-    if isinstance(result, list | tuple):
-        for part in result:
-            yield from _numbers(part)
+def _check_at(
+    tape: Tape, function: Callable[..., Any], args: tuple[Any, ...], where: str, n_inputs: int
+) -> None:
+    """Refuse a tape that differs from its function at other arguments.
+
+    On Values the function must give the same bits. They decide by data, as when recorded: under
+    no_grad `==` would be identity. Only plain numbers show what asks for their class or hash.
+    """
+    got = tape(*args)
+    inputs, _, arguments = _inputs(args, tape.names)
+    if len(inputs) != n_inputs:
+        expected = f"{n_inputs} numbers, one sample as in the example"
+        raise ShapeError(explain(expected, f"{len(inputs)}", where))
+    outputs: list[Value] = []
+    plain = call_plainly(function, args)
+    try:
+        with Listening(tape.name, strict=False):
+            _result(function(*arguments), "result", outputs)
+    except Exception as error:
+        if plain is None:
+            expected = f"a result of {tape.name} at {where}, to compare with its tape"
+            raise TapeError(
+                explain(expected, f"{type(error).__name__}: {error}", "", "check elsewhere")
+            ) from error
     else:
-        yield result
+        _compare(tape, where, got, numbers_of(tuple(outputs)))
+    if plain is not None:
+        _compare(tape, f"{where} on plain numbers", got, plain, is_close)
+
+
+def _inputs(args: tuple[Any, ...], names: list[str]) -> tuple[list[Value], list[Any], list[Any]]:
+    """Return new inputs for the numbers of some arguments, their structure, and they in it."""
+    inputs: list[Value] = []
+    pairs = [_argument(x, name, inputs) for x, name in zip(args, names, strict=True)]
+    for leaf in inputs:
+        leaf_mark_input(leaf)
+    return inputs, [spec for spec, _ in pairs], [argument for _, argument in pairs]
 
 
 def _argument_names(function: Callable[..., Any], count: int) -> list[str]:

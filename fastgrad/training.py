@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fastgrad._decisions import note_decisions
 from fastgrad._native.train.fit import Loop
 from fastgrad.errors import (
     FastgradOverflowError,
@@ -113,6 +114,9 @@ def fit(
         _expect_shared(tape, *loop.shared())
         _run(loop, optimizer, steps, rate, _bar(steps) if progress else None)
         return loop.history()
+    except NonFiniteError as error:
+        note_decisions(error, tape.decisions)
+        raise
     finally:
         loop.close()
 

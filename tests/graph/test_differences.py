@@ -23,7 +23,7 @@ import pytest
 
 import fastgrad
 import fastgrad.nn
-from fastgrad import Value, custom, fit, functional, optim, record
+from fastgrad import Value, custom, fit, functional, optim, record, where
 from fastgrad.errors import GradientLostWarning
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "differences.md"
@@ -361,26 +361,41 @@ def other_parameters(*shared):
 
 
 RECORDED = {
-    "`if x > 0`, `float(x)`, `x.data`": [
+    "`if x > 0`, `float(x)`, `x.data`, `x in [1]`, `random.random()`": [
         (lambda: record(lambda x: x if x > 0 else -x, 1.0)(-2.0), -2.0),
         (lambda: record(lambda x: x * float(x), 3.0)(2.0), 6.0),
         (lambda: record(lambda x: x * x.data, 3.0)(2.0), 6.0),
+        (lambda: record(lambda x: x if x in [1, 2] else -x, 1.0)([2.0, 3.0]), [2.0, 3.0]),
+        (lambda: len({(t := record(lambda x: x * random.random(), 1.0))(1.0), t(1.0)}), 1),
         (lambda: record(lambda x: x if x > 0 else -x, 1.0, strict=True), RuntimeError),
+        (lambda: record(lambda x: x * random.random(), 1.0, strict=True), RuntimeError),
     ],
-    "`x == 1`, `x in [1]`, a dict's key": [
-        (lambda: record(lambda x: x if x == 1 else -x, 1.0, strict=True)(1.0), -1.0),
-        (lambda: record(lambda x: x if x in [1, 2] else -x, 1.0, strict=True)(1.0), -1.0),
-        (lambda: record(lambda x: x * {1: 5}.get(x, 7), 1.0, strict=True)(1.0), 7.0),
+    "`x == 1`, `x != 1`": [
+        (lambda: record(lambda x: where(x == 1, x, -x), 1.0, strict=True)([1.0, 2.0]), [1.0, -2.0]),
+        (lambda: record(lambda x, y: x * (x != 2) + (y == x), 1.0, 1.0)(2.0, 2.0), 0.0),
+        (lambda: (Value(1.0) == 1, Value(1.0) != 1), (False, True)),
     ],
     "`Value(y, (x,), (dy_dx,))` with numbers `y`, `dy_dx`": [
         (lambda: record(given_partials, 2.0)(2.0), 4.0),
         (lambda: record(given_partials, 2.0)(5.0), 16.0),
         (lambda: record(given_partials, 2.0, strict=True), RuntimeError),
     ],
-    "`isinstance(x, float)`, `random.random()`": [
-        (lambda: record(lambda x: x if isinstance(x, float) else -x, 1.0, strict=True)(1.0), -1.0),
-        (lambda: len({(t := record(lambda x: x * random.random(), 1.0, strict=True))(1.0),
-                      t(1.0)}), 1),
+    "`{1: 5}.get(x)`, `x in {1, 2}`": [
+        (lambda: record(lambda x: x * {1: 5}.get(x, 7), 1.0)(1.0), 7.0),
+        (lambda: record(lambda x: x if x in {1, 2} else -x, 1.0)(1.0), -1.0),
+        (lambda: record(lambda x: x * {1: 5}.get(x, 7), 1.0, strict=True), RuntimeError),
+    ],
+    "`isinstance(x, float)`": [
+        (lambda: record(lambda x: x if isinstance(x, float) else -x, 1.0)(1.0), -1.0),
+        (lambda: record(lambda x: x if isinstance(x, float) else -x, 1.0, strict=True),
+         RuntimeError),
+    ],
+    "`type(x) is float`, `np.random.default_rng().random()`": [
+        (lambda: record(lambda x: x if type(x) is float else -x, 1.0, strict=True)(1.0), -1.0),
+        (lambda: record(lambda x: x if type(x) is float else -x, 1.0, check_at=[1.0]),
+         RuntimeError),
+        (lambda: len({(t := record(lambda x: x * np.random.default_rng().random(), 1.0,
+                                   strict=True))(1.0), t(1.0)}), 1),
     ],
     "`np.maximum(x, 2)`, `np.where(x > 2, x, 0)`, `x.max()`, `np.sort(x)` of an argument that is "
     "an array, or of what is computed from it": [

@@ -119,7 +119,7 @@ def test_conversions_to_int_are_those_of_floats(convert):
 
 @pytest.mark.parametrize("convert", WHOLE.values(), ids=WHOLE.keys())
 def test_conversions_to_int_while_recording_are_frozen_decisions(convert):
-    with pytest.warns(Warning, match="recorded Value"):
+    with pytest.warns(Warning, match="keeps what came out for the example"):
         record(lambda x: x * len(str(convert(x))), 3.0)
     with pytest.raises(TapeError):
         record(lambda x: x * len(str(convert(x))), 3.0, strict=True)

@@ -250,6 +250,8 @@ CALLS = {
     ("operations.CustomOperation.partials_at", "FastgradTypeError"): lambda p, m: partials(
         ["one", 1.0]
     ),
+    ("functional.one_hot", "FastgradTypeError"): lambda p, m: fg.functional.one_hot("1", 3),
+    ("functional.one_hot", "FastgradValueError"): lambda p, m: fg.functional.one_hot(1, 0),
     ("operations.take", "FastgradIndexError"): lambda p, m: fg.take([Value(1.0)], 5),
     ("operations.take", "FastgradTypeError"): lambda p, m: fg.take(3, 0),
     ("operations.take", "FastgradValueError"): lambda p, m: fg.take([], 0),
@@ -258,6 +260,7 @@ CALLS = {
     ),
     ("optim.Optimizer.load_state_dict", "FastgradTypeError"): lambda p, m: stepped(state=5),
     ("tape.record", "TapeError"): lambda p, m: tape_of(lambda x: 5),
+    ("tape.record", "ShapeError"): lambda p, m: fg.record(abs, 1.0, check_at=[[1.0, 2.0]]),
     ("tape.TapeCore.__call__", "ShapeError"): lambda p, m: pair()([1.0]),
     ("tape.TapeCore.__call__", "FastgradTypeError"): lambda p, m: tape_of()(1.0, 2.0),
     ("tape.TapeCore.__call__", "FastgradIndexError"): lambda p, m: chosen()(7.0),

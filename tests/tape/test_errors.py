@@ -195,7 +195,7 @@ def test_function_that_changes_data_is_refused():
         w.data = w.data + 1
         return y
 
-    with pytest.raises(TapeError, match=r"expected 4.0 on the example, .* got 6.0 from its"):
+    with pytest.raises(TapeError, match=r"expected 4.0 at the example, .* got 6.0 from its"):
         fg.record(function, 2.0)
 
 

@@ -313,24 +313,11 @@ def test_decisions_are_made_for_each_sample(name):
     assert [(repr(a), repr(b)) for a, b in zip(gx, gy, strict=True)] == [e[1:] for e in expected]
 
 
-def test_frozen_decision_warns_once_naming_the_line():
-    def function(x):
-        if x > 0:
-            return x * float(x)
-        return x
-
-    with pytest.warns(FastgradWarning, match="a recorded Value is used in bool") as caught:
-        tape = fg.record(function, 2.0)
-    line = function.__code__.co_firstlineno + 1
-    assert [(w.filename, w.lineno) for w in caught] == [(__file__, line)]
-    assert tape(-3.0) == -6.0
-
-
 def test_strict_recording_raises_and_leaves_no_nodes():
     x = Value(1.0)
     before = live_after_gc()
     for frozen in (bool, float, lambda v: v.data, lambda v: f"{v:.1f}"):
-        with pytest.raises(TapeError, match="a recorded Value is used in"):
+        with pytest.raises(TapeError, match="expected what a replay can repeat, got"):
             fg.record(lambda v, frozen=frozen: v * frozen(v * x), 2.0, strict=True)
     assert live_after_gc() == before
     assert (x < 2) is True  # nobody records any more
@@ -487,7 +474,7 @@ def test_argument_names_come_from_the_signature():
     tape = fg.record(Callable(), 1.0, 2.0, 3.0)
     assert tape.name == "Callable"
     assert [name for name, _ in tape.inputs] == ["a", "argument1", "argument2"]
-    with pytest.warns(FastgradWarning, match="bool"):
+    with pytest.warns(FastgradWarning, match="the tape of max keeps"):
         tape = fg.record(max, 1.0, 2.0)  # whose signature nobody knows
     assert [name for name, _ in tape.inputs] == ["argument0", "argument1"]
 

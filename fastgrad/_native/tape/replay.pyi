@@ -2,6 +2,7 @@ from typing import Any
 
 from typing_extensions import disjoint_base
 
+from fastgrad._decisions import Decision
 from fastgrad.engine import Value
 
 SIMD: str
@@ -14,6 +15,7 @@ class Replay:
     names: list[str]
     custom_operations: tuple[Any, ...]
     places: list[tuple[str, int, str]]
+    decisions: list[Decision]
     def __init__(
         self,
         inputs: list[Value],

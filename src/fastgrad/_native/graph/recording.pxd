@@ -8,7 +8,7 @@ from fastgrad._native.graph.handle cimport Handle
 cdef unsigned recording_threads  # number of threads that record; if any, ask is_recorded()
 
 cdef bint is_recorded(node_id id) noexcept
-cdef bint is_recording() noexcept
+cpdef bint is_recording() noexcept
 cdef int recorded_read(node_id id, str what) except -1
 cdef int recorded_truth(node_id id) except -1
 cdef int recorded_use(node_id id, str what, bint inputs) except -1

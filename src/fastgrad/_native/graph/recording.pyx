@@ -138,7 +138,7 @@ def record_exit():
     Py_DECREF(hooks)  # a hook's end may run anything
 
 
-def is_recording():
+cpdef bint is_recording() noexcept:
     """Tell whether this thread records."""
     return record_depth != 0
 
@@ -155,11 +155,6 @@ cdef bint is_recorded(node_id id) noexcept:
     """Tell whether this thread records, and a node is part of what a replay computes anew."""
     cdef Node *node = node_at(id)
     return record_depth != 0 and (node.op != OP_LEAF or node.flags & INPUT != 0)
-
-
-cdef bint is_recording() noexcept:
-    """Tell whether this thread records."""
-    return record_depth != 0
 
 
 cdef int recorded_read(node_id id, str what) except -1:

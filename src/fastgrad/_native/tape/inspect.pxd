@@ -6,3 +6,4 @@ from fastgrad._native.tape.replay cimport Replay
 
 cdef int expect_finite(Replay tape, tuple args, object wrt) except -1
 cdef tuple nonfinite_in_sample(Replay tape, Frame frame, Py_ssize_t s, list wants, Poll *poll)
+cdef object expect_decided(Replay tape, tuple args, object result)

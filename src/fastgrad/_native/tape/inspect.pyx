@@ -6,6 +6,7 @@ from libc.string cimport memcpy
 
 from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
+from fastgrad._native.graph.handle cimport Handle, is_handle, node_at
 from fastgrad._native.tape.bind cimport is_number, load_sample
 from fastgrad._native.ops.codes cimport (
     OP_CUSTOM, OP_DOT, OP_KEEP_IF, OP_KEEP_UNLESS, OP_TAKE, op_is_binary, op_is_row, op_listed, op_name,
@@ -271,3 +272,32 @@ cdef int expect_finite(Replay tape, tuple args, object wrt) except -1:
         expected = "a finite gradient" if found[5] else "finite results"
         raise error_of("NonFiniteError", expected, word_result(*found), f"tape of {tape.name}")
     return 0
+
+
+cdef bint is_finite(object result) except -1:
+    """Tell whether all numbers of a result are finite: a number, an array, a structure of them."""
+    if is_handle(result):
+        return isfinite(node_at((<Handle> result).id).data)
+    if isinstance(result, dict):
+        result = list(result.values())
+    elif hasattr(result, "tolist"):
+        result = result.tolist()
+    if not isinstance(result, (list, tuple)):
+        return isfinite(<double> result)
+    for part in result:
+        if not is_finite(part):
+            return False
+    return True
+
+
+cdef object expect_decided(Replay tape, tuple args, object result):
+    """Give a result, or raise if it is not finite: the decisions that the tape keeps may be wrong for it."""
+    if is_finite(result):
+        return result
+    from fastgrad.errors import word_result
+    found = first_nonfinite(tape, args)
+    got = f"{result!r} as their sum" if found is None else word_result(*found)
+    frozen = "".join(map("\n  {}".format, tape.decisions))
+    raise error_of(
+        "NonFiniteError", "finite results", got, f"tape of {tape.name}",
+        f"it keeps what came out for its example, which may not hold here:{frozen}")

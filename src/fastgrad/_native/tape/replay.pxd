@@ -32,6 +32,7 @@ cdef class Replay:
     cdef public str name     # of the function, and of its arguments; for messages
     cdef public list names
     cdef public list places  # file, line, function; operations number them
+    cdef public list decisions  # that the recording has frozen: results must be finite then
 
     cdef int adopt(self, list parameters, list arguments, object result) except -1
     cdef int expect_recorded(self) except -1

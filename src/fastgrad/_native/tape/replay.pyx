@@ -163,7 +163,7 @@ cdef class Replay:
             self.plain = self.plain and is_number(spec)
         self.frames = []
         self.kernels = chosen
-        self.name, self.names, self.places = "", [], []
+        self.name, self.names, self.places, self.decisions = "", [], [], []
         self.nodes = <Node **> PyMem_RawCalloc(self.program.n_parameters + 1, sizeof(Node *))
         if self.nodes == NULL:  # last: a tape without is refused by frame_take
             raise MemoryError()

@@ -13,7 +13,7 @@ from fastgrad._native.tape.bind cimport (
     out_new, rebuild, shapes_of,
 )
 from fastgrad._native.tape.frame cimport Frame, frame_gradient, frame_result, frame_widen
-from fastgrad._native.tape.inspect cimport expect_finite
+from fastgrad._native.tape.inspect cimport expect_decided, expect_finite
 from fastgrad._native.tape.replay cimport CachedPlan
 from fastgrad._native.tape.wrt cimport Want
 
@@ -85,7 +85,8 @@ cdef class TapeCore(Replay):
             If an index of `take` names no entry.
         NonFiniteError
             With ``check=True``, if a result is nan or inf, or a gradient: the message names the
-            operation that made it.
+            operation that made it. Of a tape that has ``decisions`` always, if a result is: the
+            error lists them.
 
         Notes
         -----
@@ -100,13 +101,16 @@ cdef class TapeCore(Replay):
             n_threads = expect_threads(threads)
             if self.frame_bind_plain(frame, args):
                 self.run_single(frame, None)
-                return frame.values[self.program.outputs[0]]
-            self.frame_bind_values(frame, args)
-            if frame.given is not None:
-                return append(self, frame)
-            return self.results(frame, n_threads)
+                result = frame.values[self.program.outputs[0]]
+            else:
+                self.frame_bind_values(frame, args)
+                if frame.given is not None:
+                    result = append(self, frame)
+                else:
+                    result = self.results(frame, n_threads)
         finally:
             self.frame_give(frame)
+        return expect_decided(self, args, result) if self.decisions else result
 
     cdef object results(self, Frame frame, int threads):
         """Run a bound frame forwards, and give the result in its structure."""
@@ -163,6 +167,8 @@ cdef class TapeCore(Replay):
             self.frame_bind(frame, args)
             value = self.run_gradient(
                 frame, expect_reduce(reduce, False), self.want("parameters"), n_threads)
+            if self.decisions:
+                expect_decided(self, args, value)
             self.gradient_add(frame)
             return value
         finally:
@@ -214,20 +220,27 @@ cdef class TapeCore(Replay):
             expect_finite(self, args, wrt)
         cdef Frame frame = self.frame_take()
         cdef Want want
+        cdef tuple result
         try:
             want = self.want(wrt)
             n_threads = expect_threads(threads)
             if type(wrt) is str and wrt == "inputs" and reduce == "mean" and \
                     self.frame_bind_plain(frame, args):
                 self.run_single(frame, want)
-                return frame.values[self.program.outputs[0]], floats(frame.adjoints, self.program.n_inputs)
-            self.expect_scalar()
-            self.frame_bind(frame, args)
-            if reduce is None and frame.n >= 0:
-                return self.gradient_of_each(frame, want, n_threads)
-            return self.gradient(frame, expect_reduce(reduce, True), want, n_threads)
+                result = (
+                    frame.values[self.program.outputs[0]], floats(frame.adjoints, self.program.n_inputs))
+            else:
+                self.expect_scalar()
+                self.frame_bind(frame, args)
+                if reduce is None and frame.n >= 0:
+                    result = self.gradient_of_each(frame, want, n_threads)
+                else:
+                    result = self.gradient(frame, expect_reduce(reduce, True), want, n_threads)
         finally:
             self.frame_give(frame)
+        if self.decisions:
+            expect_decided(self, args, result[0])
+        return result
 
     cdef tuple gradient(self, Frame frame, bint mean, Want want, int threads):
         """Run a bound frame forwards and back, and give the value and the gradient in its structure."""
@@ -321,6 +334,7 @@ cdef class TapeCore(Replay):
             expect_tuple(tangents, "tangents of jvp")
         cdef Frame at = self.frame_take()
         cdef Frame along = self.frame_take()
+        cdef tuple result
         try:
             n_threads = expect_threads(threads)
             self.frame_bind(at, args)
@@ -338,10 +352,13 @@ cdef class TapeCore(Replay):
                     "ShapeError", f"{at.n} samples, as in the arguments", f"{along.n}", "tangents")
             at.arrays = along.arrays = at.arrays or along.arrays
             at.n = along.n = max(at.n, along.n)
-            return self.pushforward(at, along, want, n_threads)
+            result = self.pushforward(at, along, want, n_threads)
         finally:
             self.frame_give(along)
             self.frame_give(at)
+        if self.decisions:
+            expect_decided(self, args, result[0])
+        return result
 
     cdef tuple pushforward(self, Frame at, Frame along, Want want, int threads):
         """Run two bound frames forwards, arguments and tangents."""
