@@ -92,6 +92,9 @@ def test_check_follows_the_entry_that_is_taken():
     assert tape.check(0.0, 1) is None
     found = tape.check(0.0, 0)
     assert (found.operation, found.result) == ("log", -math.inf)
+    tape = fg.record(lambda x, i: fg.take([(x - 9.0).exp(), x.log()], i) + 1.0, 1.0, 0)
+    found = tape.check(0.0, 1)
+    assert (found.operation, found.operands) == ("log", (0.0,))
 
 
 def test_check_of_an_argument_returned_as_it_is_names_no_operation():
