@@ -50,6 +50,7 @@ _WORDS = {  # what the hook is told: what people call it, and what to do instead
         "derivatives given as numbers",
         "write the operation with fastgrad.functional, or as a fastgrad.custom",
     ),
+    "==": ("== between two Values, which is identity", "compare with functional.eq(a, b)"),
     "__class__": ("the class of an argument, which is no float here", "ask for fastgrad.Value"),
     "no_grad": ("an operation under no_grad", "leave no_grad outside the function"),
     "backward": ("backward()", "differentiate the tape: tape.value_and_grad"),
@@ -57,6 +58,7 @@ _WORDS = {  # what the hook is told: what people call it, and what to do instead
 }
 for _what in ("floor", "ceil", "trunc"):
     _WORDS[_what] = _WORDS["round"]
+_IDENTITY = ("hash", "==")  # what code for graphs does to Values, too
 _OTHER = ("{} of a Value", "compute with the Value itself")
 
 
@@ -68,9 +70,9 @@ class Decision:
     ----------
     what : str
         What was done to a Value: "bool" (its truth, or that of a comparison), "float", "int",
-        "item", "round", "index", "data", "data =", "format", "hash", "__class__", "detach", "copy",
-        "deepcopy", "pickle", "no_grad", "backward", "local_grads" and the like; or "random" and
-        "numpy.random": numbers were drawn.
+        "item", "round", "index", "data", "data =", "format", "hash", "==" (of two Values),
+        "__class__", "detach", "copy", "deepcopy", "pickle", "no_grad", "backward", "local_grads"
+        and the like; or "random" and "numpy.random": numbers were drawn.
     place : (file, line, function) or None
         Where in the program; None for random numbers.
     """
@@ -139,7 +141,7 @@ class Listening:
         return [
             decision
             for decision, leaves in self.found.items()
-            if not (decision.what == "hash" and is_walk)
+            if not (decision.what in _IDENTITY and is_walk)
             and (leaves is None or any(map(leaf_is_held, leaves)))
         ]
 
@@ -155,13 +157,13 @@ class Listening:
 
     def _hear(self, what: str) -> None:
         frame = sys._getframe(1)
-        if what in ("hash", "__class__") and is_ours(frame.f_code):
+        if what in ("__class__", *_IDENTITY) and is_ours(frame.f_code):
             return
         if what == "__class__" and not _asks_for_a_number(frame):
             return
         decision = Decision(what, _place(frame))
         self.found[decision] = None
-        if self.strict and what != "hash":  # of a hash it shows later whether a graph was walked
+        if self.strict and what not in _IDENTITY:  # it shows later whether a graph was walked
             raise self._refusal(decision)
 
     def _hear_leaf(self, what: str, leaf: int) -> None:

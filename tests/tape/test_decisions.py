@@ -312,7 +312,7 @@ SILENT = {
     "isinstance of numbers and Values": (
         lambda x: x * 2 if isinstance(x, (int, float, Value)) else x, (1.0,)),
     "isinstance of a result": (lambda x: x if isinstance(x * 2, float) else x * 2, (1.0,)),
-    "membership of Values": (lambda x, y: x * [y, x].index(x) if x in (y, x) else y, (1.0, 1.0)),
+    "a Value itself": (lambda x, y: x * 2 if x in (x, y) and x == x else y, (1.0, 1.0)),
     "constants": (lambda x: x * 2 if Value(1.0) < 2 and Value(1.0) == 1 else x, (1.0,)),
     "== None": (lambda x: x if x == None else x * 2, (1.0,)),  # noqa: E711
     "== a text": (lambda x: x if x == "1" else x * 2, (1.0,)),
@@ -449,6 +449,27 @@ def test_class_asked_for_by_way_of_a_protocol_is_seen():
 
     tape, _ = recorded(lambda x: x if isinstance(x, (kind(Sized), float)) else -x, 1.0)
     assert [d.what for d in tape.decisions] == ["__class__"]
+
+
+TWO_VALUES = {
+    "==": lambda x, y: x * 2 if x == y else x,
+    "==, of what is computed": lambda x, y: x * 2 if x * 3 == y * 3 else x,
+    "!=": lambda x, y: x if x != y else x * 2,
+    "in a list": lambda x, y: x * 2 if x in [y, None] else x,
+    "tuples": lambda x, y: x * 2 if (x, 1) == (y, 1) else x,
+}
+
+
+@pytest.mark.parametrize("way", TWO_VALUES)
+def test_equality_of_two_values_is_identity_and_reported(way):
+    function = TWO_VALUES[way]
+    tape, told = recorded(function, 1.0, 1.0)
+    assert ([d.what for d in tape.decisions], len(told)) == (["=="], 1)
+    assert tape(1.0, 1.0) == 1.0
+    with pytest.raises(TapeError, match=r"== between two Values.*functional.eq\(a, b\)"):
+        fg.record(function, 1.0, 1.0, strict=True)
+    with pytest.raises(TapeError, match="on plain numbers"):
+        recorded(function, 1.0, 1.0, check_at=[(1.0, 1.0)])
 
 
 # -- random numbers --------------------------------------------------------------------------------

@@ -103,9 +103,9 @@ def record_enter(hook, leaf_hook=None):
     `hook(what)` is called wherever a recorded Value is used for something that a replay cannot
     repeat: "data", "float", "bool", "index" and "format" read it, "data =" sets it, "detach", "copy",
     "deepcopy", "pickle" and "no_grad" make a leaf of it, "backward" makes plain numbers of its
-    derivatives, "hash" makes it a key, "__class__" asks what an input is. `leaf_hook(what, id)` is
-    called for other leaves, of which only the data can be frozen. What they raise comes out at that
-    place.
+    derivatives, "hash" makes it a key, "==" compares two by identity, "__class__" asks what an input
+    is. `leaf_hook(what, id)` is called for other leaves, of which only the data can be frozen. What
+    they raise comes out at that place.
     """
     global recording_threads, record_depth, record_hooks
     cdef list hooks

@@ -167,6 +167,8 @@ cdef bint comparison_records(node_id a, node_id b) except -1:
 cdef object equality_recorded(Handle a, object b, bint equal):
     """Compare a Value of a recording with a number by data; NotImplemented for anything else."""
     cdef double y = 0.0
+    if isinstance(b, complex):  # which knows no Values, and may be equal
+        recorded_read(a.id, "bool")
     try:
         if number_read(b, &y) == NOT_A_NUMBER:
             return NotImplemented
@@ -760,6 +762,8 @@ cdef class Core(Methods):
         cdef node_id b = 0
         if op == Py_EQ or op == Py_NE:
             if isinstance(other, Handle):
+                if unlikely(recording_threads) and self is not other and is_recorded((<Handle> other).id):
+                    recorded_use(self.id, "==", False)
                 return (self is other) == (op == Py_EQ)
             if unlikely(recording_threads) and is_recording():
                 return equality_recorded(self, other, op == Py_EQ)
