@@ -280,8 +280,8 @@ static void number_leaf(Build *b, Program *out, uint32_t ref) {
                                                               : out->n_constants++;
 }
 
-/* Those that are not fixed, in the order of their first use; in a dot the initial value comes last, as in a
- * neuron's parameters. */
+/* Those that are not fixed, in the order of their first use; in a dot the initial value comes last,
+ * as in a neuron's parameters. */
 static int number_leaves(Build *b, Program *out) {
     out->n_parameters = b->in->n_fixed;
     for (uint32_t i = 0; i < out->n_ops; i++) {

@@ -87,8 +87,8 @@ typedef struct {
     uint32_t *sources;
     uint8_t *leaf_kind;
     double *leaf_value; /* of constants */
-    /* Inputs: which one. Parameters: which one, if it is fixed; else NO_SLOT, and set by program_build
-     * if it is used. */
+    /* Inputs: which one. Parameters: which one, if it is fixed; else NO_SLOT, and set by
+     * program_build if it is used. */
     uint32_t *leaf_slot;
     uint32_t *terms;
     uint32_t *outputs;
