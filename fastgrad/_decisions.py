@@ -116,9 +116,9 @@ class Listening:
         self.refusal: TapeError | None = None
 
     def __enter__(self) -> Self:
-        record_enter(self._hear, self._hear_leaf)
         self.graph_reads = graph_reads_now()
         self.generators = _generators()
+        record_enter(self._hear, self._hear_leaf)  # last: a recording begun is a recording ended
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:

@@ -16,6 +16,7 @@ from fastgrad._native.graph.engine import (
     numbers_of,
     register_custom,
 )
+from fastgrad._native.graph.recording import unheard
 from fastgrad.engine import Value
 from fastgrad.errors import (
     FastgradIndexError,
@@ -148,7 +149,7 @@ class CustomOperation(CustomCore):
             return result if isinstance(result, Value) else self._derivative_missing()
         if not self.number:
             register_custom(self)
-        return apply_custom(self, operands, self.forward(*numbers))
+        return apply_custom(self, operands, unheard(self.forward, tuple(numbers)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         missing = self.derivative == self._derivative_missing

@@ -300,17 +300,15 @@ def test_function_on_a_leaf_runs_once_after_all_its_users():
     assert len(seen) == 3
 
 
-def test_backward_step_that_is_not_callable_raises():
+def test_backward_step_that_is_not_callable_is_refused():
     x = Value(3.0)
     for wrong in (None, 5, "a"):
         inner, custom, leaf = x * 2, Value(1.0, (x,), "c"), Value(1.0)
         for v in (inner, custom, leaf):
-            v._backward = wrong
-            assert v._backward is wrong
-            with pytest.raises(TypeError, match="not callable"):
-                (v + 1).backward()
-            with pytest.raises(TypeError, match="not callable"):
-                v.backward()
+            with pytest.raises(TypeError, match="expected a function of no arguments"):
+                v._backward = wrong
+            (v + 1).backward()
+    assert x.grad == 6.0
 
 
 def test_exception_in_backward_leaves_the_graph_usable():

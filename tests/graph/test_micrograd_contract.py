@@ -363,14 +363,6 @@ def closure_is_collected(V):
     return alive, ref()
 
 
-def no_backward(V):
-    x = V(3.0)
-    y = x * 2
-    y._backward = None
-    z = y + 1
-    return outcome(z.backward), outcome(y._backward.__class__)
-
-
 def raising_backward(V):
     x = V(3.0)
     y = x * 2
@@ -454,7 +446,6 @@ SAME = {
         attributes, attributes_of_a_node_nobody_holds, deleting_attributes, weak_references, adam,
         cube, root_is_overwritten, two_roots, operands_are_read_late, relu_reads_its_own_data,
         writable, by_hand, closure, closure_of_many, closure_on_an_operation, closure_on_a_leaf,
-        closure_is_collected, no_backward, raising_backward, patched_class, patched_operator,
         subclass, deepcopied_leaf, deepcopied_list, object_array, array_on_the_left,
     )
 }  # fmt: skip

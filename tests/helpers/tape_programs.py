@@ -51,6 +51,15 @@ def number(rng):
 # -- steps: a name, the places of operands, and a parameter of the step ----------------------------
 
 
+def neuron_of(bias, weights, nonlin):
+    """Make a neuron of given parameters; what it draws for itself leaves no trace."""
+    state = random.getstate()
+    neuron = nn.Neuron(len(weights), nonlin=nonlin)
+    random.setstate(state)
+    neuron.b, neuron.w = bias, weights
+    return neuron
+
+
 def apply(name, k, operands):
     """Apply one step to Values."""
     a = operands[0]
@@ -74,12 +83,10 @@ def apply(name, k, operands):
         pairs = zip(operands[1::2], operands[2::2], strict=True)
         return sum((w * x for w, x in pairs), a)
     if name == "neuron":
-        neuron = nn.Neuron(len(operands) // 2, nonlin=k)
-        neuron.b, neuron.w = a, operands[1::2]
+        neuron = neuron_of(a, operands[1::2], nonlin=k)
         return neuron(operands[2::2])
     if name == "inside":  # a product inside a neuron, and the neuron itself
-        neuron = nn.Neuron(2, nonlin=False)
-        neuron.b, neuron.w = a, operands[1::2]
+        neuron = neuron_of(a, operands[1::2], nonlin=False)
         sum_ = neuron(operands[2::2])
         (product,) = [v for v in sum_._prev if v._op == "*"]
         return product * sum_

@@ -12,7 +12,7 @@ cpdef bint is_recording() noexcept
 cdef int recorded_read(node_id id, str what) except -1
 cdef int recorded_truth(node_id id) except -1
 cdef int recorded_use(node_id id, str what, bint inputs) except -1
-cdef object unheard(object make, tuple values)
+cpdef object unheard(object function, tuple arguments)
 cdef void graph_read() noexcept
 cdef void record_after_fork() noexcept
 cdef uint32_t source_of(node_id id) noexcept

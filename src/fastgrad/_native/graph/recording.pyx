@@ -54,11 +54,13 @@ cdef extern from "Python.h":
     #include "config.h"
     static FASTGRAD_PER_THREAD unsigned debug_depth = 0;    /* fastgrad.debug() around this thread */
     static FASTGRAD_PER_THREAD unsigned record_depth = 0;   /* recordings that this thread is in */
+    static FASTGRAD_PER_THREAD unsigned record_deaf = 0;    /* calls of unheard() that this thread is in */
     static FASTGRAD_PER_THREAD PyObject *record_hooks = 0;  /* a list of their hooks, the last innermost */
     static FASTGRAD_PER_THREAD size_t graph_reads = 0;  /* of operands, by programs that walk over graphs */
     """
     unsigned debug_depth
     unsigned record_depth
+    unsigned record_deaf
     size_t graph_reads
     PyObject *record_hooks
     PyObject *frame_now()
@@ -164,7 +166,7 @@ cdef int recorded_read(node_id id, str what) except -1:
     """
     cdef list hooks
     cdef tuple pair
-    if not record_depth:
+    if not record_depth or record_deaf:
         return 0
     hooks = <list> <object> record_hooks
     pair = hooks[len(hooks) - 1]
@@ -202,15 +204,14 @@ cdef int recorded_use(node_id id, str what, bint inputs) except -1:
     return 0
 
 
-cdef object unheard(object make, tuple values):
-    """Call a function that hashes Values; the recording does not hear of that."""
-    global record_depth
-    cdef unsigned depth = record_depth
-    record_depth = 0
+cpdef object unheard(object function, tuple arguments):
+    """Call a function; the recording does not hear what it does to Values."""
+    global record_deaf
+    record_deaf = record_deaf + 1
     try:
-        return make(values)
+        return function(*arguments)
     finally:
-        record_depth = depth
+        record_deaf = record_deaf - 1
 
 
 cdef void graph_read() noexcept:

@@ -287,7 +287,7 @@ cdef tuple operands_read(Handle handle):
 cdef int operands_expect(Handle handle, object given, str where, str remedy) except -1:
     """Raise where operands are set that a Value has not; a subclass may set what its base was given."""
     if not isinstance(given, (tuple, list, set, frozenset)) or \
-            unheard(set, tuple(given)) != unheard(set, operands_of(handle)):
+            unheard(set, (tuple(given),)) != unheard(set, (operands_of(handle),)):
         raise error_of(
             "FastgradAttributeError", "operands to be given when a Value is made", "others afterwards",
             where, remedy)
@@ -374,7 +374,7 @@ cdef class Core(Methods):
         if partials is not None:
             _children, partials = linear_arguments(_children, partials)
         else:
-            _children = tuple(unheard(dict.fromkeys, tuple(_children if _children is not None else ())))
+            _children = tuple(unheard(dict.fromkeys, (tuple(_children if _children is not None else ()),)))
         for child in _children:
             if child is self:
                 raise error_of(
@@ -447,7 +447,7 @@ cdef class Core(Methods):
     @property
     def _prev(self):
         """The operands, a new set of Values."""
-        return unheard(set, operands_read(self))
+        return unheard(set, (operands_read(self),))
 
     @_prev.setter
     def _prev(self, operands):

@@ -145,12 +145,9 @@ cdef class Wants:
             if item in names[:len(self.arguments)]:
                 return self.arguments[names.index(item)]
             raise error_of("FastgradValueError", expected, repr(item), "wrt")
-        try:
-            if isinstance(item, bool):
-                raise TypeError
-            position = operator.index(item)
-        except TypeError:
-            raise error_of("FastgradTypeError", expected, described(item), "wrt") from None
+        if isinstance(item, bool) or not hasattr(type(item), "__index__"):
+            raise error_of("FastgradTypeError", expected, described(item), "wrt")
+        position = operator.index(item)
         if not 0 <= position < len(self.arguments):
             raise error_of(
                 "FastgradValueError", f"a position of 0 to {len(self.arguments) - 1} ({known})",
