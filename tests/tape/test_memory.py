@@ -96,7 +96,8 @@ def prepare():
     hidden = list(sum_._prev)
     for _ in repeat(None, min(9_000, 9 * engine.build_info()["chunk_nodes"])):
         y = y * a + hidden[0]
-    return inputs, [y, hidden[1], a, y, inputs[0]], ([Shape((3,), 0, "x")], Shape((5,), 0, "result"), "f", [])
+    structures = [Shape((3,), 0, "x")], Shape((5,), 0, "result")
+    return inputs, [y, hidden[1], a, y, inputs[0]], (*structures, "f", [])
 def act(s):
     fg.Tape(s[0], s[1], *s[2])
 each_failure(prepare, act)
