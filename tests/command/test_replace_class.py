@@ -371,15 +371,21 @@ def test_arguments_unknown_to_fastgrad_are_named(tmp_path):
         class Value:
             def __init__(self, data, requires_grad=True): pass
         v = Value(1.0)
+        for unknown in ({"requires_grad": False}, {"depth": 1}):
+            try:
+                Value(1.0, **unknown)
+            except TypeError as error:
+                print(error)
         try:
-            Value(1.0, requires_grad=False)
+            Value(1.0, requires_grad=False) + Value(1.0, depth=1)
         except TypeError as error:
             print(error)
         """,
     )
     process = run("--replace-class", "Value", "script.py", cwd=tmp_path)
     assert "got 'requires_grad' (keyword of Value)" in process.stdout
-    assert "script.py:6: passes requires_grad, which fastgrad.engine.Value" in process.stderr
+    assert "got 'depth' (keyword of Value)" in process.stdout
+    assert "script.py:11: passes requires_grad, which fastgrad.engine.Value" in process.stderr
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,7 @@ def integer(x):
 
 
 EXAMPLE, OTHER = 1.0, 2.0
+NUMBERS = (int, float)
 WAYS = {  # the way: the function, and what it is called
     "==": (lambda x: x if x == 1 else -x, "bool"),
     "==, the number first": (lambda x: x if 1 == x else -x, "bool"),  # noqa: SIM300, YODA
@@ -185,6 +186,8 @@ WAYS = {  # the way: the function, and what it is called
     "isinstance": (lambda x: x if isinstance(x, float) else -x, "__class__"),
     "isinstance, one of some": (lambda x: x if isinstance(x, int | float) else -x, "__class__"),
     "isinstance, a tuple": (lambda x: x if isinstance(x, (str, float)) else -x, "__class__"),
+    "isinstance, a tuple with a name": (
+        lambda x: x if isinstance(x, NUMBERS) else -x, "__class__"),
     "isinstance, abstract": (lambda x: x if isinstance(x, numbers.Real) else -x, "__class__"),
     "isinstance, NumPy": (lambda x: x if isinstance(x, np.floating | float) else -x, "__class__"),
     "np.isscalar": (lambda x: x if np.isscalar(x) else -x, "__class__"),
