@@ -8,24 +8,13 @@ import gc
 import math
 
 import pytest
+from helpers.custom_operations import swish
 
 from fastgrad import Value, custom, no_grad
 from fastgrad.engine import arena_stats
 from fastgrad.errors import FastgradTypeError, FastgradValueError
 
 pytestmark = pytest.mark.usefixtures("sound_arena")
-
-
-@custom("swish")
-def swish(x):
-    """Return x times the logistic function of x."""
-    return x / (1 + math.exp(-x))
-
-
-@swish.partials
-def swish(x, y):
-    s = 1 / (1 + math.exp(-x))
-    return s + y * (1 - s)
 
 
 @custom("dot")

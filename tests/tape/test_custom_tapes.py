@@ -12,6 +12,7 @@ import threading
 import warnings
 
 import pytest
+from helpers.custom_operations import swish
 
 import fastgrad as fg
 from fastgrad import Value, custom, fit, functional, optim, record
@@ -26,17 +27,6 @@ from fastgrad.errors import (
 from fastgrad.tape import loads
 
 pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
-
-
-@custom("swish")
-def swish(x):
-    return x / (1 + math.exp(-x))
-
-
-@swish.partials
-def swish(x, y):
-    s = 1 / (1 + math.exp(-x))
-    return s + y * (1 - s)
 
 
 @custom("mix")

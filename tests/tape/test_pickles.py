@@ -5,7 +5,6 @@ Oracle: the tape or operation that was pickled, and Python's rules for functions
 
 import contextlib
 import copy
-import math
 import pickle
 import random
 import sys
@@ -13,6 +12,7 @@ import types
 
 import cloudpickle
 import pytest
+from helpers.custom_operations import swish
 from helpers.processes import python
 
 import fastgrad as fg
@@ -22,17 +22,6 @@ from fastgrad.errors import FastgradTypeError, FileFormatError, ShapeError
 from fastgrad.tape import loads
 
 pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
-
-
-@custom("swish")
-def swish(x):
-    return x / (1 + math.exp(-x))
-
-
-@swish.partials
-def swish(x, y):
-    s = 1 / (1 + math.exp(-x))
-    return s + y * (1 - s)
 
 
 def half_of(x):
@@ -287,9 +276,9 @@ def test_damaged_pickles_of_operations_raise():
     rebuild, (module, names) = swish.__reduce_ex__(2)
     assert rebuild(module, names) is swish
     with pytest.raises(FastgradTypeError, match="a custom operation, got <function half_of"):
-        rebuild(module, ["half_of"])
+        rebuild(__name__, ["half_of"])
     with pytest.raises(AttributeError):
-        rebuild(module, ["nothing"])
+        rebuild(__name__, ["nothing"])
 
 
 # -- other processes -------------------------------------------------------------------------------

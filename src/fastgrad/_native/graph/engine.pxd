@@ -20,13 +20,11 @@ cdef void no_grad_after_fork() noexcept
 cdef node_id operand_take(object o) except? 0
 cdef int operand_keep(object o) except -1
 cdef node_id leaf_hidden(double data) except 0
-cdef uint32_t operands_block(tuple taken, str name) except 0
-cdef int operands_give(uint32_t index) except -1
 cdef object result_of(node_id id)
 cdef int operation_raise(int op, int error, double a, double b) except -1
 cdef Py_ssize_t take_position(double index, Py_ssize_t n) except -1
 cdef int take_step(Node *node) except -1
-cdef node_id push_linear(tuple operands, tuple partials, double y) except 0
+cdef node_id push_block(int op, tuple operands, str name, node_id b, double y) except 0
 cdef int linear_step(Node *node) except -1
 
 cdef node_id negated(node_id taken) except 0

@@ -18,7 +18,7 @@ from fastgrad._native.graph.handle cimport (
     type_lookup, type_version, value_type,
 )
 from fastgrad._native.ops.codes cimport (
-    OP_ADD, OP_CUSTOM, OP_DOMAIN, OP_LINEAR, OP_MUL, OP_OK, OP_OVERFLOW, OP_POW, OP_POW_NUMBER, OP_TAKE,
+    OP_ADD, OP_CUSTOM, OP_DOMAIN, OP_MUL, OP_OK, OP_OVERFLOW, OP_POW, OP_POW_NUMBER, OP_TAKE,
     OP_ZERO_DIVISION, op_error_text, op_forward, op_product, op_reads_b, op_symbol,
 )
 from fastgrad._native.graph.recording cimport recorded_read, recording_threads
@@ -571,16 +571,13 @@ def apply_custom(CustomCore operation not None, tuple operands, object result):
     return push_listed(OP_CUSTOM, operands, <node_id> register_custom(operation), y, operation.name)
 
 
-cdef object push_listed(int op, tuple operands, node_id b, double y, str name):
-    """Record an operation whose operands are listed in a block."""
-    cdef uint32_t index
+cdef node_id push_block(int op, tuple operands, str name, node_id b, double y) except 0:
+    """Append a node whose operands are listed in a block, owned by the caller.
+
+    Those of OP_LINEAR are followed by a leaf for each partial. For `name` see `operands_block`.
+    """
+    cdef uint32_t index = operands_block(operands, name)
     cdef node_id id
-    if no_grad_threads and is_no_grad():
-        for operand in operands:
-            if recording_threads and is_handle(operand):
-                recorded_read((<Handle> operand).id, "no_grad")
-        return handle_new(arena_push_leaf(y))
-    index = operands_block(operands, name)
     try:
         id = arena_push(op, <node_id> index, b, y)
     except BaseException:
@@ -588,7 +585,17 @@ cdef object push_listed(int op, tuple operands, node_id b, double y, str name):
         raise
     node_at(id).flags = BLOCK
     handle_slot(id)[0] = NULL
-    return result_of(id)
+    return id
+
+
+cdef object push_listed(int op, tuple operands, node_id b, double y, str name):
+    """Record an operation whose operands are listed in a block."""
+    if no_grad_threads and is_no_grad():
+        for operand in operands:
+            if recording_threads and is_handle(operand):
+                recorded_read((<Handle> operand).id, "no_grad")
+        return handle_new(arena_push_leaf(y))
+    return result_of(push_block(op, operands, name, b, y))
 
 
 cdef Py_ssize_t take_position(double index, Py_ssize_t n) except -1:
@@ -617,23 +624,6 @@ cdef int take_step(Node *node) except -1:
     cdef uint32_t i = <uint32_t> take_position(node_at(block.ids[0]).data, block.size - 1) + 1
     node_at(block.ids[i]).grad += node.grad
     return 0
-
-
-cdef node_id push_linear(tuple operands, tuple partials, double y) except 0:
-    """Append a node with given partials, owned by the caller; 0 is raised before anything is appended.
-
-    Its block holds the operands, then a leaf for each partial.
-    """
-    cdef uint32_t index = operands_block(operands + partials, "Value(data, operands, partials)")
-    cdef node_id id
-    try:
-        id = arena_push(OP_LINEAR, <node_id> index, 0, y)
-    except BaseException:
-        operands_give(index)
-        raise
-    node_at(id).flags = BLOCK
-    handle_slot(id)[0] = NULL
-    return id
 
 
 cdef int linear_step(Node *node) except -1:

@@ -4,18 +4,18 @@ Arithmetic on plain Values, floats and ints has a short path here; all else is t
 """
 
 from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE, PyObject
-from libc.stdint cimport uint16_t, uint32_t
+from libc.stdint cimport uint16_t
 
 from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.memory.arena cimport (
-    BLOCK, CLOSURE, FRESH, NUMBER, Node, SWEPT, arena, arena_has_room, arena_push,
+    CLOSURE, FRESH, NUMBER, Node, SWEPT, arena, arena_has_room, arena_push,
     arena_push_leaf, closures_add, closures_remove, likely, node_id, unlikely,
 )
 from fastgrad._native.graph.backward cimport Step, step_python, wait_for_turn
 from fastgrad._native.graph.engine cimport (
     added, apply_binary, apply_parameter, apply_slowly, apply_unary, basic_version, composite,
-    forward_of, is_no_grad, is_reflected, leaf_hidden, multiplied, negative, no_grad_threads,
-    operands_block, operands_give, operators_check, operators_remember, power, push_linear,
+    fold_operands, forward_of, is_no_grad, is_reflected, leaf_hidden, multiplied, negative,
+    no_grad_threads, operators_check, operators_remember, power, push_block,
 )
 from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.graph.copy cimport graph_copy, node_copy
@@ -26,8 +26,9 @@ from fastgrad._native.graph.handle cimport (
     number_expect, number_read, type_lookup, type_version, types_patch, value_type,
 )
 from fastgrad._native.ops.codes cimport (
-    OP_ABS, OP_ADD, OP_DOT, OP_EQ, OP_FLOORDIV, OP_LE, OP_LEAF, OP_LT, OP_MAX, OP_MIN, OP_MOD, OP_MUL,
-    OP_NE, OP_OK, OP_POW_NUMBER, OP_PYTHON, OP_ROUND, op_has_block, op_is_comparison, op_is_row,
+    OP_ABS, OP_ADD, OP_DOT, OP_EQ, OP_FLOORDIV, OP_LE, OP_LEAF, OP_LINEAR, OP_LT, OP_MAX, OP_MIN,
+    OP_MOD, OP_MUL, OP_NE, OP_OK, OP_POW_NUMBER, OP_PYTHON, OP_ROUND, op_has_block, op_is_comparison,
+    op_is_row,
 )
 from fastgrad._native.graph.recording cimport (
     graph_read, is_recorded, is_recording, recorded_read, recorded_truth, recorded_use,
@@ -294,20 +295,6 @@ cdef int operands_expect(Handle handle, object given, str where, str remedy) exc
     return 0
 
 
-cdef node_id push_python(tuple operands, double y) except 0:
-    """Append a node whose backward step the program will give, owned by the caller."""
-    cdef uint32_t index = operands_block(operands, None)
-    cdef node_id id
-    try:
-        id = arena_push(OP_PYTHON, <node_id> index, 0, y)
-    except BaseException:
-        operands_give(index)
-        raise
-    node_at(id).flags = BLOCK
-    handle_slot(id)[0] = NULL
-    return id
-
-
 cdef double plain_number(object value, str where) except? -1.0:
     """Read a number that is no Value, whose gradient would be lost."""
     if is_handle(value):
@@ -390,7 +377,11 @@ cdef class Core(Methods):
                 "FastgradTypeError", "a new Value", "one that a graph uses already", "__init__ of Value",
                 "give it its operands first")
         if _children and not is_no_grad():
-            id = push_linear(_children, partials, y) if partials is not None else push_python(_children, y)
+            if partials is None:
+                id = push_block(OP_PYTHON, _children, None, 0, y)
+            else:
+                id = push_block(
+                    OP_LINEAR, _children + partials, "Value(data, operands, partials)", 0, y)
             handle_adopt(self, id)
             handles_flush()
         else:
@@ -597,20 +588,14 @@ cdef class Core(Methods):
 
         axis and out are what NumPy's functions pass, and do nothing.
         """
-        largest = self
-        for other in others:
-            largest = apply_binary(largest, other, OP_MAX, b"max")
-        return largest
+        return fold_operands((self,) + others, OP_MAX, b"max") if others else self
 
     def min(self, *others, axis=None, out=None):
         """Return the smallest of this and other Values or numbers, the first of equals: `minimum` of each.
 
         axis and out are what NumPy's functions pass, and do nothing.
         """
-        smallest = self
-        for other in others:
-            smallest = apply_binary(smallest, other, OP_MIN, b"min")
-        return smallest
+        return fold_operands((self,) + others, OP_MIN, b"min") if others else self
 
     def max_with(self, *others):
         """Alias of `max`."""
