@@ -66,8 +66,8 @@ class Values(np.ndarray):
 
 def _method(name: str) -> Callable[..., Any]:
     def method(self: Values, *args: Any, **kwargs: Any) -> Any:
-        if is_recording():
-            _refuse(f"{name} of an array", _refusal(name, ()))
+        if is_recording() and (advice := _refusal(name, args, kwargs)):
+            _refuse(f"{name} of an array", advice)
         return getattr(self.view(np.ndarray), name)(*args, **kwargs)
 
     method.__name__ = name
@@ -75,7 +75,9 @@ def _method(name: str) -> Callable[..., Any]:
 
 
 # methods that give positions; those that NumPy makes of its ufuncs go their way
-for _name in ("argmax", "argmin", "argpartition", "argsort", "nonzero", "searchsorted"):
+for _name in (
+    "argmax", "argmin", "argpartition", "argsort", "compress", "nonzero", "searchsorted",
+):  # fmt: skip
     setattr(Values, _name, _method(_name))
 del _name
 
@@ -90,10 +92,13 @@ _POSITIONS = frozenset({
     "unique_values",
 })  # fmt: skip
 _FLOATS = frozenset({"gradient", "interp"})
-_MASKS = {"compress": 0, "extract": 0, "piecewise": 1, "place": 1, "putmask": 1}  # which argument
+_MASKS = {  # which argument
+    "compress": (0, "condition"), "extract": (0, "condition"), "piecewise": (1, "condlist"),
+    "place": (1, "mask"), "putmask": (1, "mask"),
+}  # fmt: skip
 
 
-def _refusal(name: str, args: tuple[Any, ...]) -> str:
+def _refusal(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """Say why a function cannot be recorded; nothing if it can."""
     if name in _POSITIONS:
         return (
@@ -102,10 +107,13 @@ def _refusal(name: str, args: tuple[Any, ...]) -> str:
         )
     if name in _FLOATS:
         return "it computes with plain floats: write it with operators"
-    if name.startswith("nan") and name != "nan_to_num":
+    if name.startswith("nan"):
         return "write np.where(np.isnan(x), 0.0, x), or what stands for a nan"
-    if name in _MASKS and any(map(_holds_values, args[_MASKS[name] : _MASKS[name] + 1])):
-        return "how many elements it takes is a decision: write np.where(condition, x, y)"
+    if name in _MASKS:
+        place, keyword = _MASKS[name]
+        mask = args[place] if place < len(args) else kwargs.get(keyword)
+        if _holds_values(mask):
+            return "how many elements it takes is a decision: write np.where(condition, x, y)"
     return ""
 
 
@@ -154,11 +162,11 @@ def _clip(x: Any, low: Any, high: Any) -> Any:
 
 def _holds(x: Any) -> Any:
     """Return 1 where x is not 0, else 0, as a comparison: `if` takes the result for what it is."""
-    return functional.lt(0.0, functional.where(x, 1.0, 0.0))
+    return functional.ne(x, 0.0)
 
 
 def _not(x: Any) -> Any:
-    return functional.lt(functional.where(x, 1.0, 0.0), 1.0)
+    return functional.eq(x, 0.0)
 
 
 def _and(x: Any, y: Any) -> Any:
@@ -170,15 +178,11 @@ def _or(x: Any, y: Any) -> Any:
 
 
 def _xor(x: Any, y: Any) -> Any:
-    return functional.lt(_and(x, y), _or(x, y))
-
-
-def _equal(x: Any, y: Any) -> Any:
-    return _and(functional.le(x, y), functional.ge(x, y))
+    return functional.ne(_holds(x), _holds(y))
 
 
 def _isnan(x: Any) -> Any:
-    return _not(functional.le(x, x))
+    return functional.ne(x, x)
 
 
 def _fmax(x: Any, y: Any) -> Any:
@@ -208,7 +212,7 @@ _TRUTHS: dict[str, Callable[..., Any]] = {  # bools, and while a thread records 
     "bitwise_and": _and,
     "bitwise_or": _or,
     "bitwise_xor": _xor,
-    "equal": _equal,
+    "equal": functional.eq,
     "greater": functional.gt,
     "greater_equal": functional.ge,
     "invert": _not,
@@ -221,12 +225,11 @@ _TRUTHS: dict[str, Callable[..., Any]] = {  # bools, and while a thread records 
     "logical_not": _not,
     "logical_or": _or,
     "logical_xor": _xor,
-    "not_equal": lambda x, y: _not(_equal(x, y)),
+    "not_equal": functional.ne,
 }
 _OF_NUMBERS = frozenset(
     {"isfinite", "isinf", "isnan", "signbit"}
 )  # that NumPy has no loop of objects for
-_NAMES = {"rint": "round"}  # of functional, where NumPy's is another
 
 _IDENTITIES: dict[Callable[..., Any], float] = {_and: 1.0, _or: 0.0}
 
@@ -240,7 +243,7 @@ def _function(name: str) -> Callable[..., Any] | None:
     """Return what a ufunc is of Values and numbers; None if its own loop computes that."""
     if name in _KEPT:
         return None
-    return _OWN.get(name) or getattr(functional, _NAMES.get(name, name), None)
+    return _OWN.get(name) or getattr(functional, name, None)
 
 
 def _replaced(ufunc: Any) -> Any:
@@ -310,7 +313,7 @@ def _wrapped(result: Any) -> Any:
 def apply_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Do what ``__array_function__`` asks for: an argument is a Value or an array of record()."""
     name = func.__name__
-    if is_recording() and (advice := _refusal(name, args)):
+    if is_recording() and (advice := _refusal(name, args, kwargs)):
         _refuse(f"np.{name}", advice)
     function = _FUNCTIONS.get(name)
     if function is not None:
@@ -336,7 +339,7 @@ def _where(condition: Any, *choices: Any) -> Any:
         choose = _elementwise(functional.where, 3)
         return _wrapped(choose(*map(_plain, (condition, *choices))))
     if not choices and is_recording():
-        _refuse("np.where of a condition alone", _refusal("nonzero", ()))
+        _refuse("np.where of a condition alone", _refusal("nonzero", (), {}))
     result = np.where(_plain(condition), *map(_plain, choices))
     return result[()] if choices and not result.ndim else _wrapped(result)
 

@@ -273,6 +273,9 @@ REFUSED = {
     "where=": lambda x: np.add(x, 1, where=x > 0),
     "extract": lambda x: np.extract(x > 0, x),
     "compress": lambda x: np.compress(x > 0, x),
+    "compress by keyword": lambda x: np.compress(condition=x > 0, a=x),
+    "x.compress": lambda x: x.compress(x > 0),
+    "nan_to_num": unpositioned("nan_to_num"),
     "piecewise": lambda x: np.piecewise(x, [x < 0], [0, 1]),
     "putmask": lambda x: np.putmask(x, x < 0, 0),
     "place": lambda x: np.place(x, x < 0, [0]),
@@ -287,7 +290,9 @@ REFUSED = {
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_gives_positions_or_floats_is_refused_by_name(name, strict):
-    with pytest.raises(TapeError, match=name.removeprefix("x.").replace(".", r"\.")) as error:
+    with pytest.raises(
+        TapeError, match=name.removeprefix("x.").split(" by ")[0].replace(".", r"\.")
+    ) as error:
         record(REFUSED[name], EXAMPLE, strict=strict)
     assert ";" in str(error.value)
 
