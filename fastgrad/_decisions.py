@@ -1,7 +1,7 @@
 """Decisions: what a recording freezes, collected while it runs, and told once when it is over.
 
 A tape holds operations. What the function makes of its Values beyond these (an `if`, a plain
-number, a key) came out for the example, and stays so. `Listening` is the recording that hears it.
+number, a key) came out for the example, and stays so. `Recording` is the recording that hears it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from fastgrad._native.graph.recording import (
     is_internal,
     is_ours,
     leaf_is_held,
+    program_level,
     record_enter,
     record_exit,
 )
@@ -27,7 +28,7 @@ from fastgrad.errors import FastgradWarning, TapeError, explain
 if TYPE_CHECKING:
     import dis
 
-__all__ = ["Decision", "Listening", "note_decisions"]
+__all__ = ["Decision", "Recording", "note_decisions"]
 
 _SELECT = "decide with fastgrad.where, functional.max, min, abs or relu"
 _TAKE = "look up with fastgrad.take or functional.one_hot"
@@ -46,6 +47,11 @@ _WORDS = {  # what the hook is told: what people call it, and what to do instead
     "item": (".item()", _STAY),
     "round": ("an int made of a Value", "round with functional.round, floor or ceil"),
     "hash": ("a Value as a key of a dict or an entry of a set, found by identity", _TAKE),
+    "grad": (".grad", "differentiate the tape: tape.value_and_grad"),
+    "tape": (
+        "a parameter of a tape that is called with plain numbers",
+        "call it with Values: tape(Value(2.0))",
+    ),
     "local_grads": (
         "derivatives given as numbers",
         "write the operation with fastgrad.functional, or as a fastgrad.custom",
@@ -71,7 +77,8 @@ class Decision:
     what : str
         What was done to a Value: "bool" (its truth, or that of a comparison), "float", "int",
         "item", "round", "index", "data", "data =", "format", "hash", "==" (of two Values),
-        "__class__", "detach", "copy", "deepcopy", "pickle", "no_grad", "backward", "local_grads"
+        "__class__", "grad", "tape" (called with numbers), "detach", "copy", "deepcopy", "pickle",
+        "no_grad", "backward", "local_grads"
         and the like; or "random" and "numpy.random": numbers were drawn.
     place : (file, line, function) or None
         Where in the program; None for random numbers.
@@ -97,7 +104,7 @@ class Decision:
         return words.format(self.what), remedy
 
 
-class Listening:
+class Recording:
     """A recording as a context manager: it hears what is frozen, and says so when it is over.
 
     Parameters
@@ -153,7 +160,7 @@ class Listening:
                 f"the tape of {self.name} keeps what came out for the example:{listed(decisions)}\n"
                 f"{remedies}; see docs/tapes.md, or pass strict=True to have an error there"
             )
-            warnings.warn(text, FastgradWarning, stacklevel=_level())
+            warnings.warn(text, FastgradWarning, stacklevel=program_level())
 
     def _hear(self, what: str) -> None:
         frame = sys._getframe(1)
@@ -198,14 +205,6 @@ def _place(frame: FrameType) -> tuple[str, int, str]:
         outer = outer.f_back
     found = outer or frame
     return found.f_code.co_filename, found.f_lineno, found.f_code.co_qualname
-
-
-def _level() -> int:
-    """Return the stacklevel that names the first caller outside of fastgrad, for who calls warn."""
-    frame, level = sys._getframe(1), 1
-    while is_ours(frame.f_code) and frame.f_back:
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 # Random numbers ----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 from fastgrad._native.graph.engine import numbers_of
 from fastgrad.engine import Value
 
-__all__ = ["call_plainly", "is_close", "is_same", "numbers_in"]
+__all__ = ["call_plainly", "is_close", "is_same", "kind_of", "numbers_in"]
 
 
 def call_plainly(function: Callable[..., Any], args: tuple[Any, ...]) -> list[float] | None:
@@ -39,6 +39,11 @@ def numbers_in(result: Any) -> list[float]:
     return [float(result)]
 
 
+def kind_of(x: list[Any] | tuple[Any, ...]) -> Any:
+    """Return what makes the like of a list, a tuple or a named tuple out of its items."""
+    return list if isinstance(x, list) else getattr(type(x), "_make", tuple)
+
+
 def is_same(one: float, two: float) -> bool:
     """Tell whether two numbers are equal, or both nan."""
     return one == two or (math.isnan(one) and math.isnan(two))
@@ -54,8 +59,7 @@ def _doubles(x: Any) -> Any:
     if isinstance(x, dict):
         return {key: _doubles(part) for key, part in x.items()}
     if isinstance(x, list | tuple):
-        make = list if isinstance(x, list) else getattr(type(x), "_make", tuple)
-        return make(map(_doubles, x))
+        return kind_of(x)(map(_doubles, x))
     if isinstance(x, int | float):
         return x
     return x.astype(float) if getattr(x, "ndim", 0) else float(x)

@@ -186,19 +186,18 @@ def word_result(
     return f"{operation}({shown}{more}){gave}{which}{where}"
 
 
-# modules that are handed numbers: their frames are not the program's
-_OWN = ("fastgrad", "matplotlib", "numpy", "random", "scipy", "statistics")
-_PROGRAMS = "fastgrad.command."  # but for these modules
 _REMAINDERS = (6, 19)  # arguments of BINARY_OP: NB_REMAINDER, NB_INPLACE_REMAINDER
 
 
-def warn_gradient_lost(what: str) -> None:
+def warn_gradient_lost(what: str, level: int) -> None:
     """Warn, at the line of the program, that a plain number was taken out of a graph.
 
     Parameters
     ----------
     what : str
         What took it: "float()".
+    level : int
+        The stacklevel of that line, counted from who calls this.
 
     Warns
     -----
@@ -207,33 +206,19 @@ def warn_gradient_lost(what: str) -> None:
     """
     if _formats(sys._getframe(1)):
         return
-    _warn_program(
+    warnings.warn(
         f"{what} makes a plain number of a computed Value: what is computed from that has no "
         "gradient; write v.data if only the number is meant, else functional.exp(v) for "
         "math.exp(v), arrays of dtype=object for arrays of float",
         GradientLostWarning,
+        stacklevel=level + 1,
     )
 
 
-def warn_one_thread(tape: str, operations: str) -> None:
+def warn_one_thread(tape: str, operations: str, level: int) -> None:
     """Warn, at the line of the program, that custom operations leave a batch on one thread."""
     text = f"the tape of {tape} calls Python for {operations}: threads= is 1 there"
-    _warn_program(text, FastgradWarning)
-
-
-def _warn_program(text: str, category: type[Warning]) -> None:
-    """Warn at the line of the program that has called what calls this."""
-    frame = sys._getframe(2)
-    level = 3
-    while frame.f_back and _is_own(frame.f_globals.get("__name__")):
-        frame = frame.f_back
-        level += 1
-    warnings.warn(text, category, stacklevel=level)
-
-
-def _is_own(module: object) -> bool:
-    name = str(module)
-    return name.partition(".")[0] in _OWN and not name.startswith(_PROGRAMS)
+    warnings.warn(text, FastgradWarning, stacklevel=level + 1)
 
 
 def _formats(frame: FrameType) -> bool:

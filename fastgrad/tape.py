@@ -10,14 +10,14 @@ from dataclasses import dataclass, fields
 from itertools import zip_longest
 from typing import Any, SupportsIndex
 
-from fastgrad._decisions import Decision, Listening, note_decisions
+from fastgrad._decisions import Decision, Recording, note_decisions
 from fastgrad._native.graph.engine import numbers_of
-from fastgrad._native.graph.recording import leaf_mark_input, sources
+from fastgrad._native.graph.recording import call_unreported, leaf_mark_input, sources
 from fastgrad._native.tape import inspect as _inspect
 from fastgrad._native.tape.bind import Shape, expect_unmasked
 from fastgrad._native.tape.replay import SIMD
 from fastgrad._native.tape.tape import TapeCore
-from fastgrad._plain import call_plainly, is_close, is_same, numbers_in
+from fastgrad._plain import call_plainly, is_close, is_same, kind_of, numbers_in
 from fastgrad.engine import Value
 from fastgrad.errors import (
     FastgradAttributeError,
@@ -356,7 +356,8 @@ def record(
     >>> tape.value_and_grad(0.0, 1.0, wrt="inputs")
     (0.0, (2.0, 0.0))
     """
-    fixed = tuple(parameters)
+    fixed = _listed(parameters, "Values, such as model.parameters()", "parameters of record")
+    points = _listed(check_at, "arguments, a tuple for each point", "check_at of record")
     name = getattr(function, "__name__", type(function).__name__)
     names = _argument_names(function, len(example))
     _name_clashes(names)
@@ -365,9 +366,9 @@ def record(
     except RecursionError:
         raise FastgradTypeError(explain(*_ENDLESS, "example of record")) from None
     outputs: list[Value] = []
-    with Listening(name, strict) as listening:
+    with Recording(name, strict) as recording:
         result = _called(function, *arguments)
-        listening.function_returned()
+        recording.function_returned()
         try:
             returned = _result(result, "result", outputs)
         except RecursionError:
@@ -379,15 +380,15 @@ def record(
     n_inputs = len(inputs)
     del inputs, arguments, outputs
     try:
-        _compare(tape, "the example", tape(*example), data)
-        for i, point in enumerate(check_at):
+        _compare(tape, "the example", call_unreported(tape, example), data)
+        for i, point in enumerate(points):
             args = point if isinstance(point, tuple) else (point,)
             _check_at(tape, function, args, f"check_at[{i}]", n_inputs)
     except TapeError as error:
-        note_decisions(error, listening.decisions())
+        note_decisions(error, recording.decisions())
         raise
-    tape.decisions = listening.decisions()
-    listening.warn(tape.decisions)
+    tape.decisions = recording.decisions()
+    recording.warn(tape.decisions)
     return tape
 
 
@@ -476,7 +477,7 @@ def loads(
     if not isinstance(data, bytes):
         got = f"{type(data).__name__} {data!r:.80}"
         raise FastgradTypeError(explain("bytes", got, "data of loads"))
-    operations = tuple(custom_operations)
+    operations = _listed(custom_operations, "custom operations", "loads")
     for operation in operations:
         if not isinstance(operation, CustomOperation):
             got = f"{type(operation).__name__} {operation!r:.80}"
@@ -486,6 +487,14 @@ def loads(
         tape, data, parameters, custom_operations=operations
     )
     return tape
+
+
+def _listed(given: Any, what: str, where: str) -> tuple[Any, ...]:
+    try:
+        return tuple(given)
+    except TypeError:
+        got = f"{type(given).__name__} {given!r:.80}"
+        raise FastgradTypeError(explain(f"a list of {what}", got, where)) from None
 
 
 def _name_clashes(names: list[str]) -> None:
@@ -544,7 +553,7 @@ def _check_at(
     On Values the function must give the same bits. They decide by data, as when recorded: under
     no_grad `==` would be identity. Only plain numbers show what asks for their class or hash.
     """
-    got = tape(*args)
+    got = call_unreported(tape, args)
     inputs, _, arguments = _inputs(args, tape.names)
     if len(inputs) != n_inputs:
         expected = f"{n_inputs} numbers, one sample as in the example"
@@ -552,7 +561,7 @@ def _check_at(
     outputs: list[Value] = []
     plain = call_plainly(function, args)
     try:
-        with Listening(tape.name, strict=False):
+        with Recording(tape.name, strict=False):
             _result(function(*arguments), "result", outputs)
     except Exception as error:
         if plain is None:
@@ -603,11 +612,6 @@ def _is_number(x: Any) -> bool:
     return hasattr(kind, "__float__") or hasattr(kind, "__index__")
 
 
-def _kind(x: list[Any] | tuple[Any, ...]) -> Any:
-    """Return what makes the like of a list, a tuple or a named tuple out of its items."""
-    return list if isinstance(x, list) else getattr(type(x), "_make", tuple)
-
-
 def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
     """Return the structure of an example, and the same with Values for its numbers."""
     start = len(inputs)
@@ -617,7 +621,7 @@ def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
         return inputs[-1]
 
     def copy(part: Any) -> Any:
-        return _kind(part)(map(copy, part)) if isinstance(part, list | tuple) else fresh(part)
+        return kind_of(part)(map(copy, part)) if isinstance(part, list | tuple) else fresh(part)
 
     if hasattr(x, "ndim") and hasattr(x, "reshape") and x.ndim:
         import numpy as np
@@ -640,7 +644,9 @@ def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
     if isinstance(x, list | tuple):
         parts = [_argument(part, f"{name}[{i}]", inputs) for i, part in enumerate(x)]
         kind = list if isinstance(x, list) else tuple
-        return (kind, None, [part for part, _ in parts], name), _kind(x)(part for _, part in parts)
+        return (kind, None, [part for part, _ in parts], name), kind_of(x)(
+            part for _, part in parts
+        )
     expected = "a number, an array, or lists, tuples, dicts of them"
     got = f"{type(x).__name__} {x!r:.80}"
     raise FastgradTypeError(explain(expected, got, f"example of {name}"))

@@ -5,19 +5,24 @@ Oracle: PyTorch warns of float(t) of a tensor that requires a gradient, not of t
 
 import array
 import cmath
+import colorsys
 import inspect
 import logging
 import math
 import random
 import statistics
 import struct
+import threading
 import warnings
 
+import matplotlib as mpl
 import numpy as np
 import pytest
+import scipy
 from helpers.processes import python
 
 from fastgrad import Value, functional, no_grad, record
+from fastgrad.command import demo
 from fastgrad.errors import FastgradWarning, GradientLostWarning, TapeError
 
 
@@ -173,22 +178,35 @@ def test_a_program_that_prints_floats_is_told_its_own_line(tmp_path):
     assert process.stderr.count("GradientLostWarning") == 1
 
 
-@pytest.mark.parametrize("module", ["fastgrad.functional", "numpy.lib", "scipy", "statistics"])
-def test_code_of_a_package_that_takes_numbers_is_not_the_program(module):
-    place = {"__name__": module, "v": computed()}
-    assert [w.filename for w in caught(exec, "float(v)", place)] == [__file__]
+def losing(file):
+    """Return a call of code that stands in a file, and takes a number."""
+    code = compile("float(v)", file, "exec")
+    return lambda: exec(code, {"v": computed()})
 
 
-@pytest.mark.parametrize("module", ["fastgrad.command.demo", "numpyro", "fastgrad_models"])
-def test_code_of_other_names_is_the_program(module):
-    place = {"__name__": module, "v": computed()}
-    assert [w.filename for w in caught(exec, "float(v)", place)] == ["<string>"]
+@pytest.mark.parametrize("module", [functional, np.lib, scipy, mpl, statistics, colorsys])
+def test_code_that_is_handed_numbers_is_not_the_program(module):
+    assert [w.filename for w in caught(losing(module.__file__))] == [__file__]
 
 
-def test_code_without_a_program_around_it_is_named_itself(tmp_path):
-    text = "from fastgrad import Value; __name__ = 'numpy'; float(Value(2.0) * 3)"
-    process = python("-W", "default", "-c", text, cwd=tmp_path)
-    assert "<string>:1: GradientLostWarning" in process.stderr
+@pytest.mark.parametrize("file", ["<string>", demo.__file__, "/numpyro/a.py", "/fastgrad_me.py"])
+def test_code_of_other_files_is_the_program(file):
+    assert [w.filename for w in caught(losing(file))] == [file]
+
+
+def test_two_lines_of_the_program_that_call_one_library_function_are_two_places():
+    def program(v):
+        colorsys.hsv_to_rgb(v, 0.5, 0.5)
+        colorsys.hsv_to_rgb(v, 0.5, 0.5)
+
+    first = inspect.getsourcelines(program)[1] + 1
+    assert {w.lineno for w in caught(program, computed())} == {first, first + 1}
+
+
+def test_code_without_a_program_around_it_is_warned_of_at_its_outermost_line():
+    thread = threading.Thread(target=losing(np.__file__))
+    found = caught(lambda: (thread.start(), thread.join()))
+    assert [w.category for w in found] == [GradientLostWarning]
 
 
 def test_while_recording_the_recording_alone_reports():

@@ -324,7 +324,92 @@ def test_fit_of_one_sample_through_custom_operations():
     assert history[-1] < 1e-6 < history[0]
 
 
+def test_custom_operation_reads_the_parameters_of_each_step_of_fit():
+    def trained(loop):
+        w, seen = Value(1.0), []
+
+        @custom("scaled")
+        def scaled(x):
+            seen.append(w.data)
+            return x * w.data
+
+        scaled.partials(lambda x, y: w.data)
+        optimizer = optim.SGD([w], lr=0.1)
+        tape = record(lambda x: (scaled(x) + w - 3) ** 2, 1.0, check_at=[])
+        loop(tape, optimizer)
+        return seen, w.data
+
+    def steps(tape, optimizer):
+        for _ in range(4):
+            optimizer.zero_grad()
+            tape.backward([1.0, 2.0, 0.5], reduce="mean")
+            optimizer.step()
+
+    def fitted(tape, optimizer):
+        fit(tape, [1.0, 2.0, 0.5], optimizer=optimizer, steps=4)
+
+    assert trained(fitted) == trained(steps)
+
+
+# -- decisions -------------------------------------------------------------------------------------
+
+
+def test_what_a_custom_operation_reads_is_no_decision_of_the_recording():
+    weight = Value(2.0)
+
+    @custom("scaled")
+    def scaled(x):
+        return x * weight.data
+
+    scaled.partials(lambda x, y: weight.data)
+    inner = record(lambda x: scaled(x) * 2, 1.0, strict=True)
+    outer = record(lambda x: inner(x) + scaled(x), 1.0, strict=True)
+    assert (inner.decisions, outer.decisions, outer(3.0)) == ([], [], 18.0)
+
+
+def test_recording_begun_by_a_custom_operation_hears_its_own_decisions():
+    heard = []
+
+    @custom("inside")
+    def inside(x):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            heard.append(record(lambda v: v * float(v), 2.0).decisions)
+        return x
+
+    inside.partials(lambda x, y: 1.0)
+    record(lambda x: inside(x), 1.0, strict=True)
+    assert [len(decisions) for decisions in heard] == [1] * len(heard)
+    assert heard
+
+
 # -- errors ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("index", [7.0, [0.0, 7.0]])
+def test_index_out_of_range_is_named_before_an_operation_is_given_nan(index):
+    @custom("whole")
+    def whole(x):
+        return float(int(x))
+
+    whole.partials(lambda x, y: 0.0)
+    tape = record(lambda i: whole(fg.take([1.0, 2.0], i)), 0.0)
+    with pytest.raises(IndexError, match="index of take"):
+        tape(index)
+
+
+def test_partials_that_lead_to_nothing_wanted_are_not_asked_for():
+    @custom("barren")
+    def barren(x):
+        return x
+
+    @barren.partials
+    def barren(x, y):
+        raise ArithmeticError
+
+    tape = record(lambda x, y: barren(x) + y * y * y * y * y, 1.0, 2.0)
+    assert tape.value_and_grad(1.0, 2.0, wrt="y") == (33.0, 80.0)
+    assert tape.value_and_grad([1.0], 2.0, wrt="y") == (33.0, 80.0)
 
 
 def notes(call):

@@ -347,6 +347,30 @@ def test_captured_values_that_decide_are_reported_though_they_are_no_arguments()
         assert len(tape.decisions) == len(told) == 1
 
 
+READS = {
+    "grad": (lambda x, w, tape: x * w.grad, "grad"),
+    "call": (lambda x, w, tape: x * tape(2.0), "tape"),
+    "batch": (lambda x, w, tape: x * sum(tape([2.0, 3.0])), "tape"),
+    "value_and_grad": (lambda x, w, tape: x * tape.value_and_grad(2.0)[0], "tape"),
+    "jvp": (lambda x, w, tape: x * tape.jvp((2.0,), (1.0,))[1], "tape"),
+    "==": (lambda x, w, tape: x if x == w else -x, "=="),
+    "== of what is computed": (lambda x, w, tape: x if w == x * 2 else -x, "=="),
+    "in": (lambda x, w, tape: x if x in [w, None] else -x, "=="),
+}
+
+
+@pytest.mark.parametrize("way", READS)
+def test_what_is_read_of_a_captured_value_is_reported(way):
+    function, what = READS[way]
+    w = Value(3.0)
+    w.grad = 4.0
+    inner = fg.record(lambda z: z * w, 2.0)
+    tape, told = recorded(lambda x: function(x, w, inner), 1.0)
+    assert ({d.what for d in tape.decisions}, len(told)) == ({what}, 1)
+    with pytest.raises(TapeError):
+        fg.record(lambda x: function(x, w, inner), 1.0, strict=True)
+
+
 def test_captured_value_compared_in_where_is_read_at_each_call():
     w = Value(2.0)
     tape = fg.record(lambda x: fg.where(w > 0, w, -w) * x + (w == 3), 1.0, strict=True)

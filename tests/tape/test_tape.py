@@ -328,10 +328,12 @@ def test_recording_inside_a_recording_works():
 
     def outer(x):
         inner = fg.record(lambda z: z * w, 2.0)
-        return x * inner(5.0)
+        return x * inner(Value(5.0))
 
-    tape = fg.record(outer, 1.0)
+    tape = fg.record(outer, 1.0, strict=True)
     assert tape(2.0) == 30.0
+    w.data = 4.0
+    assert tape(2.0) == 40.0
 
 
 # -- take ------------------------------------------------------------------------------------------

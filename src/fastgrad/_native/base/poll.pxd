@@ -24,4 +24,5 @@ cdef int poll_without_gil(Poll *poll) noexcept nogil  # for those that have give
 
 cdef bint is_main_thread() except -1
 cdef bint poll_hook(PollHook *hook) except -1   # False, and nothing done, in a thread without handlers
+cdef void poll_after_fork() noexcept
 cdef void poll_unhook(PollHook *hook) noexcept

@@ -2,8 +2,6 @@
 
 from cpython.object cimport PyObject
 
-import os
-
 cdef extern from "Python.h" nogil:  # with the GIL; their errors stay set for the caller of a poll
     int PyErr_CheckSignals()
     PyObject *PyObject_CallNoArgs(PyObject *function)
@@ -38,16 +36,12 @@ cdef bint is_main_thread() except -1:
     return PyThread_get_thread_ident() == main_thread
 
 
-def after_fork():
+cdef void poll_after_fork() noexcept:
     """The thread that forked is the main thread of the child."""
     global main_thread, hooks
     if PyThread_get_thread_ident() != main_thread:  # the loops of a thread that the child does not have
         hooks = NULL
     main_thread = PyThread_get_thread_ident()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=after_fork)
 
 
 cdef bint poll_hook(PollHook *hook) except -1:

@@ -3,6 +3,7 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 
+from fastgrad._native.base.poll cimport poll_after_fork
 from fastgrad._native.memory.arena cimport Block, Node, arena, node_at, node_id
 from fastgrad._native.graph.engine cimport custom_operations, no_grad_after_fork
 from fastgrad._native.graph.handle cimport (
@@ -73,11 +74,12 @@ cdef int wait_for_turn() except -1:
 
 
 def after_fork():
-    """Clean up in a child after another thread's sweep, which the child does not continue."""
+    """Clean up in a child after what other threads were doing, which the child does not continue."""
     if arena.depth and sweeper != PyThread_get_thread_ident():
         sweeps_after_fork()
     handles_after_fork()
     record_after_fork()
+    poll_after_fork()
     no_grad_after_fork()
 
 

@@ -12,7 +12,8 @@ cpdef bint is_recording() noexcept
 cdef int recorded_read(node_id id, str what) except -1
 cdef int recorded_truth(node_id id) except -1
 cdef int recorded_use(node_id id, str what, bint inputs) except -1
-cpdef object unheard(object function, tuple arguments)
+cpdef int program_level() except -1
+cpdef object call_unreported(object function, tuple arguments)
 cdef void graph_read() noexcept
 cdef void record_after_fork() noexcept
 cdef uint32_t source_of(node_id id) noexcept

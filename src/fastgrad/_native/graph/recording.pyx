@@ -54,13 +54,13 @@ cdef extern from "Python.h":
     #include "config.h"
     static FASTGRAD_PER_THREAD unsigned debug_depth = 0;    /* fastgrad.debug() around this thread */
     static FASTGRAD_PER_THREAD unsigned record_depth = 0;   /* recordings that this thread is in */
-    static FASTGRAD_PER_THREAD unsigned record_deaf = 0;    /* calls of unheard() that this thread is in */
+    static FASTGRAD_PER_THREAD unsigned unreported_depth = 0; /* of the recording that is told nothing */
     static FASTGRAD_PER_THREAD PyObject *record_hooks = 0;  /* a list of their hooks, the last innermost */
     static FASTGRAD_PER_THREAD size_t graph_reads = 0;  /* of operands, by programs that walk over graphs */
     """
     unsigned debug_depth
     unsigned record_depth
-    unsigned record_deaf
+    unsigned unreported_depth
     size_t graph_reads
     PyObject *record_hooks
     PyObject *frame_now()
@@ -166,7 +166,7 @@ cdef int recorded_read(node_id id, str what) except -1:
     """
     cdef list hooks
     cdef tuple pair
-    if not record_depth or record_deaf:
+    if record_depth == unreported_depth:  # 0 where nobody records
         return 0
     hooks = <list> <object> record_hooks
     pair = hooks[len(hooks) - 1]
@@ -204,14 +204,15 @@ cdef int recorded_use(node_id id, str what, bint inputs) except -1:
     return 0
 
 
-cpdef object unheard(object function, tuple arguments):
-    """Call a function; the recording does not hear what it does to Values."""
-    global record_deaf
-    record_deaf = record_deaf + 1
+cpdef object call_unreported(object function, tuple arguments):
+    """Call a function; nothing is reported of what it does to Values, but to recordings begun by it."""
+    global unreported_depth
+    cdef unsigned before = unreported_depth
+    unreported_depth = record_depth
     try:
         return function(*arguments)
     finally:
-        record_deaf = record_deaf - 1
+        unreported_depth = before
 
 
 cdef void graph_read() noexcept:
@@ -265,8 +266,11 @@ cdef str PACKAGE_FOLDER = __file__[:__file__.rindex("_native")]  # the folder of
 cdef tuple PROGRAM_PREFIXES = (PACKAGE_FOLDER + "command/demo.", PACKAGE_FOLDER + "command/bench")
 
 # of which no line counts: the standard library, but for what is installed in it
-cdef str LIBRARY_FOLDER = os.path.dirname(os.__file__) + os.sep
+cdef str LIBRARY_FOLDER = os.path.dirname(getattr(os, "__file__", os.devnull)) + os.sep
 cdef tuple INSTALLED = (LIBRARY_FOLDER + "site-packages", LIBRARY_FOLDER + "dist-packages")
+
+# and the packages that programs hand Values to
+cdef tuple HANDED_NUMBERS = ("numpy", "scipy", "matplotlib")
 
 cdef Place *places = NULL    # 0 stands for "unknown"
 cdef uint32_t n_places = 1
@@ -323,9 +327,11 @@ cdef bint code_is_internal(PyObject *borrowed) except -1:
         return True
     if file.startswith(LIBRARY_FOLDER) and not file.startswith(INSTALLED):
         return True
-    numpy = sys.modules.get("numpy")
-    folder = getattr(numpy, "__file__", None)
-    return folder is not None and file.startswith(os.path.dirname(folder) + os.sep)
+    for name in HANDED_NUMBERS:
+        folder = getattr(sys.modules.get(name), "__file__", None)
+        if folder is not None and file.startswith(os.path.dirname(folder) + os.sep):
+            return True
+    return False
 
 
 cdef uint32_t place_add(PyObject *code, int instruction) noexcept:
@@ -446,6 +452,16 @@ def sources():
 def is_internal(code):
     """Tell whether code is no line of somebody's program: fastgrad's, NumPy's, the library's."""
     return code_is_internal(<PyObject *> code)
+
+
+cpdef int program_level() except -1:
+    """Give the stacklevel by which a caller of `warnings.warn` names the program's line."""
+    cdef int level = 1
+    frame = sys._getframe()
+    while frame.f_back is not None and is_internal(frame.f_code):
+        frame = frame.f_back
+        level += 1
+    return level
 
 
 def is_ours(code):

@@ -31,8 +31,8 @@ from fastgrad._native.ops.codes cimport (
     op_is_row,
 )
 from fastgrad._native.graph.recording cimport (
-    graph_read, is_recorded, is_recording, recorded_read, recorded_truth, recorded_use,
-    recording_threads, unheard,
+    graph_read, is_recorded, is_recording, program_level, recorded_read, recorded_truth, recorded_use,
+    recording_threads, call_unreported,
 )
 from fastgrad._native.graph.sweep cimport sweep_reverse, sweep_zero
 
@@ -190,7 +190,7 @@ cdef int leave_graph(node_id id, str what) except -1:
         recorded_read(id, what)
     elif node.op != OP_LEAF and not is_comparison(node) and not is_no_grad():
         from fastgrad.errors import warn_gradient_lost
-        warn_gradient_lost(f"{what}()")
+        warn_gradient_lost(f"{what}()", program_level())
     return 0
 
 
@@ -288,7 +288,7 @@ cdef tuple operands_read(Handle handle):
 cdef int operands_expect(Handle handle, object given, str where, str remedy) except -1:
     """Raise where operands are set that a Value has not; a subclass may set what its base was given."""
     if not isinstance(given, (tuple, list, set, frozenset)) or \
-            unheard(set, (tuple(given),)) != unheard(set, (operands_of(handle),)):
+            call_unreported(set, (tuple(given),)) != call_unreported(set, (operands_of(handle),)):
         raise error_of(
             "FastgradAttributeError", "operands to be given when a Value is made", "others afterwards",
             where, remedy)
@@ -361,7 +361,8 @@ cdef class Core(Methods):
         if partials is not None:
             _children, partials = linear_arguments(_children, partials)
         else:
-            _children = tuple(unheard(dict.fromkeys, (tuple(_children if _children is not None else ()),)))
+            _children = tuple(_children) if _children is not None else ()
+            _children = tuple(call_unreported(dict.fromkeys, (_children,)))
         for child in _children:
             if child is self:
                 raise error_of(
@@ -425,6 +426,8 @@ cdef class Core(Methods):
     @property
     def grad(self):
         """The derivative of the last root by this node, a float; backward() adds to it."""
+        if unlikely(recording_threads) and not is_recorded(self.id):
+            recorded_read(self.id, "grad")
         return node_at(self.id).grad
 
     @grad.setter
@@ -438,7 +441,7 @@ cdef class Core(Methods):
     @property
     def _prev(self):
         """The operands, a new set of Values."""
-        return unheard(set, (operands_read(self),))
+        return call_unreported(set, (operands_read(self),))
 
     @_prev.setter
     def _prev(self, operands):
@@ -547,7 +550,7 @@ cdef class Core(Methods):
         Raises
         ------
         FastgradTypeError
-            If gradient is no plain number.
+            If gradient is no plain number, or grad is given too.
         ZeroDivisionError
             Where a derivative is infinite, such as that of ``x**0.5`` at 0.
         Exception
@@ -562,6 +565,8 @@ cdef class Core(Methods):
         cdef double seed = 1.0
         if gradient is None:
             gradient = grad
+        elif grad is not None:
+            raise error_of("FastgradTypeError", "gradient or grad", "both", "backward")
         if gradient is not None:
             seed = plain_number(gradient, "gradient of backward")
         if unlikely(recording_threads):
@@ -710,7 +715,7 @@ cdef class Core(Methods):
             return len(self) != 0
         return True
 
-    def __format__(self, spec):
+    def __format__(self, str spec not None):
         if unlikely(recording_threads) and spec:
             recorded_read(self.id, "format")
         return format(node_at(self.id).data, spec) if spec else repr(self)
@@ -747,8 +752,9 @@ cdef class Core(Methods):
         cdef node_id b = 0
         if op == Py_EQ or op == Py_NE:
             if isinstance(other, Handle):
-                if unlikely(recording_threads) and self is not other and is_recorded((<Handle> other).id):
-                    recorded_use(self.id, "==", False)
+                if unlikely(recording_threads) and self is not other:
+                    b = self.id if is_recorded(self.id) else (<Handle> other).id
+                    recorded_use(b, "==", False)
                 return (self is other) == (op == Py_EQ)
             if unlikely(recording_threads) and is_recording():
                 return equality_recorded(self, other, op == Py_EQ)

@@ -40,13 +40,14 @@ cdef class Replay:
     cdef int frame_give(self, Frame frame) except -1
     cdef int frame_bind(self, Frame frame, tuple args) except -1
     cdef int frame_bind_values(self, Frame frame, tuple args) except -1
-    cdef bint frame_bind_plain(self, Frame frame, tuple args) noexcept
+    cdef bint frame_bind_plain(self, Frame frame, tuple args) except -1
     cdef int call_custom(
         self, uint32_t number, uint32_t n, const double *x, int64_t sample, double *y,
         double *partials) except -1
     cdef int one_thread(self) except -1
     cdef int nodes_find(self) except -1
     cdef int parameters_load(self, Frame frame) except -1
+    cdef int parameters_report(self) except -1
     cdef int gradient_add(self, Frame frame) except -1
     cdef int expect_scalar(self) except -1
     cdef Want want(self, object wrt)

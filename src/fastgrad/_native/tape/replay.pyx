@@ -18,6 +18,9 @@ from fastgrad._native.graph.engine cimport custom_operations, custom_result
 from fastgrad._native.graph.handle cimport HandleLayout, is_value
 from fastgrad._native.memory.arena cimport Node, block_disown, node_at
 from fastgrad._native.ops.codes cimport OP_TAKE
+from fastgrad._native.graph.recording cimport (
+    call_unreported, program_level, recorded_read, recording_threads,
+)
 from fastgrad._native.tape.bind cimport (
     bind_all, bind_floats, expect_numbers, expect_spec, is_number, load_sample, shapes_of,
 )
@@ -25,7 +28,7 @@ from fastgrad._native.tape.extract cimport Recorded, record_graph
 from fastgrad._native.tape.frame cimport Frame, frame_new
 from fastgrad._native.tape.header cimport (
     BatchRun, Kernels, LEAF_PARAMETER, NO_SLOT, PlanRequest, Program, PythonForward, PythonPartials,
-    Steps, TAPE_BAD_INDEX, TAPE_NO_MEMORY, TAPE_OK, TAPE_STOPPED, TAPE_TOO_LARGE, TapeOp, batch_run,
+    Steps, TAPE_BAD_INDEX, TAPE_NO_MEMORY, TAPE_OK, TAPE_TOO_LARGE, TapeOp, batch_run,
     kernels_named, plan_build, plan_bytes, plan_free, program_build, program_bytes, program_free,
     program_slots, steps_forward, steps_reverse, steps_tangent, take_entry,
 )
@@ -238,7 +241,7 @@ cdef class Replay:
         bind_all(frame, self.arguments, args)
         return self.parameters_load(frame)
 
-    cdef bint frame_bind_plain(self, Frame frame, tuple args) noexcept:
+    cdef bint frame_bind_plain(self, Frame frame, tuple args) except -1:
         """Bind floats to a tape of numbers, the case worth a path of its own; False for anything else."""
         return self.plain and bind_floats(frame, args) and self.parameters_load(frame) == 0
 
@@ -255,9 +258,18 @@ cdef class Replay:
         cdef double *to = frame.values + self.program.n_inputs
         cdef uint32_t i
         self.nodes_find()
+        if recording_threads and frame.given is None:
+            self.parameters_report()
         for i in range(self.program.n_parameters):
             to[i] = self.nodes[i].data
         return 0
+
+    cdef int parameters_report(self) except -1:
+        """Report to a recording that a tape in it gives plain numbers, for which its parameters are read."""
+        cdef uint32_t i
+        for i in range(self.program.n_parameters):
+            recorded_read((<HandleLayout *> PyTuple_GET_ITEM(self.captured, i)).id, "tape")
+        return self.nodes_find()
 
     cdef int gradient_add(self, Frame frame) except -1:
         """Add the adjoints of the parameters into their grad."""
@@ -288,9 +300,9 @@ cdef class Replay:
             operands.append(x[i])
         try:
             if partials == NULL:
-                y[0] = custom_result(operation, operation.forward(*operands))
+                y[0] = custom_result(operation, call_unreported(operation.forward, tuple(operands)))
                 return 0
-            found = operation.partials_at(operands, y[0])
+            found = call_unreported(operation.partials_at, (operands, y[0]))
             for i in range(n):
                 partials[i] = found[i]
         except Exception as error:
@@ -305,7 +317,7 @@ cdef class Replay:
             return 0
         self.said_threads = True
         names = ", ".join(map(repr, dict.fromkeys(map(attrgetter("name"), self.custom_operations))))
-        warn_one_thread(self.name, names)
+        warn_one_thread(self.name, names, program_level())
         return 0
 
     # One sample -------------------------------------------------------------------------------------
@@ -493,11 +505,13 @@ cdef class Replay:
         cdef Steps steps = all_steps(&self.program, frame)
         cdef Poll poll = poll_begin(poll_with_gil)
         cdef Py_ssize_t s
+        cdef int result
         for s in range(max(frame.n, 1)):
             load_sample(frame, s)
             steps.sample = frame.sample
-            if steps_forward(&steps, frame.values, &poll) == TAPE_STOPPED:
-                return -1  # its error is set
+            result = steps_forward(&steps, frame.values, &poll)
+            if result != TAPE_OK and result != TAPE_BAD_INDEX:
+                fail(result)
             poll_signals(&poll, SAMPLE_STEPS)
             self.expect_indices(frame, s)
         raise error_of(

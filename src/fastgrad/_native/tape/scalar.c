@@ -88,7 +88,6 @@ static inline int forward_some(
     const uint32_t *terms = p->terms;
     uint32_t last = NO_SLOT; /* written last: its value need not go through memory */
     double carry = 0.0;
-    int result = TAPE_OK;
     for (uint32_t k = begin; k < end; k++) {
         const uint32_t i = which ? which[k] : k;
         const TapeOp *op = &p->ops[i];
@@ -111,13 +110,13 @@ static inline int forward_some(
             op_forward(op->op, v[op->a], v[op->b], &y);
         } else if (op->op == OP_CUSTOM) {
             TRY(custom_forward(s, op, v, &y));
-        } else if (structure_forward(op, terms, v, &y) != TAPE_OK) {
-            result = TAPE_BAD_INDEX;
+        } else {
+            TRY(structure_forward(op, terms, v, &y));
         }
         last = leaves + i;
         v[last] = carry = y;
     }
-    return result;
+    return TAPE_OK;
 }
 
 static inline int reverse_some(const Steps *s, const uint32_t *which, uint32_t begin, uint32_t end,
@@ -188,17 +187,14 @@ static inline int tangent_some(const Steps *s, const uint32_t *which, uint32_t b
 }
 
 int steps_forward(const Steps *s, double *values, Poll *poll) {
-    int result = TAPE_OK;
     for (uint32_t begin = 0; begin < s->n;) {
         uint32_t end = s->n - begin < POLL_INTERVAL ? s->n : begin + POLL_INTERVAL;
-        int some = s->which ? forward_some(s, s->which, begin, end, values)
-                            : forward_some(s, NULL, begin, end, values);
-        if (some == TAPE_BAD_INDEX) result = some;
-        else TRY(some);
+        TRY(s->which ? forward_some(s, s->which, begin, end, values)
+                     : forward_some(s, NULL, begin, end, values));
         if (poll_signals(poll, end - begin)) return TAPE_STOPPED;
         begin = end;
     }
-    return result;
+    return TAPE_OK;
 }
 
 int steps_reverse(const Steps *s, const double *values, double *adjoints, Poll *poll) {

@@ -75,7 +75,7 @@ cdef int steps_find(Want want, const Program *p, Poll *poll) except -1:
                 live |= want.live[p.terms[t]]
         want.live[leaves + i] = live
         n += live
-    if n > p.n_ops // 4 * 3:
+    if p.python.tape == NULL and n > p.n_ops // 4 * 3:  # a custom operation is not asked in vain
         return 0
     want.steps = <uint32_t *> PyMem_RawCalloc(n + 1, sizeof(uint32_t))
     if want.steps == NULL:

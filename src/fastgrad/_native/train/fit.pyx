@@ -355,12 +355,16 @@ cdef class Loop:
         count = min(count, self.steps - self.done)
         hook.before, hook.after = <int (*)(void *) noexcept nogil> before_handlers, after_handlers
         hook.context = <void *> self
-        self.take_over()
-        hooked = poll_hook(&hook)
+        hooked = False
         self.advancing = True
         try:
+            hooked = poll_hook(&hook)
+            self.take_over()
             with nogil:
                 while count > 0:
+                    if self.tape.program.python.tape != NULL:  # it may read and set anything, too
+                        before_handlers(<void *> self)
+                        self.stale = True
                     result = self.one_step(&loss)
                     if result != TAPE_OK or not isfinite(loss) or not self.has_finite(grad):
                         count = -1
