@@ -45,7 +45,8 @@ class Module:
         -------
         list of Value
             Leaves and the parameters of Modules, in the order of the attributes that hold them, and
-            within lists, tuples and values of dicts in theirs. A Value that was computed is none.
+            within lists, tuples, values of dicts and arrays of objects in theirs. A Value that was
+            computed is none.
 
         Notes
         -----
@@ -74,6 +75,8 @@ def _held_by(item: object) -> list[object]:
         return list(item.parameters() if overridden else vars(item).values())
     if isinstance(item, list | tuple):
         return list(item)
+    if getattr(getattr(item, "dtype", None), "hasobject", False):
+        return list(item.flat)  # type: ignore[attr-defined]
     return list(item.values()) if isinstance(item, dict) else []
 
 

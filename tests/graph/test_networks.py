@@ -516,6 +516,13 @@ def test_module_parameters_are_found_in_attributes():
     assert {p.grad for p in found} == {0.0}
 
 
+def test_module_parameters_are_found_in_arrays_of_objects():
+    np = pytest.importorskip("numpy")
+    module = nn.Module()
+    module.w, module.x = np.array([[Value(1.0), Value(2.0)], [Value(3.0), None]]), np.ones(3)
+    assert [p.data for p in module.parameters()] == [1.0, 2.0, 3.0]
+
+
 def test_module_parameters_go_through_modules_that_hold_each_other():
     first, second = nn.Module(), nn.Module()
     first.other, second.other, second.w = second, first, Value(1.0)

@@ -9,6 +9,7 @@ from fastgrad import Value, functional, nn, optim, take
 from fastgrad.errors import FastgradError
 from fastgrad.files import tape_file
 from fastgrad.files.container import FaultError
+from fastgrad.tape import loads
 
 W = Value(2.0)
 TAPE = fg.record(lambda x: W * x, 1.0)
@@ -77,6 +78,18 @@ CALLS = {  # what is written: call, what must be named
     "pair(itself)": (lambda: PAIR(INSIDE), "levels of nesting .x"),
     "tape.check(itself)": (lambda: TAPE.check(INSIDE), "levels of nesting .x"),
     "tape.jvp(itself)": (lambda: TAPE.jvp((INSIDE,), (1.0,)), "levels of nesting .x"),
+    "record(parameters=3)": (
+        lambda: fg.record(lambda x: x, 1.0, parameters=3), "list of Values.*int 3 .parameters of"),
+    "record(parameters=w)": (
+        lambda: fg.record(lambda x: x, 1.0, parameters=W), "list of Values.* .parameters of"),
+    "record(check_at=1.0)": (
+        lambda: fg.record(lambda x: x, 1.0, check_at=1.0), "float 1.0 .check_at of record"),
+    "loads(custom_operations=None)": (
+        lambda: loads(b"", custom_operations=None), "list of custom operations, got None.*loads"),
+    "v.backward(2, grad=3)": (
+        lambda: (W * 2).backward(2.0, grad=3.0), "gradient or grad, got both .backward"),
+    "one_hot(0, 10**30)": (
+        lambda: functional.one_hot(0, 10**30), "1 to 2147483647, got 1000.* .n of one_hot"),
     "record(f, itself)": (lambda: fg.record(lambda x: x, INSIDE), f"{ENDLESS}.*example of record"),
     "record(f, dict of itself)": (lambda: fg.record(lambda x: x, KEYED), ENDLESS),
     "record of itself": (lambda: fg.record(lambda x: INSIDE, 1.0), f"{ENDLESS}.*result of"),

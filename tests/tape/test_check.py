@@ -58,22 +58,22 @@ def test_check_of_a_batch_finds_the_first_sample():
     assert "exp(1800.0) = inf in sample 2, recorded at" in str(found)
 
 
-def masked(x):
+def partly_chosen(x):
     low = x.log()
     kept = where(functional.gt(x, 0.0), low, 0.0)
     return kept + (x + 2.0).log() * (x + 2.0)
 
 
 def test_check_ignores_infinities_that_no_result_shows():
-    tape = fg.record(masked, 1.0)
+    tape = fg.record(partly_chosen, 1.0)
     assert tape.check([1.0, 0.0, -1.0]) is None
     assert tape([1.0, 0.0, -1.0], check=True) == tape([1.0, 0.0, -1.0])
 
 
 def test_check_names_the_nan_made_after_a_legitimate_infinity():
-    tape = fg.record(masked, 1.0)
+    tape = fg.record(partly_chosen, 1.0)
     found = tape.check([1.0, 0.0, -2.0])
-    line = inspect.getsourcelines(masked)[1] + 3
+    line = inspect.getsourcelines(partly_chosen)[1] + 3
     assert (found.sample, found.operation, found.place[1]) == (2, "mul", line)
     assert sorted(found.operands) == [-math.inf, 0.0]
 

@@ -214,7 +214,7 @@ def test_signal_in_a_gradient_of_each_sample_changes_nothing():
     assert tape.value_and_grad(X, y, reduce=None)[1].tobytes() == before.tobytes()
 
 
-def test_example_without_warnings_when_no_argument_is_called_so():
+def test_ordinary_argument_names_give_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fg.record(lambda input, parameter: input * parameter, 1.0, 2.0)

@@ -8,6 +8,7 @@ from cpython.object cimport PyObject, PyTypeObject
 from libc.stdint cimport uint32_t
 
 from fastgrad._native.base.errors cimport described, error_of
+from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.memory.arena cimport (
     BLOCK, BLOCK_LIMIT, BOOL, Block, NUMBER, arena, arena_push, arena_push_leaf, block_describe,
     block_give, block_new, unlikely,
@@ -511,6 +512,7 @@ cdef tuple operands_listed(tuple operands, const char *name):
 cdef object fold_operands(tuple operands, int op, const char *name):
     """Apply an operation of two operands to the first two, then to the result and the next, ..."""
     cdef Py_ssize_t i
+    cdef Poll poll = poll_begin(poll_with_gil)
     operands = operands_listed(operands, name)
     if not operands:
         raise error_of("FastgradValueError", "an operand at least", "none", name.decode())
@@ -518,6 +520,7 @@ cdef object fold_operands(tuple operands, int op, const char *name):
     if len(operands) == 1 and not is_handle(result):
         return number_expect(result, f"operand of {name.decode()}")
     for i in range(1, len(operands)):
+        poll_signals(&poll, 1)
         result = call_binary(result, operands[i], op, name)
     return result
 

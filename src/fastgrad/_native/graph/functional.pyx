@@ -1,12 +1,16 @@
 """Operations as functions, of Values and of plain numbers; users find them in fastgrad.functional."""
 
 from fastgrad._native.base.errors cimport described, error_of
+from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.graph.engine cimport (
     call_binary, call_parameter, call_unary, fold_operands, operands_listed,
 )
 from fastgrad._native.graph.handle cimport Handle, is_handle, number_expect
 
 import operator
+
+cdef enum:
+    ENTRIES_MAX = 0x7FFFFFFF  # of one_hot
 
 include "../ops/functional.pxi"
 
@@ -120,10 +124,12 @@ def logsumexp(*operands):
     """
     cdef list level = list(operands_listed(operands, b"logsumexp"))
     cdef Py_ssize_t i
+    cdef Poll poll = poll_begin(poll_with_gil)
     if len(level) < 2:
         return fold_operands((level,), OP_LOGADDEXP, b"logsumexp")
     while len(level) > 1:
         for i in range(len(level) // 2):
+            poll_signals(&poll, 1)
             level[i] = call_binary(level[2 * i], level[2 * i + 1], OP_LOGADDEXP, b"logsumexp")
         if len(level) % 2:
             level[len(level) // 2] = level[len(level) - 1]
@@ -151,7 +157,7 @@ def one_hot(i, n):
     FastgradTypeError
         If i is no number or n no int.
     FastgradValueError
-        If n is less than 1.
+        If n is less than 1, or as many entries cannot be.
 
     Notes
     -----
@@ -170,10 +176,13 @@ def one_hot(i, n):
     cdef list entries = []
     if is_handle(n) or not hasattr(type(n), "__index__"):
         raise error_of("FastgradTypeError", "an int", described(n), "n of one_hot")
-    cdef Py_ssize_t size = operator.index(n)
+    n = operator.index(n)
+    if not 1 <= n <= ENTRIES_MAX:
+        raise error_of("FastgradValueError", f"1 to {ENTRIES_MAX}", f"{n}", "n of one_hot")
+    cdef Py_ssize_t size = n
     cdef Py_ssize_t k
-    if size < 1:
-        raise error_of("FastgradValueError", "at least 1", f"{size}", "n of one_hot")
+    cdef Poll poll = poll_begin(poll_with_gil)
     for k in range(size):
+        poll_signals(&poll, 1)
         entries.append(call_binary(i, k, OP_EQ, b"one_hot"))
     return entries

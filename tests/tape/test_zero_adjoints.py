@@ -179,7 +179,7 @@ print(hashlib.sha256(repr(digest).encode()).hexdigest())
 """
 
 
-def test_masked_gradients_have_the_same_bits_at_every_simd_level(monkeypatch, tmp_path):
+def test_gradients_of_zero_adjoints_have_the_same_bits_at_every_simd_level(monkeypatch, tmp_path):
     found = set()
     for level in ("baseline", "avx2", "avx512"):
         monkeypatch.setenv("FASTGRAD_SIMD", level)
