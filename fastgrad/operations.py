@@ -184,7 +184,7 @@ class CustomOperation(CustomCore):
         FastgradValueError
             If their number is wrong.
         FastgradTypeError
-            If one is no number.
+            If one is no number, or there is no function for them.
         """
         if self.derivative is None:
             self._refuse_without_partials()

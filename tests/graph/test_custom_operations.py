@@ -193,6 +193,8 @@ def test_missing_partials_raise_for_values_but_not_for_floats():
     assert cube(2.0) == 8.0
     with pytest.raises(FastgradTypeError, match=r"expected partials, got none.*cube\.partials"):
         cube(Value(2.0))
+    with pytest.raises(FastgradTypeError, match=r"expected partials, got none.*cube\.partials"):
+        cube.partials_at([2.0], 8.0)
 
 
 BAD_PARTIALS = {
