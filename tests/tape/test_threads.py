@@ -7,6 +7,7 @@ import ctypes
 import gc
 import os
 import platform
+import sys
 import threading
 
 import pytest
@@ -85,6 +86,26 @@ def test_recordings_in_several_threads_are_independent():
         return [(tape(0.02), tape.parameters == [w]) == (y, True) for tape, w, y in kept]
 
     assert run_in_threads(work) == [[True] * 10] * 8
+
+
+def test_lines_are_noted_without_running_python():
+    """Else another thread could take its turn in the middle of an operation."""
+    called = []
+
+    def listen(frame, event, argument):
+        if event == "call":
+            called.append(frame.f_code.co_name)
+
+    def function(x):
+        sys.setprofile(listen)
+        y = x * 2.0
+        z = y + 3.0
+        sys.setprofile(None)
+        return y * z
+
+    pytest.importorskip("numpy")  # where it is imported, its folder is looked up, too
+    fg.record(function, 1.0)
+    assert called == []
 
 
 def test_reading_in_one_thread_does_not_affect_a_recording():

@@ -51,6 +51,12 @@ cdef extern from "Python.h":
     static int code_line(PyObject *code, int instruction) {
         return PyCode_Addr2Line((PyCodeObject *) code, instruction);
     }
+    static PyObject *module_file(const char *name) {  /* borrowed; read without running Python */
+        PyObject *module = PyDict_GetItemString(PyImport_GetModuleDict(), name);
+        PyObject *names = module && PyModule_Check(module) ? PyModule_GetDict(module) : NULL;
+        PyObject *file = names ? PyDict_GetItemString(names, "__file__") : NULL;
+        return file ? file : Py_None;
+    }
     #include "config.h"
     static FASTGRAD_PER_THREAD unsigned debug_depth = 0;    /* fastgrad.debug() around this thread */
     static FASTGRAD_PER_THREAD unsigned record_depth = 0;   /* recordings that this thread is in */
@@ -69,6 +75,7 @@ cdef extern from "Python.h":
     int frame_instruction(PyObject *frame)
     unsigned place_hash(PyObject *code, int instruction)
     int code_line(PyObject *code, int instruction)
+    PyObject *module_file(const char *name)
     int PyGC_Disable()
     int PyGC_Enable()
     void Py_INCREF(PyObject *o)
@@ -264,13 +271,14 @@ ctypedef struct Place:   # an instruction of a program
 cdef str PACKAGE_FOLDER = __file__[:__file__.rindex("_native")]  # the folder of the package
 # programs inside the package: their own lines count
 cdef tuple PROGRAM_PREFIXES = (PACKAGE_FOLDER + "command/demo.", PACKAGE_FOLDER + "command/bench")
+cdef str SEPARATOR = os.sep
 
 # of which no line counts: the standard library, but for what is installed in it
 cdef str LIBRARY_FOLDER = os.path.dirname(getattr(os, "__file__", os.devnull)) + os.sep
 cdef tuple INSTALLED = (LIBRARY_FOLDER + "site-packages", LIBRARY_FOLDER + "dist-packages")
 
 # and the packages that programs hand Values to
-cdef tuple HANDED_NUMBERS = ("numpy", "scipy", "matplotlib")
+cdef tuple HANDED_NUMBERS = (b"numpy", b"scipy", b"matplotlib")
 
 cdef Place *places = NULL    # 0 stands for "unknown"
 cdef uint32_t n_places = 1
@@ -318,8 +326,13 @@ cdef bint code_is_ours(object code) except -1:
 
 
 cdef bint code_is_internal(PyObject *borrowed) except -1:
-    """Tell whether code is no line of somebody's program."""
+    """Tell whether code is no line of somebody's program.
+
+    No Python runs here: another thread could take its turn in the middle of an operation.
+    """
     cdef object code = <object> borrowed
+    cdef object package
+    cdef bytes name
     cdef str file = code.co_filename
     if code_is_ours(code) or file.startswith(("<frozen ", "<__array_function__")):
         return True
@@ -328,8 +341,8 @@ cdef bint code_is_internal(PyObject *borrowed) except -1:
     if file.startswith(LIBRARY_FOLDER) and not file.startswith(INSTALLED):
         return True
     for name in HANDED_NUMBERS:
-        folder = getattr(sys.modules.get(name), "__file__", None)
-        if folder is not None and file.startswith(os.path.dirname(folder) + os.sep):
+        package = <object> module_file(name)
+        if type(package) is str and file.startswith((<str> package).rpartition(SEPARATOR)[0] + SEPARATOR):
             return True
     return False
 
@@ -338,11 +351,11 @@ cdef uint32_t place_add(PyObject *code, int instruction) noexcept:
     """Give a new place the next number, 0 if there is no memory; it keeps its code alive."""
     global n_places
     cdef bint is_internal
-    if n_places >= n_slots // 2 and not places_grow():
-        return 0
     try:
         is_internal = code_is_internal(code)
     except MemoryError:
+        return 0
+    if n_places >= n_slots // 2 and not places_grow():
         return 0
     Py_INCREF(code)
     places[n_places].code, places[n_places].instruction = code, instruction
