@@ -23,7 +23,7 @@ from fastgrad._native.graph.recording import (
     record_exit,
 )
 from fastgrad.engine import Value
-from fastgrad.errors import FastgradWarning, TapeError, explain
+from fastgrad.errors import FastgradWarning, TapeError, explain, printable
 
 if TYPE_CHECKING:
     import dis
@@ -90,9 +90,9 @@ class Decision:
     def __str__(self) -> str:
         words, _ = self._words()
         if self.place is None:
-            return words
+            return printable(words)
         file, line, function = self.place
-        return f"{file}:{line} in {function}: {words}"
+        return printable(f"{file}:{line} in {function}: {words}")
 
     @property
     def remedy(self) -> str:

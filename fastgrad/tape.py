@@ -110,7 +110,7 @@ class Tape(TapeCore):
         call. The list itself cannot be changed.
     decisions : list of Decision
         What the recording has frozen, with its places; empty for a tape that follows its function
-        everywhere, and for one from a file, which does not keep them.
+        everywhere. A file keeps them.
 
     Notes
     -----
@@ -207,7 +207,8 @@ class Tape(TapeCore):
 
         Notes
         -----
-        The file holds operations, constants and the parameters' data, no gradient and no code. The
+        The file holds operations, constants, the parameters' data and `decisions`, no gradient and
+        no code. The
         same tape gives the same bytes. Its container is safetensors; docs/tape-format.md
         documents it.
         """
@@ -247,8 +248,6 @@ class Tape(TapeCore):
         parts: tuple[Any, ...] = (tape_file.packed(self), list(self.parameters))
         if self.custom_operations:
             parts = (*parts, self.custom_operations)
-        if self.decisions:  # of which a file knows nothing
-            return loads, parts, (vars(self), {"decisions": self.decisions})
         return (loads, parts, vars(self)) if vars(self) else (loads, parts)
 
     def __repr__(self) -> str:
@@ -436,8 +435,7 @@ def load_tape(path: str | os.PathLike[str], parameters: Sequence[Value] | None =
     from fastgrad.files import tape_file
 
     tape = Tape.__new__(Tape)
-    tape.name, tape.names, tape.places = tape_file.load(tape, path, parameters)
-    return tape
+    return _named(tape, *tape_file.load(tape, path, parameters))
 
 
 def loads(
@@ -483,9 +481,19 @@ def loads(
             got = f"{type(operation).__name__} {operation!r:.80}"
             raise FastgradTypeError(explain("custom operations", got, "loads"))
     tape = Tape.__new__(Tape)
-    tape.name, tape.names, tape.places = tape_file.loads(
-        tape, data, parameters, custom_operations=operations
-    )
+    return _named(tape, *tape_file.loads(tape, data, parameters, custom_operations=operations))
+
+
+def _named(
+    tape: Tape,
+    name: str,
+    names: list[str],
+    places: list[tuple[str, int, str]],
+    decisions: list[tuple[Any, ...]],
+) -> Tape:
+    """Give a tape what its file says for people."""
+    tape.name, tape.names, tape.places = name, names, places
+    tape.decisions = [Decision(*decision) for decision in decisions]
     return tape
 
 

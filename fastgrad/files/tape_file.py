@@ -94,6 +94,8 @@ def packed(tape: Any) -> bytes:
         described["sources"] = [[_writable(f), line, _writable(g)] for f, line, g in tape.places]
     else:
         del arrays["sources"]
+    if tape.decisions:
+        described["decisions"] = [_described(decision) for decision in tape.decisions]
     text = json.dumps(described, separators=(",", ":"))
     arrays = {name: _turned(name, arrays[name]) for name in TENSORS if name in arrays}
     metadata = {
@@ -104,6 +106,13 @@ def packed(tape: Any) -> bytes:
         "tape": text,
     }
     return pack(metadata, arrays, TENSORS)
+
+
+def _described(decision: Any) -> list[Any]:
+    if decision.place is None:
+        return [_writable(decision.what), None]
+    file, line, function = decision.place
+    return [_writable(decision.what), [_writable(file), line or 0, _writable(function)]]
 
 
 def _encoded(spec: Any, depth: int = 0) -> dict[str, Any]:
@@ -155,7 +164,7 @@ def _checksum(text: str, *data: bytes | memoryview) -> str:
 
 
 def load(tape: Replay, path: str | os.PathLike[str], parameters: Sequence[Value] | None) -> Any:
-    """Fill an empty tape from a file; return its name, its arguments' names, its places."""
+    """Fill an empty tape from a file; return its name, its arguments' names, places, decisions."""
     name = path_text(path)
     return loads(tape, read_file(name), parameters, name)
 
@@ -187,6 +196,8 @@ def _fill(
     keys = {"name", "arguments", "result", "operations", "recorded"}
     if "sources" in arrays:
         keys.add("sources")
+    if type(described) is dict and "decisions" in described:  # of version 1, but not from the first
+        keys.add("decisions")
     expect_keys(described, keys, "tape")
     name = expect_text(described["name"], "name")
     codes = _codes(described["operations"], custom_operations)
@@ -204,11 +215,12 @@ def _fill(
         if count > VALUES_MAX:
             raise FaultError(f"at most {VALUES_MAX} {what}", f"{count}", "tape")
     places = _places(described.get("sources", []))
+    decisions = _decisions(described.get("decisions", []))
     fault = restore(tape, arrays, codes, recorded, len(places), custom_operations)
     if fault is not None:
         raise FaultError(*fault)
     bind(tape, _bound(parameters, arrays), arrays["parameters"], arguments, result)
-    return name, names, places
+    return name, names, places, decisions
 
 
 def _unpacked(content: bytes) -> tuple[dict[str, str], dict[str, bytes]]:
@@ -321,13 +333,25 @@ def _shape(extents: list[Any], name: str, start: int, least: int) -> tuple[Shape
 
 def _places(entries: Any) -> list[tuple[str, int, str]]:
     """Return the places in the user's program that operations came from."""
-    places = []
-    for i, entry in enumerate(expect_list(entries, "sources")):
-        file, line, function = expect_list(entry, f"sources[{i}]", 3)
-        for text in (file, function):
-            expect_text(text, f"sources[{i}]")
-        places.append((file, expect_count(line, 2**31 - 1, f"sources[{i}]"), function))
-    return places
+    entries = expect_list(entries, "sources")
+    return [_place(entry, f"sources[{i}]") for i, entry in enumerate(entries)]
+
+
+def _place(entry: Any, where: str) -> tuple[str, int, str]:
+    file, line, function = expect_list(entry, where, 3)
+    for text in (file, function):
+        expect_text(text, where)
+    return file, expect_count(line, 2**31 - 1, where), function
+
+
+def _decisions(entries: Any) -> list[tuple[str, tuple[str, int, str] | None]]:
+    """Return what the recording has frozen: a word for it, and its place if it has one."""
+    decisions = []
+    for i, entry in enumerate(expect_list(entries, "decisions")):
+        what, place = expect_list(entry, f"decisions[{i}]", 2)
+        expect_text(what, f"decisions[{i}]")
+        decisions.append((what, None if place is None else _place(place, f"decisions[{i}]")))
+    return decisions
 
 
 def _bound(parameters: Sequence[Value] | None, arrays: dict[str, bytes]) -> list[Value]:

@@ -3,9 +3,12 @@
 Oracles: the tape that was saved; zlib and struct, which take files apart; the safetensors package.
 """
 
+import copy
 import gc
 import math
 import os
+import pickle
+import random
 import struct
 
 import pytest
@@ -30,7 +33,14 @@ from hypothesis import example, given, settings
 import fastgrad as fg
 from fastgrad._native.tape import inspect
 from fastgrad.engine import Value
-from fastgrad.errors import FastgradTypeError, FastgradValueError, FileFormatError, ShapeError
+from fastgrad.errors import (
+    FastgradTypeError,
+    FastgradValueError,
+    FastgradWarning,
+    FileFormatError,
+    NonFiniteError,
+    ShapeError,
+)
 from fastgrad.files import container
 
 KINDS = pytest.mark.parametrize("kind", TAPES)
@@ -101,6 +111,49 @@ def test_numbers_keep_every_bit_in_a_file(file):
     same(tape, fg.load_tape(file))
     (constants, code) = numbers(content, "constants")
     assert struct.pack(f"<{code}", k) in struct.pack(f"<{len(constants)}{code}", *constants)
+
+
+def deciding_tape():
+    with pytest.warns(FastgradWarning):
+        return fg.record(lambda x: 1 / x if x > 0 and random.random() >= 0 else x * 2, 1.0)
+
+
+@pytest.mark.parametrize(
+    "travel",
+    [
+        lambda tape, file: (tape.save(file), fg.load_tape(file))[1],
+        lambda tape, _: pickle.loads(pickle.dumps(tape)),
+        lambda tape, _: copy.deepcopy(tape),
+        lambda tape, _: copy.copy(tape),
+    ],
+    ids=["file", "pickle", "deepcopy", "copy"],
+)
+def test_loaded_tape_keeps_its_decisions_and_raises_where_results_are_not_finite(travel, file):
+    tape = deciding_tape()
+    again = travel(tape, file)
+    assert [d.what for d in tape.decisions] == ["bool", "random"]
+    assert again.decisions == tape.decisions
+    assert again(2.0) == 0.5
+    for call in (lambda: again(0.0), lambda: again([1.0, 0.0])):
+        with pytest.raises(NonFiniteError, match=r"test_tape_file.py:\d+ in .*<lambda>: the truth"):
+            call()
+    again.decisions = []
+    again = travel(again, file)
+    assert (again.decisions, again(0.0)) == ([], math.inf)
+
+
+def test_file_of_a_tape_without_decisions_has_no_word_of_them(file):
+    assert b"decisions" not in saved(model_tape(), file)
+    assert b"decisions" in saved(deciding_tape(), file)
+
+
+def test_decision_that_a_file_invented_is_shown_without_control_characters(file):
+    header, described, data = split(saved(deciding_tape(), file))
+    described["decisions"] = [["\x1b[2J", None], ["a", ["\x1b[31m", 7, "\n"]]]
+    tape = loaded(joined(header, described, data), file)
+    assert list(map(str, tape.decisions)) == [
+        r"\x1b[2J of a Value", r"\x1b[31m:7 in \n: a of a Value"
+    ]  # fmt: skip
 
 
 def test_equal_tapes_are_saved_as_equal_bytes(tmp_path):
