@@ -94,6 +94,19 @@ def test_arrays_of_any_strides_are_read(numpy, linear):
         assert linear(view[-1]) == view[-1] @ [1.0, 10.0, 100.0]
 
 
+def test_matrices_in_the_order_of_fortran_keep_their_rows(numpy):
+    data = numpy.arange(24.0).reshape(4, 2, 3)
+    tape = fg.record(lambda x: [entry + 0.0 for row in x for entry in row], data[0])
+    backwards = data[:, ::-1, ::-1].copy()[:, ::-1, ::-1]
+    for batch in (
+        numpy.asfortranarray(data),
+        data.transpose(1, 2, 0).copy().transpose(2, 0, 1),
+        backwards,
+    ):
+        assert tape(batch).tolist() == data.reshape(4, 6).tolist()
+        assert tape(batch[1]).tolist() == data[1].ravel().tolist()
+
+
 def layouts(numpy, data):
     """Yield arrays of the same numbers, that lie in memory in different ways."""
     n, k = data.shape

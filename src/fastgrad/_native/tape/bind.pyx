@@ -195,7 +195,7 @@ cdef int bind_view(Bound bound, Shape shape, object arg) except -1:
         return 0
     if view.ndim and view.strides == NULL:  # as ctypes has it, whatever is asked for
         return 0
-    as_they_lie = reader == format_f64_read and <size_t> view.buf % sizeof(double) == 0
+    as_they_lie = extra and reader == format_f64_read and <size_t> view.buf % sizeof(double) == 0
     fits = 0 <= extra <= 1
     for d in range(view.ndim):
         as_they_lie = as_they_lie and view.strides[d] % <Py_ssize_t> sizeof(double) == 0
@@ -212,23 +212,24 @@ cdef int bind_view(Bound bound, Shape shape, object arg) except -1:
 
 
 cdef int bind_lying(Bound bound, Shape shape, Buffer buffer) except -1:
-    """Bind float64 numbers without a copy; those of one sample are copied into the slots."""
+    """Bind a batch of float64 numbers without a copy."""
     cdef const Py_buffer *view = &buffer.view
-    cdef Py_ssize_t extra = view.ndim - shape.ndim
-    cdef Py_ssize_t e, d, left, offset
-    cdef const double *at
-    for e in range(shape.size):
-        offset, left = 0, e
-        for d in range(shape.ndim - 1, -1, -1):
-            offset += left % view.shape[d + extra] * view.strides[d + extra]
-            left //= view.shape[d + extra]
-        at = <const double *> (<const char *> view.buf + offset)
-        if extra:
-            bind_column(bound, shape.start + e, at, view.strides[0] // <Py_ssize_t> sizeof(double))
-        else:
-            bound.values[shape.start + e] = at[0]
-    if extra:
-        bound.kept.append(buffer)
+    cdef Py_ssize_t stride = view.strides[0] // <Py_ssize_t> sizeof(double)
+    cdef Py_ssize_t slot = shape.start
+    cdef Py_ssize_t end = shape.start + shape.size
+    cdef Py_ssize_t rows = 0
+    cdef Py_ssize_t i
+    cdef FormatCopy sample
+    cdef const char *at
+    format_plan(&sample, view.ndim - 1, view.shape + 1, view.strides + 1, False)
+    while slot < end:
+        at = format_row(&sample, <const char *> view.buf, rows)
+        for _ in range(sample.counts[sample.n - 1]):
+            bind_column(bound, slot, <const double *> at, stride)
+            at += sample.strides[sample.n - 1]
+            slot += 1
+        rows += 1
+    bound.kept.append(buffer)
     return 0
 
 

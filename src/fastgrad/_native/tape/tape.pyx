@@ -115,19 +115,25 @@ cdef class TapeCore(Replay):
     cdef object results(self, Frame frame, int threads):
         """Run a bound frame forwards, and give the result in its structure."""
         cdef Shape shape
+        cdef Out out
         cdef list outs = []
-        cdef uint32_t o
+        cdef const double *values = frame.values
+        cdef const uint32_t *slots
+        cdef Py_ssize_t o
         if frame.n < 0:
             self.run_single(frame, None)
             if is_number(self.result):
                 return frame.values[self.program.outputs[0]]
-        for shape in shapes_of(self.result):
-            outs.append(frame_result(frame, shape))
-        if frame.n >= 0:
-            self.run_batch(frame, self.plan_for(frame, self.want("parameters")), 0.0, False, threads)
+            for shape in shapes_of(self.result):
+                out = out_new(shape.shape, frame.arrays)
+                slots = self.program.outputs + shape.start
+                for o in range(shape.size):
+                    out.data[o] = values[slots[o]]
+                outs.append(out)
         else:
-            for o in range(self.program.n_outputs):
-                frame.outputs[o][0] = frame.values[self.program.outputs[o]]
+            for shape in shapes_of(self.result):
+                outs.append(frame_result(frame, shape))
+            self.run_batch(frame, self.plan_for(frame, self.want("parameters")), 0.0, False, threads)
         return rebuild(self.result, outs)
 
     def backward(self, *args, str reduce="mean", threads=1, bint check=False):
