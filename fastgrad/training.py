@@ -37,6 +37,10 @@ def fit(
     seed: int = 0,
     progress: bool = False,
     threads: int = 1,
+    start: int = 0,
+    shuffle: bool = True,
+    callback: Callable[[int, list[float]], Any] | None = None,
+    every: int = 1,
 ) -> list[float]:
     """Minimise a recorded loss, and return its history.
 
@@ -56,8 +60,8 @@ def fit(
         Samples in a mini-batch, drawn without replacement in a new order each epoch; the last of an
         epoch may be smaller. All samples at once unless given.
     schedule : float, sequence of float, or callable, optional
-        Learning rate of all groups: a constant, one for each step, or a function of the step's
-        number, called before each step. The optimizer's own unless given.
+        Learning rate of all groups: a constant, one for each step from step 0 on, or a function of
+        the step's number, called before each step. The optimizer's own unless given.
     reduce : {"mean", "sum"}
         What is minimised of a batch's losses.
     seed : int
@@ -66,11 +70,22 @@ def fit(
         Show a bar (with tqdm, if it is installed, else a line now and then).
     threads : int
         Threads that share a batch. The result has the same bits for any number.
+    start : int
+        Number of the first step: mini-batches and `schedule` go on as behind so many steps. With
+        the parameters and the optimizer's state of that moment, a run in parts is the whole run.
+    shuffle : bool
+        Draw a new order of the samples each epoch; else mini-batches are in the order of the data.
+    callback : callable, optional
+        Called with the number of steps made, counted from step 0, and the losses since its last
+        call: after each step whose number is a multiple of `every`, and after the last. What is
+        true ends the loop.
+    every : int
+        Steps between two calls of `callback`.
 
     Returns
     -------
-    list of float, length steps
-        The loss of each step, before its update.
+    list of float
+        The loss of each step made, before its update.
 
     Raises
     ------
@@ -87,12 +102,12 @@ def fit(
 
     Notes
     -----
-    Same results as the loop written out, to rounding, also where ``schedule`` or a signal handler
-    sets ``data``, changes hyper-parameters or groups, makes a step, loads a state or calls fit:
-    what it finds and leaves there counts. What it raises ends the loop between two steps, as Ctrl-C
-    does, with parameters and optimizer in step with each other. Only the arguments' arrays are to
-    be left alone: some are read where they lie, others were copied. ``grad`` of the parameters
-    stays as it is.
+    Same results as the loop written out, to rounding, also where ``schedule``, ``callback`` or a
+    signal handler sets ``data``, changes hyper-parameters or groups, makes a step, loads a state or
+    calls fit: what it finds and leaves there counts. What it raises ends the loop between two
+    steps, as Ctrl-C does, with parameters and optimizer in step with each other; KeyboardInterrupt
+    has a ``history``, too. Only the arguments' arrays are to be left alone: some are read where
+    they lie, others were copied. ``grad`` of the parameters stays as it is.
 
     The GIL is given up but for these calls; without them the parameters' ``data`` is written when
     the loop ends, and every 20 ms where signals are polled.
@@ -106,14 +121,21 @@ def fit(
     >>> round(w.data, 6), losses[0], losses[-1] < 1e-9
     (3.0, 22.5, True)
     """
-    _expect(tape, optimizer, reduce, steps=steps, batch_size=batch_size, threads=threads, seed=seed)
-    rate = _rate(schedule, steps)
-    source = optimizer.updaters
-    loop = Loop(tape, args, source, steps, batch_size, seed, reduce == "mean", threads)
+    counts = {"steps": steps, "batch_size": batch_size, "threads": threads, "seed": seed}
+    _expect(tape, optimizer, reduce, **counts, start=start, every=every)
+    rate = _rate(schedule, start + steps)
+    _expect_callback(callback)
+    source, mean = optimizer.updaters, reduce == "mean"
+    loop = Loop(tape, args, source, steps, batch_size, seed, mean, threads, bool(shuffle))
     try:
         _expect_shared(tape, *loop.shared())
-        _run(loop, optimizer, steps, rate, _bar(steps) if progress else None)
+        loop.skip(start)
+        told = _Callback(loop, callback, start, every) if callback is not None else None
+        _run(loop, optimizer, steps, start, rate, _bar(steps) if progress else None, told)
         return loop.history()
+    except KeyboardInterrupt as error:
+        error.history = loop.history()  # type: ignore[attr-defined]
+        raise
     except NonFiniteError as error:
         note_decisions(error, tape.decisions)
         raise
@@ -131,7 +153,7 @@ def _expect(tape: Tape, optimizer: Optimizer, reduce: str, **counts: int | None)
     if reduce not in ("mean", "sum"):
         raise FastgradValueError(explain('"mean" or "sum"', repr(reduce), "reduce of fit"))
     for name, number in counts.items():
-        least = 0 if name in ("steps", "seed") else 1
+        least = 0 if name in ("steps", "seed", "start") else 1
         if number is None and name == "batch_size":
             continue
         expected, where = f"an integer of at least {least}", f"{name} of fit"
@@ -177,31 +199,68 @@ def _rate(schedule: Any, steps: int) -> Callable[[int], Any] | None:
     raise FastgradTypeError(explain(expected, f"{kind.__name__} {schedule!r:.80}", where))
 
 
-def _run(loop: Loop, optimizer: Optimizer, steps: int, rate: Any, bar: Any) -> None:
-    """Advance step by step where a schedule says so, else in strides as long as the bar allows."""
+def _expect_callback(callback: Any) -> None:
+    if callback is not None and not callable(callback):
+        got = f"{type(callback).__name__} {callback!r:.80}"
+        expected = "a function of the number of steps and the losses"
+        raise FastgradTypeError(explain(expected, got, "callback of fit"))
+
+
+class _Callback:
+    """What fit's callback is told, and when."""
+
+    def __init__(self, loop: Loop, call: Callable[..., Any], start: int, every: int) -> None:
+        self.loop, self.call, self.start, self.every = loop, call, start, every
+        self.told = 0
+
+    def steps_until(self) -> int:
+        return self.every - (self.start + self.loop.done) % self.every
+
+    def is_over(self) -> bool:
+        """Call it where it is due; tell whether it ends the loop."""
+        done = self.loop.done
+        if self.steps_until() < self.every and done < self.loop.steps:
+            return False
+        losses, self.told = self.loop.history(self.told), done
+        return bool(self.call(self.start + done, losses))
+
+
+def _run(
+    loop: Loop,
+    optimizer: Optimizer,
+    steps: int,
+    start: int,
+    rate: Any,
+    bar: Any,
+    callback: _Callback | None,
+) -> None:
+    """Advance step by step where a schedule says so, else as far as bar and callback allow."""
     stride = max(1, steps // _UPDATES) if bar is not None else steps
     if rate is not None:
         stride = 1
     while loop.done < steps:
         if rate is not None:
-            lr = rate(loop.done)
-            expect_number(f"what schedule of fit gives for step {loop.done}", lr)
+            lr = rate(start + loop.done)
+            expect_number(f"what schedule of fit gives for step {start + loop.done}", lr)
             optimizer.lr = lr
-        if not loop.advance(stride):
-            raise _stopped(loop)
+        count = stride if callback is None else min(stride, callback.steps_until())
+        if not loop.advance(count):
+            raise _stopped(loop, start)
         if bar is not None:
             bar(loop.done, loop.last())
+        if callback is not None and callback.is_over():
+            break
     if bar is not None:
         bar(loop.done, loop.last(), True)
 
 
-def _stopped(loop: Loop) -> NonFiniteError:
+def _stopped(loop: Loop, start: int) -> NonFiniteError:
     """Word why a step was not made: its loss or gradient is nan or inf."""
     loss, found = loop.stopped_at, loop.found()
     expected, got = ("a finite loss", repr(loss))
     if math.isfinite(loss):
         expected, got = "a finite gradient", f"nan or inf, of a loss of {loss!r}"
-    where = f"step {loop.done} of fit"
+    where = f"step {start + loop.done} of fit"
     if found is not None:  # else no sample alone: their sum
         where += f": {word_result(*found)}"
     remedy = "lower the learning rate, or keep its operands away from there"

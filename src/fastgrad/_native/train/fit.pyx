@@ -155,6 +155,7 @@ cdef class Loop:
     cdef size_t batch
     cdef size_t next           # place in the order
     cdef bint mean
+    cdef bint shuffled         # each epoch has an order of its own
     cdef bint advancing
     cdef bint running          # advancing, and nobody else's code is: the optimizer's rules are busy
     cdef bint held             # the slots have what no node has yet
@@ -165,7 +166,7 @@ cdef class Loop:
     cdef readonly double stopped_at  # the loss that is not finite, or that of a gradient that is not
 
     def __init__(self, Replay tape not None, tuple args not None, source, Py_ssize_t steps, batch_size,
-                 uint64_t seed, bint mean, int threads):
+                 uint64_t seed, bint mean, int threads, bint shuffled=True):
         cdef CachedPlan cached
         cdef size_t i
         if self.tape is not None:
@@ -178,6 +179,7 @@ cdef class Loop:
         self.want = tape.want("parameters")
         self.frame = tape.frame_take()
         self.tape, self.steps, self.mean, self.random = tape, steps, mean, seed
+        self.shuffled = shuffled
         tape.frame_bind(self.frame, args)
         self.n = <size_t> self.frame.n if self.frame.n > 0 else 0
         self.batch = self.n if batch_size is None else <size_t> min(<object> self.n, batch_size)
@@ -292,20 +294,35 @@ cdef class Loop:
     cdef void shuffle(self) noexcept nogil:
         """Draw the order of an epoch (Fisher and Yates)."""
         cdef size_t i, j
-        for i in range(self.n - 1, 0, -1):
+        for i in range(self.n - 1 if self.shuffled else 0, 0, -1):
             j = <size_t> (random_next(&self.random) % (i + 1))
             self.order[i], self.order[j] = self.order[j], self.order[i]
         self.next = 0
 
+    cdef size_t next_count(self) noexcept nogil:
+        """Give the size of the mini-batch that begins at `next`; the last of an epoch may be smaller."""
+        if self.next == self.n:
+            self.shuffle()
+        return min(self.batch, self.n - self.next)
+
+    def skip(self, Py_ssize_t count):
+        """Pass over the mini-batches of as many steps, as if they had been made."""
+        cdef Poll poll = poll_begin(poll_with_gil)
+        cdef size_t passed
+        self.expect_open()
+        while count > 0 and self.batch < self.n:
+            passed = self.next_count()  # it may begin an epoch, at place 0
+            self.next += passed
+            count -= 1
+            poll_signals(&poll, <Py_ssize_t> passed)
+
     cdef void draw(self) noexcept nogil:
-        """Gather the next mini-batch; the last of an epoch may be smaller."""
-        cdef size_t count, s
+        """Gather the next mini-batch."""
+        cdef size_t count = self.next_count()
+        cdef size_t s
         cdef uint32_t e
         cdef const InputColumn *column
         cdef double *to = self.gathered
-        if self.next == self.n:
-            self.shuffle()
-        count = min(self.batch, self.n - self.next)
         for e in range(self.tape.program.n_inputs):
             if not self.frame.batched[e]:
                 continue
@@ -431,11 +448,11 @@ cdef class Loop:
             self.frame = None
             self.tape.frame_give(frame)
 
-    def history(self):
-        """Give the losses so far."""
+    def history(self, Py_ssize_t first=0):
+        """Give the losses so far, from that of step `first` on."""
         cdef list made = []
         cdef Py_ssize_t i
-        for i in range(self.done):
+        for i in range(max(first, 0), self.done):
             made.append(self.losses[i])
         return made
 
