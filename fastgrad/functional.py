@@ -163,11 +163,59 @@ __all__ = [
     "trigamma",
 ]
 # </generated>
-from fastgrad._native.graph.functional import logsumexp, one_hot, prod, where
+from fastgrad._native.graph.functional import where
+from fastgrad.formulas.losses import (
+    accuracy,
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    hinge_loss,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+)
+from fastgrad.formulas.softmax import layer_norm, log_softmax, rms_norm, softmax
+from fastgrad.formulas.sums import (
+    cosine_similarity,
+    dot,
+    linear,
+    logsumexp,
+    mean,
+    norm,
+    prod,
+    sum,
+)
+from fastgrad.formulas.tables import embedding, one_hot
 
-__all__ += ["logsumexp", "one_hot", "prod", "where"]
+__all__ += [
+    "accuracy",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cosine_similarity",
+    "cross_entropy",
+    "dot",
+    "embedding",
+    "hinge_loss",
+    "huber_loss",
+    "l1_loss",
+    "layer_norm",
+    "linear",
+    "log_softmax",
+    "logsumexp",
+    "mean",
+    "mse_loss",
+    "nll_loss",
+    "norm",
+    "one_hot",
+    "prod",
+    "rms_norm",
+    "softmax",
+    "sum",
+    "where",
+]
 
-# The functions are compiled elsewhere; this is where users find them, and pickle with them.
+# The functions are written elsewhere; this is where users find them, and pickle with them.
 for _name in __all__:
     globals()[_name].__module__ = __name__
 del _name

@@ -2,6 +2,75 @@ from collections.abc import Iterable
 from typing import SupportsIndex, TypeAlias, TypeVar, overload
 
 from fastgrad.engine import Value
+from fastgrad.formulas.losses import (
+    accuracy as accuracy,
+)
+from fastgrad.formulas.losses import (
+    binary_cross_entropy as binary_cross_entropy,
+)
+from fastgrad.formulas.losses import (
+    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
+)
+from fastgrad.formulas.losses import (
+    cross_entropy as cross_entropy,
+)
+from fastgrad.formulas.losses import (
+    hinge_loss as hinge_loss,
+)
+from fastgrad.formulas.losses import (
+    huber_loss as huber_loss,
+)
+from fastgrad.formulas.losses import (
+    l1_loss as l1_loss,
+)
+from fastgrad.formulas.losses import (
+    mse_loss as mse_loss,
+)
+from fastgrad.formulas.losses import (
+    nll_loss as nll_loss,
+)
+from fastgrad.formulas.softmax import (
+    layer_norm as layer_norm,
+)
+from fastgrad.formulas.softmax import (
+    log_softmax as log_softmax,
+)
+from fastgrad.formulas.softmax import (
+    rms_norm as rms_norm,
+)
+from fastgrad.formulas.softmax import (
+    softmax as softmax,
+)
+from fastgrad.formulas.sums import (
+    cosine_similarity as cosine_similarity,
+)
+from fastgrad.formulas.sums import (
+    dot as dot,
+)
+from fastgrad.formulas.sums import (
+    linear as linear,
+)
+from fastgrad.formulas.sums import (
+    logsumexp as logsumexp,
+)
+from fastgrad.formulas.sums import (
+    mean as mean,
+)
+from fastgrad.formulas.sums import (
+    norm as norm,
+)
+from fastgrad.formulas.sums import (
+    prod as prod,
+)
+from fastgrad.formulas.sums import (
+    sum as sum,
+)
+from fastgrad.formulas.tables import (
+    embedding as embedding,
+)
+from fastgrad.formulas.tables import (
+    one_hot as one_hot,
+)
 
 # Not SupportsFloat: a Value has __float__, and gives a Value.
 _Number: TypeAlias = float | SupportsIndex
@@ -486,34 +555,33 @@ def trigamma(a: _Number) -> float: ...
 __all__ += ["logsumexp", "one_hot", "prod", "where"]
 
 @overload
-def logsumexp(a: Value, b: Value | _Number, /, *more: Value | _Number) -> Value: ...
-@overload
-def logsumexp(a: _Number, b: Value, /, *more: Value | _Number) -> Value: ...
-@overload
-def logsumexp(a: _Number, b: _Number, /, *more: _Number) -> float: ...
-@overload
-def logsumexp(operands: Iterable[Value], /) -> Value: ...
-@overload
-def logsumexp(operands: Iterable[_Number], /) -> float: ...
-@overload
-def logsumexp(operands: Iterable[Value | _Number], /) -> Value | float: ...
-@overload
-def prod(a: Value, b: Value | _Number, /, *more: Value | _Number) -> Value: ...
-@overload
-def prod(a: _Number, b: Value, /, *more: Value | _Number) -> Value: ...
-@overload
-def prod(a: _Number, b: _Number, /, *more: _Number) -> float: ...
-@overload
-def prod(operands: Iterable[Value], /) -> Value: ...
-@overload
-def prod(operands: Iterable[_Number], /) -> float: ...
-@overload
-def prod(operands: Iterable[Value | _Number], /) -> Value | float: ...
-@overload
 def where(c: Value, x: Value | _Number, y: Value | _Number) -> Value: ...
 @overload
 def where(c: _Number, x: _X, y: _Y) -> _X | _Y: ...
-@overload
-def one_hot(i: Value, n: int) -> list[Value]: ...
-@overload
-def one_hot(i: _Number, n: int) -> list[float]: ...
+
+__all__ += [
+    "accuracy",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cosine_similarity",
+    "cross_entropy",
+    "dot",
+    "embedding",
+    "hinge_loss",
+    "huber_loss",
+    "l1_loss",
+    "layer_norm",
+    "linear",
+    "log_softmax",
+    "logsumexp",
+    "mean",
+    "mse_loss",
+    "nll_loss",
+    "norm",
+    "one_hot",
+    "prod",
+    "rms_norm",
+    "softmax",
+    "sum",
+    "where",
+]

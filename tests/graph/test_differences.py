@@ -23,7 +23,7 @@ import pytest
 
 import fastgrad
 import fastgrad.nn
-from fastgrad import Value, custom, fit, functional, optim, record, where
+from fastgrad import Value, custom, fit, optim, record, where
 from fastgrad.errors import GradientLostWarning
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "differences.md"
@@ -472,7 +472,6 @@ def test_row_holds_for_tapes(row):
 
 
 MISSING = {
-    "softmax": lambda V: V.softmax,
     "np.isnan": lambda V: np.isnan(objects(V, 1.0)),
 }
 
@@ -481,6 +480,5 @@ MISSING = {
 def test_features_documented_as_missing_are_missing(V):
     named = re.search(r"^Neither has (.*?)\n\n", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert re.findall("`(.*?)`", named[1]) == list(MISSING)
-    assert not hasattr(functional, "softmax")
     for run in MISSING.values():
         assert outcome(run, V) in (TypeError, AttributeError)

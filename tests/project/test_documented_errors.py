@@ -236,7 +236,68 @@ def run_missing(tmp_path):
 
 # (name, error): a function of tmp_path and monkeypatch
 CALLS = {
+    ("functional.logsumexp", "FastgradTypeError"): lambda p, m: functional.logsumexp(1.0),
     ("functional.logsumexp", "FastgradValueError"): lambda p, m: functional.logsumexp([]),
+    ("functional.prod", "FastgradTypeError"): lambda p, m: functional.prod(1.0),
+    ("functional.sum", "FastgradTypeError"): lambda p, m: functional.sum(1.0),
+    ("functional.sum", "FastgradValueError"): lambda p, m: functional.sum([1.0], dim=1),
+    ("functional.mean", "FastgradValueError"): lambda p, m: functional.mean([]),
+    ("functional.dot", "FastgradTypeError"): lambda p, m: functional.dot(1.0, 2.0),
+    ("functional.dot", "ShapeError"): lambda p, m: functional.dot([1.0], []),
+    ("functional.linear", "ShapeError"): lambda p, m: functional.linear([1.0], [[1.0, 2.0]]),
+    ("functional.norm", "FastgradTypeError"): lambda p, m: functional.norm([1.0], p="2"),
+    ("functional.cosine_similarity", "ShapeError"): (
+        lambda p, m: functional.cosine_similarity([1.0], [])
+    ),
+    ("functional.softmax", "FastgradTypeError"): lambda p, m: functional.softmax(1.0),
+    ("functional.softmax", "FastgradValueError"): lambda p, m: functional.softmax([]),
+    ("functional.log_softmax", "FastgradTypeError"): lambda p, m: functional.log_softmax(1.0),
+    ("functional.log_softmax", "FastgradValueError"): lambda p, m: functional.log_softmax([]),
+    ("functional.rms_norm", "FastgradValueError"): lambda p, m: functional.rms_norm([]),
+    ("functional.layer_norm", "FastgradValueError"): lambda p, m: functional.layer_norm([]),
+    ("functional.embedding", "FastgradIndexError"): lambda p, m: functional.embedding(1, [[0.0]]),
+    ("functional.embedding", "FastgradTypeError"): lambda p, m: functional.embedding(1, 0.0),
+    ("functional.embedding", "FastgradValueError"): lambda p, m: functional.embedding(1, []),
+    ("functional.cross_entropy", "FastgradIndexError"): (
+        lambda p, m: functional.cross_entropy([1.0], 1)
+    ),
+    ("functional.cross_entropy", "FastgradTypeError"): (
+        lambda p, m: functional.cross_entropy([1.0], None)
+    ),
+    ("functional.cross_entropy", "ShapeError"): lambda p, m: functional.cross_entropy([[1.0]], []),
+    ("functional.cross_entropy", "FastgradValueError"): (
+        lambda p, m: functional.cross_entropy([1.0], 0, reduction="avg")
+    ),
+    ("functional.nll_loss", "FastgradIndexError"): lambda p, m: functional.nll_loss([1.0], 1),
+    ("functional.nll_loss", "FastgradTypeError"): lambda p, m: functional.nll_loss([1.0], None),
+    ("functional.nll_loss", "ShapeError"): lambda p, m: functional.nll_loss([[1.0]], []),
+    ("functional.nll_loss", "FastgradValueError"): (
+        lambda p, m: functional.nll_loss([1.0], 0, reduction="avg")
+    ),
+    ("functional.mse_loss", "ShapeError"): lambda p, m: functional.mse_loss([1.0], []),
+    ("functional.mse_loss", "FastgradValueError"): lambda p, m: functional.mse_loss([], []),
+    ("functional.l1_loss", "ShapeError"): lambda p, m: functional.l1_loss([1.0], []),
+    ("functional.l1_loss", "FastgradValueError"): lambda p, m: functional.l1_loss([], []),
+    ("functional.huber_loss", "ShapeError"): lambda p, m: functional.huber_loss([1.0], []),
+    ("functional.huber_loss", "FastgradValueError"): lambda p, m: functional.huber_loss([], []),
+    ("functional.hinge_loss", "FastgradValueError"): lambda p, m: functional.hinge_loss([]),
+    ("functional.binary_cross_entropy", "ShapeError"): (
+        lambda p, m: functional.binary_cross_entropy([1.0], [])
+    ),
+    ("functional.binary_cross_entropy", "FastgradValueError"): (
+        lambda p, m: functional.binary_cross_entropy([], [])
+    ),
+    ("functional.binary_cross_entropy", "ValueError"): (
+        lambda p, m: functional.binary_cross_entropy(2.0, 1.0)
+    ),
+    ("functional.binary_cross_entropy_with_logits", "ShapeError"): (
+        lambda p, m: functional.binary_cross_entropy_with_logits([1.0], [])
+    ),
+    ("functional.binary_cross_entropy_with_logits", "FastgradValueError"): (
+        lambda p, m: functional.binary_cross_entropy_with_logits([], [])
+    ),
+    ("functional.accuracy", "FastgradIndexError"): lambda p, m: functional.accuracy([1.0], 1),
+    ("functional.accuracy", "FastgradValueError"): lambda p, m: functional.accuracy([], []),
     ("Value", "FastgradTypeError"): lambda p, m: Value("a"),
     ("Value", "FastgradValueError"): lambda p, m: Value(1.0, (Value(2.0),), (1.0, 2.0)),
     ("Value.backward", "FastgradTypeError"): lambda p, m: Value(1.0).backward("2"),

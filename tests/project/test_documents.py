@@ -235,10 +235,11 @@ def test_examples_of_commits_have_the_form_and_exist():
 
 # Docstrings ---------------------------------------------------------------------------------------
 
-MODULES = ("engine", "nn", "operations", "errors", "functional", "optim", "tape", "training")
+FORMULAS = ("formulas.sums", "formulas.softmax", "formulas.tables", "formulas.losses")
+OTHERS = ("engine", "nn", "operations", "errors", "functional", "optim", "tape", "training")
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [*OTHERS, *FORMULAS])
 def test_examples_in_docstrings_hold(name):
     module = import_module(f"fastgrad.{name}")
     failed, _ = doctest.testmod(module)

@@ -51,76 +51,22 @@ def where(c, x, y):
     return call_binary(kept, call_binary(c, y, OP_KEEP_UNLESS, b"where"), OP_ADD, b"where")
 
 
+def sum(*operands):
+    """Return the sum of all operands, from left to right; 0.0 of none: for `formulas.sums`."""
+    listed = operands_listed(operands, b"sum")
+    return fold_operands((listed,), OP_ADD, b"sum") if listed else 0.0
+
+
 def prod(*operands):
-    """Return the product of all operands, from left to right; 1.0 of none.
-
-    Parameters
-    ----------
-    *operands : Value or number, or one iterable of them
-
-    Returns
-    -------
-    Value or float
-        Recorded as ``a * b * c * ...``; a float where all are plain numbers.
-
-    Raises
-    ------
-    FastgradTypeError
-        If the only operand is no iterable, or one is no Value and no number.
-
-    Notes
-    -----
-    The derivative by one operand is the product of the others, made without a division: it is right
-    where operands are 0. Cost: a node for each operand after the first.
-
-    Examples
-    --------
-    >>> from fastgrad import Value
-    >>> from fastgrad.functional import prod
-    >>> a, b, c = Value(2.0), Value(0.0), Value(5.0)
-    >>> prod([a, b, c]).backward()
-    >>> a.grad, b.grad, c.grad
-    (0.0, 10.0, 0.0)
-    """
+    """Return the product of all operands, from left to right; 1.0 of none: for `formulas.sums`."""
     listed = operands_listed(operands, b"prod")
     return fold_operands((listed,), OP_MUL, b"prod") if listed else 1.0
 
 
 def logsumexp(*operands):
-    """Return the logarithm of the sum of e to the power of each operand.
+    """Return the logarithm of the sum of e to the power of each operand: for `formulas.sums`.
 
-    Parameters
-    ----------
-    *operands : Value or number, or one iterable of them
-        -inf stands for log(0), and adds nothing.
-
-    Returns
-    -------
-    Value or float
-        Of `logaddexp`, in pairs, then pairs of those, ...; a float where all are plain numbers.
-
-    Raises
-    ------
-    FastgradTypeError
-        If the only operand is no iterable, or one is no Value and no number.
-    FastgradValueError
-        If there is none.
-
-    Notes
-    -----
-    The derivatives are the softmax of the operands. Nothing overflows, and no operand's number is
-    looked at: a tape takes the largest anew in each call. Cost: a node for each operand after the
-    first.
-
-    Examples
-    --------
-    >>> from fastgrad import Value
-    >>> from fastgrad.functional import logsumexp
-    >>> z = [Value(1000.0), Value(1000.0), Value(float("-inf"))]
-    >>> y = logsumexp(z)
-    >>> y.backward()
-    >>> y.data, [v.grad for v in z]
-    (1000.6931471805599, [0.5, 0.5, 0.0])
+    Of `logaddexp`, in pairs, then pairs of those, ...
     """
     cdef list level = list(operands_listed(operands, b"logsumexp"))
     cdef Py_ssize_t i
@@ -138,41 +84,7 @@ def logsumexp(*operands):
 
 
 def one_hot(i, n):
-    """Return n numbers that are 0, but for the one at i, which is 1.
-
-    Parameters
-    ----------
-    i : Value or number
-        Which one, counted from 0: a class, a token. On a tape it may be another for each sample.
-    n : int
-        How many.
-
-    Returns
-    -------
-    list of n Values, or floats where i is a plain number
-        All 0 where i is none of 0 to n - 1. No gradient passes to i.
-
-    Raises
-    ------
-    FastgradTypeError
-        If i is no number or n no int.
-    FastgradValueError
-        If n is less than 1, or as many entries cannot be.
-
-    Notes
-    -----
-    Cost: n nodes. To choose from a table `fastgrad.take` needs one node for each number chosen.
-
-    Examples
-    --------
-    >>> import fastgrad as fg
-    >>> from fastgrad.functional import one_hot
-    >>> one_hot(2, 4)
-    [0.0, 0.0, 1.0, 0.0]
-    >>> tape = fg.record(lambda i: one_hot(i, 3), 0)
-    >>> tape([2, 1])
-    [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
-    """
+    """Return n numbers that are 0, but for the one at i, which is 1: for `formulas.tables`."""
     cdef list entries = []
     if is_handle(n) or not hasattr(type(n), "__index__"):
         raise error_of("FastgradTypeError", "an int", described(n), "n of one_hot")

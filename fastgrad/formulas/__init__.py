@@ -1,0 +1,1 @@
+"""Formulas: functions of rows, made of the table's operations; users find them in functional."""
