@@ -52,8 +52,8 @@ _LAZY = {  # name: module that has it
     "__version__": "_native.graph.engine",
 }
 _SUBMODULES = (
-    "engine", "errors", "functional", "nn", "operations", "ops", "optim", "rules", "tape",
-    "training",
+    "engine", "errors", "functional", "nn", "operations", "ops", "optim", "rules", "sklearn",
+    "tape", "training",
 )  # fmt: skip
 
 
@@ -72,4 +72,11 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_LAZY, *_SUBMODULES})
+    from importlib.util import find_spec
+
+    names = {*globals(), *_LAZY, *_SUBMODULES}
+    try:
+        found = find_spec("sklearn")
+    except ValueError:  # a program's way to say that it is not there
+        found = None
+    return sorted(names if found else names - {"sklearn"})

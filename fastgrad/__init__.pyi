@@ -6,6 +6,7 @@ from fastgrad import operations as operations
 from fastgrad import ops as ops
 from fastgrad import optim as optim
 from fastgrad import rules as rules
+from fastgrad import sklearn as sklearn
 from fastgrad import tape as tape
 from fastgrad import training as training
 from fastgrad.command.alias import install_as_micrograd as install_as_micrograd

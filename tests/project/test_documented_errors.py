@@ -6,7 +6,7 @@ optimizers serve all of them: neither needs a line here for a new row.
 """
 
 import builtins
-import importlib
+import importlib.util
 import inspect
 import itertools
 import json
@@ -24,6 +24,7 @@ from fastgrad import Value, errors, functional, nn, optim
 from fastgrad.errors import FastgradError
 
 SECTION = re.compile(r"^Raises\n------\n(.*?)(?=^\S[^\n]*\n-{3,}$|\Z)", re.MULTILINE | re.DOTALL)
+HAS_SKLEARN = importlib.util.find_spec("sklearn") is not None
 NOT_PUBLIC = ("fastgrad._", "fastgrad.command.bench", "fastgrad.__main__")
 
 
@@ -35,10 +36,17 @@ def promised(doc):
     return [name.strip() for line in heads for name in line.split(",")]
 
 
+def order(name):
+    """Sort a module behind those from which it takes names."""
+    return name.count("."), name == "fastgrad.sklearn"
+
+
 def public_modules():
     names = [module.name for module in pkgutil.walk_packages(fg.__path__, "fastgrad.")]
     names = [name for name in names if not name.startswith(NOT_PUBLIC)]
-    return ["fastgrad", *sorted(names, key=lambda name: name.count("."))]
+    if not HAS_SKLEARN:
+        names.remove("fastgrad.sklearn")
+    return ["fastgrad", *sorted(names, key=order)]
 
 
 def documented():
@@ -379,6 +387,32 @@ CALLS = {
         lambda p, m: run_program(p, "raise KeyboardInterrupt")
     ),
 }
+
+
+def perceptron(name, method="fit", y=(1, 0), **parameters):
+    from fastgrad import sklearn
+
+    getattr(getattr(sklearn, name)(max_iter=2, **parameters), method)([[0.0], [1.0]], y)
+
+
+if HAS_SKLEARN:
+    CALLS |= {
+        ("sklearn.MLPClassifier.fit", "FastgradValueError"): (
+            lambda p, m: perceptron("MLPClassifier", alpha=-1)
+        ),
+        ("sklearn.MLPClassifier.fit", "ValueError"): (
+            lambda p, m: perceptron("MLPClassifier", y=[1])
+        ),
+        ("sklearn.MLPClassifier.fit", "NonFiniteError"): (
+            lambda p, m: perceptron("MLPRegressor", solver="sgd", y=[1e300, -1e300])
+        ),
+        ("sklearn.MLPClassifier.partial_fit", "FastgradValueError"): (
+            lambda p, m: perceptron("MLPClassifier", "partial_fit")
+        ),
+        ("sklearn.MLPRegressor.partial_fit", "FastgradValueError"): (
+            lambda p, m: perceptron("MLPRegressor", "partial_fit", alpha=-1)
+        ),
+    }
 
 
 def partials(found):

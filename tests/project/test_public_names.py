@@ -3,6 +3,7 @@
 Oracle: the files of the package, and each module's `__all__`.
 """
 
+import importlib.util
 import inspect
 import pkgutil
 import typing
@@ -17,6 +18,7 @@ MODULES = sorted(
     module.name
     for module in pkgutil.iter_modules(fastgrad.__path__)
     if not module.ispkg and not module.name.startswith("_")
+    if module.name != "sklearn" or importlib.util.find_spec("sklearn")  # an extra
 )
 
 
