@@ -217,10 +217,11 @@ static double sum_lanes(size_t n, const double *a) {
     part sum[PARTS] = {{0}};
     size_t at = 0;
     for (; at + LANES <= n; at += LANES) EACH(p, PARTS) sum[p] += load(a + at + p * WIDTH);
-    if (at < n) EACH(p, PARTS) {
-            const size_t from = at + p * WIDTH;
-            sum[p] += masked(load(a + from), n > from ? n - from : 0);
-        }
+    if (at < n) { /* nothing is read behind them: gradients are no padded rows */
+        double rest[LANES] = {0};
+        for (size_t i = at; i < n; i++) rest[i - at] = a[i];
+        EACH(p, PARTS) sum[p] += load(rest + p * WIDTH);
+    }
     return folded_parts(sum);
 }
 
