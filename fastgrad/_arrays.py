@@ -7,6 +7,8 @@ gives positions, or as many elements as hold a condition, is refused while a thr
 
 Arrays that the program makes itself are NumPy's own: there NumPy asks for a decision, and the
 recording reports it. This module is loaded by who has NumPy: the one that imports it at its top.
+
+tests/tape/test_numpy_namespace.py walks over all that NumPy has, and says what becomes of it.
 """
 
 from __future__ import annotations
@@ -18,11 +20,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from fastgrad import _linear_algebra
 from fastgrad._native.graph import functional
 from fastgrad._native.graph.engine import numbers_of
 from fastgrad._native.graph.recording import is_recording
 from fastgrad._native.graph.value import Value, set_scalar_functions
-from fastgrad.errors import TapeError, explain
+from fastgrad.errors import FastgradError, FastgradTypeError, TapeError, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,6 +58,26 @@ class Values(np.ndarray):
                 raise
             self[...] = _where(index, value, self)
 
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+        """Convert to float, which Values are; to int and bool as operations, while recording."""
+        if not is_recording() or np.dtype(dtype) == object:
+            return super().astype(dtype, *args, **kwargs)
+        if np.dtype(dtype) == float:
+            return self.copy()
+        if np.dtype(dtype) == bool:
+            return _wrapped(_elementwise(_holds, 1)(_plain(self)))
+        if np.dtype(dtype).kind == "i":
+            return np.trunc(self)
+        return _refuse(f"astype({np.dtype(dtype)}) of an array", "Values are doubles: leave it out")
+
+    def cumsum(self, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        """Add up."""
+        return np.add.accumulate(*_along(self, axis), dtype=dtype, out=out)
+
+    def cumprod(self, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        """Multiply up."""
+        return np.multiply.accumulate(*_along(self, axis), dtype=dtype, out=out)
+
     def sort(self, axis: int = -1, **kwargs: Any) -> None:  # type: ignore[override]
         """Sort in place."""
         self[...] = _sort(self, axis, **kwargs)
@@ -64,21 +87,31 @@ class Values(np.ndarray):
         self[...] = _partition(self, kth, axis, **kwargs)
 
 
-def _method(name: str) -> Callable[..., Any]:
+def _along(x: Any, axis: Any) -> tuple[Any, int]:
+    return (x.reshape(-1), 0) if axis is None else (x, axis)
+
+
+def _method(name: str, base: Callable[[Values], Any]) -> Callable[..., Any]:
+    """Make a method that may be refused, and else is that of what base gives."""
+
     def method(self: Values, *args: Any, **kwargs: Any) -> Any:
-        if is_recording() and (advice := _refusal(name, args, kwargs)):
+        given = args if name == "compress" else (self, *args)  # as np.compress has them
+        if is_recording() and (advice := _refusal(name, given, kwargs)):
             _refuse(f"{name} of an array", advice)
-        return getattr(self.view(np.ndarray), name)(*args, **kwargs)
+        return _wrapped(getattr(base(self), name)(*map(_plain, args), **kwargs))
 
     method.__name__ = name
     return method
 
 
-# methods that give positions; those that NumPy makes of its ufuncs go their way
+# methods that give positions or bytes; those that NumPy makes of its ufuncs go their way
 for _name in (
-    "argmax", "argmin", "argpartition", "argsort", "compress", "nonzero", "searchsorted",
+    "argmax", "argmin", "argpartition", "argsort", "byteswap", "choose", "compress", "nonzero",
+    "searchsorted", "take", "tobytes",
 ):  # fmt: skip
-    setattr(Values, _name, _method(_name))
+    setattr(Values, _name, _method(_name, np.asarray))
+for _name in ("mean", "std", "var"):
+    setattr(Values, _name, _method(_name, partial(super, Values)))
 del _name
 
 
@@ -91,34 +124,75 @@ _POSITIONS = frozenset({
     "trim_zeros", "union1d", "unique", "unique_all", "unique_counts", "unique_inverse",
     "unique_values",
 })  # fmt: skip
-_FLOATS = frozenset({"gradient", "interp"})
-_MASKS = {  # which argument
+_BYTES = frozenset(
+    {"byteswap", "packbits", "save", "savetxt", "savez", "savez_compressed", "tobytes"}
+)
+_INDEX = {
+    "choose": (0, "a"),
+    "take": (1, "indices"),
+    "take_along_axis": (1, "indices"),
+}  # which argument
+_MASKS = {
     "compress": (0, "condition"), "extract": (0, "condition"), "piecewise": (1, "condlist"),
     "place": (1, "mask"), "putmask": (1, "mask"),
 }  # fmt: skip
+_SOLVE = "write np.linalg.solve(A.T @ A, A.T @ b), which replays, as do inv, det and cholesky"
+_INSTEAD = {
+    "geomspace": "write np.exp(np.linspace(np.log(a), np.log(b), n))",
+    "gradient": "write (x[2:] - x[:-2]) / 2, or what the edges are to be",
+    "i0": "write its series with operators",
+    "interp": "it computes with plain floats: write it with operators",
+    "poly1d": "write np.polyval(coefficients, x)",
+    "polydiv": "write it with operators, for the degrees that are meant",
+    "polyfit": "write np.linalg.solve(V.T @ V, V.T @ y) with V = np.vander(t, n)",
+    "roots": "write their formula, or the steps of Newton's method",
+    "sort_complex": "write np.sort(x)",
+    "tensorinv": "reshape, and write np.linalg.inv",
+    "tensorsolve": "reshape, and write np.linalg.solve",
+}
+_INSTEAD |= dict.fromkeys(("lstsq", "pinv", "qr", "cond", "matrix_rank"), _SOLVE)
+_INSTEAD |= dict.fromkeys(
+    ("eig", "eigh", "eigvals", "eigvalsh", "svd", "svdvals"),
+    "write the steps of a power iteration, a fixed number of them",
+)
+_DECIDING_PADS = ("linear_ramp", "maximum", "median", "minimum")
 
 
-def _refusal(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+def _refusal(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], module: str = "") -> str:
     """Say why a function cannot be recorded; nothing if it can."""
     if name in _POSITIONS:
         return (
             "it gives positions or counts, which a tape would keep: choose with fastgrad.where, "
             "np.maximum, np.max or np.sort, look up with fastgrad.take"
         )
-    if name in _FLOATS:
-        return "it computes with plain floats: write it with operators"
+    if name in _INSTEAD:
+        return _INSTEAD[name]
+    if name in _BYTES:
+        return "a Value has no bytes to give: do it with the results of the tape"
+    if module == "numpy.fft" and "shift" not in name:
+        return "write np.cos(M) @ x and np.sin(M) @ x with matrices M of numbers"
     if name.startswith("nan"):
         return "write np.where(np.isnan(x), 0.0, x), or what stands for a nan"
-    if name in _MASKS:
-        place, keyword = _MASKS[name]
-        mask = args[place] if place < len(args) else kwargs.get(keyword)
-        if _holds_values(mask):
-            return "how many elements it takes is a decision: write np.where(condition, x, y)"
+    if name == "pad" and _argument(args, kwargs, 2, "mode") in _DECIDING_PADS:
+        return "write np.concatenate"
+    if name in _MASKS and _holds_values(_argument(args, kwargs, *_MASKS[name])):
+        return "how many elements it takes is a decision: write np.where(condition, x, y)"
+    if name in _INDEX and _holds_values(_argument(args, kwargs, *_INDEX[name])):
+        return "look up with fastgrad.take, or write np.where(condition, x, y)"
+    if name in ("mean", "std", "var") and _holds_values(kwargs.get("where")):
+        return "write np.sum(x, where=c) / np.sum(c)"
     return ""
 
 
-def _refuse(what: str, advice: str) -> NoReturn:
-    raise TapeError(explain("what a replay can compute anew", what, "while recording", advice))
+def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], place: int, keyword: str) -> Any:
+    return args[place] if place < len(args) else kwargs.get(keyword)
+
+
+def _refuse(what: str, advice: str, cause: BaseException | None = None) -> NoReturn:
+    if is_recording():
+        expected, where = "what a replay can compute anew", "while recording"
+        raise TapeError(explain(expected, what, where, advice)) from cause
+    raise FastgradTypeError(explain("a function that Values have", what, "", advice)) from cause
 
 
 def _holds_values(x: Any) -> bool:
@@ -170,11 +244,11 @@ def _not(x: Any) -> Any:
 
 
 def _and(x: Any, y: Any) -> Any:
-    return functional.lt(0.0, functional.mul(_holds(x), _holds(y)))
+    return functional.lt(_not(x), _holds(y))
 
 
 def _or(x: Any, y: Any) -> Any:
-    return functional.lt(0.0, functional.add(_holds(x), _holds(y)))
+    return functional.le(_not(x), _holds(y))
 
 
 def _xor(x: Any, y: Any) -> Any:
@@ -185,6 +259,20 @@ def _isnan(x: Any) -> Any:
     return functional.ne(x, x)
 
 
+def _isinf(x: Any) -> Any:
+    return functional.ge(functional.abs(x), math.inf)
+
+
+def _signbit(x: Any) -> Any:
+    """Tell what is below 0; -0.0 is, and shows it only in a direction."""
+    return functional.lt(functional.atan2(x, -1.0), 0.0)
+
+
+def _copysign(x: Any, y: Any) -> Any:
+    x = functional.abs(x)
+    return functional.where(_signbit(y), functional.neg(x), x)
+
+
 def _fmax(x: Any, y: Any) -> Any:
     return functional.where(_isnan(x), y, functional.where(_isnan(y), x, functional.maximum(x, y)))
 
@@ -193,13 +281,42 @@ def _fmin(x: Any, y: Any) -> Any:
     return functional.where(_isnan(x), y, functional.where(_isnan(y), x, functional.minimum(x, y)))
 
 
+def _fmod(x: Any, y: Any) -> Any:
+    rest = functional.mod(functional.abs(x), functional.abs(y))
+    return functional.where(functional.lt(x, 0.0), functional.neg(rest), rest)
+
+
+def _heaviside(x: Any, h: Any) -> Any:
+    step = functional.where(functional.eq(x, 0.0), h, x)  # nan, of what is neither
+    step = functional.where(functional.gt(x, 0.0), 1.0, step)
+    return functional.where(functional.lt(x, 0.0), 0.0, step)
+
+
+def _logaddexp2(x: Any, y: Any) -> Any:
+    x, y = (functional.mul(z, math.log(2.0)) for z in (x, y))
+    return functional.mul(functional.logaddexp(x, y), 1 / math.log(2.0))
+
+
+def _modf(x: Any) -> tuple[Any, Any]:
+    whole = _trunc(x)
+    return functional.where(_isinf(x), 0.0, functional.sub(x, whole)), whole
+
+
 def _trunc(x: Any) -> Any:
     return functional.where(functional.lt(x, 0.0), functional.ceil(x), functional.floor(x))
 
 
 _OWN: dict[str, Callable[..., Any]] = {  # values that functional has under no such name
     "clip": _clip,
+    "copysign": _copysign,
+    "divmod": lambda x, y: (functional.floordiv(x, y), functional.mod(x, y)),
     "fabs": functional.abs,
+    "float_power": functional.pow,
+    "fmod": _fmod,
+    "heaviside": _heaviside,
+    "ldexp": lambda x, n: functional.mul(x, functional.pow(2.0, n)),
+    "logaddexp2": _logaddexp2,
+    "modf": _modf,
     "trunc": _trunc,
     "fmax": _fmax,
     "fmin": _fmin,
@@ -217,7 +334,7 @@ _TRUTHS: dict[str, Callable[..., Any]] = {  # bools, and while a thread records 
     "greater_equal": functional.ge,
     "invert": _not,
     "isfinite": lambda x: functional.lt(functional.abs(x), math.inf),
-    "isinf": lambda x: functional.ge(functional.abs(x), math.inf),
+    "isinf": _isinf,
     "isnan": _isnan,
     "less": functional.lt,
     "less_equal": functional.le,
@@ -226,32 +343,37 @@ _TRUTHS: dict[str, Callable[..., Any]] = {  # bools, and while a thread records 
     "logical_or": _or,
     "logical_xor": _xor,
     "not_equal": functional.ne,
+    "signbit": _signbit,
 }
 _OF_NUMBERS = frozenset(
     {"isfinite", "isinf", "isnan", "signbit"}
 )  # that NumPy has no loop of objects for
 
 _IDENTITIES: dict[Callable[..., Any], float] = {_and: 1.0, _or: 0.0}
+_STARTS = {"add": 0.0, "multiply": 1.0}  # of what a mask has left nothing of
 
 
 @cache
-def _elementwise(function: Callable[..., Any], inputs: int) -> Any:
-    return np.frompyfunc(function, inputs, 1, identity=_IDENTITIES.get(function))
+def _elementwise(function: Callable[..., Any], inputs: int, outputs: int = 1) -> Any:
+    return np.frompyfunc(function, inputs, outputs, identity=_IDENTITIES.get(function))
 
 
 def _function(name: str) -> Callable[..., Any] | None:
-    """Return what a ufunc is of Values and numbers; None if its own loop computes that."""
-    if name in _KEPT:
-        return None
+    """Return what a ufunc is of Values and numbers; None if there is nothing."""
     return _OWN.get(name) or getattr(functional, name, None)
 
 
 def _replaced(ufunc: Any) -> Any:
     """Return the ufunc that computes on Values what this one says."""
     name = ufunc.__name__
-    truth = _TRUTHS.get(name)
-    function = (truth if is_recording() else None) if truth else _function(name)
-    return ufunc if function is None else _elementwise(function, ufunc.nin)
+    if name in _KEPT or (name in _TRUTHS and not is_recording()):
+        return ufunc
+    function = _TRUTHS.get(name) or _function(name)
+    if function is not None:
+        return _elementwise(function, ufunc.nin, ufunc.nout)
+    if not any("O" in loop for loop in ufunc.types):  # those made of Python functions have one
+        _refuse(f"np.{name}", "write it with operators, or apply it to plain numbers: v.data")
+    return ufunc
 
 
 _OPERATORS: dict[Any, Callable[..., Any]] = {
@@ -265,25 +387,69 @@ _UFUNCS = [ufunc for ufunc in vars(np).values() if isinstance(ufunc, np.ufunc)]
 _SCALAR: dict[Any, Callable[..., Any]] = {
     u: f
     for u in _UFUNCS
-    if u.nout == 1 and u.__name__ not in _TRUTHS and (f := _function(u.__name__))
+    if u.nout == 1
+    and u.__name__ not in _TRUTHS
+    and u.__name__ not in _KEPT
+    and (f := _function(u.__name__))
 }
 set_scalar_functions({**_SCALAR, **_OPERATORS})
 
 
 def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Do what ``__array_ufunc__`` asks for, where an operand is a Value or an array of record()."""
+    name = ufunc.__name__
+    replaced = _replaced(ufunc)
     given = [_plain(x) for x in inputs]
+    _expect_doubles(f"np.{name}", kwargs, is_truth=name in _TRUTHS)
     out = kwargs.get("out")
     if out is not None:
-        kwargs["out"] = tuple(x if x is None else _plain(x) for x in out)
+        kwargs["out"] = tuple(x if x is None else _out(x, ufunc) for x in out)
+    if method in ("reduce", "accumulate", "reduceat") and replaced is not ufunc and name in _TRUTHS:
+        given[0] = _elementwise(_holds, 1)(given[0])  # a result may be an element as it is
+    if method == "reduce":
+        _mask_reduced(name, given, kwargs)
     if _holds_values(kwargs.get("where")):
         _refuse("where= of Values", "write np.where(condition, x, y)")
-    if ufunc.__name__ in _OF_NUMBERS and not is_recording():
+    if name in _OF_NUMBERS and not is_recording():
         given = [_numbers(x) for x in given]
-    result = getattr(_replaced(ufunc), method)(*given, **kwargs)
+    result = getattr(replaced, method)(*given, **kwargs)
     if out is not None and out[0] is not None and len(out) == 1:
         return out[0]
     return tuple(map(_wrapped, result)) if isinstance(result, tuple) else _wrapped(result)
+
+
+def _expect_doubles(what: str, kwargs: dict[str, Any], is_truth: bool = False) -> None:
+    """Take the dtype that Values have anyway from the keywords of a call; refuse any other."""
+    dtype = kwargs.get("dtype")
+    if dtype is None or np.dtype(dtype) == object:
+        return
+    if np.dtype(dtype) != (bool if is_truth else float):
+        _refuse(f"dtype={np.dtype(dtype)} of {what}", "Values are doubles: leave it out")
+    del kwargs["dtype"]
+
+
+def _out(x: Any, ufunc: Any) -> Any:
+    if x.dtype != object and (is_recording() or ufunc.__name__ not in _TRUTHS):
+        _refuse(
+            f"np.{ufunc.__name__} into an array of {x.dtype}",
+            "make the array with dtype=object, or np.zeros_like(x)",
+        )
+    return _plain(x)
+
+
+def _mask_reduced(name: str, given: list[Any], kwargs: dict[str, Any]) -> None:
+    """Let a reduction start somewhere, and a mask of Values replace elements by that."""
+    where = kwargs.get("where", True)
+    if where is True:
+        if name == "hypot":  # begins with 0: of one element it is the amount
+            kwargs.setdefault("initial", 0.0)
+        return
+    if kwargs.get("initial", np._NoValue) is np._NoValue and name in _STARTS:
+        kwargs["initial"] = _STARTS[name]
+    start = kwargs.get("initial", _IDENTITIES.get(_TRUTHS.get(name, abs)))
+    if _holds_values(where) and start is not None and start is not np._NoValue:
+        given[0] = _plain(_where(where, given[0], start))
+        del kwargs["where"]
 
 
 def _plain(x: Any) -> Any:
@@ -313,17 +479,36 @@ def _wrapped(result: Any) -> Any:
 def apply_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Do what ``__array_function__`` asks for: an argument is a Value or an array of record()."""
     name = func.__name__
-    if is_recording() and (advice := _refusal(name, args, kwargs)):
-        _refuse(f"np.{name}", advice)
+    what = f"{func.__module__}.{name}".replace("numpy", "np", 1)
+    if is_recording():
+        if advice := _refusal(name, args, kwargs, func.__module__):
+            _refuse(what, advice)
+        if not (name.endswith("_like") and np.dtype(kwargs.get("dtype")).kind in "bi"):
+            _expect_doubles(what, kwargs)
     function = _FUNCTIONS.get(name)
     if function is not None:
+        kwargs.pop("dtype", None)
         return function(*args, **kwargs)
     if hasattr(Value, _METHODS.get(name, name)):  # NumPy would call it, and it is another
         args = tuple(_array(x) if isinstance(x, Value) else x for x in args)
-    result = func._implementation(*args, **kwargs)
+    try:
+        result = func._implementation(*args, **kwargs)
+    except (AttributeError, TypeError) as error:
+        if isinstance(error, FastgradError) or not _is_numpys(error):
+            raise
+        _refuse(f"{what} ({error})", "write it with operators", error)
     return (
         type(result)(map(_wrapped, result)) if type(result) in (list, tuple) else _wrapped(result)
     )
+
+
+def _is_numpys(error: BaseException) -> bool:
+    """Tell an error that NumPy's own code has raised or met."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    name = trace.tb_frame.f_globals["__name__"] if trace is not None else ""
+    return name.startswith("numpy.") or name == __name__  # which calls what is written in C
 
 
 _METHODS = {"amax": "max", "amin": "min", "around": "round"}  # that these functions call
@@ -362,11 +547,97 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    vectors = isinstance(axis, int) or (axis is None and np.ndim(x) == 1)
-    if vectors and ord in (math.inf, -math.inf):
-        extreme = np.max if ord > 0 else np.min
-        return extreme(np.abs(_array(x)), axis=axis, keepdims=keepdims)
-    return _wrapped(np.linalg.norm._implementation(_plain(x), ord, axis, keepdims))  # type: ignore[attr-defined]
+    x = _array(x)
+    if axis is None and ord is not None and x.ndim not in (1, 2):
+        raise ValueError("Improper number of dimensions to norm.")
+    axes = x.ndim if axis is None else np.size(axis)
+    if axes == 2 and (ord in (2, -2) or ord == "nuc"):
+        _refuse(f"np.linalg.norm of a matrix, ord={ord!r}", "write np.linalg.norm(x, 'fro'), or 1")
+    return _linear_algebra.norm(x, ord, axis, keepdims)
+
+
+def _average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
+) -> Any:
+    a = _array(a)
+    if weights is None:
+        average = np.mean(a, axis=axis, keepdims=keepdims)
+        total = np.full(np.shape(average), a.size / max(np.size(average), 1))
+        return (average, total) if returned else average
+    weights = np.asanyarray(weights)
+    if weights.shape != a.shape:
+        if axis is None:
+            raise TypeError("Axis must be specified when shapes of a and weights differ.")
+        axes = [i % a.ndim for i in (axis if isinstance(axis, tuple) else (axis,))]
+        if weights.shape != tuple(a.shape[i] for i in axes):
+            raise ValueError(
+                "Shape of weights must be consistent with shape of a along specified axis."
+            )
+        weights = np.transpose(weights, np.argsort(axes))
+        weights = weights.reshape([a.shape[i] if i in axes else 1 for i in range(a.ndim)])
+    total = np.sum(weights * np.ones(a.shape), axis=axis, keepdims=keepdims)
+    average = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
+    return (average, total) if returned else average
+
+
+def _cov(
+    m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None,
+    fweights: Any = None, aweights: Any = None,
+) -> Any:  # fmt: skip
+    def rows(x: Any) -> Any:
+        x = np.atleast_2d(_array(x))
+        return x if rowvar or len(x) == 1 else x.T
+
+    x = rows(m) if y is None else np.concatenate((rows(m), rows(y)))
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    given = [np.asanyarray(w, dtype=float) for w in (fweights, aweights) if w is not None]
+    if not given:
+        scale, weights = float(x.shape[1] - ddof), np.ones(x.shape[1])
+    else:
+        weights = np.prod(given, axis=0)
+        total = weights.sum()
+        of_a = 1.0 if aweights is None else (weights * given[-1]).sum() / total
+        scale = float(total - ddof * of_a)
+    x = x - _average(x, 1, weights, keepdims=True)
+    return np.squeeze((x * weights) @ x.T / scale)[()]
+
+
+def _corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
+    c = np.asanyarray(_cov(x, y, rowvar))
+    if c.ndim == 0:
+        return c[()] / c[()]
+    deviations = np.sqrt(np.diagonal(c))
+    return np.clip(c / deviations[:, None] / deviations, -1.0, 1.0)
+
+
+def _linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
+    axis: int = 0,
+) -> Any:  # fmt: skip
+    first, last = _array(start), _array(stop)
+    gaps = operator.index(num) - bool(endpoint)
+    if num < 0:
+        raise ValueError(f"Number of samples, {num}, must be non-negative.")
+    step = (last - first) / gaps if gaps else math.nan
+    places = np.arange(float(num)).reshape((-1,) + (1,) * np.ndim(last - first))
+    points = first + places * step if gaps else first + places
+    if endpoint and num > 1:
+        points[-1] = last
+    points = np.moveaxis(points, 0, axis)
+    return (points, step) if retstep else points
+
+
+def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    if dst.dtype != object and casting != "unsafe":  # which np.full asks for
+        _refuse(f"np.copyto into an array of {dst.dtype}", "make the array with dtype=object")
+    if dst.dtype != object or not _holds_values(where):
+        np.copyto._implementation(_plain(dst), _plain(src), casting, _plain(where))  # type: ignore[attr-defined]
+    else:
+        dst[...] = _where(where, src, dst)
+
+
+def _convolved(a: Any, b: Any) -> Any:
+    return np.convolve(_array(a), _array(b))
 
 
 def _result_type(*args: Any) -> Any:
@@ -413,14 +684,34 @@ def _comparators(n: int) -> Iterator[tuple[int, int]]:
         size *= 2
 
 
+def _sinc(x: Any) -> Any:
+    x = functional.mul(functional.where(_not(x), 1e-20, x), math.pi)
+    return functional.div(functional.sin(x), x)
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "average": _average,
+    "cholesky": _linear_algebra.cholesky,
     "clip": _clipped,
+    "common_type": lambda *_: np.float64,
+    "copyto": _copyto,
+    "corrcoef": _corrcoef,
+    "cov": _cov,
+    "det": _linear_algebra.det,
+    "inv": _linear_algebra.inv,
+    "isneginf": lambda x, out=None: np.less_equal(_array(x), -math.inf, out=out),
+    "isposinf": lambda x, out=None: np.greater_equal(_array(x), math.inf, out=out),
+    "linspace": _linspace,
     "norm": _norm,
     "partition": _partition,
     "percentile": partial(_quantile, np.percentile),
+    "polymul": _convolved,
     "quantile": partial(_quantile, np.quantile),
     "result_type": _result_type,
     "select": _select,
+    "sinc": lambda x: _wrapped(_elementwise(_sinc, 1)(_plain(x))),
+    "slogdet": _linear_algebra.slogdet,
+    "solve": _linear_algebra.solve,
     "sort": _sort,
     "where": _where,
 }

@@ -397,22 +397,33 @@ RECORDED = {
         (lambda: len({(t := record(lambda x: x * np.random.default_rng().random(), 1.0,
                                    strict=True))(1.0), t(1.0)}), 1),
     ],
-    "`np.maximum(x, 2)`, `np.where(x > 2, x, 0)`, `x.max()`, `np.sort(x)` of an argument that is "
-    "an array, or of what is computed from it": [
+    "`np.maximum(x, 2)`, `np.where(x > 2, x, 0)`, `x.max()`, `np.sort(x)`, `x.astype(float)`, "
+    "`np.linalg.solve(A, x)` of an argument that is an array, or of what is computed from it": [
         (lambda: on_others(lambda x: np.maximum(x, 2).sum()), 7.0),
         (lambda: on_others(lambda x: np.where(x > 2, x, 0).sum()), 5.0),
         (lambda: on_others(lambda x: (x * 2).max()), 10.0),
         (lambda: on_others(np.sort).tolist(), [0.0, 5.0]),
         (lambda: on_others(lambda x: (x == x + 0).sum() * 1.0), 2.0),
+        (lambda: on_others(lambda x: x.astype(float).sum()), 5.0),
+        (lambda: on_others(lambda x: np.linalg.solve(2 * np.eye(2), x).sum()), 2.5),
+    ],
+    "`(x > 1) & (x < 2)`, `\\|`, `^`, `~` of comparisons, `np.logical_and(x > 1, x < 2)`": [
+        (lambda: record(lambda x: ((x > 1) & (x < 2)) * x, 0.0)([0.0, 1.5, 3.0]), [0.0, 1.5, 0.0]),
+        (lambda: record(lambda x: ((x < 1) | (x > 2)) * x, 0.0)([0.5, 1.5, 3.0]), [0.5, 0.0, 3.0]),
+        (lambda: record(lambda x: ((x > 1) ^ ~(x < 2)) * x, 0.0)([0.0, 1.5]), [0.0, 1.5]),
+        (lambda: record(lambda x: np.logical_and(x > 1, x < 2) * x, 0.0)([0.0, 1.5]), [0.0, 1.5]),
+        (lambda: Value(1.0) & Value(1.0), TypeError),
     ],
     "`x.argmax()`, `np.argsort(x)`, `x[x > 2]`, `np.unique(x)`, `np.nansum(x)`, "
-    "`np.interp(x, ...)`": [
+    "`np.interp(x, ...)`, `np.linalg.eigh(x)`, `np.fft.fft(x)`": [
         (lambda: on_others(lambda x: x[x.argmax()]), RuntimeError),
         (lambda: on_others(lambda x: x[np.argsort(x)]), RuntimeError),
         (lambda: on_others(lambda x: x[x > 2]), RuntimeError),
         (lambda: on_others(lambda x: np.unique(x)), RuntimeError),
         (lambda: on_others(lambda x: np.nansum(x)), RuntimeError),
         (lambda: on_others(lambda x: np.interp(x, [0, 9], [0, 9]) * x), RuntimeError),
+        (lambda: on_others(lambda x: np.linalg.eigh(np.outer(x, x))[0]), RuntimeError),
+        (lambda: on_others(lambda x: np.fft.fft(x)), RuntimeError),
     ],
     "`np.maximum(np.array([x, y]), 2)` of an array that the function makes": [
         (lambda: record(own_array, 1.0, 3.0)(5.0, 0.0), 2.0),
@@ -473,6 +484,7 @@ def test_row_holds_for_tapes(row):
 
 MISSING = {
     "np.isnan": lambda V: np.isnan(objects(V, 1.0)),
+    "np.linalg.solve": lambda V: np.linalg.solve(np.eye(1), objects(V, 1.0)),
 }
 
 

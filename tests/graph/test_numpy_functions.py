@@ -11,7 +11,7 @@ import pytest
 from helpers.processes import python
 
 from fastgrad import Value, functional, no_grad, record
-from fastgrad.errors import GradientLostWarning
+from fastgrad.errors import FastgradTypeError, GradientLostWarning
 
 
 def number(y):
@@ -23,7 +23,8 @@ UNARY = [
     np.reciprocal, np.sign, np.floor, np.ceil, np.rint, np.trunc, np.deg2rad, np.radians,
     np.rad2deg, np.degrees, np.conjugate, np.positive, np.mean, np.sum, np.prod, np.max, np.min,
     np.amax, np.amin, np.round, np.around, np.ravel, np.median, np.sort, np.cumsum, np.ptp, np.copy,
-    np.atleast_1d, np.linalg.norm, np.trace, np.diff, np.real, np.abs,
+    np.atleast_1d, np.linalg.norm, np.trace, np.diff, np.real, np.abs, np.modf, np.sinc,
+    np.isneginf, np.isposinf,
 ]  # fmt: skip
 
 
@@ -41,13 +42,14 @@ def test_function_of_one_value_equals_numpy(function, x):
     if isinstance(expected, type) or isinstance(got, type):
         assert expected is got or not np.all(np.isfinite(expected))
     else:
-        got = [v.data for v in np.asarray(got, dtype=object).flat]
+        got = [number(v) for v in np.asarray(got, dtype=object).flat]
         assert got == pytest.approx(np.ravel(expected))
 
 
 BINARY = [
     np.add, np.subtract, np.multiply, np.true_divide, np.power, np.maximum, np.minimum, np.fmax,
-    np.fmin, np.arctan2, np.hypot, np.remainder, np.floor_divide,
+    np.fmin, np.arctan2, np.hypot, np.remainder, np.floor_divide, np.fmod, np.copysign,
+    np.float_power, np.logaddexp2,
 ]  # fmt: skip
 
 
@@ -152,6 +154,64 @@ def test_functions_that_compute_with_floats_lose_the_gradient():
     with pytest.warns(GradientLostWarning):
         counts, _ = np.histogram([v, v + 1, v + 2], 3)
     assert counts.tolist() == [1, 1, 1]
+
+
+def test_ufunc_of_two_results_gives_both_with_gradients():
+    v = Value(7.5)
+    assert [number(np.heaviside(x, 0.5)) for x in (Value(-1.0), Value(0.0), v)] == [0.0, 0.5, 1.0]
+    quotient, rest = np.divmod(v, 2)
+    whole = np.modf(v)[1]
+    assert (quotient.data, rest.data, whole.data) == (3.0, 1.5, 7.0)
+    rest.backward()
+    assert v.grad == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("np.frexp", np.frexp),
+        ("np.nextafter", lambda v: np.nextafter(v, 1)),
+        ("np.add into an array of float64", lambda v: np.add(v, 1, out=np.zeros(()))),
+        ("dtype=float32 of np.add", lambda v: np.add(v, 1, dtype=np.float32)),
+        ("np.unpackbits", np.unpackbits),
+    ],
+)
+def test_function_that_values_have_not_is_refused_by_name(name, call):
+    with pytest.raises(FastgradTypeError, match=f"expected a function that .*{name}.*; "):
+        call(Value(2.0))
+    assert np.add(Value(2.0), 1, dtype=float).data == 3.0
+
+
+@pytest.mark.parametrize("sign", ["&", "|", "^"])
+def test_comparisons_are_combined_and_other_values_are_not(sign):
+    combine = {"&": operator.and_, "|": operator.or_, "^": operator.xor}[sign]
+    v = Value(2.0)
+    for x in (True, False):
+        for y in (True, False):
+            one, two = functional.gt(v, 1.0 if x else 3.0), functional.lt(v, 3.0 if y else 1.0)
+            assert combine(one, two).data == combine(x, y)
+            assert combine(one, y).data == combine(x, two).data == combine(x, y)
+            assert bool(combine(one, two)) is combine(x, y)
+            assert (~one).data == (not x)
+    for wrong in (v, 1, 1.0):
+        for pair in ((v > 1, wrong), (wrong, functional.gt(v, 1))):
+            if any(isinstance(part, Value) for part in pair):
+                with pytest.raises(
+                    FastgradTypeError, match=rf"comparisons, .*\{sign}.*parentheses"
+                ):
+                    combine(*pair)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        combine(functional.gt(v, 1), "a")
+    with pytest.raises(FastgradTypeError, match=r"~\(x > 1\)"):
+        operator.invert(v)
+
+
+def test_value_and_an_array_without_axes_keep_the_gradient():
+    v, a = Value(3.0), np.array(Value(2.0), dtype=object)
+    for y in (v * a, a * v, v + a, v / a, v**a):
+        assert type(y) is Value
+    (v * a).backward()
+    assert (v.grad, a[()].grad) == (2.0, 3.0)
 
 
 def test_under_no_grad_results_are_leaves():

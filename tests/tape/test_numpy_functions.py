@@ -326,7 +326,7 @@ def test_other_errors_of_an_index_are_numpys():
         lambda x: x[0] if (x > 0.5).any() else x[1],
         lambda x: x[0] if 1.7 in x else x[1],
         lambda x: x.sum() if np.allclose(x, 1.0) else x[0],
-        lambda x: x.astype(float).sum() * x[0],
+        lambda x: np.asarray(x, float).sum() * x[0],
     ],
 )
 def test_decisions_in_arrays_that_the_program_makes_are_reported(function):
@@ -334,6 +334,91 @@ def test_decisions_in_arrays_that_the_program_makes_are_reported(function):
         record(function, EXAMPLE)
     with pytest.raises(TapeError):
         record(function, EXAMPLE, strict=True)
+
+
+WRONG = {
+    "singular": (lambda x: np.linalg.solve(np.outer(x, x) * 0, x), "Singular matrix"),
+    "not square": (lambda x: np.linalg.inv(np.outer(x, x)[1:]), "must be square"),
+    "no matrix": (lambda x: np.linalg.det(x), "1-dimensional array given"),
+    "norm": (lambda x: np.linalg.norm(x, "fro"), "Invalid norm order"),
+    "norm of a matrix": (lambda x: np.linalg.norm(np.outer(x, x), 3), "Invalid norm order"),
+    "norm of a cube": (lambda x: np.linalg.norm(x.reshape(1, 1, 5), 1), "number of dimensions"),
+    "no axis": (lambda x: np.average(np.outer(x, x), weights=x), "Axis must be specified"),
+    "weights": (lambda x: np.average(np.outer(x, x), 1, [1.0, 2.0]), "Shape of weights"),
+    "linspace": (lambda x: np.linspace(x, x, -1), "must be non-negative"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_arguments_that_numpy_refuses_are_refused_as_there(name):
+    function, text = WRONG[name]
+    with pytest.raises((ValueError, TypeError), match=text) as numpys:
+        function(EXAMPLE.copy())
+    with pytest.raises((ValueError, TypeError), match=text) as ours:
+        record(function, EXAMPLE)
+    assert type(ours.value) is type(numpys.value)
+
+
+def test_error_of_a_function_that_numpy_calls_is_the_programs():
+    def wrong(row):
+        raise TypeError("mine")
+
+    with pytest.raises(TypeError, match=r"^mine$"):
+        record(lambda x: np.apply_along_axis(wrong, 0, x), EXAMPLE)
+
+
+def test_function_that_numpy_cannot_compute_on_objects_is_refused_by_name():
+    with pytest.raises(TapeError, match=r"np\.packbits .*; do it|got np.packbits"):
+        record(lambda x: np.packbits(x), EXAMPLE)
+    with pytest.raises(TapeError, match=r"got np\.unpackbits \(.*; write it with operators"):
+        record(lambda x: np.unpackbits(x), EXAMPLE)
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 6])
+def test_elimination_chooses_its_pivots_for_each_sample(n):
+    rng = np.random.default_rng(n)
+
+    def function(a, b):
+        return np.linalg.solve(a, b), np.linalg.det(a), np.linalg.slogdet(a)[1], np.linalg.inv(a)
+
+    tape = record(function, rng.normal(size=(n, n)), rng.normal(size=n), strict=True)
+    for _ in range(20):
+        a, b = rng.permutation(np.triu(rng.normal(size=(n, n))) + np.eye(n) * 3), rng.normal(size=n)
+        for got, expected in zip(tape(a, b), function(a, b), strict=True):
+            assert got == pytest.approx(np.asarray(expected), rel=1e-9, abs=1e-9)
+
+
+def test_determinant_of_three_rows_holds_where_they_are_dependent():
+    tape = record(np.linalg.det, np.eye(3), strict=True)
+    singular = np.array([[0.0, 1.0, 2.0], [0.0, 3.0, 1.0], [0.0, 5.0, 7.0]])
+    value, (gradient,) = tape.value_and_grad(singular, wrt="inputs")
+    assert value == 0.0
+    assert gradient[:, 0] == pytest.approx([16.0, 3.0, -5.0])
+
+
+@pytest.mark.parametrize(
+    ("truth", "expected"),
+    [
+        (lambda x: (x > 1) & (x < 3), [0, 1, 0]),
+        (lambda x: (x < 1) | (x > 3), [1, 0, 1]),
+        (lambda x: (x > 1) ^ (x > 3), [0, 1, 0]),
+        (lambda x: ~(x > 1), [1, 0, 0]),
+        (lambda x: (x > 1) & True, [0, 1, 1]),
+        (lambda x: False | (x > 1), [0, 1, 1]),
+        (lambda x: True ^ (x > 1), [1, 0, 0]),
+        (lambda x: np.True_ & (x > 1), [0, 1, 1]),
+        (lambda x: (x > 1) | np.True_, [1, 1, 1]),
+        (lambda x: ((x > 1) & np.array([True, False])).sum(), [0, 1, 1]),
+        (lambda x: np.logical_and(x > 1, x < 3), [0, 1, 0]),
+    ],
+)
+def test_comparisons_combined_decide_at_replay(truth, expected):
+    tape = record(lambda x: truth(x) * x, 2.0, strict=True)
+    points = [0.5, 2.0, 4.0]
+    assert tape(points) == [e * x for e, x in zip(expected, points, strict=True)]
+    with pytest.warns(FastgradWarning):
+        branch = record(lambda x: x if truth(x) else -x, 2.0)
+    assert branch(2.0) == (2.0 if expected[1] else -2.0)
 
 
 def test_if_of_a_logical_result_goes_the_way_that_numpy_goes():

@@ -392,7 +392,8 @@ cdef int number_read(object value, double *out) except -1:
         return A_FLOAT
     if not type_is_real(type) or PyComplex_Check(value):
         return NOT_A_NUMBER
-    if getattr(getattr(value, "dtype", None), "kind", None) == "c":  # would lose its imaginary part
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
+    if kind == "c" or kind == "O":  # would lose its imaginary part; its gradient, if that is a Value
         return NOT_A_NUMBER
     if type_has_length(type):  # an array; one without dimensions passes
         try:

@@ -180,6 +180,32 @@ cdef object equality_recorded(Handle a, object b, bint equal):
     return (node_at(a.id).data == y) == equal
 
 
+cdef bint is_truth(object o):
+    return is_comparison(node_at((<Handle> o).id)) if is_handle(o) else isinstance(o, bool)
+
+
+cdef object truth_refuse(object o, str sign):
+    """Raise where & or its kin is not between comparisons; others may know Values themselves."""
+    if not is_handle(o) and not isinstance(o, (int, float)):
+        return NotImplemented
+    raise error_of(
+        "FastgradTypeError", "comparisons", described(o), f"operand of {sign}",
+        f"write (x > 1) {sign} (x < 2) with its parentheses" if sign != "~" else "write ~(x > 1)")
+
+
+cdef object truth_combine(object a, object b, int op, str sign):
+    """Combine two comparisons by one of the opposite of a with b; by `!=` of a itself."""
+    if not is_truth(a):
+        return truth_refuse(a, sign)
+    if not is_truth(b):
+        return truth_refuse(b, sign)
+    if not is_handle(a):
+        a, b = b, a
+    if op != OP_NE:
+        a = apply_binary(a, 0.0, OP_EQ, b"==")
+    return apply_binary(a, b, op, sign.encode())
+
+
 cdef int leave_graph(node_id id, str what) except -1:
     """Report that a number leaves the graph for a plain one, without having been asked as `.data`.
 
@@ -655,6 +681,18 @@ cdef class Core(Methods):
 
     def __pos__(self):
         return self
+
+    def __and__(a, b):
+        return truth_combine(a, b, OP_LT, "&")
+
+    def __or__(a, b):
+        return truth_combine(a, b, OP_LE, "|")
+
+    def __xor__(a, b):
+        return truth_combine(a, b, OP_NE, "^")
+
+    def __invert__(self):
+        return apply_binary(self, 0.0, OP_EQ, b"~") if is_truth(self) else truth_refuse(self, "~")
 
     def __mod__(a, b):
         return apply_slowly(a, b, OP_MOD)
