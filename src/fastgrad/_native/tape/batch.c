@@ -17,8 +17,9 @@
 enum {
     GROUPS_MAX = 64,
     ACCUMULATORS_MAX = 1 << 22,
-    SPARE_ROWS = 3, /* what a step needs: two operands, an adjoint */
-    PADDING = 128   /* bytes: processors fetch two cache lines at a time */
+    WEIGHT_ROWS = 16, /* of a layer, between polls */
+    SPARE_ROWS = 3,   /* what a step needs: two operands, an adjoint */
+    PADDING = 128     /* bytes: processors fetch two cache lines at a time */
 };
 
 typedef struct Worker Worker;
@@ -102,6 +103,13 @@ static void load_inputs(const Worker *w, const InputColumn *inputs, double *row,
     }
 }
 
+static void load_filled(const Worker *w, const double *broadcasts, double *rows, size_t padded) {
+    const Plan *plan = w->job->run->plan;
+    for (uint32_t i = 0; i < plan->n_filled; i++)
+        fill(rows + plan->filled[i].row * w->job->stride, padded,
+            broadcasts[plan->filled[i].broadcast & ~BROADCAST]);
+}
+
 static double broadcast_value(const Worker *w, uint32_t broadcast) {
     return w->job->broadcast_values[broadcast & ~BROADCAST];
 }
@@ -119,6 +127,11 @@ static const double *operand_row(const Worker *w, uint32_t operand, double *spar
     return spare;
 }
 
+/* Operand i of a map. */
+static uint32_t map_operand(const Worker *w, const BatchStep *step, uint32_t first, uint32_t i) {
+    return first & BROADCAST ? w->job->run->plan->lists[step->list + i] : first + i;
+}
+
 static void map_forward(const Worker *w, const BatchStep *step, size_t padded) {
     const size_t stride = w->job->stride;
     double *y = w->values + step->y * stride;
@@ -129,13 +142,11 @@ static void map_forward(const Worker *w, const BatchStep *step, size_t padded) {
         return;
     }
     for (uint32_t i = 0; i < step->m; i++) {
-        const double *a = operand_row(w, step->a + i, w->spare, padded);
-        if (step->b & BROADCAST)
-            kernels->forward_broadcast[step->op](
-                padded, a, broadcast_value(w, step->b + i), y + i * stride);
-        else
-            kernels->forward[step->op](
-                padded, a, w->values + (step->b + i) * stride, y + i * stride);
+        const uint32_t b = map_operand(w, step, step->b, i);
+        const double *a = operand_row(w, map_operand(w, step, step->a, i), w->spare, padded);
+        if (b & BROADCAST)
+            kernels->forward_broadcast[step->op](padded, a, broadcast_value(w, b), y + i * stride);
+        else kernels->forward[step->op](padded, a, w->values + b * stride, y + i * stride);
     }
 }
 
@@ -158,6 +169,25 @@ static void dot_forward(const Worker *w, const BatchStep *step, size_t padded) {
     }
 }
 
+/* The rows that the neurons of a layer begin with, if they vary; else NULL. */
+static const uint32_t *initial_rows(const Worker *w, const BatchStep *step) {
+    if (step->biases != NO_SLOT) return NULL;
+    return w->job->run->plan->lists + step->list + step->k;
+}
+
+static void layer_forward(const Worker *w, const BatchStep *step, size_t padded) {
+    const size_t stride = w->job->stride;
+    const Plan *plan = w->job->run->plan;
+    const double *broadcasts = w->job->broadcast_values;
+    const uint32_t *initial = initial_rows(w, step);
+    double *y = w->values + step->y * stride;
+    for (uint32_t r = 0; initial && r < step->m; r++)
+        memcpy(y + r * stride, w->values + initial[r] * stride, padded * sizeof *y);
+    w->job->run->kernels->layer_forward(broadcasts + step->weights,
+        initial ? NULL : broadcasts + step->biases, w->values, plan->lists + step->list, step->m,
+        step->k, stride, padded, y);
+}
+
 static int take_forward(const Worker *w, const BatchStep *step, size_t count, size_t padded) {
     const size_t stride = w->job->stride;
     const uint32_t *entries = w->job->run->plan->lists + step->list;
@@ -176,19 +206,13 @@ static int take_forward(const Worker *w, const BatchStep *step, size_t count, si
 
 static int forward(Worker *w, size_t count, size_t padded) {
     const Plan *plan = w->job->run->plan;
-    const size_t stride = w->job->stride;
     int result = TAPE_OK;
     for (uint32_t i = 0; i < plan->n_steps; i++) {
         const BatchStep *step = &plan->steps[i];
-        const double *broadcasts = w->job->broadcast_values + step->broadcast;
         if (poll_worker(w, work_of(step, padded))) return TAPE_STOPPED;
         switch (step->kind) {
         case BATCH_MAP: map_forward(w, step, padded); break;
-        case BATCH_LAYER:
-            w->job->run->kernels->layer_forward(broadcasts, broadcasts + (size_t)step->m * step->k,
-                w->values, plan->lists + step->list, step->m, step->k, stride, padded,
-                w->values + step->y * stride);
-            break;
+        case BATCH_LAYER: layer_forward(w, step, padded); break;
         case BATCH_DOT: dot_forward(w, step, padded); break;
         default:
             if (take_forward(w, step, count, padded) != TAPE_OK) result = TAPE_BAD_INDEX;
@@ -211,7 +235,7 @@ static void map_reverse(
         return;
     }
     for (uint32_t i = step->m; i-- > 0;) {
-        const uint32_t a = step->a + i, b = step->b + i;
+        const uint32_t a = map_operand(w, step, step->a, i), b = map_operand(w, step, step->b, i);
         if (b & BROADCAST && (!binary || !is_live(w, b))) {
             products->reverse_broadcast[step->op](padded, w->values + a * stride,
                 broadcast_value(w, b), y + i * stride, g + i * stride, w->adjoints + a * stride);
@@ -257,42 +281,58 @@ static void dot_reverse(
     else kernels->products[0].scale_add(padded, 1.0, g, w->adjoints + step->a * stride);
 }
 
-/* Layers by the rule: each sum in the order of the kernels of layers. */
-static void layer_again(
-    const Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
-    const size_t stride = w->job->stride, weights = (size_t)step->m * step->k;
-    const Kernels *kernels = w->job->run->kernels;
-    const Products *products = &kernels->products[1];
+/* What a layer gives its inputs, by the rule: each sum in the order of the kernel. */
+static void layer_inputs_again(const Worker *w, const BatchStep *step, size_t padded) {
+    const size_t stride = w->job->stride;
+    const Products *products = &w->job->run->kernels->products[1];
     const uint32_t *x = w->job->run->plan->lists + step->list;
-    const double *weight = w->job->broadcast_values + step->broadcast;
-    double *dw = acc + step->broadcast;
+    const double *weight = w->job->broadcast_values + step->weights;
     for (size_t r = 0; r < step->m; r++) {
         const double *g = w->adjoints + (step->y + r) * stride;
-        for (size_t j = 0; j < step->k; j++, dw++, weight++) {
-            if (step->live & LIVE_WEIGHT) *dw += products->dot(count, w->values + x[j] * stride, g);
-            if (step->live & LIVE_INPUT)
-                products->scale_add(padded, *weight, g, w->adjoints + x[j] * stride);
-        }
-        if (step->live & LIVE_WEIGHT) acc[step->broadcast + weights + r] += kernels->sum(count, g);
+        for (size_t j = 0; j < step->k; j++, weight++)
+            products->scale_add(padded, *weight, g, w->adjoints + x[j] * stride);
     }
 }
 
-static void layer_reverse(
+static void layer_initial_reverse(
     const Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
-    const size_t stride = w->job->stride, weights = (size_t)step->m * step->k;
+    const size_t stride = w->job->stride;
     const Kernels *kernels = w->job->run->kernels;
-    const uint32_t *x = w->job->run->plan->lists + step->list;
+    const uint32_t *initial = initial_rows(w, step);
     const double *g = w->adjoints + step->y * stride;
-    if (w->again) {
-        layer_again(w, step, acc, count, padded);
-        return;
+    if (!initial && !(step->live & LIVE_BIAS)) return;
+    for (uint32_t r = 0; r < step->m; r++, g += stride) {
+        if (!initial) acc[step->biases + r] += kernels->sum(count, g);
+        else kernels->products[0].scale_add(padded, 1.0, g, w->adjoints + initial[r] * stride);
     }
-    if (step->live & LIVE_WEIGHT)
-        kernels->layer_weights(acc + step->broadcast, acc + step->broadcast + weights, w->values, x,
-            step->m, step->k, stride, count, g);
-    if (step->live & LIVE_INPUT)
-        kernels->layer_inputs(w->job->broadcast_values + step->broadcast, w->adjoints, x, step->m,
-            step->k, stride, padded, g);
+}
+
+/* Adjoints of the weights of tied layers, a few rows at a time: there may be many layers. */
+static int tied_weights(Worker *w, const BatchStep *step, double *acc, size_t count) {
+    const Plan *plan = w->job->run->plan;
+    const Products *products = &w->job->run->kernels->products[w->again];
+    const LayerRows rows = {w->values, w->adjoints, w->job->stride, plan->lists};
+    for (uint32_t r = 0; r < step->m; r += WEIGHT_ROWS) {
+        const uint32_t end = step->m - r < WEIGHT_ROWS ? step->m : r + WEIGHT_ROWS;
+        const size_t work = (size_t)step->n_tied * (1 + step->k / 4) * (end - r) * count;
+        if (poll_worker(w, work)) return TAPE_STOPPED;
+        products->layer_weights(acc + step->weights, &rows, plan->tied + step->tied, step->n_tied,
+            r, end, step->k, count);
+    }
+    return TAPE_OK;
+}
+
+static int layer_reverse(
+    Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
+    const size_t stride = w->job->stride;
+    if (step->live & LIVE_WEIGHT && step->n_tied) TRY(tied_weights(w, step, acc, count));
+    if (step->live & LIVE_INPUT && w->again) layer_inputs_again(w, step, padded);
+    else if (step->live & LIVE_INPUT)
+        w->job->run->kernels->layer_inputs(w->job->broadcast_values + step->weights, w->adjoints,
+            w->job->run->plan->lists + step->list, step->m, step->k, stride, padded,
+            w->adjoints + step->y * stride);
+    layer_initial_reverse(w, step, acc, count, padded);
+    return TAPE_OK;
 }
 
 static void take_reverse(
@@ -309,6 +349,16 @@ static void take_reverse(
     }
 }
 
+static void filled_reverse(const Worker *w, double *acc, size_t count) {
+    const Plan *plan = w->job->run->plan;
+    for (uint32_t i = 0; i < plan->n_filled; i++) {
+        const FilledRow *filled = &plan->filled[i];
+        if (is_live(w, filled->broadcast))
+            acc[filled->broadcast & ~BROADCAST] += w->job->run->kernels->sum(
+                count, w->adjoints + filled->row * w->job->stride);
+    }
+}
+
 static int reverse(Worker *w, double *acc, size_t count, size_t padded) {
     const Plan *plan = w->job->run->plan;
     for (uint32_t i = plan->n_steps; i-- > 0;) {
@@ -317,11 +367,12 @@ static int reverse(Worker *w, double *acc, size_t count, size_t padded) {
         if (poll_worker(w, 2 * work_of(step, padded))) return TAPE_STOPPED;
         switch (step->kind) {
         case BATCH_MAP: map_reverse(w, step, acc, count, padded); break;
-        case BATCH_LAYER: layer_reverse(w, step, acc, count, padded); break;
+        case BATCH_LAYER: TRY(layer_reverse(w, step, acc, count, padded)); break;
         case BATCH_DOT: dot_reverse(w, step, acc, count, padded); break;
         default: take_reverse(w, step, acc, count, padded);
         }
     }
+    filled_reverse(w, acc, count);
     return TAPE_OK;
 }
 
@@ -377,7 +428,7 @@ static void map_tangent(const Worker *w, const BatchStep *step, size_t padded) {
         return;
     }
     for (uint32_t i = 0; i < step->m; i++, y += stride, t += stride) {
-        const uint32_t a = step->a + i, b = step->b + i; /* one of them is a row */
+        const uint32_t a = map_operand(w, step, step->a, i), b = map_operand(w, step, step->b, i);
         if (b & BROADCAST && broadcast_tangent(w, b) == 0.0)
             kernels->tangent_broadcast[step->op](padded, w->values + a * stride,
                 broadcast_value(w, b), y, w->adjoints + a * stride, t);
@@ -414,35 +465,42 @@ static void dot_tangent(const Worker *w, const BatchStep *step, size_t padded) {
 
 /* Whether the weights of a layer do not change, so that it is as linear as in its values. */
 static int layer_is_fixed(const Worker *w, const BatchStep *step) {
-    const double *change = w->job->broadcast_tangents + step->broadcast;
+    const double *change = w->job->broadcast_tangents + step->weights;
     for (size_t i = 0; i < (size_t)step->m * step->k; i++)
         if (change[i] != 0.0) return 0;
     return 1;
 }
 
+/* What the tangents of a layer begin with. Zeros are added to it: it is no -0. */
+static void layer_tangent_begin(const Worker *w, const BatchStep *step, size_t padded) {
+    const size_t stride = w->job->stride;
+    const uint32_t *initial = initial_rows(w, step);
+    double *t = w->adjoints + step->y * stride;
+    for (uint32_t r = 0; r < step->m; r++, t += stride) {
+        const uint32_t from = initial ? initial[r] : BROADCAST | (step->biases + r);
+        const double *begin = tangent_row(w, from, w->spare, padded);
+        for (size_t s = 0; s < padded; s++) t[s] = begin[s] + 0.0;
+    }
+}
+
 static void layer_tangent(const Worker *w, const BatchStep *step, size_t padded) {
-    const size_t stride = w->job->stride, weights = (size_t)step->m * step->k;
+    const size_t stride = w->job->stride;
     const uint32_t *x = w->job->run->plan->lists + step->list;
     const Kernels *kernels = w->job->run->kernels;
-    const double *change = w->job->broadcast_tangents + step->broadcast + weights;
-    double *t = w->adjoints + step->y * stride, bias[LANES];
+    double *t = w->adjoints + step->y * stride;
+    layer_tangent_begin(w, step, padded);
     if (layer_is_fixed(w, step)) {
         int has_nan = 0;
-        for (uint32_t r = 0; r < step->m; r += LANES) {
-            const uint32_t rows = step->m - r < LANES ? step->m - r : LANES;
-            for (uint32_t i = 0; i < rows; i++) bias[i] = change[r + i] + 0.0; /* no -0 */
-            kernels->layer_forward(w->job->broadcast_values + step->broadcast + (size_t)r * step->k,
-                bias, w->adjoints, x, rows, step->k, stride, padded, t + r * stride);
-        }
+        kernels->layer_forward(w->job->broadcast_values + step->weights, NULL, w->adjoints, x,
+            step->m, step->k, stride, padded, t);
         for (uint32_t r = 0; r < step->m; r++)
             has_nan |= isnan(kernels->sum(padded, t + r * stride));
         if (!has_nan) return;
+        layer_tangent_begin(w, step, padded);
     }
-    for (uint32_t r = 0; r < step->m; r++, t += stride) { /* by the rule of op_product() */
-        fill(t, padded, change[r]);
+    for (uint32_t r = 0; r < step->m; r++, t += stride) /* by the rule of op_product() */
         for (uint32_t j = 0; j < step->k; j++)
-            pair_tangent(w, BROADCAST | (step->broadcast + r * step->k + j), x[j], t, padded);
-    }
+            pair_tangent(w, BROADCAST | (step->weights + r * step->k + j), x[j], t, padded);
 }
 
 static void take_tangent(const Worker *w, const BatchStep *step, size_t padded) {
@@ -479,11 +537,13 @@ static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
     const size_t stride = w->job->stride, padded = pad_to_lanes(count);
     const uint32_t first = plan->row_of[plan->program->outputs[0]];
     load_inputs(w, run->inputs, w->values, begin, count, padded);
+    load_filled(w, w->job->broadcast_values, w->values, padded);
     const int result = forward(w, count, padded);
     if (result == TAPE_STOPPED) return result;
     write_outputs(w, run->outputs, run->output_strides, w->values, run->slots, begin, count);
     if (run->tangents && result == TAPE_OK) {
         load_inputs(w, run->tangents, w->adjoints, begin, count, padded);
+        load_filled(w, w->job->broadcast_tangents, w->adjoints, padded);
         TRY(tangent(w, padded));
         write_outputs(w, run->output_tangents, run->output_tangent_strides, w->adjoints,
             run->slot_tangents, begin, count);

@@ -7,7 +7,15 @@
 
 #include "tape/tape.h"
 
-enum { BLOCK_BYTES = 384 << 10, BLOCK_MAX = 256 }; /* values and adjoints of a block stay in L2 */
+/* What a block of samples costs, in picoseconds: each step and each weight of a layer, and each row
+ * of a sample by what holds the block's rows. They are figures of one machine: a plan, and with it
+ * the order of sums, has to be the same on all. */
+enum { STEP_PS = 15000, WEIGHT_PS = 2200, BLOCK_MAX = 256 };
+static const struct {
+    size_t bytes;
+    uint64_t row_ps;
+} caches[] = {{32 << 10, 0}, {1 << 20, 100}, {2 << 20, 300}, {4 << 20, 800}, {16 << 20, 1500},
+    {SIZE_MAX, 3000}};
 
 void plan_free(Plan *plan) {
     PyMem_RawFree(plan->lanes);
@@ -18,16 +26,23 @@ void plan_free(Plan *plan) {
     PyMem_RawFree(plan->steps);
     PyMem_RawFree(plan->lists);
     PyMem_RawFree(plan->broadcasts);
+    PyMem_RawFree(plan->filled);
+    PyMem_RawFree(plan->tied);
     PyMem_RawFree(plan->row_of);
     memset(plan, 0, sizeof *plan);
 }
 
 size_t plan_bytes(const Plan *p) {
     return p->n_lanes + p->n_rows + p->n_broadcasts + p->steps_capacity * sizeof(BatchStep) +
+           p->filled_capacity * sizeof(FilledRow) + p->n_layers * sizeof(LayerUse) +
            ((size_t)p->n_uniform + p->n_uniform_live + p->lists_capacity + p->broadcasts_capacity +
                program_slots(p->program)) *
                sizeof(uint32_t);
 }
+
+typedef struct {
+    uint32_t first, n, k; /* k: of them in a row */
+} Block;
 
 typedef struct {
     Plan *plan;
@@ -39,7 +54,13 @@ typedef struct {
     uint32_t *last;     /* of a first member: the last one so far */
     uint32_t *table;    /* hash of inputs: 1 + first member */
     uint32_t mask;
-    uint32_t *seen; /* per slot: the stamp of who has come by it */
+    uint32_t *seen;         /* per slot: the stamp of who has come by it */
+    uint32_t *filled_of;    /* per slot: 1 + the row that is filled with it, 0 none */
+    uint32_t *broadcast_of; /* per slot: 1 + the broadcast input that is this slot alone, 0 none */
+    Block *blocks;          /* of broadcast inputs: the weights, the biases of a layer */
+    uint32_t n_blocks, n_heads; /* n_heads: first members of layers */
+    uint32_t *block_table;      /* hash of a block's slots: 1 + its number */
+    uint32_t block_mask;
     /* In scalar order alone: operations so far that read a slot; of a first member, how often its
      * inputs are read if nobody but the layer reads them from there on. */
     uint32_t *uses;
@@ -58,19 +79,46 @@ static int grow(void **memory, uint32_t *capacity, uint32_t need, size_t size) {
     return TAPE_OK;
 }
 
-static int broadcast_add(Plan *plan, uint32_t slot, uint32_t *broadcast) {
+static int broadcast_add(Plan *plan, uint32_t slot) {
     TRY(grow((void **)&plan->broadcasts, &plan->broadcasts_capacity, plan->n_broadcasts + 1,
         sizeof *plan->broadcasts));
-    *broadcast = BROADCAST | plan->n_broadcasts;
     plan->broadcasts[plan->n_broadcasts++] = slot;
     return TAPE_OK;
 }
 
-/* A row if the slot varies from sample to sample, else a new broadcast input. */
-static int operand(Plan *plan, uint32_t slot, uint32_t *out) {
-    if (plan->row_of[slot] == NO_SLOT) return broadcast_add(plan, slot, out);
+/* A row if the slot varies from sample to sample, else its one broadcast input. */
+static int operand(Planner *p, uint32_t slot, uint32_t *out) {
+    Plan *plan = p->plan;
     *out = plan->row_of[slot];
+    if (*out != NO_SLOT) return TAPE_OK;
+    if (!p->broadcast_of[slot]) {
+        TRY(broadcast_add(plan, slot));
+        p->broadcast_of[slot] = plan->n_broadcasts;
+    }
+    *out = BROADCAST | (p->broadcast_of[slot] - 1);
     return TAPE_OK;
+}
+
+/* The last broadcast inputs, from `first` on, are a block: where equal ones stand, which stand
+ * there alone from then on. So layers of the same weights have one copy of them, and one sum of
+ * adjoints. */
+static uint32_t block_shared(Planner *p, uint32_t first, uint32_t k) {
+    Plan *plan = p->plan;
+    const uint32_t n = plan->n_broadcasts - first, *slots = plan->broadcasts + first;
+    uint64_t key = n;
+    for (uint32_t i = 0; i < n; i++) key = (key ^ slots[i]) * 0x9e3779b97f4a7c15u;
+    uint32_t at = (uint32_t)(key >> 32) & p->block_mask;
+    for (; p->block_table[at]; at = (at + 1) & p->block_mask) {
+        const Block *other = &p->blocks[p->block_table[at] - 1];
+        if (other->n != n || other->k != k ||
+            memcmp(plan->broadcasts + other->first, slots, n * sizeof *slots))
+            continue;
+        plan->n_broadcasts = first;
+        return other->first;
+    }
+    p->blocks[p->n_blocks++] = (Block){first, n, k};
+    p->block_table[at] = p->n_blocks;
+    return first;
 }
 
 static int list_add(Plan *plan, uint32_t item) {
@@ -93,32 +141,58 @@ static int64_t steps_of(const TapeOp *op) { /* between polls */
 
 enum { VARIES = 0 }; /* provisional row of what varies */
 
-static uint32_t other_of(const Plan *plan, const uint32_t *pair) { /* the operand that varies */
-    return plan->row_of[pair[0]] == NO_SLOT ? pair[1] : pair[0];
+static int is_uniform(const Plan *plan, uint32_t slot) { return plan->row_of[slot] == NO_SLOT; }
+
+/* A dot of weights that all samples share and inputs that vary, but for some. */
+typedef struct {
+    const uint32_t *pairs; /* 2 * k slots */
+    uint32_t k, initial;
+    uint32_t side;     /* of a pair where the weight stands, if both are the same for all samples */
+    uint32_t n_shared; /* inputs that are so */
+} Neuron;
+
+static uint32_t weight_side(const Plan *plan, const Neuron *neuron, uint32_t i) {
+    const uint32_t *pair = neuron->pairs + 2 * i;
+    if (is_uniform(plan, pair[0]) && is_uniform(plan, pair[1])) return neuron->side;
+    return is_uniform(plan, pair[0]) ? 0 : 1;
 }
 
-static int is_neuron(const Plan *plan, const uint32_t *terms, uint32_t n) {
-    if (plan->row_of[terms[0]] != NO_SLOT) return 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t *pair = terms + 1 + 2 * i;
-        if ((plan->row_of[pair[0]] == NO_SLOT) == (plan->row_of[pair[1]] == NO_SLOT)) return 0;
+static uint32_t weight_of(const Plan *plan, const Neuron *neuron, uint32_t i) {
+    return neuron->pairs[2 * i + weight_side(plan, neuron, i)];
+}
+
+static uint32_t input_of(const Plan *plan, const Neuron *neuron, uint32_t i) {
+    return neuron->pairs[2 * i + 1 - weight_side(plan, neuron, i)];
+}
+
+/* Whether a dot is a neuron. In scalar order none has an initial value that varies: its adjoint
+ * would come after those of all neurons' inputs. */
+static int is_neuron(const Planner *p, const TapeOp *op, Neuron *neuron) {
+    const Plan *plan = p->plan;
+    const uint32_t *terms = p->program->terms + op->a;
+    *neuron = (Neuron){.pairs = terms + 1, .k = op->b, .initial = terms[0]};
+    if (p->uses && !is_uniform(plan, terms[0])) return 0;
+    for (uint32_t i = op->b; i-- > 0;) {
+        const int a = is_uniform(plan, terms[1 + 2 * i]), b = is_uniform(plan, terms[2 + 2 * i]);
+        if (!a && !b) return 0;
+        if (a && b) neuron->n_shared++;
+        else neuron->side = a ? 0 : 1;
     }
-    return 1;
+    return neuron->n_shared < op->b;
 }
 
-static int same_inputs(const Plan *plan, const TapeOp *one, const TapeOp *two) {
-    const uint32_t *s = plan->program->terms + one->a + 1, *t = plan->program->terms + two->a + 1;
-    if (one->b != two->b) return 0;
-    for (uint32_t i = 0; i < one->b; i++)
-        if (other_of(plan, s + 2 * i) != other_of(plan, t + 2 * i)) return 0;
+static int same_inputs(const Plan *plan, const Neuron *one, const Neuron *two) {
+    if (one->k != two->k) return 0;
+    if (is_uniform(plan, one->initial) != is_uniform(plan, two->initial)) return 0;
+    for (uint32_t i = 0; i < one->k; i++)
+        if (input_of(plan, one, i) != input_of(plan, two, i)) return 0;
     return 1;
 }
 
 /* A layer's kernel adds into its inputs' adjoints side by side: each must be there once. */
-static int has_twice(Planner *p, const TapeOp *op, uint32_t stamp) {
-    const uint32_t *t = p->program->terms + op->a + 1;
-    for (uint32_t i = 0; i < op->b; i++) {
-        uint32_t x = other_of(p->plan, t + 2 * i);
+static int has_twice(Planner *p, const Neuron *neuron, uint32_t stamp) {
+    for (uint32_t i = 0; i < neuron->k; i++) {
+        const uint32_t x = input_of(p->plan, neuron, i);
         if (p->seen[x] == stamp) return 1;
         p->seen[x] = stamp;
     }
@@ -127,27 +201,32 @@ static int has_twice(Planner *p, const TapeOp *op, uint32_t stamp) {
 
 /* How many operations have read the inputs of a neuron so far: in scalar order its layer may take
  * it in only if no other has read them since, since all neurons of a layer add adjoints at once. */
-static uint64_t uses_of_inputs(const Planner *p, const TapeOp *op) {
-    const uint32_t *t = p->program->terms + op->a + 1;
+static uint64_t uses_of_inputs(const Planner *p, const Neuron *neuron) {
     uint64_t uses = 0;
-    for (uint32_t i = 0; i < op->b; i++) uses += p->uses[other_of(p->plan, t + 2 * i)];
+    for (uint32_t i = 0; i < neuron->k; i++) uses += p->uses[input_of(p->plan, neuron, i)];
     return uses;
 }
 
+/* Whether the neuron's initial value is there when the layer of an earlier one is computed. */
+static int comes_later(const Planner *p, uint32_t first, const Neuron *neuron) {
+    return !is_uniform(p->plan, neuron->initial) &&
+           neuron->initial >= program_leaves(p->program) + first;
+}
+
 static void join_layer(Planner *p, uint32_t i) {
-    const TapeOp *op = &p->program->ops[i];
-    uint64_t key = op->b;
-    if (!is_neuron(p->plan, p->program->terms + op->a, op->b)) return;
-    for (uint32_t t = 0; t < op->b; t++)
-        key = (key ^ other_of(p->plan, p->program->terms + op->a + 1 + 2 * t)) *
-              0x9e3779b97f4a7c15u;
+    Neuron neuron, head;
+    if (!is_neuron(p, &p->program->ops[i], &neuron)) return;
+    uint64_t key = neuron.k;
+    for (uint32_t t = 0; t < neuron.k; t++)
+        key = (key ^ input_of(p->plan, &neuron, t)) * 0x9e3779b97f4a7c15u;
     uint32_t at = (uint32_t)(key >> 32) & p->mask;
     for (; p->table[at]; at = (at + 1) & p->mask) {
         uint32_t first = p->table[at] - 1;
-        if (!same_inputs(p->plan, &p->program->ops[first], op)) continue;
+        is_neuron(p, &p->program->ops[first], &head);
+        if (!same_inputs(p->plan, &head, &neuron) || comes_later(p, first, &neuron)) continue;
         if (p->uses) {
-            if (uses_of_inputs(p, op) != p->uses_expected[first]) break; /* a layer of its own */
-            p->uses_expected[first] += op->b;
+            if (uses_of_inputs(p, &neuron) != p->uses_expected[first]) break; /* its own layer */
+            p->uses_expected[first] += neuron.k;
             p->next[i] = p->last[first];
         } else {
             p->next[p->last[first]] = i;
@@ -156,41 +235,75 @@ static void join_layer(Planner *p, uint32_t i) {
         p->layer_of[i] = 1 + first;
         return;
     }
-    if (has_twice(p, op, i + 1)) return;
+    if (has_twice(p, &neuron, i + 1)) return;
+    p->n_heads++;
     p->table[at] = 1 + i;
     p->layer_of[i] = 1 + i;
     p->last[i] = i;
-    if (p->uses) p->uses_expected[i] = uses_of_inputs(p, op) + op->b;
+    if (p->uses) p->uses_expected[i] = uses_of_inputs(p, &neuron) + neuron.k;
 }
 
 /* ---- steps ---- */
 
-static int emit_layer(Planner *p, uint32_t first) {
+/* The row of an input of a layer; one that all samples share has a row of it, filled. */
+static int input_row(Planner *p, uint32_t slot, uint32_t *row) {
     Plan *plan = p->plan;
-    const uint32_t leaves = program_leaves(p->program), *terms = p->program->terms;
-    const TapeOp *head = &p->program->ops[first];
-    /* In scalar order the last neuron comes first, so that its adjoints are added first. */
-    const uint32_t begin = p->uses ? p->last[first] : first, end = p->uses ? first : p->last[first];
-    BatchStep step = {.kind = BATCH_LAYER,
-        .op = OP_DOT,
-        .y = plan->n_rows,
-        .k = head->b,
-        .list = plan->n_lists,
-        .broadcast = plan->n_broadcasts,
-        .op_index = first};
-    uint32_t broadcast, i;
-    for (uint32_t t = 0; t < head->b; t++) {
-        const uint32_t x = other_of(plan, terms + head->a + 1 + 2 * t);
-        TRY(list_add(plan, plan->row_of[x]));
+    uint32_t broadcast;
+    TRY(operand(p, slot, &broadcast));
+    if (!(broadcast & BROADCAST)) {
+        *row = broadcast;
+        return TAPE_OK;
     }
-    for (i = begin;; i = p->next[i]) {
-        const uint32_t *t = terms + p->program->ops[i].a + 1;
-        for (uint32_t j = 0; j < head->b; j++, t += 2)
-            TRY(broadcast_add(plan, plan->row_of[t[0]] == NO_SLOT ? t[0] : t[1], &broadcast));
+    if (!p->filled_of[slot]) {
+        TRY(grow((void **)&plan->filled, &plan->filled_capacity, plan->n_filled + 1,
+            sizeof *plan->filled));
+        plan->filled[plan->n_filled++] = (FilledRow){plan->n_rows, broadcast};
+        p->filled_of[slot] = ++plan->n_rows;
+    }
+    *row = p->filled_of[slot] - 1;
+    return TAPE_OK;
+}
+
+/* Lists the rows that the neurons of a layer begin with, or makes a block of broadcast inputs. */
+static int emit_initial(Planner *p, BatchStep *step, uint32_t begin, uint32_t end) {
+    Plan *plan = p->plan;
+    const uint32_t *terms = p->program->terms, block = plan->n_broadcasts;
+    step->biases = NO_SLOT;
+    for (uint32_t i = begin;; i = p->next[i]) {
+        const uint32_t slot = terms[p->program->ops[i].a];
+        if (is_uniform(plan, slot)) TRY(broadcast_add(plan, slot));
+        else TRY(list_add(plan, plan->row_of[slot]));
         if (i == end) break;
     }
+    if (plan->n_broadcasts > block) step->biases = block_shared(p, block, 1);
+    return TAPE_OK;
+}
+
+static int emit_layer(Planner *p, uint32_t first) {
+    Plan *plan = p->plan;
+    const uint32_t leaves = program_leaves(p->program);
+    /* In scalar order the last neuron comes first, so that its adjoints are added first. */
+    const uint32_t begin = p->uses ? p->last[first] : first, end = p->uses ? first : p->last[first];
+    Neuron neuron;
+    is_neuron(p, &p->program->ops[first], &neuron);
+    BatchStep step = {
+        .kind = BATCH_LAYER, .op = OP_DOT, .k = neuron.k, .list = plan->n_lists, .op_index = first};
+    uint32_t row, i;
+    for (uint32_t t = 0; t < neuron.k; t++) {
+        TRY(input_row(p, input_of(plan, &neuron, t), &row));
+        TRY(list_add(plan, row));
+    }
+    const uint32_t block = plan->n_broadcasts;
     for (i = begin;; i = p->next[i]) {
-        TRY(broadcast_add(plan, terms[p->program->ops[i].a], &broadcast));
+        is_neuron(p, &p->program->ops[i], &neuron);
+        for (uint32_t j = 0; j < neuron.k; j++)
+            TRY(broadcast_add(plan, weight_of(plan, &neuron, j)));
+        if (i == end) break;
+    }
+    step.weights = block_shared(p, block, neuron.k);
+    TRY(emit_initial(p, &step, begin, end));
+    step.y = plan->n_rows;
+    for (i = begin;; i = p->next[i]) {
         plan->row_of[leaves + i] = plan->n_rows++;
         step.m++;
         if (i == end) break;
@@ -211,29 +324,37 @@ static int emit_list(Planner *p, uint32_t i) { /* no layer; a custom one never r
         .list = plan->n_lists,
         .op_index = i};
     uint32_t item;
-    TRY(operand(plan, terms[0], &step.a));
+    TRY(operand(p, terms[0], &step.a));
     for (uint32_t t = 1; t < op_listed(op->op, op->b); t++) {
-        TRY(operand(plan, terms[t], &item));
+        TRY(operand(p, terms[t], &item));
         TRY(list_add(plan, item));
     }
     step.y = plan->row_of[program_leaves(p->program) + i] = plan->n_rows++;
     return step_add(plan, step);
 }
 
-static int follows(uint32_t operand, uint32_t first, uint32_t m) { return operand == first + m; }
+static int follows(uint32_t operand, uint32_t first, uint32_t m) {
+    if (operand & BROADCAST) return first & BROADCAST; /* any: a map lists them */
+    return operand == first + m;
+}
 
 static int overlap(uint32_t a, uint32_t b, uint32_t m) {
-    return !(a & BROADCAST) && a != b && a < b + m && b < a + m;
+    return !((a | b) & BROADCAST) && a != b && a < b + m && b < a + m;
 }
 
 static int emit_map(Planner *p, uint32_t i) {
     Plan *plan = p->plan;
     const TapeOp *op = &p->program->ops[i];
-    BatchStep step = {.kind = BATCH_MAP, .op = (uint8_t)op->op, .m = 1, .op_index = i};
-    TRY(operand(plan, op->a, &step.a));
+    BatchStep step = {
+        .kind = BATCH_MAP, .op = (uint8_t)op->op, .m = 1, .list = plan->n_lists, .op_index = i};
+    TRY(operand(p, op->a, &step.a));
     step.b = step.a;
-    if (op_reads_b(op->op) && op->b != op->a) TRY(operand(plan, op->b, &step.b));
+    if (op_reads_b(op->op) && op->b != op->a) TRY(operand(p, op->b, &step.b));
     step.y = plan->row_of[program_leaves(p->program) + i] = plan->n_rows++;
+    if ((step.a | step.b) & BROADCAST) {
+        TRY(list_add(plan, step.a & BROADCAST ? step.a : step.b));
+        *(step.a & BROADCAST ? &step.a : &step.b) = BROADCAST;
+    }
 
     BatchStep *back = plan->n_steps ? &plan->steps[plan->n_steps - 1] : NULL;
     if (back && back->kind == BATCH_MAP && back->op == step.op &&
@@ -247,13 +368,21 @@ static int emit_map(Planner *p, uint32_t i) {
     return step_add(plan, step);
 }
 
+/* Whether a neuron has no other with it, and a dot of it needs no filled rows. */
+static int is_alone(const Planner *p, uint32_t i) {
+    Neuron neuron;
+    if (p->layer_of[i] != 1 + i || p->last[i] != i) return 0;
+    is_neuron(p, &p->program->ops[i], &neuron);
+    return neuron.n_shared > 0;
+}
+
 static int emit_all(Planner *p) {
     const Program *program = p->program;
     const uint32_t leaves = program_leaves(program);
     for (uint32_t i = 0; i < program->n_ops; i++) {
         if (poll_signals(p->poll, steps_of(&program->ops[i]))) return TAPE_STOPPED;
         if (p->plan->row_of[leaves + i] == NO_SLOT) continue;
-        if (p->layer_of[i]) {
+        if (p->layer_of[i] && !is_alone(p, i)) {
             if (p->layer_of[i] == 1 + i) TRY(emit_layer(p, i));
         } else if (op_is_row(program->ops[i].op)) {
             TRY(emit_map(p, i));
@@ -287,6 +416,8 @@ static int planner_reserve(Planner *p) {
     TRY_ROOM(p->last, n_ops);
     TRY_ROOM(p->table, table);
     TRY_ROOM(p->seen, slots);
+    TRY_ROOM(p->filled_of, slots);
+    TRY_ROOM(p->broadcast_of, slots);
     if (!p->request->in_scalar_order) return TAPE_OK;
     TRY_ROOM(p->uses, slots);
     TRY_ROOM(p->uses_expected, n_ops);
@@ -336,11 +467,24 @@ static int join_layers(Planner *p) {
     return TAPE_OK;
 }
 
-/* Samples that are worked on at a time. */
+/* Samples that are worked on at a time: more share what a block costs, fewer fit a cache. Only
+ * powers of two: rows a little closer than one, as of 248 samples, evict each other. */
 static uint32_t block_of(const Plan *plan) {
-    const size_t bytes = 2 * sizeof(double) * (plan->n_rows + 1);
-    const size_t block = BLOCK_BYTES / bytes / LANES * LANES;
-    return (uint32_t)(block < LANES ? LANES : block > BLOCK_MAX ? BLOCK_MAX : block);
+    uint64_t of_block = (uint64_t)plan->n_steps * STEP_PS, best = UINT64_MAX;
+    uint32_t block = LANES;
+    for (uint32_t i = 0; i < plan->n_steps; i++)
+        if (plan->steps[i].n_tied)
+            of_block += (uint64_t)plan->steps[i].m * plan->steps[i].k * WEIGHT_PS;
+    for (uint32_t samples = LANES; samples <= BLOCK_MAX; samples *= 2) {
+        const size_t bytes = 2 * sizeof(double) * plan->n_rows * samples;
+        size_t level = 0;
+        while (bytes > caches[level].bytes) level++;
+        const uint64_t cost = of_block / samples + plan->n_rows * caches[level].row_ps;
+        if (cost >= best) continue;
+        best = cost;
+        block = samples;
+    }
+    return block;
 }
 
 static unsigned live_of(const Plan *plan, const BatchStep *step) {
@@ -349,8 +493,10 @@ static unsigned live_of(const Plan *plan, const BatchStep *step) {
     if (step->kind != BATCH_LAYER) return live;
     for (uint32_t i = 0; i < step->k; i++)
         live |= LIVE_INPUT * plan->live_rows[plan->lists[step->list + i]];
-    for (uint32_t i = 0; i < step->m * (step->k + 1); i++)
-        live |= LIVE_WEIGHT * plan->live_broadcasts[step->broadcast + i];
+    for (uint32_t i = 0; i < step->m * step->k; i++)
+        live |= LIVE_WEIGHT * plan->live_broadcasts[step->weights + i];
+    for (uint32_t i = 0; i < step->m && step->biases != NO_SLOT; i++)
+        live |= LIVE_BIAS * plan->live_broadcasts[step->biases + i];
     return live;
 }
 
@@ -363,6 +509,9 @@ static int mark_live(Planner *p) {
     for (uint32_t slot = 0; slot < slots; slot++)
         if (plan->row_of[slot] != NO_SLOT)
             plan->live_rows[plan->row_of[slot]] = p->request->live[slot];
+    for (uint32_t i = 0; i < plan->n_filled; i++)
+        plan->live_rows[plan->filled[i].row] =
+            p->request->live[plan->broadcasts[plan->filled[i].broadcast & ~BROADCAST]];
     for (uint32_t i = 0; i < plan->n_broadcasts; i++)
         plan->live_broadcasts[i] = p->request->live[plan->broadcasts[i]];
     for (uint32_t i = 0; i < plan->n_steps; i++) {
@@ -373,11 +522,49 @@ static int mark_live(Planner *p) {
     return TAPE_OK;
 }
 
+/* Lists the layers of the same weights one after another. Their weights' adjoints are computed with
+ * the first of them, the last one in a reverse sweep. */
+static int tie_layers(Planner *p) {
+    Plan *plan = p->plan;
+    uint32_t *end; /* per block of weights, by its first: behind its layers; 0 before it is known */
+    uint32_t n = 0;
+    TRY_ROOM(plan->tied, plan->n_layers);
+    TRY_ROOM(end, plan->n_broadcasts);
+    for (uint32_t i = 0; i < plan->n_steps; i++)
+        if (plan->steps[i].kind == BATCH_LAYER) end[plan->steps[i].weights]++;
+    for (uint32_t i = 0; i < plan->n_steps; i++) {
+        BatchStep *step = &plan->steps[i];
+        if (step->kind != BATCH_LAYER) continue;
+        uint32_t *const at = &end[step->weights];
+        if (!(*at & BROADCAST)) { /* the first of them */
+            step->tied = n;
+            step->n_tied = *at;
+            n += *at;
+            *at = BROADCAST | step->tied;
+        }
+        plan->tied[(*at)++ & ~BROADCAST] = (LayerUse){step->list, step->y};
+    }
+    PyMem_RawFree(end);
+    return TAPE_OK;
+}
+
+/* Room for the blocks of all layers: each has two. */
+static int blocks_reserve(Planner *p) {
+    size_t table = 16;
+    while (table < 4 * (size_t)p->n_heads) table *= 2; /* never full */
+    p->block_mask = (uint32_t)(table - 1);
+    TRY_ROOM(p->blocks, 2 * (size_t)p->n_heads);
+    TRY_ROOM(p->block_table, table);
+    return TAPE_OK;
+}
+
 static int build(Planner *p) {
     TRY(planner_reserve(p));
     TRY(split_program(p));
     TRY(join_layers(p));
+    TRY(blocks_reserve(p));
     TRY(emit_all(p));
+    TRY(tie_layers(p));
     TRY(mark_live(p));
     p->plan->block = block_of(p->plan);
     return TAPE_OK;
@@ -394,6 +581,10 @@ int plan_build(const Program *program, const PlanRequest *request, Poll *poll, P
     PyMem_RawFree(p.last);
     PyMem_RawFree(p.table);
     PyMem_RawFree(p.seen);
+    PyMem_RawFree(p.filled_of);
+    PyMem_RawFree(p.broadcast_of);
+    PyMem_RawFree(p.blocks);
+    PyMem_RawFree(p.block_table);
     PyMem_RawFree(p.uses);
     PyMem_RawFree(p.uses_expected);
     return result;

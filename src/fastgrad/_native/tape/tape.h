@@ -139,6 +139,19 @@ static inline int64_t take_entry(double index, uint32_t n) {
 
 enum { LANES = 8 }; /* logical lanes, whatever the hardware has: the order of sums follows them */
 
+/* One of the layers that have the same weights. */
+typedef struct {
+    uint32_t list; /* its inputs */
+    uint32_t y;
+} LayerUse;
+
+/* Where layers have their rows. */
+typedef struct {
+    const double *values, *adjoints;
+    size_t stride;
+    const uint32_t *lists;
+} LayerRows;
+
 /* What multiplies partials by adjoints. */
 typedef struct {
     void (*reverse[OP_COUNT])(size_t n, const double *a, const double *b, const double *y,
@@ -149,18 +162,20 @@ typedef struct {
     void (*multiply_add)(size_t n, const double *a, const double *b, double *y); /* y += a * b */
     void (*scale_add)(size_t n, double a, const double *b, double *y);           /* y += a * b */
     double (*dot)(size_t n, const double *a, const double *b);
+    /* rows [begin, end) of dw, of layers of the same weights */
+    void (*layer_weights)(double *dw, const LayerRows *rows, const LayerUse *uses, size_t n_uses,
+        size_t begin, size_t end, size_t k, size_t n);
 } Products;
 
 typedef struct {
     const char *name;
     void (*forward[OP_COUNT])(size_t n, const double *a, const double *b, double *y);
     void (*forward_broadcast[OP_COUNT])(size_t n, const double *a, double b, double *y);
+    /* bias NULL: y has what the sums begin with */
     void (*layer_forward)(const double *w, const double *bias, const double *values,
         const uint32_t *x, size_t m, size_t k, size_t stride, size_t n, double *y);
     void (*layer_inputs)(const double *w, double *adjoints, const uint32_t *x, size_t m, size_t k,
         size_t stride, size_t n, const double *g);
-    void (*layer_weights)(double *dw, double *dbias, const double *values, const uint32_t *x,
-        size_t m, size_t k, size_t stride, size_t n, const double *g);
     /* forward mode: t is the tangent of y */
     void (*tangent[OP_COUNT])(size_t n, const double *a, const double *b, const double *y,
         const double *ta, const double *tb, double *t);
@@ -185,17 +200,27 @@ enum batch_kind { BATCH_MAP, BATCH_LAYER, BATCH_DOT, BATCH_TAKE };
 typedef struct {
     uint8_t kind, op;
     uint8_t live; /* of live_step */
-    /* Rows; a, b of a map may be broadcasts, those of y, y+1, ... follow. */
+    /* Rows; those of y, y+1, ... follow. One of a map's a and b may be BROADCAST: its list has
+     * them. */
     uint32_t y, a, b;
-    uint32_t m;         /* results in a row */
-    uint32_t k;         /* layer: inputs; dot: pairs, after its initial value a; take: entries */
-    uint32_t list;      /* layer: x; dot: w0, x0, ...; take: entries, its index is a */
-    uint32_t broadcast; /* layer: its first broadcast input: weights row by row, then biases */
-    uint32_t op_index;  /* first operation of the program that it stands for */
+    uint32_t m;    /* results in a row */
+    uint32_t k;    /* layer: inputs; dot: pairs, after its initial value a; take: entries */
+    uint32_t list; /* layer: x, and m initial values if they vary; dot: w0, x0, ...; take: entries,
+                      its index is a */
+    uint32_t weights;      /* layer: first broadcast input of m * k, row by row */
+    uint32_t biases;       /* layer: first of m; NO_SLOT: initial values vary */
+    uint32_t tied, n_tied; /* layer that is the first of its weights: all of them */
+    uint32_t op_index;     /* first operation of the program that it stands for */
 } BatchStep;
 
-/* What of a step leads to what a gradient is of: any result; an input, a weight of a layer. */
-enum live_step { LIVE_RESULT = 1, LIVE_INPUT = 2, LIVE_WEIGHT = 4 };
+/* What of a step leads to what a gradient is of: any result; of a layer an input, a weight, a
+ * broadcast initial value. */
+enum live_step { LIVE_RESULT = 1, LIVE_INPUT = 2, LIVE_WEIGHT = 4, LIVE_BIAS = 8 };
+
+/* A row that has one broadcast input in all lanes. */
+typedef struct {
+    uint32_t row, broadcast;
+} FilledRow;
 
 /* What a plan is made for. */
 typedef struct {
@@ -222,6 +247,9 @@ typedef struct {
     uint32_t n_lists, lists_capacity;
     uint32_t *broadcasts; /* slots of the broadcast inputs */
     uint32_t n_broadcasts, broadcasts_capacity;
+    FilledRow *filled;
+    uint32_t n_filled, filled_capacity;
+    LayerUse *tied;   /* layers, those of the same weights together */
     uint32_t *row_of; /* per slot: its lanes, NO_SLOT if it is the same for all samples */
     uint32_t n_rows;
     uint32_t n_layers;

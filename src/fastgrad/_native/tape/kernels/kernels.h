@@ -137,7 +137,9 @@ enum { ROWS = 4, ACROSS = 2 * WIDTH }; /* neurons or inputs in a tile of registe
 INLINE void forward_tile(const double *w, const double *bias, const double *values,
     const uint32_t *x, size_t rows, size_t k, size_t stride, size_t at, size_t wide, double *y) {
     part sum[ROWS][ACROSS / WIDTH];
-    EACH(r, rows) EACH(v, wide) sum[r][v] = all(bias[r]);
+    EACH(r, rows)
+    EACH(v, wide)
+    sum[r][v] = bias ? all(bias[r]) : load(y + r * stride + at + v * WIDTH);
     for (size_t j = 0; j < k; j++) {
         const double *column = values + x[j] * stride + at;
         part in[ACROSS / WIDTH];
@@ -152,10 +154,11 @@ static void layer_forward(const double *w, const double *bias, const double *val
     size_t at;
 #define FORWARD_ROWS(rows)                                                                         \
     for (at = 0; at + ACROSS <= n; at += ACROSS)                                                   \
-        forward_tile(                                                                              \
-            w + r * k, bias + r, values, x, rows, k, stride, at, ACROSS / WIDTH, y + r * stride);  \
+        forward_tile(w + r * k, bias ? bias + r : NULL, values, x, rows, k, stride, at,            \
+            ACROSS / WIDTH, y + r * stride);                                                       \
     for (; at < n; at += WIDTH)                                                                    \
-    forward_tile(w + r * k, bias + r, values, x, rows, k, stride, at, 1, y + r * stride)
+    forward_tile(                                                                                  \
+        w + r * k, bias ? bias + r : NULL, values, x, rows, k, stride, at, 1, y + r * stride)
     IN_TILES(r, m, ROWS, FORWARD_ROWS)
 }
 
@@ -203,14 +206,21 @@ INLINE void weights_rest(part sum[ROWS][COLUMNS][PARTS], const double *values, c
     }
 }
 
-INLINE void weights_tile(double *dw, const double *values, const uint32_t *x, size_t rows,
-    size_t columns, size_t k, size_t stride, size_t n, const double *g) {
+/* Products of all samples of all layers that have these weights, from row r and column j on. */
+INLINE void weights_tile(double *dw, const LayerRows *from, const LayerUse *uses, size_t n_uses,
+    size_t r, size_t j, size_t rows, size_t columns, size_t k, size_t n) {
+    const size_t stride = from->stride;
     part sum[ROWS][COLUMNS][PARTS];
-    size_t at = 0;
-    EACH(r, rows) EACH(j, columns) EACH(p, PARTS) sum[r][j][p] = all(0.0);
-    for (; at + LANES <= n; at += LANES) weights_add(sum, values, x, rows, columns, stride, at, g);
-    if (at < n) weights_rest(sum, values, x, rows, columns, stride, at, n, g);
-    EACH(r, rows) EACH(j, columns) dw[r * k + j] += folded_parts(sum[r][j]);
+    EACH(i, rows) EACH(c, columns) EACH(p, PARTS) sum[i][c][p] = all(0.0);
+    for (const LayerUse *use = uses; use < uses + n_uses; use++) {
+        const uint32_t *x = from->lists + use->list + j;
+        const double *g = from->adjoints + (use->y + r) * stride;
+        size_t at = 0;
+        for (; at + LANES <= n; at += LANES)
+            weights_add(sum, from->values, x, rows, columns, stride, at, g);
+        if (at < n) weights_rest(sum, from->values, x, rows, columns, stride, at, n, g);
+    }
+    EACH(i, rows) EACH(c, columns) dw[(r + i) * k + j + c] += folded_parts(sum[i][c]);
 }
 
 static double sum_lanes(size_t n, const double *a) {
@@ -225,16 +235,27 @@ static double sum_lanes(size_t n, const double *a) {
     return folded_parts(sum);
 }
 
-static void layer_weights(double *dw, double *dbias, const double *values, const uint32_t *x,
-    size_t m, size_t k, size_t stride, size_t n, const double *g) {
-#define WEIGHTS_COLUMNS(columns)                                                                   \
-    weights_tile(dw + r * k + j, values, x + j, ROWS, columns, k, stride, n, g + r * stride)
-#define WEIGHTS_COLUMNS_ONE(columns)                                                               \
-    weights_tile(dw + r * k + j, values, x + j, 1, columns, k, stride, n, g + r * stride)
-    size_t r = 0;
-    for (; r + ROWS <= m; r += ROWS) IN_TILES(j, k, COLUMNS, WEIGHTS_COLUMNS)
-    for (; r < m; r++) IN_TILES(j, k, COLUMNS, WEIGHTS_COLUMNS_ONE)
-    for (r = 0; r < m; r++) dbias[r] += sum_lanes(n, g + r * stride);
+static void layer_weights(double *dw, const LayerRows *from, const LayerUse *uses, size_t n_uses,
+    size_t begin, size_t end, size_t k, size_t n) {
+#define WEIGHTS_COLUMNS(columns) weights_tile(dw, from, uses, n_uses, r, j, ROWS, columns, k, n)
+#define WEIGHTS_COLUMNS_ONE(columns) weights_tile(dw, from, uses, n_uses, r, j, 1, columns, k, n)
+    size_t r = begin;
+    for (; r + ROWS <= end; r += ROWS) IN_TILES(j, k, COLUMNS, WEIGHTS_COLUMNS)
+    for (; r < end; r++) IN_TILES(j, k, COLUMNS, WEIGHTS_COLUMNS_ONE)
+}
+
+/* The same by the rule. */
+RARE void layer_weights_again(double *dw, const LayerRows *from, const LayerUse *uses,
+    size_t n_uses, size_t begin, size_t end, size_t k, size_t n) {
+    for (size_t i = begin * k; i < end * k; i++) {
+        double sum[LANES] = {0};
+        for (const LayerUse *use = uses; use < uses + n_uses; use++) {
+            const double *x = from->values + from->lists[use->list + i % k] * from->stride;
+            const double *g = from->adjoints + (use->y + i / k) * from->stride;
+            for (size_t s = 0; s < n; s++) sum[s % LANES] += op_product(x[s], g[s]);
+        }
+        dw[i] += folded(sum);
+    }
 }
 
 /* ---- what dots in no layer are made of ---- */
@@ -307,16 +328,17 @@ const Kernels KERNELS = {
     .scale_tangent = scale_tangent,
     .layer_forward = layer_forward,
     .layer_inputs = layer_inputs,
-    .layer_weights = layer_weights,
     .sum = sum_lanes,
     .products = {{.reverse = {OP_EACH(REVERSE_ENTRY)},
                      .reverse_broadcast = {OP_EACH_BROADCAST(REVERSE_BROADCAST_ENTRY)},
                      .multiply_add = multiply_add,
                      .scale_add = scale_add,
-                     .dot = dot_lanes},
+                     .dot = dot_lanes,
+                     .layer_weights = layer_weights},
         {.reverse = {OP_EACH(AGAIN_ENTRY)},
             .reverse_broadcast = {OP_EACH_BROADCAST(AGAIN_BROADCAST_ENTRY)},
             .multiply_add = multiply_add_again,
             .scale_add = scale_add_again,
-            .dot = dot_again}},
+            .dot = dot_again,
+            .layer_weights = layer_weights_again}},
 };
