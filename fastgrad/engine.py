@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastgrad._native.graph.backward import after_fork
-from fastgrad._native.graph.engine import no_grad_enter, no_grad_exit
+from fastgrad._native.graph.engine import NoGradScope
 from fastgrad._native.graph.recording import debug_enter, debug_exit
 from fastgrad._native.graph.value import Value, set_array_protocol
 
@@ -66,11 +66,12 @@ class _Scope(metaclass=_NeedsCall):
         return inside
 
 
-class no_grad(_Scope):
+class no_grad(_Scope, NoGradScope):
     """Compute without recording: a context manager, or a decorator.
 
     Inside, an operation gives a leaf that holds its result, so nothing before it is kept alive.
-    It concerns the thread that entered it. Nesting is allowed.
+    It concerns the thread and the asyncio task that entered it, and, while it lasts, tasks that
+    this starts: other tasks that run while it awaits record as ever. Nesting is allowed.
 
     Examples
     --------
@@ -80,12 +81,6 @@ class no_grad(_Scope):
     >>> y, y._prev
     (Value(data=6.0, grad=0.0), set())
     """
-
-    def __enter__(self) -> None:
-        no_grad_enter()
-
-    def __exit__(self, *error: object) -> None:
-        no_grad_exit()
 
 
 Value.no_grad = no_grad

@@ -7,6 +7,7 @@ such a program would catch.
 
 from __future__ import annotations
 
+import reprlib
 import sys
 import warnings
 from typing import TYPE_CHECKING
@@ -31,8 +32,10 @@ __all__ = [
     "ProgramError",
     "ShapeError",
     "TapeError",
+    "describe",
     "explain",
     "printable",
+    "show",
     "warn_gradient_lost",
     "word_result",
 ]
@@ -148,6 +151,45 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join([c if c.isprintable() else repr(c)[1:-1] for c in text])
+
+
+class _Short(reprlib.Repr):
+    """Shows the beginning of large things, without reading the rest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 5
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 10
+        self.maxstring = self.maxother = self.maxlong = 100
+
+    def repr_int(self, x: int, level: int) -> str:  # noqa: ARG002
+        bits = x.bit_length()
+        return repr(x) if bits < 10_000 else f"<{bits} bits>"  # of which Python shows none
+
+
+def show(thing: object) -> str:
+    """Return how a thing shows itself, at most 80 characters of it, for an error that names it.
+
+    Examples
+    --------
+    >>> show("a"), show(10**5000), len(show([1.5] * 10**6))
+    ("'a'", '<16610 bits>', 55)
+    """
+    try:
+        return _Short().repr(thing)[:80]
+    except Exception as error:
+        return f"one that cannot be shown: {type(error).__name__}"
+
+
+def describe(thing: object) -> str:
+    """Name the type of what was given, and show it.
+
+    Examples
+    --------
+    >>> describe("a")
+    "str 'a'"
+    """
+    return f"{type(thing).__name__} {show(thing)}"
 
 
 def word_result(

@@ -21,6 +21,7 @@ from fastgrad.errors import (
     FastgradOverflowError,
     FastgradTypeError,
     FastgradValueError,
+    describe,
     explain,
 )
 
@@ -271,7 +272,7 @@ def _expect_room(parameters: int, where: str) -> None:
 
 def _expect_width(n: int, where: str) -> None:
     if not hasattr(type(n), "__index__"):
-        raise FastgradTypeError(explain("an integer", f"{type(n).__name__} {n!r:.80}", where))
+        raise FastgradTypeError(explain("an integer", describe(n), where))
     if n < 1:
         raise FastgradValueError(explain("an integer of at least 1", f"{n}", where))
 
@@ -279,7 +280,7 @@ def _expect_width(n: int, where: str) -> None:
 def _expect_widths(nouts: Sequence[int]) -> Sequence[int]:
     where = "nouts of MLP"
     if isinstance(nouts, str) or not hasattr(nouts, "__len__"):
-        got = f"{type(nouts).__name__} {nouts!r:.80}"
+        got = describe(nouts)
         raise FastgradTypeError(explain("a list of integers", got, where, "write MLP(2, [16, 1])"))
     if not len(nouts):
         remedy = "give the number of neurons of each layer: MLP(2, [16, 1])"

@@ -23,7 +23,9 @@ from fastgrad.errors import (
     FastgradTypeError,
     FastgradValueError,
     ShapeError,
+    describe,
     explain,
+    show,
 )
 
 __all__ = ["CustomOperation", "custom", "take"]
@@ -77,7 +79,7 @@ def custom(name: str) -> Callable[[Callable[..., float]], CustomOperation]:
     (Value(data=0.0, grad=1.0), 0.5)
     """
     if not isinstance(name, str):
-        got = f"{type(name).__name__} {name!r:.80}"
+        got = describe(name)
         raise FastgradTypeError(
             explain("a name", got, "argument of custom", 'write @custom("name") above the function')
         )
@@ -100,7 +102,7 @@ class CustomOperation(CustomCore):
 
     def __init__(self, name: str, forward: Callable[..., float]) -> None:
         if not callable(forward):
-            got = f"{type(forward).__name__} {forward!r:.80}"
+            got = describe(forward)
             raise FastgradTypeError(explain("a function", got, f"forward of {name!r}"))
         self.name = name
         self.forward = forward
@@ -125,7 +127,7 @@ class CustomOperation(CustomCore):
             This operation, so that it can decorate a function of the same name.
         """
         if not callable(derivative):
-            got = f"{type(derivative).__name__} {derivative!r:.80}"
+            got = describe(derivative)
             raise FastgradTypeError(explain("a function", got, f"partials of {self.name!r}"))
         self.derivative = derivative
         return self
@@ -195,7 +197,7 @@ class CustomOperation(CustomCore):
         try:
             partials = [float(partial) for partial in found]
         except (TypeError, ValueError):
-            got = f"{type(found).__name__} {found!r:.80}"
+            got = describe(found)
             raise FastgradTypeError(explain("numbers", got, where)) from None
         if len(partials) != len(operands):
             expected = f"{len(operands)} numbers, one for each operand"
@@ -223,7 +225,7 @@ def _named(module: str, names: list[str]) -> CustomOperation:
         found = getattr(found, name)
     if not isinstance(found, CustomOperation):
         where = f"{module}.{'.'.join(names)}"
-        raise FastgradTypeError(explain("a custom operation", f"{found!r:.80}", where))
+        raise FastgradTypeError(explain("a custom operation", show(found), where))
     return found
 
 
@@ -307,7 +309,7 @@ def take(table: Sequence[Any], i: Any) -> Any:
     width = _length(table[0], *_row(0))
     for k, row in enumerate(table):
         if not _is_row(row) or _length(row, *_row(k)) != width:
-            got = f"{len(row)} in row {k}" if _is_row(row) else f"{row!r:.80} as row {k}"
+            got = f"{len(row)} in row {k}" if _is_row(row) else f"{show(row)} as row {k}"
             raise ShapeError(explain(f"rows of {width} entries", got, "table of take"))
     return [apply_take((i, *(row[column] for row in table))) for column in range(width)]
 
@@ -329,7 +331,7 @@ def _length(table: Any, expected: str, where: str) -> int:
             return len(table)
         except TypeError:  # an array without axes
             pass
-    got = f"{type(table).__name__} {table!r:.80}"
+    got = describe(table)
     remedy = "make a list of it"
     if isinstance(table, Mapping):
         remedy = "pass list(table.values()), or look a key up in the dict itself"
@@ -342,7 +344,7 @@ def _position(i: Any, n: int) -> int:
         position = operator.index(i)
     except TypeError:
         if not hasattr(i, "__float__"):
-            got = f"{type(i).__name__} {i!r:.80}"
+            got = describe(i)
             raise FastgradTypeError(explain("an int or a Value", got, "index of take")) from None
         position = int(i) if float(i).is_integer() else n  # n: outside
     if not -n <= position < n:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from fastgrad._native.train.optim import Updater, adopt, step, zero_grad
-from fastgrad.errors import FastgradTypeError, FastgradValueError, explain
+from fastgrad.errors import FastgradTypeError, FastgradValueError, describe, explain, show
 from fastgrad.rules import TABLE, Hyper, Rule
 
 
@@ -107,13 +107,13 @@ class Optimizer:
             The parameters under "params", and hyper-parameters that differ from the defaults.
         """
         if not isinstance(param_group, dict) or "params" not in param_group:
-            got = f"{type(param_group).__name__} {param_group!r:.80}"
+            got = describe(param_group)
             raise FastgradTypeError(explain('a dict with "params"', got, "param_group"))
         given = param_group["params"]
         params = [given] if _is_parameter(given) else _listed(given)
         for p in params:
             if not _is_parameter(p):
-                got = f"{type(p).__name__} {p!r:.80}"
+                got = describe(p)
                 raise FastgradTypeError(explain("parameters with data and grad", got, "params"))
         known = {id(p) for group in self.param_groups for p in group["params"]}
         if len({id(p) for p in params} | known) < len(params) + len(known):
@@ -181,7 +181,7 @@ class Optimizer:
             given = list(map(type, indices)) if isinstance(indices, list) else []
             if given != [int] * n:
                 expected = f"a list of {n} indices as params"
-                raise FastgradValueError(explain(expected, f"{indices!r:.80}", where))
+                raise FastgradValueError(explain(expected, show(indices), where))
             known.update(indices)
             group = {**new, "params": list(old["params"])}
             _expect_hyper(TABLE[self._RULE], group)
@@ -190,7 +190,7 @@ class Optimizer:
             groups.append(group)
             updaters.append(updater)
         if not state.keys() <= known:
-            got = f"{list(state.keys() - known)!r:.80}"
+            got = show(list(state.keys() - known))
             expected = "state of parameters in its groups"
             raise FastgradValueError(explain(expected, got, "state of state_dict"))
         self.param_groups, self._updaters = groups, updaters
@@ -204,7 +204,7 @@ class Optimizer:
         for i in indices:
             entry = state.get(i, {})
             if not isinstance(entry, dict):
-                raise FastgradTypeError(explain("a dict", f"{entry!r:.80}", where))
+                raise FastgradTypeError(explain("a dict", show(entry), where))
             entries.append({name: x for name, x in entry.items() if x is not None})
         rule = TABLE[self._RULE]
         names = [state.name for state in rule.state]
@@ -219,7 +219,7 @@ class Optimizer:
         for entry in entries:
             if entry.keys() != kept or entry.get("step", 0) != t or t != int(t):
                 expected = "the same state and whole step for all parameters of a group"
-                raise FastgradValueError(explain(expected, f"{entry!r:.80}", where))
+                raise FastgradValueError(explain(expected, show(entry), where))
         return int(t), [[e[name] for e in entries] if name in kept else None for name in names]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -574,7 +574,7 @@ def _listed(params: Iterable[Any]) -> list[Any]:
 
 def _expect_keys(given: Any, keys: set[str], where: str) -> None:
     if not isinstance(given, dict):
-        raise FastgradTypeError(explain("a dict", f"{type(given).__name__} {given!r:.80}", where))
+        raise FastgradTypeError(explain("a dict", describe(given), where))
     missing = keys - given.keys()
     if missing:
         got = ", ".join(map(repr, given)) or "nothing"
@@ -583,11 +583,11 @@ def _expect_keys(given: Any, keys: set[str], where: str) -> None:
 
 def expect_number(name: str, value: Any, least: float = 0, below: float = float("inf")) -> None:
     if not hasattr(type(value), "__float__") and not hasattr(type(value), "__index__"):
-        got = f"{type(value).__name__} {value!r:.80}"
+        got = describe(value)
         raise FastgradTypeError(explain("a number", got, name))
     if not least <= value < below:
         expected = f"a number of at least {least} and below {below}"
-        raise FastgradValueError(explain(expected, f"{value!r:.80}", name))
+        raise FastgradValueError(explain(expected, show(value), name))
 
 
 def _expect_hyper(rule: Rule, group: dict[str, Any]) -> None:
@@ -606,7 +606,7 @@ def _expect_hyper(rule: Rule, group: dict[str, Any]) -> None:
 
 def _expect_pair(hyper: Hyper, pair: Any) -> None:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        got = f"{type(pair).__name__} {pair!r:.80}"
+        got = describe(pair)
         raise FastgradTypeError(explain("a pair of numbers", got, hyper.name))
     for number in pair:
         expect_number(hyper.name, number, hyper.least, hyper.below)

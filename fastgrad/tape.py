@@ -25,6 +25,7 @@ from fastgrad.errors import (
     FastgradWarning,
     ShapeError,
     TapeError,
+    describe,
     explain,
     printable,
     word_result,
@@ -222,7 +223,7 @@ class Tape(TapeCore):
         Parameters
         ----------
         *args
-            As for a call.
+            As for a call; a Value counts as its number.
 
         Returns
         -------
@@ -473,12 +474,12 @@ def loads(
     from fastgrad.operations import CustomOperation
 
     if not isinstance(data, bytes):
-        got = f"{type(data).__name__} {data!r:.80}"
+        got = describe(data)
         raise FastgradTypeError(explain("bytes", got, "data of loads"))
     operations = _listed(custom_operations, "custom operations", "loads")
     for operation in operations:
         if not isinstance(operation, CustomOperation):
-            got = f"{type(operation).__name__} {operation!r:.80}"
+            got = describe(operation)
             raise FastgradTypeError(explain("custom operations", got, "loads"))
     tape = Tape.__new__(Tape)
     return _named(tape, *tape_file.loads(tape, data, parameters, custom_operations=operations))
@@ -501,7 +502,7 @@ def _listed(given: Any, what: str, where: str) -> tuple[Any, ...]:
     try:
         return tuple(given)
     except TypeError:
-        got = f"{type(given).__name__} {given!r:.80}"
+        got = describe(given)
         raise FastgradTypeError(explain(f"a list of {what}", got, where)) from None
 
 
@@ -656,7 +657,7 @@ def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
             part for _, part in parts
         )
     expected = "a number, an array, or lists, tuples, dicts of them"
-    got = f"{type(x).__name__} {x!r:.80}"
+    got = describe(x)
     raise FastgradTypeError(explain(expected, got, f"example of {name}"))
 
 
@@ -679,6 +680,6 @@ def _result(result: Any, name: str, outputs: list[Value]) -> Any:
         return (list if isinstance(result, list) else tuple), None, parts, name
     expected = "a Value, or lists, tuples, dicts of Values"
     raise TapeError(
-        explain(expected, f"{type(result).__name__} {result!r:.80}", name,
+        explain(expected, describe(result), name,
                 "return what was computed from the arguments")
     )  # fmt: skip

@@ -15,7 +15,9 @@ from fastgrad.errors import (
     FastgradValueError,
     FastgradWarning,
     NonFiniteError,
+    describe,
     explain,
+    show,
     word_result,
 )
 from fastgrad.optim import Optimizer, expect_number
@@ -90,8 +92,10 @@ def fit(
     Raises
     ------
     FastgradTypeError, FastgradValueError, FastgradOverflowError
-        If an argument is of no use, or the optimizer has no parameter of the tape; the seed is a
-        number of 64 bits.
+        If an argument is of no use, or the optimizer has no parameter of the tape; or a count has
+        more than 64 bits, or 32 for threads.
+    MemoryError
+        If there is none for the losses of so many steps.
     FastgradRuntimeError
         If another thread trains with the same optimizer, or the list of parameters in one of its
         groups has been edited.
@@ -143,28 +147,45 @@ def fit(
         loop.close()
 
 
+_LEAST_AND_MOST = {  # of the counts that native code takes
+    "steps": (0, (1 << 63) - 1),
+    "batch_size": (1, None),
+    "threads": (1, (1 << 31) - 1),
+    "seed": (0, (1 << 64) - 1),
+    "start": (0, (1 << 62) - 1),
+    "every": (1, (1 << 63) - 1),
+}
+
+
 def _expect(tape: Tape, optimizer: Optimizer, reduce: str, **counts: int | None) -> None:
     if not isinstance(tape, Tape):
-        got = f"{type(tape).__name__} {tape!r:.80}"
-        raise FastgradTypeError(explain("a tape", got, "fit", "make one with fastgrad.record"))
+        remedy = "make one with fastgrad.record"
+        raise FastgradTypeError(explain("a tape", describe(tape), "fit", remedy))
     if not isinstance(optimizer, Optimizer):
-        got = f"{type(optimizer).__name__} {optimizer!r:.80}"
-        raise FastgradTypeError(explain("an optimizer of fastgrad.optim", got, "optimizer of fit"))
-    if reduce not in ("mean", "sum"):
-        raise FastgradValueError(explain('"mean" or "sum"', repr(reduce), "reduce of fit"))
+        where = "optimizer of fit"
+        raise FastgradTypeError(
+            explain("an optimizer of fastgrad.optim", describe(optimizer), where)
+        )
+    if not isinstance(reduce, str) or reduce not in ("mean", "sum"):
+        raise FastgradValueError(explain('"mean" or "sum"', show(reduce), "reduce of fit"))
     for name, number in counts.items():
-        least = 0 if name in ("steps", "seed", "start") else 1
-        if number is None and name == "batch_size":
-            continue
-        expected, where = f"an integer of at least {least}", f"{name} of fit"
-        if number is None:
-            raise FastgradTypeError(explain(expected, "None", where))
-        if not hasattr(type(number), "__index__"):
-            raise FastgradValueError(explain(expected, repr(number), where))
-        if name == "seed" and not 0 <= number < 1 << 64:
-            raise FastgradOverflowError(explain("an integer of 64 bits", repr(number), where))
-        if number < least:
-            raise FastgradValueError(explain(expected, repr(number), where))
+        _expect_count(name, number)
+
+
+def _expect_count(name: str, number: int | None) -> None:
+    least, most = _LEAST_AND_MOST[name]
+    expected, where = f"an integer of at least {least}", f"{name} of fit"
+    if number is None and name == "batch_size":
+        return
+    if number is None:
+        raise FastgradTypeError(explain(expected, "None", where))
+    if not hasattr(type(number), "__index__"):
+        raise FastgradValueError(explain(expected, show(number), where))
+    if (name == "seed" and number < least) or number > (most or number):
+        expected = f"an integer from {least} to {most}"
+        raise FastgradOverflowError(explain(expected, show(number), where))
+    if number < least:
+        raise FastgradValueError(explain(expected, show(number), where))
 
 
 def _expect_shared(tape: Tape, shared: int, total: int) -> None:
@@ -196,14 +217,13 @@ def _rate(schedule: Any, steps: int) -> Callable[[int], Any] | None:
             raise FastgradValueError(explain(f"{steps} learning rates", f"{len(schedule)}", where))
         return lambda step: schedule[step]
     expected = "a learning rate, a sequence of them, or a function of the step"
-    raise FastgradTypeError(explain(expected, f"{kind.__name__} {schedule!r:.80}", where))
+    raise FastgradTypeError(explain(expected, describe(schedule), where))
 
 
 def _expect_callback(callback: Any) -> None:
     if callback is not None and not callable(callback):
-        got = f"{type(callback).__name__} {callback!r:.80}"
         expected = "a function of the number of steps and the losses"
-        raise FastgradTypeError(explain(expected, got, "callback of fit"))
+        raise FastgradTypeError(explain(expected, describe(callback), "callback of fit"))
 
 
 class _Callback:

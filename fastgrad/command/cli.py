@@ -7,18 +7,22 @@ do the work are imported by the command that needs them.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import fastgrad
-from fastgrad.errors import FastgradError, ProgramError, explain
+from fastgrad.errors import FastgradError, ProgramError, explain, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["COMMANDS", "main"]
+
+_MOST = 10**9  # steps, rounds, seconds: more than anybody waits for
+_PIPE = 128 + 13  # as shells say it of a program that SIGPIPE has ended
 
 _OVERVIEW = """\
 fastgrad is micrograd, natively: `from fastgrad.engine import Value`, `from fastgrad.nn import MLP`.
@@ -81,7 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         Exit status: 0, 1 after an uncaught exception of the program that `run` ran, 2 if a command
-        cannot be carried out as asked.
+        cannot be carried out as asked, 141 if whoever read standard output has gone, as in
+        ``fastgrad info | head -1``.
 
     Raises
     ------
@@ -95,13 +100,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         options, program = _split_program(arguments[1:])
         arguments = [command.name, *options]
     parser = _parser()
-    given = parser.parse_args(arguments)
-    if given.command is None:
-        parser.print_help()
-        return 0
-    given.program = program
     try:
-        return int(given.call(given))
+        given = parser.parse_args(arguments)
+        given.program = program
+        if given.command is None:
+            parser.print_help()
+            return 0
+        status = int(given.call(given))
+        if not given.program:
+            sys.stdout.flush()  # here, where a reader that has gone is dealt with
+        return status
+    except BrokenPipeError:
+        # Python flushes once more at its end, and would tell of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE
     except FastgradError as error:  # of `run`: only from before the program's first statement
         print(f"fastgrad: error: {error}", file=sys.stderr)
         return 2
@@ -139,10 +151,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(explain("a positive whole number", repr(text)))
-    return int(text)
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """Return what reads a whole number of these bounds."""
+
+    def read(text: str) -> int:
+        digits = len(text) <= len(str(most)) and text.isdecimal()
+        if not digits or not least <= int(text) <= most:
+            expected = f"a whole number from {least} to {most}"
+            raise argparse.ArgumentTypeError(explain(expected, show(text)))
+        return int(text)
+
+    return read
+
+
+def _spacing(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0.001 <= float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(explain("a number from 0.001 to 1", show(text)))
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -283,24 +309,32 @@ COMMANDS = (
         _demo,
         (
             _option(
-                "--steps", type=_positive, default=100, metavar="N", help="training steps (100)"
+                "--steps",
+                type=_whole(1, _MOST),
+                default=100,
+                metavar="N",
+                help="training steps (100)",
             ),
             _option(
-                "--seed", type=int, default=1337, help="of numpy and random (1337, the notebook's)"
+                "--seed",
+                type=_whole(0, 2**32 - 1),
+                default=1337,
+                metavar="N",
+                help="of numpy and random (1337, the notebook's)",
             ),
             _option(
                 "--output", default="moons.png", metavar="FILE", help="picture to write (moons.png)"
             ),
             _option(
                 "--spacing",
-                type=float,
+                type=_spacing,
                 default=0.02,
                 metavar="H",
                 help="grid spacing of the picture (0.02)",
             ),
             _option(
                 "--rounds",
-                type=_positive,
+                type=_whole(1, _MOST),
                 default=3,
                 metavar="N",
                 help="steps of micrograd (3)",
@@ -325,7 +359,11 @@ COMMANDS = (
         _bench,
         (
             _option(
-                "--seconds", type=_positive, default=100, metavar="N", help="time to take (100)"
+                "--seconds",
+                type=_whole(1, _MOST),
+                default=100,
+                metavar="N",
+                help="time to take (100)",
             ),
             _option("--workloads", nargs="+", metavar="NAME", help="such as moons, gpt, chain-1e6"),
             _option("--json", action="store_true", help="print one JSON object"),

@@ -15,7 +15,8 @@ import sys
 from array import array
 from typing import Any, BinaryIO
 
-from fastgrad.errors import FastgradTypeError, FileFormatError, explain
+from fastgrad.errors import FastgradTypeError, FileFormatError, describe, explain
+from fastgrad.errors import show as show_any
 
 __all__ = [
     "SIZES",
@@ -53,9 +54,7 @@ def path_text(path: str | os.PathLike[str]) -> str:
     try:
         return os.fsdecode(path)
     except TypeError:
-        raise FastgradTypeError(
-            explain("a path", f"{type(path).__name__} {path!r:.80}", "file")
-        ) from None
+        raise FastgradTypeError(explain("a path", describe(path), "file")) from None
 
 
 def read_file(path: str) -> bytes:
@@ -225,7 +224,7 @@ def show(value: Any) -> str:
         return repr(value[:60]) + ("..." if len(value) > 60 else "")
     if isinstance(value, list | dict):
         return f"a {type(value).__name__} of {len(value)}"
-    return f"{value!r:.80}"
+    return show_any(value)
 
 
 def expect_keys(found: Any, expected: Any, where: str) -> None:

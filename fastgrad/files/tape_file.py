@@ -21,6 +21,7 @@ from fastgrad.errors import (
     FileFormatError,
     ShapeError,
     TapeError,
+    describe,
     explain,
 )
 from fastgrad.files.container import (
@@ -131,7 +132,7 @@ def _encoded(spec: Any, depth: int = 0) -> dict[str, Any]:
         return {kind.__name__: parts}
     for key in keys:
         if not _is_key(key):
-            got = f"{type(key).__name__} {key!r:.80}"
+            got = describe(key)
             remedy = "rename the keys"
             raise FastgradTypeError(explain(f"keys: {KEYS}", got, f"save, {name:.80}", remedy))
     return {"dict": [[key, part] for key, part in zip(keys, parts, strict=True)]}
@@ -363,7 +364,7 @@ def _bound(parameters: Sequence[Value] | None, arrays: dict[str, bytes]) -> list
     found = list(parameters)
     for value in found:
         if not isinstance(value, Value) or value._prev:
-            got = f"{type(value).__name__} {value!r:.80}"
+            got = describe(value)
             raise FastgradTypeError(explain("Values that are leaves", got, where))
     if len(found) != n or len(set(map(id, found))) != n:
         got = f"{len(found)}" + (", some of them twice" if len(found) == n else "")

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -44,6 +45,53 @@ def test_command_has_a_test_and_a_line_in_the_documents(name):
     pages = [root / "README.md", *(root / "docs").glob("*.md")]
     documents = "".join(page.read_text("utf-8") for page in pages)
     assert f"python -m fastgrad {name}" in documents, "say what it is for in README.md or docs/"
+
+
+@pytest.mark.parametrize("words", [["info"], ["info", "--json"], ["--help"], ["run", "--help"], []])
+def test_command_whose_reader_has_gone_ends_quietly(words):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as gone:
+        command = [sys.executable, "-m", "fastgrad", *words]
+        done = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
+    statuses = (141,) if "info" in words else (0, 141)  # argparse passes over what its help meets
+    assert done.returncode in statuses, done.stderr
+    assert done.stderr == ""
+
+
+def test_broken_pipe_of_a_command_leaves_standard_output_to_nobody(monkeypatch, tmp_path):
+    class Gone:
+        def write(self, text):
+            raise BrokenPipeError
+
+        def fileno(self):
+            return file.fileno()
+
+    with (tmp_path / "file").open("w") as file:
+        monkeypatch.setattr(sys, "stdout", Gone())
+        assert cli.main(["info"]) == 141
+        file.write("dropped")
+    assert (tmp_path / "file").read_text("utf-8") == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "expected"),
+    [
+        *(
+            ("--spacing", text, "a number from 0.001 to 1")
+            for text in ("nan", "inf", "0", "2", "x")
+        ),
+        *(
+            ("--seed", text, "a whole number from 0 to 4294967295")
+            for text in ("-1", "1.5", "9" * 5000)
+        ),
+        *(("--steps", text, "a whole number from 1 to 1000000000") for text in ("0", "9" * 11)),
+    ],
+)
+def test_number_that_demo_cannot_use_is_refused(option, text, expected, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["demo", f"{option}={text}"])
+    assert f"argument {option}: expected {expected}, got '{text[:20]}" in capsys.readouterr().err
 
 
 def test_version_option_prints_the_version(capsys):

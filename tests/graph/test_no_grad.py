@@ -4,6 +4,7 @@ Oracle: Python's own arithmetic; the arena's own count of what is alive.
 """
 
 import asyncio
+import contextvars
 import inspect
 import math
 import sys
@@ -200,6 +201,92 @@ def test_no_grad_coroutine_runs_each_step_inside_and_no_other_task():
     assert inspect.iscoroutinefunction(quiet)
     assert asyncio.run(both()) == ["result", None]
     assert turns == [("quiet", False), ("other", True)] * 3
+    assert records()
+
+
+def test_no_grad_block_that_awaits_concerns_its_task_only():
+    turns = []
+
+    async def quiet(scope):
+        with scope:
+            for _ in range(3):
+                turns.append(("quiet", records()))
+                await asyncio.sleep(0)
+        turns.append(("after", records()))
+
+    async def other():
+        for _ in range(4):
+            turns.append(("other", records()))
+            await asyncio.sleep(0)
+
+    async def both():
+        await asyncio.gather(quiet(no_grad()), other())
+
+    asyncio.run(both())
+    assert turns == [
+        *[("quiet", False), ("other", True)] * 3, ("after", True), ("other", True)
+    ]  # fmt: skip
+    assert records()
+
+
+def test_no_grad_object_that_two_tasks_share_ends_each_by_itself():
+    scope, seen = no_grad(), {}
+
+    async def task(name, rounds):
+        with scope:
+            for _ in range(rounds):
+                await asyncio.sleep(0)
+            seen[name, "inside"] = records()
+        seen[name, "after"] = records()
+
+    async def both():
+        await asyncio.gather(task("short", 1), task("long", 3))
+
+    asyncio.run(both())
+    assert seen == {
+        ("short", "inside"): False, ("short", "after"): True,
+        ("long", "inside"): False, ("long", "after"): True,
+    }  # fmt: skip
+
+
+def test_no_grad_block_holds_in_tasks_that_it_starts_while_it_lasts():
+    seen = []
+
+    async def started(event):
+        seen.append(records())
+        await event.wait()
+        seen.append(records())
+
+    async def start():
+        event = asyncio.Event()
+        with no_grad():
+            with no_grad():
+                task = asyncio.create_task(started(event))
+                await asyncio.sleep(0)
+            assert not records()
+            await asyncio.sleep(0)
+        with no_grad():  # another block, of which the task is no part
+            event.set()
+            await task
+
+    asyncio.run(start())
+    assert seen == [False, True]
+
+
+def test_no_grad_generator_finished_in_another_context_ends_its_block():
+    def quiet():
+        with no_grad():
+            yield records()
+
+    steps = quiet()
+    assert contextvars.copy_context().run(next, steps) is False
+    assert records(), "that was another context"
+    steps.close()
+    with no_grad():
+        steps = contextvars.copy_context().run(quiet)
+        assert next(steps) is False
+    assert not records(), "a generator that waits inside its block, in this context"
+    steps.close()
     assert records()
 
 

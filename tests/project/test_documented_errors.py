@@ -373,6 +373,7 @@ CALLS = {
     ("training.fit", "FastgradValueError"): lambda p, m: fit(steps=-1),
     ("training.fit", "FastgradOverflowError"): lambda p, m: fit(seed=-5),
     ("training.fit", "FastgradRuntimeError"): lambda p, m: fit_edited(),
+    ("training.fit", "MemoryError"): lambda p, m: fit(steps=10**15),
     ("training.fit", "NonFiniteError"): lambda p, m: fit_to_infinity(),
     ("command.cli.main", "SystemExit"): lambda p, m: command("--no-such-option"),
     ("command.demo.run_demo", "MissingExtraError"): lambda p, m: demo(m, p),

@@ -46,6 +46,7 @@ BUILTINS = {
     "ZeroDivisionError": "arithmetic raises what Python floats raise",
     "OverflowError": "as above",
     "ValueError": "as above",
+    "MemoryError": "of a size that was asked for: there is memory for words",
     "KeyError": "of the check of second partials, for tests",
     "ImportError": "a FASTGRAD_SIMD that this processor has not: `import fastgrad` fails",
     "SystemError": "a build that cannot work",

@@ -1,6 +1,7 @@
 """Messages name what the user wrote: a table of calls, each with what its error must name."""
 
 import math
+import pickle
 
 import pytest
 
@@ -13,6 +14,7 @@ from fastgrad.tape import loads
 
 W = Value(2.0)
 TAPE = fg.record(lambda x: W * x, 1.0)
+QUOTIENT = fg.record(lambda x, y: W * x / y, 1.0, 1.0)
 PAIR = fg.record(lambda x: W * x[0] + x[1], [1.0, 2.0])
 INSIDE, KEYED = [], {}
 INSIDE.append(INSIDE)
@@ -32,6 +34,24 @@ def setting(name, value):
     return lambda: setattr(Value(1.0), name, value)
 
 
+class Unshown:
+    def __repr__(self):
+        raise LookupError("no repr")
+
+
+@fg.custom("enormous")
+def enormous(x):
+    return 10**400
+
+
+@enormous.partials
+def enormous(x, y):
+    return 10**400
+
+
+NEW = fg.Tape.__new__(fg.Tape)
+NO_INVERSE = "expected a divisor whose inverse fits a float, got 1e-320 .division"
+ENORMOUS = "a number that fits a float, got int 1000"
 DIVISION = "expected a divisor other than 0, got .*division by zero"
 ENDLESS = "inside each other that end, got one that holds itself"
 CALLS = {  # what is written: call, what must be named
@@ -41,6 +61,19 @@ CALLS = {  # what is written: call, what must be named
     "v / 0": (lambda: W / 0, DIVISION),
     "v / Value(0)": (lambda: W / Value(0), DIVISION),
     "1 / Value(0)": (lambda: 1 / Value(0), DIVISION),
+    "v / 1e-320": (lambda: W / 1e-320, NO_INVERSE),
+    "1 / Value(1e-320)": (lambda: 1 / Value(1e-320), NO_INVERSE),
+    "functional.div(1, 1e-320)": (lambda: functional.div(1, 1e-320), NO_INVERSE),
+    "tape of a quotient": (lambda: QUOTIENT(Value(1.0), 1e-320), NO_INVERSE),
+    "tape of a quotient by 0": (lambda: QUOTIENT(Value(1.0), 0.0), DIVISION),
+    "v * 10**400": (lambda: W * 10**400, ENORMOUS),
+    "Value(10**400)": (lambda: Value(10**400), ENORMOUS),
+    "Value(10**5000)": (lambda: Value(10**5000), "that fits a float, got int <16610 bits>"),
+    "functional.exp(10**400)": (lambda: functional.exp(10**400), ENORMOUS),
+    "tape(10**400)": (lambda: TAPE(10**400), ENORMOUS),
+    "custom result of 10**400": (lambda: enormous(W), ENORMOUS),
+    "Value(one that has no repr)": (
+        lambda: Value(Unshown()), "got Unshown .*Unshown.* .data of Value"),
     "functional.div('1', 2)": (lambda: functional.div("1", 2), "str '1' .operand of (div|mul)"),
     "functional.div(1, None)": (lambda: functional.div(1, None), "None .operand of div"),
     "functional.sub(1, None)": (lambda: functional.sub(1, None), "None .operand of sub"),
@@ -65,10 +98,36 @@ CALLS = {  # what is written: call, what must be named
     "fit(seed=1.5)": (lambda: fit(seed=1.5), "got 1.5 .seed of fit"),
     "fit(batch_size=0)": (lambda: fit(batch_size=0), "got 0 .batch_size of fit"),
     "fit(threads=0)": (lambda: fit(threads=0), "got 0 .threads of fit"),
+    "fit(steps=2**63)": (lambda: fit(steps=2**63), "0 to 9223372036854775807, got 92.* .steps of"),
+    "fit(threads=2**40)": (lambda: fit(threads=2**40), "1 to 2147483647, got 10.* .threads of fit"),
+    "fit(ragged)": (lambda: fg.fit(
+        PAIR, [[1.0, 2.0], [3.0]], optimizer=optim.SGD([W])), "got 1 where 2 .*x, sample 1"),
     "fit(reduce='max')": (lambda: fit(reduce="max"), "'max' .reduce of fit"),
     "fit(optimizer=None)": (lambda: fit(optimizer=None), "None .optimizer of fit"),
     "tape.jvp([1.0], [1.0])": (lambda: TAPE.jvp([1.0], [1.0]), "a tuple, got list .*args of jvp"),
     "tape(1.0, threads=0)": (lambda: TAPE(1.0, threads=0), "at least 1, got 0 .threads"),
+    "tape(1.0, threads=2**40)": (
+        lambda: TAPE(1.0, threads=2**40), "at most 2147483647, got 10995.* .threads"),
+    "tape(1.0, check=array)": (
+        lambda: TAPE(1.0, check=[1.0, 2.0]), "True or False, got list .1.0, 2.0. .check"),
+    "tape.backward(1.0, check='no')": (
+        lambda: TAPE.backward(1.0, check="no"), "True or False, got str 'no' .check"),
+    "pair(ragged)": (
+        lambda: PAIR([[1.0, 2.0], [3.0]]), r"shape \(2,\), got 1 where 2 belong \(x, sample 1\)"),
+    "pair(text in a batch)": (
+        lambda: PAIR([[1.0, 2.0], [3.0, "a"]]), r"numbers, got str 'a' \(x, sample 1\)"),
+    "pair(number in a batch)": (
+        lambda: PAIR([[1.0, 2.0], 3.0]), r"got float 3.0 \(x, sample 1\)"),
+    "tape(text in a batch)": (lambda: TAPE([1.0, 2.0, "a"]), r"got str 'a' \(x, sample 2\)"),
+    "pair.jvp(short tangent)": (
+        lambda: PAIR.jvp(([1.0, 2.0],), ([1.0],)), r"got 1 where 2 belong \(tangent of x\)"),
+    "pair.jvp(ragged tangents)": (
+        lambda: PAIR.jvp(([1.0, 2.0],), ([[1.0, 2.0], [1.0]],)), r"\(tangent of x, sample 1\)"),
+    "pair.jvp(no tangents)": (
+        lambda: PAIR.jvp(([1.0, 2.0],), ()), r"1 argument\(s\), .* got 0 \(tangents of jvp\)"),
+    "empty tape(1.0)": (lambda: NEW(1.0), "a recorded tape, got an empty one; make it with"),
+    "pickle of an empty tape": (lambda: pickle.dumps(NEW), "a recorded tape, got an empty one"),
+    "empty tape.save": (lambda: NEW.save("never.tape"), "a recorded tape, got an empty one"),
     "tape([1.0], threads=0)": (lambda: TAPE([1.0], threads=0), "at least 1, got 0 .threads"),
     "tape(1.0, threads=1.5)": (lambda: TAPE(1.0, threads=1.5), "float 1.5 .threads"),
     "tape.backward(1.0, threads=-1)": (lambda: TAPE.backward(1.0, threads=-1), "got -1 .threads"),
@@ -110,9 +169,19 @@ CALLS = {  # what is written: call, what must be named
 @pytest.mark.parametrize("written", CALLS)
 def test_message_names_what_was_written(written):
     call, named = CALLS[written]
-    with pytest.raises((FastgradError, ZeroDivisionError, ValueError), match=named) as caught:
+    with pytest.raises((FastgradError, ArithmeticError, ValueError), match=named) as caught:
         call()
     assert str(caught.value).startswith("expected "), "what was expected, what came, where"
+
+
+def test_losses_that_no_memory_holds_are_named():
+    with pytest.raises(MemoryError, match=r"memory for the losses, .* got 10+ steps .steps of fit"):
+        fit(steps=10**15)
+
+
+def test_values_that_check_is_given_count_as_their_numbers():
+    assert TAPE.check(W * 3) is None
+    assert TAPE.check(Value(math.inf)).operands == (2.0, math.inf)
 
 
 def test_network_that_no_memory_holds_is_refused(monkeypatch):

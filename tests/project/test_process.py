@@ -197,6 +197,40 @@ print(first, in_child(recording))
     assert succeeds(FORK + script, tmp_path) == "0 0\n"
 
 
+@needs_fork
+def test_child_forked_while_another_thread_fits_trains_with_the_same_optimizer(tmp_path):
+    script = """
+import fastgrad as fg
+from fastgrad._native.base.poll import observe
+w = Value(0.0)
+tape = fg.record(lambda x: (x * w - 1) ** 2, 1.0)
+sgd = fg.optim.SGD([w], lr=0.1)
+inside, leave = threading.Event(), threading.Event()
+def wait():
+    inside.set()
+    leave.wait()
+observe(wait)
+slow = threading.Thread(
+    target=lambda: fg.fit(tape, [1.0] * 100, optimizer=sgd, steps=10_000))
+slow.start()
+inside.wait()
+observe(None)
+def act():
+    sgd.step()
+    assert len(fg.fit(tape, [1.0], optimizer=sgd, steps=3)) == 3
+try:
+    sgd.step()
+except RuntimeError as error:
+    print("busy here" if "at a time" in str(error) else error)
+with __import__("warnings").catch_warnings():
+    __import__("warnings").simplefilter("ignore")  # 3.12 warns of threads and fork
+    print(in_child(act))
+leave.set()
+slow.join()
+"""
+    assert succeeds(FORK + script, tmp_path) == "busy here\n0\n"
+
+
 # Exit ---------------------------------------------------------------------------------------------
 
 ALIVE = """

@@ -297,7 +297,7 @@ def test_gradient_methods_refuse_values_by_the_argument(cubed):
         (lambda: cubed.value_and_grad(x, wrt="inputs", check=True), "x"),
         (lambda: cubed.value_and_grad(x, reduce=None), "x"),
         (lambda: cubed.jvp((x,), (1.0,)), "x"),
-        (lambda: cubed.jvp((1.0,), (x,)), "x"),
+        (lambda: cubed.jvp((1.0,), (x,)), "tangent of x"),
         (lambda: two.backward(1.0, [2.0, x]), "ys"),
         (lambda: fg.fit(two, 1.0, [2.0, x], optimizer=optimizer, steps=1), "ys"),
     ):

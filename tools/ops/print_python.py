@@ -157,6 +157,8 @@ def _expand(node: ast.expr, table: dict, name: str) -> str:
     """Replace names of rows by calls of the engine, in the text of a composite."""
     if isinstance(node, ast.Call):
         arguments = [_expand(argument, table, name) for argument in node.args]
+        if node.func.id == "pow_number":  # by -1: errors speak of a divisor
+            return f'call_inverse({arguments[0]}, b"{name}")'
         return _native_call(table[node.func.id], "call", arguments, name)
     return ast.unparse(node)
 

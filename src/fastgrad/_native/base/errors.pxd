@@ -2,3 +2,5 @@
 
 cdef object error_of(str name, str expected, str got, str where=*, str remedy=*)
 cdef str described(object o)
+cdef str shown(object o)
+cpdef bint flag_expect(object given, str where) except -1

@@ -15,4 +15,20 @@ cdef object error_of(str name, str expected, str got, str where="", str remedy="
 
 cdef str described(object o):
     """Name the type of what was given, and show it, at most 80 characters of it."""
-    return f"{type(o).__name__} {o!r:.80}"
+    from fastgrad import errors
+    return errors.describe(o)
+
+
+cdef str shown(object o):
+    """Show what was given, at most 80 characters of it."""
+    from fastgrad import errors
+    return errors.show(o)
+
+
+cpdef bint flag_expect(object given, str where) except -1:
+    """Read what is either true or false; raise for anything else."""
+    if given is True or given is False:
+        return given
+    if isinstance(given, int) or type(given).__name__ in ("bool", "bool_"):  # NumPy's two names of its own
+        return bool(given)
+    raise error_of("FastgradTypeError", "True or False", described(given), where)

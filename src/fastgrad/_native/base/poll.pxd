@@ -22,6 +22,8 @@ cdef extern from "base/poll.h" nogil:
 cdef int poll_with_gil(Poll *poll) noexcept nogil     # for loops that hold it
 cdef int poll_without_gil(Poll *poll) noexcept nogil  # for those that have given it up
 
+cdef unsigned forks  # between the process that loaded this and the one that runs it
+
 cdef bint is_main_thread() except -1
 cdef bint poll_hook(PollHook *hook) except -1   # False, and nothing done, in a thread without handlers
 cdef void poll_after_fork() noexcept

@@ -24,6 +24,7 @@ cdef extern from * nogil:
 STEPS = POLL_INTERVAL  # that a loop makes between two polls
 cdef PyObject *observer = NULL
 cdef PollHook *hooks = NULL  # the innermost
+forks = 0
 cdef unsigned long main_thread = 0  # 0: not asked for yet
 
 
@@ -38,7 +39,8 @@ cdef bint is_main_thread() except -1:
 
 cdef void poll_after_fork() noexcept:
     """The thread that forked is the main thread of the child."""
-    global main_thread, hooks
+    global main_thread, hooks, forks
+    forks += 1
     if PyThread_get_thread_ident() != main_thread:  # the loops of a thread that the child does not have
         hooks = NULL
     main_thread = PyThread_get_thread_ident()

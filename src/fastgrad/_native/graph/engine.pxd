@@ -5,7 +5,7 @@ from libc.stdint cimport uint32_t
 from fastgrad._native.memory.arena cimport Node, node_id
 from fastgrad._native.graph.handle cimport Handle
 
-cdef unsigned no_grad_threads  # number of threads in no_grad(); if any, ask is_no_grad()
+cdef unsigned no_grad_blocks  # number of no_grad() that are open; if any, ask is_no_grad()
 cdef list custom_operations  # what OP_CUSTOM nodes number; operations are defined once and stay
 cdef unsigned int basic_version  # version of Value at which its operators were those built in
 
@@ -21,6 +21,7 @@ cdef node_id operand_take(object o) except? 0
 cdef int operand_keep(object o) except -1
 cdef node_id leaf_hidden(double data) except 0
 cdef object result_of(node_id id)
+cdef int divisor_expect(double divisor) except -1
 cdef int operation_raise(int op, int error, double a, double b) except -1
 cdef Py_ssize_t take_position(double index, Py_ssize_t n) except -1
 cdef int take_step(Node *node) except -1
@@ -43,6 +44,7 @@ cdef object apply_parameter(Handle a, object parameter, int op, const char *name
 cdef object apply_binary(object a, object b, int op, const char *name)
 cdef object call_unary(object x, int op, const char *name)
 cdef object call_parameter(object x, object parameter, int op, const char *name)
+cdef object call_inverse(object x, const char *name)
 cdef object call_binary(object a, object b, int op, const char *name)
 cdef tuple operands_listed(tuple operands, const char *name)
 cdef object fold_operands(tuple operands, int op, const char *name)

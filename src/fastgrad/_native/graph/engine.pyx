@@ -4,11 +4,13 @@ Plain numbers become leaves, subclasses are pinned, no_grad() leaves a result wi
 is computed first and may fail comes before anything is appended.
 """
 
+cimport cython
 from cpython.object cimport PyObject, PyTypeObject
+from libc.math cimport fabs
 from libc.stdint cimport uint32_t
 
-from fastgrad._native.base.errors cimport described, error_of
-from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
+from fastgrad._native.base.errors cimport described, error_of, shown
+from fastgrad._native.base.poll cimport Poll, forks, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.memory.arena cimport (
     BLOCK, BLOCK_LIMIT, BOOL, Block, NUMBER, arena, arena_push, arena_push_leaf, block_describe,
     block_give, block_new, unlikely,
@@ -24,6 +26,8 @@ from fastgrad._native.ops.codes cimport (
 )
 from fastgrad._native.graph.recording cimport recorded_read, recording_threads
 
+from contextvars import ContextVar
+
 cdef extern from "Python.h":
     """
     #ifndef FASTGRAD_VERSION
@@ -36,14 +40,14 @@ cdef extern from "Python.h":
     #else
     #define FASTGRAD_COMPILER "MSVC"
     #endif
-    #include "config.h"
-    static FASTGRAD_PER_THREAD unsigned no_grad_depth = 0;  /* no_grad() blocks that this thread is in */
     """
     const char *FASTGRAD_VERSION
     const char *FASTGRAD_VARIANT
     const char *FASTGRAD_BUILD_FLAGS
     const char *FASTGRAD_COMPILER
-    unsigned no_grad_depth
+    int PyContextVar_Get(object var, PyObject *default_value, PyObject **value) except -1
+    object PyContextVar_Set(object var, object value)
+    void Py_DECREF(PyObject *o)
     object PyNumber_Add(object a, object b)
     object PyNumber_Multiply(object a, object b)
     object PyNumber_Negative(object a)
@@ -59,36 +63,98 @@ custom_operations = [None]  # number 0: not registered
 
 # Graph or no graph ---------------------------------------------------------------------------------
 
-no_grad_threads = 0
+no_grad_blocks = 0
+
+
+@cython.no_gc  # no object of a program is among what it holds
+@cython.freelist(8)
+cdef class NoGradBlock:
+    """A `with no_grad()`: it holds in the context (contextvars) that entered it, while it is open.
+
+    So it holds in one thread, in one asyncio task and in the tasks that this starts meanwhile, but not
+    in others that run while it awaits something.
+    """
+
+    cdef NoGradBlock outer  # of the same context, or of the one that this was copied from
+    cdef NoGradBlock before  # of the same object of Python
+    cdef bint is_open
+    cdef unsigned counted   # by this process
+
+    def __dealloc__(self):
+        block_close(self)
+
+
+cdef object current_block = ContextVar("no_grad", default=None)
+
+
+cdef int block_close(NoGradBlock block) noexcept:
+    global no_grad_blocks
+    if block.is_open and block.counted == forks:
+        no_grad_blocks -= 1
+    block.is_open = False
+    return 0
+
+
+cdef NoGradBlock block_found():
+    """Give the innermost block that is open in this context; one that it was copied with may have ended."""
+    cdef PyObject *found = NULL
+    cdef NoGradBlock block
+    PyContextVar_Get(current_block, NULL, &found)
+    block = <NoGradBlock> found
+    Py_DECREF(found)
+    while block is not None and not block.is_open:
+        block = block.outer
+    return block
 
 
 cdef bint is_no_grad() noexcept:
-    """Tell whether this thread is in no_grad()."""
-    return no_grad_depth != 0
+    """Tell whether this context is in no_grad()."""
+    return no_grad_blocks and block_found() is not None
 
 
-def no_grad_enter():
-    """Make no graph in this thread."""
-    global no_grad_threads, no_grad_depth
-    no_grad_depth = no_grad_depth + 1
-    if no_grad_depth == 1:
-        no_grad_threads += 1
+cdef class NoGradScope:
+    # The signature stands where inspect looks for one.
+    """NoGradScope()\n--\n\nWhat `fastgrad.no_grad` inherits: enters a block, which ends with it."""
 
+    cdef NoGradBlock entered  # the last, that holds those before
 
-def no_grad_exit():
-    """Undo one `no_grad_enter` in this thread."""
-    global no_grad_threads, no_grad_depth
-    if no_grad_depth == 0:  # a generator was left in another thread
-        return
-    no_grad_depth = no_grad_depth - 1
-    if no_grad_depth == 0:
-        no_grad_threads -= 1
+    def __enter__(self):
+        global no_grad_blocks
+        cdef NoGradBlock block = NoGradBlock.__new__(NoGradBlock)
+        block.outer, block.before = block_found(), self.entered
+        PyContextVar_Set(current_block, block)
+        block.is_open, block.counted = True, forks
+        no_grad_blocks += 1
+        self.entered = block
+
+    def __exit__(self, *error):
+        """End the block of this context, or if none is the last: a generator may be left in another one."""
+        cdef NoGradBlock found = block_found()
+        cdef NoGradBlock block = self.entered
+        cdef NoGradBlock later = None
+        while block is not None and block is not found:
+            later, block = block, block.before
+        if block is None:
+            block, later = self.entered, None
+        if block is None:
+            return
+        block_close(block)  # the context keeps it, until it enters another: to set costs more than to look
+        if later is None:
+            self.entered = block.before
+        else:
+            later.before = block.before
 
 
 cdef void no_grad_after_fork() noexcept:
-    """Count only the thread that the child has: arithmetic is slower while the count is not 0."""
-    global no_grad_threads
-    no_grad_threads = no_grad_depth != 0
+    """Count only the blocks of the thread that the child has: arithmetic is slower while there are any."""
+    global no_grad_blocks
+    cdef NoGradBlock block = block_found()
+    no_grad_blocks = 0
+    while block is not None:
+        if block.is_open:
+            block.counted = forks
+            no_grad_blocks += 1
+        block = block.outer
 
 
 # What an operation gives ---------------------------------------------------------------------------
@@ -144,7 +210,7 @@ cdef node_id push_taken(int op, node_id a, node_id b) except 0:
         error = op_forward(op, first.data, other, &y)
         if error != OP_OK:
             operation_raise(op, error, first.data, other)
-        if unlikely(no_grad_threads) and is_no_grad():
+        if unlikely(no_grad_blocks) and is_no_grad():
             if recording_threads:
                 recorded_read(a, "no_grad")
                 if b:
@@ -177,6 +243,18 @@ cdef int operation_raise(int op, int error, double a, double b) except -1:
     got = f"{a!r} and {b!r}" if op_reads_b(op) else repr(a)
     name, expected = op_error_text(op, error).decode().split(" expects ")
     raise error_of(kinds[error], expected, got, name)
+
+
+cdef double TOO_SMALL = 2.0 ** -1024  # and all below: 1 / x is no float
+
+
+cdef int divisor_expect(double divisor) except -1:
+    """Raise where a divisor has no inverse: the `**-1` of which that is computed nobody wrote."""
+    if not fabs(divisor) <= TOO_SMALL:
+        return 0
+    if divisor == 0.0:
+        raise error_of("ZeroDivisionError", "a divisor other than 0", f"{divisor!r}", "division by zero")
+    raise error_of("OverflowError", "a divisor whose inverse fits a float", f"{divisor!r}", "division")
 
 
 cdef object operand_refuse(object o, const char *symbol):
@@ -231,7 +309,7 @@ cdef object apply_unary(Handle a, int op):
     cdef double y = 0.0
     cdef int error
     cdef node_id id
-    if unlikely(no_grad_threads or not is_value(a)):
+    if unlikely(no_grad_blocks or not is_value(a)):
         id = push_taken(op, operand_take(a), 0)
         operand_keep(a)
         return result_of(id)
@@ -386,17 +464,12 @@ cdef node_id negated(node_id taken) except 0:
     return push_taken(OP_MUL, taken, minus)
 
 
-cdef int divide_by_zero(object divisor) except -1:
-    raise error_of("ZeroDivisionError", "a divisor other than 0", f"{divisor!r}", "division by zero")
-
-
 cdef node_id inverted(node_id taken) except 0:
     """Append `**-1` to an operand already counted."""
     cdef node_id minus
     cdef node_id id
     try:
-        if node_at(taken).data == 0.0:
-            divide_by_zero(node_at(taken).data)
+        divisor_expect(node_at(taken).data)
         minus = leaf_hidden(-1.0)
     except BaseException:
         operand_give(taken)
@@ -421,10 +494,8 @@ cdef object composite(object a, object b, bint division):
         if kind == NOT_A_NUMBER:
             return operand_refuse(number, symbol)
         if left and division:
-            if k == 0.0:
-                divide_by_zero(number)
-            if op_forward(OP_POW_NUMBER, k, -1.0, &inverse) != OP_OK:
-                operation_raise(OP_POW_NUMBER, OP_OVERFLOW, k, -1.0)
+            divisor_expect(k)
+            op_forward(OP_POW_NUMBER, k, -1.0, &inverse)
             k = inverse
         elif left:
             k = -k if k != 0.0 or kind == A_FLOAT else 0.0
@@ -477,18 +548,16 @@ cdef object call_unary(object x, int op, const char *name):
 
 
 cdef object call_parameter(object x, object parameter, int op, const char *name):
-    cdef double divisor = 1.0
-    if op == OP_POW_NUMBER and name[0] == c"d":  # div: its step `**-1` is nothing that anybody wrote
-        if is_handle(x):
-            divisor = node_at((<Handle> x).id).data
-        elif number_read(x, &divisor) == NOT_A_NUMBER:
-            divisor = 1.0
-        if divisor == 0.0:
-            divide_by_zero(divisor)
     if is_handle(x):
         return apply_parameter(<Handle> x, parameter, op, name)
     number_expect(parameter, f"parameter of {name.decode()}")
     return plain(op, x, parameter, name)
+
+
+cdef object call_inverse(object x, const char *name):
+    """Invert a divisor."""
+    divisor_expect(operand_number(x, f"operand of {name.decode()}"))
+    return call_parameter(x, -1, OP_POW_NUMBER, name)
 
 
 cdef object call_binary(object a, object b, int op, const char *name):
@@ -547,11 +616,11 @@ def numbers_of(tuple operands):
     """Read the numbers of operands for a recorded operation, which is no reading by the program."""
     cdef list numbers = []
     for operand in operands:
-        numbers.append(number_of(operand, "operand"))
+        numbers.append(operand_number(operand, "operand"))
     return numbers
 
 
-cdef double number_of(object operand, str where) except? -1.0:
+cdef double operand_number(object operand, str where) except? -1.0:
     cdef double number = 0.0
     if is_handle(operand):
         return node_at((<Handle> operand).id).data
@@ -593,7 +662,7 @@ cdef node_id push_block(int op, tuple operands, str name, node_id b, double y) e
 
 cdef object push_listed(int op, tuple operands, node_id b, double y, str name):
     """Record an operation whose operands are listed in a block."""
-    if no_grad_threads and is_no_grad():
+    if no_grad_blocks and is_no_grad():
         for operand in operands:
             if recording_threads and is_handle(operand):
                 recorded_read((<Handle> operand).id, "no_grad")
@@ -616,9 +685,10 @@ def apply_take(tuple operands):
     """Record the choice of one of the operands after the first, a Value that says which."""
     cdef Py_ssize_t position
     if len(operands) < 2 or not is_handle(operands[0]):
-        raise error_of("FastgradTypeError", "a Value and what it chooses from", f"{operands!r:.80}", "take")
+        raise error_of("FastgradTypeError", "a Value and what it chooses from", shown(operands), "take")
     position = take_position(node_at((<Handle> operands[0]).id).data, len(operands) - 1)
-    return push_listed(OP_TAKE, operands, 0, number_of(operands[position + 1], "operand of take"), "take")
+    y = operand_number(operands[position + 1], "operand of take")
+    return push_listed(OP_TAKE, operands, 0, y, "take")
 
 
 cdef int take_step(Node *node) except -1:

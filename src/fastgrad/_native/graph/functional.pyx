@@ -3,7 +3,7 @@
 from fastgrad._native.base.errors cimport described, error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.graph.engine cimport (
-    call_binary, call_parameter, call_unary, fold_operands, operands_listed,
+    call_binary, call_inverse, call_parameter, call_unary, fold_operands, operands_listed,
 )
 from fastgrad._native.graph.handle cimport Handle, is_handle, number_expect
 

@@ -59,6 +59,7 @@ cdef int handle_pin(Handle handle) except -1
 cdef void handles_drain() noexcept
 cdef void handles_after_fork() noexcept
 cdef int handle_set_attribute(Handle handle, object name, PyObject *value) except -1
+cdef double int_read(object value) except? -1.0
 cdef int number_read(object value, double *out) except -1
 cdef double number_expect(object value, str where) except? -1.0
 cdef dict attributes_of(Handle handle)

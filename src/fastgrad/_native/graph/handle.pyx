@@ -65,7 +65,9 @@ cdef extern from "Python.h":
     double PyFloat_AS_DOUBLE(PyObject *o)
     bint PyLong_Check(object o)
     bint PyBool_Check(object o)
-    double PyLong_AsDouble(object o) except? -1.0
+    double PyLong_AsDouble(object o)
+    PyObject *PyErr_Occurred()
+    void PyErr_Clear()
     object PyNumber_Float(object o)
     object PyObject_GenericGetDict(object o, void *context)
     int PyObject_GenericSetAttr(PyObject *o, PyObject *name, PyObject *value) except -1
@@ -378,6 +380,17 @@ cdef int handle_adopt(Handle handle, node_id id) except -1:
 
 # Numbers ------------------------------------------------------------------------------------------
 
+cdef double int_read(object value) except? -1.0:
+    """Read an int."""
+    cdef double number = PyLong_AsDouble(value)
+    if number == -1.0 and PyErr_Occurred() != NULL:
+        PyErr_Clear()
+        raise error_of(
+            "FastgradOverflowError", "a number that fits a float", described(value), "",
+            "scale it, or take its logarithm, while it is an int")
+    return number
+
+
 cdef int number_read(object value, double *out) except -1:
     """Read a plain number: a float, an int, or a scalar that converts to one."""
     cdef PyTypeObject *type = Py_TYPE(<PyObject *> value)
@@ -385,7 +398,7 @@ cdef int number_read(object value, double *out) except -1:
         out[0] = PyFloat_AS_DOUBLE(<PyObject *> value)
         return A_FLOAT
     if PyLong_Check(value):
-        out[0] = PyLong_AsDouble(value)
+        out[0] = int_read(value)
         return A_BOOL if PyBool_Check(value) else AN_INT
     if PyFloat_Check(value):
         out[0] = PyFloat_AS_DOUBLE(<PyObject *> value)

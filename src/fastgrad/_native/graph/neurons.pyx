@@ -12,13 +12,13 @@ from libc.string cimport memcmp
 from cpython.list cimport PyList_GET_ITEM
 from cpython.object cimport PyObject, PyTypeObject
 
-from fastgrad._native.base.errors cimport error_of
+from fastgrad._native.base.errors cimport error_of, shown
 from fastgrad._native.memory.arena cimport (
     Block, FRESH, arena, arena_push, arena_push_leaf, block_describe, block_disown, block_give,
     block_new,
     node_drop,
 )
-from fastgrad._native.graph.engine cimport forward_of, is_no_grad, leaf_hidden, no_grad_threads
+from fastgrad._native.graph.engine cimport forward_of, is_no_grad, leaf_hidden, no_grad_blocks
 from fastgrad._native.graph.dot cimport dot_evaluate, dot_push
 from fastgrad._native.graph.handle cimport (
     Handle, NOT_A_NUMBER, Py_TYPE, handle_new, handle_of, handle_slot, handles_flush, is_value,
@@ -122,7 +122,7 @@ cdef class NeuronCore:
         if type(name).__hash__ is None or name not in ACTIVATIONS:
             raise error_of(
                 "FastgradValueError" if type(name).__hash__ else "FastgradTypeError",
-                f"one of {', '.join(ACTIVATIONS)}", f"{name!r:.80}", "activation of Neuron")
+                f"one of {', '.join(ACTIVATIONS)}", shown(name), "activation of Neuron")
         if name != "linear":  # a linear neuron keeps the function that nonlin = True would apply
             self.name, self.op = name, ACTIVATIONS[name][0]
         self.nonlin = name != "linear"
@@ -344,7 +344,7 @@ cdef uint32_t layer_push(list neurons, uint32_t inputs) except? 0:
 
 cdef object output(node_id id):
     """Give an output as Python sees it: under no_grad() a leaf."""
-    if no_grad_threads and is_no_grad():
+    if no_grad_blocks and is_no_grad():
         if recording_threads:
             recorded_read(id, "no_grad")
         return handle_new(arena_push_leaf(node_at(id).data))

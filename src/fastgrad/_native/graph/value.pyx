@@ -15,7 +15,7 @@ from fastgrad._native.graph.backward cimport Step, step_python, wait_for_turn
 from fastgrad._native.graph.engine cimport (
     added, apply_binary, apply_parameter, apply_slowly, apply_unary, basic_version, composite,
     fold_operands, forward_of, is_no_grad, is_reflected, leaf_hidden, multiplied, negative,
-    no_grad_threads, operators_check, operators_remember, power, push_block,
+    no_grad_blocks, operators_check, operators_remember, power, push_block,
 )
 from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.graph.copy cimport graph_copy, node_copy
@@ -23,7 +23,7 @@ from fastgrad._native.graph.shown cimport node_label, node_operands, node_partia
 from fastgrad._native.graph.handle cimport (
     Handle, HandleLayout, NOT_A_NUMBER, Py_TYPE, attributes_of, handle_adopt, handle_new, handle_of,
     handle_pin, handle_set_attribute, handle_slot, handles_flush, is_handle, is_value, node_at,
-    number_expect, number_read, type_lookup, type_version, types_patch, value_type,
+    int_read, number_expect, number_read, type_lookup, type_version, types_patch, value_type,
 )
 from fastgrad._native.ops.codes cimport (
     OP_ABS, OP_ADD, OP_DOT, OP_EQ, OP_FLOORDIV, OP_LE, OP_LEAF, OP_LINEAR, OP_LT, OP_MAX, OP_MIN,
@@ -40,7 +40,6 @@ cdef extern from "Python.h":
     bint PyFloat_CheckExact(object o)
     double PyFloat_AS_DOUBLE(object o)
     bint PyLong_CheckExact(object o)
-    double PyLong_AsDouble(object o) except? -1.0
     object intern "PyUnicode_InternFromString" (const char *text)
 
 
@@ -65,13 +64,13 @@ cdef inline object push_number(int op, object a, double k, double y, int flags):
 
 cdef inline bint is_simple(object a, object b, double *k) except -1:
     """Tell whether a is a plain Value, b a float or int, no thread is in no_grad and there is room."""
-    if not is_value(a) or no_grad_threads or not arena_has_room(2):
+    if not is_value(a) or no_grad_blocks or not arena_has_room(2):
         return False
     if PyFloat_CheckExact(b):
         k[0] = PyFloat_AS_DOUBLE(b)
         return True
     if PyLong_CheckExact(b):
-        k[0] = PyLong_AsDouble(b)
+        k[0] = int_read(b)
         return True
     return False
 
@@ -83,7 +82,7 @@ cdef inline bint is_unpatched() noexcept:
 
 cdef inline object add(object a, object b):
     cdef double k = 0.0
-    if likely(is_value(a) and is_value(b) and not no_grad_threads):
+    if likely(is_value(a) and is_value(b) and not no_grad_blocks):
         return push_two(OP_ADD, a, b, node_at((<Handle> a).id).data + node_at((<Handle> b).id).data)
     if is_simple(a, b, &k):
         return push_number(OP_ADD, a, k, node_at((<Handle> a).id).data + k, 0)
@@ -94,7 +93,7 @@ cdef inline object add(object a, object b):
 
 cdef inline object mul(object a, object b):
     cdef double k = 0.0
-    if likely(is_value(a) and is_value(b) and not no_grad_threads):
+    if likely(is_value(a) and is_value(b) and not no_grad_blocks):
         return push_two(OP_MUL, a, b, node_at((<Handle> a).id).data * node_at((<Handle> b).id).data)
     if is_simple(a, b, &k):
         return push_number(OP_MUL, a, k, node_at((<Handle> a).id).data * k, 0)
@@ -109,7 +108,7 @@ cdef inline object sub(object a, object b):
     cdef node_id id
     if unlikely(not is_unpatched()):
         return composite(a, b, False)
-    if likely(is_value(a) and is_value(b) and not no_grad_threads and arena_has_room(2)):
+    if likely(is_value(a) and is_value(b) and not no_grad_blocks and arena_has_room(2)):
         minus = node_at((<Handle> b).id).data * -1.0
         id = leaf_hidden(-1.0)
         id = arena_push(OP_MUL, (<Handle> b).id, id, minus)
@@ -133,7 +132,7 @@ cdef inline object div(object a, object b):
 
 
 cdef inline object neg(object a):
-    if likely(is_value(a) and not no_grad_threads and arena_has_room(1) and is_unpatched()):
+    if likely(is_value(a) and not no_grad_blocks and arena_has_room(1) and is_unpatched()):
         return push_number(OP_MUL, a, -1.0, node_at((<Handle> a).id).data * -1.0, 0)
     return negative(a)
 
@@ -220,7 +219,7 @@ cdef int leave_graph(node_id id, str what) except -1:
     return 0
 
 
-cdef double number_of(Handle value, str what) except? -1.0:
+cdef double number_taken(Handle value, str what) except? -1.0:
     """Return data for something that makes a plain number of it."""
     leave_graph(value.id, what)
     return node_at(value.id).data
@@ -714,29 +713,29 @@ cdef class Core(Methods):
         return node_at(self.id).data
 
     def __float__(self):
-        return number_of(self, "float")
+        return number_taken(self, "float")
 
     def __int__(self):
-        return int(<object> number_of(self, "int"))
+        return int(<object> number_taken(self, "int"))
 
     def __trunc__(self):
-        return int(<object> number_of(self, "trunc"))
+        return int(<object> number_taken(self, "trunc"))
 
     def __floor__(self):
-        return (<object> number_of(self, "floor")).__floor__()
+        return (<object> number_taken(self, "floor")).__floor__()
 
     def __ceil__(self):
-        return (<object> number_of(self, "ceil")).__ceil__()
+        return (<object> number_taken(self, "ceil")).__ceil__()
 
     def __round__(self, digits=None, /):
         """Return an int, which has no gradient; with digits a Value, whose derivative is 0."""
         if digits is None:
-            return round(<object> number_of(self, "round"))
+            return round(<object> number_taken(self, "round"))
         return apply_parameter(self, digits, OP_ROUND, b"round")
 
     def as_integer_ratio(self):
         """Return data as a fraction of two ints, as float has it; it has no gradient."""
-        return (<object> number_of(self, "as_integer_ratio")).as_integer_ratio()
+        return (<object> number_taken(self, "as_integer_ratio")).as_integer_ratio()
 
     def conjugate(self):
         """Return self: it is real. NumPy's variance asks for it."""

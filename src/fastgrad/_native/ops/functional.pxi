@@ -69,7 +69,7 @@ def div(a, b):
 
     ``y = a / b``, recorded as ``mul(a, pow_number(b, -1))``
     """
-    return call_binary(a, call_parameter(b, -1, OP_POW_NUMBER, b"div"), OP_MUL, b"div")
+    return call_binary(a, call_inverse(b, b"div"), OP_MUL, b"div")
 
 
 def relu(a):

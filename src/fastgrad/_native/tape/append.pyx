@@ -14,7 +14,7 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.graph.dot cimport dot_push
 from fastgrad._native.graph.engine cimport (
-    forward_of, is_no_grad, leaf_hidden, no_grad_threads, operand_keep, operation_raise,
+    divisor_expect, forward_of, is_no_grad, leaf_hidden, no_grad_blocks, operand_keep, operation_raise,
     register_custom,
 )
 from fastgrad._native.graph.handle cimport Handle, HandleLayout, handle_new, handle_of, handles_flush
@@ -24,7 +24,8 @@ from fastgrad._native.memory.arena cimport (
     block_take, handle_slot, node_at, node_drop, node_id, unlikely,
 )
 from fastgrad._native.ops.codes cimport (
-    OP_ADD, OP_CUSTOM, OP_DOT, OP_MUL, OP_OK, op_has_parameter, op_is_row, op_listed, op_reads_b,
+    OP_ADD, OP_CUSTOM, OP_DOT, OP_MUL, OP_OK, OP_POW_NUMBER, op_has_parameter, op_is_row, op_listed,
+    op_reads_b,
 )
 from fastgrad._native.tape.bind cimport Shape, nest_values, rebuild, shapes_of
 from fastgrad._native.tape.frame cimport Frame
@@ -153,16 +154,22 @@ cdef bint has_same_inputs(const Call *call, const uint32_t *terms, uint32_t n) n
     return True
 
 
-cdef uint32_t inputs_make(Replay tape, Call *call, const uint32_t *terms, uint32_t n) except 0:
-    """Make the block of a dot's inputs."""
+cdef uint32_t block_make(
+        Replay tape, Call *call, const uint32_t *terms, uint32_t n, int stride,
+        const uint32_t *last) except 0:
+    """Make a block of the nodes of n slots, `stride` terms apart, and of one more unless that is NULL."""
     cdef Block *block
     cdef uint32_t index, i
     for i in range(n):
-        operand(tape, call, terms[2 + 2 * i])
-    index = block_new(n)
+        operand(tape, call, terms[i * stride])
+    if last != NULL:
+        operand(tape, call, last[0])
+    index = block_new(n + (last != NULL))
     block = arena.blocks[index]
     for i in range(n):
-        block.ids[i] = call.ids[terms[2 + 2 * i]]
+        block.ids[i] = call.ids[terms[i * stride]]
+    if last != NULL:
+        block.ids[n] = call.ids[last[0]]
     block_describe(block)
     return index
 
@@ -176,22 +183,6 @@ cdef bint is_kept(const Program *p, const uint32_t *terms, uint32_t n) noexcept:
     return p.n_inputs <= terms[0] < p.n_inputs + p.n_parameters
 
 
-cdef uint32_t weights_make(Replay tape, Call *call, const uint32_t *terms, uint32_t n) except 0:
-    """Make the block of a dot's weights."""
-    cdef Block *block
-    cdef uint32_t index, i
-    for i in range(n):
-        operand(tape, call, terms[1 + 2 * i])
-    operand(tape, call, terms[0])
-    index = block_new(n + 1)
-    block = arena.blocks[index]
-    for i in range(n):
-        block.ids[i] = call.ids[terms[1 + 2 * i]]
-    block.ids[n] = call.ids[terms[0]]
-    block_describe(block)
-    return index
-
-
 cdef uint32_t weights_of(Replay tape, Call *call, const TapeOp *op) except 0:
     """Give the block of a dot's weights: of parameters the same for all calls, as a neuron has it."""
     cdef const Program *p = call.program
@@ -201,7 +192,7 @@ cdef uint32_t weights_of(Replay tape, Call *call, const TapeOp *op) except 0:
     cdef Block *block
     if tape.blocks != NULL and tape.blocks[at]:
         return tape.blocks[at]
-    index = weights_make(tape, call, terms, op.b)
+    index = block_make(tape, call, terms + 1, op.b, 2, terms)
     if not is_kept(p, terms, op.b):
         return index
     if tape.blocks == NULL:
@@ -224,7 +215,7 @@ cdef node_id push_dot(Replay tape, Call *call, const TapeOp *op, double y) excep
     if op.b < SHORT_DOT:
         return push_products(tape, call, terms, op.b)
     if not has_same_inputs(call, terms, op.b):
-        inputs = inputs_make(tape, call, terms, op.b)
+        inputs = block_make(tape, call, terms + 2, op.b, 2, NULL)
     try:
         weights = weights_of(tape, call, op)
         try:
@@ -247,20 +238,13 @@ cdef node_id push_listed(Replay tape, Call *call, const TapeOp *op, double y) ex
     cdef const uint32_t *terms = call.program.terms + op.a
     cdef uint32_t n = <uint32_t> op_listed(op.op, op.b)
     cdef uint32_t number = 0
-    cdef uint32_t index, i
-    cdef Block *block
+    cdef uint32_t index
     cdef node_id id
     if op.op == OP_CUSTOM:
         number = register_custom(tape.custom_operations[<Py_ssize_t> call.values[terms[0]]])
         terms += 1
         n -= 1
-    for i in range(n):
-        operand(tape, call, terms[i])
-    index = block_new(n)
-    block = arena.blocks[index]
-    for i in range(n):
-        block.ids[i] = call.ids[terms[i]]
-    block_describe(block)
+    index = block_make(tape, call, terms, n, 1, NULL)
     try:
         id = arena_push(op.op, <node_id> index, <node_id> number, y)
     except BaseException:
@@ -295,6 +279,8 @@ cdef int expect_defined(const Program *p, const double *values) except -1:
             continue
         op = &p.ops[i]
         error = forward_of(op.op, values[op.a], values[op.b], &y)
+        if op.op == OP_POW_NUMBER and values[op.b] == -1.0:  # of a quotient, nearly always
+            divisor_expect(values[op.a])
         if error != OP_OK:
             operation_raise(op.op, error, values[op.a], values[op.b])
     return 0
@@ -352,7 +338,7 @@ cdef object append(Replay tape, Frame frame):
     cdef Shape shape
     tape.run_single(frame, None)
     expect_defined(&tape.program, frame.values)
-    if no_grad_threads and is_no_grad():
+    if no_grad_blocks and is_no_grad():
         made = values_new(tape, frame)
     else:
         made = values_push(tape, frame)

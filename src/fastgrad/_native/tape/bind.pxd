@@ -25,6 +25,8 @@ cdef class Bound:            # the arguments of a call
     cdef Py_ssize_t n        # samples; -1: no argument has a batch axis
     cdef Py_ssize_t sample   # the one that was loaded last; -1: none, or not of a batch
     cdef Shape sized         # the argument that said so
+    cdef Py_ssize_t reading  # the sample that is read from a sequence; -1: none
+    cdef bint tangents       # what is bound are those of the arguments; for errors, as is the sample
     cdef bint arrays         # give NumPy arrays, since some were given
     cdef list kept           # buffers and copies that columns point into
     cdef list given          # of each input the Value that it is, or None; None: there are only numbers

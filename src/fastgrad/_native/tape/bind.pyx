@@ -16,7 +16,7 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 
-from fastgrad._native.base.errors cimport described, error_of
+from fastgrad._native.base.errors cimport described, error_of, shown
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.graph.handle cimport Handle, NOT_A_NUMBER, is_handle, node_at, number_read
 from fastgrad._native.tape.header cimport InputColumn
@@ -107,13 +107,19 @@ cdef int bound_prepare(Bound bound, uint32_t n_inputs, size_t n_slots) except -1
 
 # Arguments ----------------------------------------------------------------------------------------
 
+cdef str place(Bound bound, str name):
+    """Say, for an error, where a number belongs: the argument or its tangent, the sample."""
+    where = f"tangent of {name}" if bound.tangents else name
+    return where if bound.reading < 0 else f"{where}, sample {bound.reading}"
+
+
 cdef int bind_all(Bound bound, list specs, tuple args) except -1:
     """Bind the arguments of a call."""
     cdef Py_ssize_t i
     if len(args) != len(specs):
         raise error_of(
             "FastgradTypeError", f"{len(specs)} argument(s), as recorded", f"{len(args)}",
-            "arguments of a tape")
+            "tangents of jvp" if bound.tangents else "arguments of a tape")
     memset(bound.batched, 0, bound.n_inputs)
     for i in range(len(args)):
         bind(bound, specs[i], args[i])
@@ -152,18 +158,20 @@ cdef void load_sample(Bound bound, Py_ssize_t s) noexcept nogil:
             bound.values[e] = bound.columns[e].data[s * bound.columns[e].stride]
 
 
-cdef int refuse_shape(Shape shape, object got) except -1:
+cdef int refuse_shape(Bound bound, Shape shape, object got) except -1:
     expected = "a number or a sequence of numbers, one for each sample"
     if shape.ndim:
         expected = f"shape {shape.shape}, or {('n',) + shape.shape} for a batch".replace("'", "")
-    raise error_of("ShapeError", expected, got, shape.name)
+    if bound.reading >= 0:
+        expected = f"shape {shape.shape}" if shape.ndim else "a number"
+    raise error_of("ShapeError", expected, got, place(bound, shape.name))
 
 
 cdef int count_samples(Bound bound, Shape shape, Py_ssize_t n) except -1:
     """Note the length of a batch axis, the same for all arguments that have one."""
     if n < 1 or bound.n >= 0 and bound.n != n:
         expected = "at least one sample" if n < 1 else f"{bound.n} samples, as in {bound.sized.name}"
-        raise error_of("ShapeError", expected, f"{n}", shape.name)
+        raise error_of("ShapeError", expected, f"{n}", place(bound, shape.name))
     bound.n, bound.sized = n, shape
     return 0
 
@@ -201,7 +209,7 @@ cdef int bind_view(Bound bound, Shape shape, object arg) except -1:
         as_they_lie = as_they_lie and view.strides[d] % <Py_ssize_t> sizeof(double) == 0
         fits = fits and (d < extra or view.shape[d] == shape.shape[d - extra])
     if not fits:
-        refuse_shape(shape, f"shape {tuple(view.shape[d] for d in range(view.ndim))}")
+        refuse_shape(bound, shape, f"shape {tuple(view.shape[d] for d in range(view.ndim))}")
     if extra:
         count_samples(bound, shape, view.shape[0])
     if as_they_lie:
@@ -313,7 +321,7 @@ cdef int expect_numbers(Bound bound, list shapes) except -1:
         for value in bound.given[shape.start:shape.start + shape.size]:
             if value is not None:
                 raise error_of(
-                    "FastgradTypeError", "numbers", described(value), shape.name,
+                    "FastgradTypeError", "numbers", described(value), place(bound, shape.name),
                     "call the tape: tape(...) of Values is a Value, with a graph and backward()")
     return 0
 
@@ -330,14 +338,14 @@ cdef double *copy_numbers(
             bind_value(bound, <Handle> o, shape, to)
             return to + 1
         if number_read(o, &number) == NOT_A_NUMBER:
-            raise error_of("FastgradTypeError", "numbers", described(o), shape.name)
+            raise error_of("FastgradTypeError", "numbers", described(o), place(bound, shape.name))
         to[0] = number
         return to + 1
     if not isinstance(o, (list, tuple)):
-        o = as_list(o, shape)
+        o = as_list(bound, o, shape)
     left = extents[depth]
     if len(o) != left:
-        refuse_shape(shape, f"{len(o)} where {left} belong")
+        refuse_shape(bound, shape, f"{len(o)} where {left} belong")
     if depth + 1 == len(extents) and left and (type(o) is list or type(o) is tuple):
         poll_signals(poll, left)  # its handlers may change the list, but from here on nobody does
         if PySequence_Fast_GET_SIZE(o) == left and copy_floats(PySequence_Fast_ITEMS(o), left, to):
@@ -345,10 +353,12 @@ cdef double *copy_numbers(
     for item in o:  # reading one may lengthen or shorten the list
         if left == 0:
             break
+        if depth == 0 and len(extents) > shape.ndim:
+            bound.reading = extents[0] - left
         to = copy_numbers(bound, item, extents, depth + 1, to, shape, poll)
         left -= 1
     if left or len(o) != extents[depth]:
-        refuse_shape(shape, "a list that changed while it was read")
+        refuse_shape(bound, shape, "a list that changed while it was read")
     return to
 
 
@@ -361,9 +371,9 @@ def expect_unmasked(array, str name):
             "pass array.filled(number), or only the entries that count")
 
 
-cdef object as_list(object o, Shape shape):
+cdef object as_list(Bound bound, object o, Shape shape):
     if hasattr(o, "tolist"):  # arrays of any kind
-        expect_unmasked(o, shape.name)
+        expect_unmasked(o, place(bound, shape.name))
         o = o.tolist()
     elif PyObject_CheckBuffer(o) and not isinstance(o, (bytes, bytearray)):
         try:
@@ -371,7 +381,7 @@ cdef object as_list(object o, Shape shape):
         except NotImplementedError:  # a format that it cannot read, such as those of ctypes
             o = list(o)
     if not isinstance(o, (list, tuple)):
-        refuse_shape(shape, described(o))
+        refuse_shape(bound, shape, described(o))
     return o
 
 
@@ -382,12 +392,12 @@ cdef int bind_copy(Bound bound, Shape shape, object arg) except -1:
     cdef Buffer buffer
     cdef Poll poll = poll_begin(poll_with_gil)
     if not isinstance(arg, (list, tuple)):
-        arg = as_list(arg, shape)
+        arg = as_list(bound, arg, shape)
     first = arg
     while isinstance(first, (list, tuple)) or hasattr(first, "tolist") and getattr(first, "ndim", 0):
         depth += 1
         if depth > shape.ndim + DEEPER:  # it may hold itself
-            refuse_shape(shape, f"more than {shape.ndim + DEEPER} levels of nesting")
+            refuse_shape(bound, shape, f"more than {shape.ndim + DEEPER} levels of nesting")
         if not len(first):
             break
         first = first[0]
@@ -395,10 +405,11 @@ cdef int bind_copy(Bound bound, Shape shape, object arg) except -1:
         copy_numbers(bound, arg, shape.shape, 0, bound.values + shape.start, shape, &poll)
         return 0
     if depth != shape.ndim + 1:
-        refuse_shape(shape, f"{depth} levels of nesting" if depth else described(arg))
+        refuse_shape(bound, shape, f"{depth} levels of nesting" if depth else described(arg))
     count_samples(bound, shape, len(arg))
     buffer = buffer_own(bound.n * shape.size)
     copy_numbers(bound, arg, (bound.n,) + shape.shape, 0, buffer.own, shape, &poll)
+    bound.reading = -1
     bound.kept.append(buffer)
     for e in range(shape.size):
         bind_column(bound, shape.start + e, buffer.own + e, shape.size)
@@ -438,7 +449,7 @@ cdef int bind(Bound bound, object spec, object arg) except -1:
         if is_array(arg):
             bound.arrays = True
             if type(arg) is not array_type:
-                expect_unmasked(arg, shape.name)
+                expect_unmasked(arg, place(bound, shape.name))
         if PyObject_CheckBuffer(arg) and bind_view(bound, shape, arg):
             return 0
         return bind_copy(bound, shape, arg)
@@ -446,11 +457,11 @@ cdef int bind(Bound bound, object spec, object arg) except -1:
     if kind is dict:
         if not isinstance(arg, dict) or arg.keys() != set(keys):
             got = f"keys {list(arg)}" if isinstance(arg, dict) else described(arg)
-            refuse_container(f"a dict with keys {list(keys)}", got, name)
+            refuse_container(f"a dict with keys {list(keys)}", got, place(bound, name))
         arg = map(arg.__getitem__, keys)
     elif not isinstance(arg, (list, tuple)) or len(arg) != len(children):
         got = f"{len(arg)}" if isinstance(arg, (list, tuple)) else described(arg)
-        refuse_container(f"a {kind.__name__} of {len(children)}", got, name)
+        refuse_container(f"a {kind.__name__} of {len(children)}", got, place(bound, name))
     for item, child in zip(arg, children):
         bind(bound, child, item)
     return 0
@@ -570,11 +581,11 @@ cdef Py_ssize_t spec_end(object spec, Py_ssize_t start, int depth) except -1:
         shape = <Shape> spec
         return shape.start + shape.size
     if type(spec) is not tuple or len(spec) != 4 or depth == SPEC_LEVELS:
-        raise error_of("FastgradTypeError", "a structure", f"{spec!r:.80}", "structure of a tape")
+        raise error_of("FastgradTypeError", "a structure", shown(spec), "structure of a tape")
     kind, keys, children, name = spec
     if kind not in (list, tuple, dict) or type(children) is not list or not isinstance(name, str) or (
             kind is dict and (type(keys) is not list or len(keys) != len(children))):
-        raise error_of("FastgradTypeError", "a structure", f"{spec!r:.80}", "structure of a tape")
+        raise error_of("FastgradTypeError", "a structure", shown(spec), "structure of a tape")
     for child in tuple(children):
         start = spec_end(child, start, depth + 1)
     return start

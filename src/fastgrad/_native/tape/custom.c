@@ -17,7 +17,7 @@ static double *operands_read(const Steps *s, const TapeOp *op, const double *v, 
     return x;
 }
 
-static uint32_t number_of(const Steps *s, const TapeOp *op, const double *v) {
+static uint32_t operation_number(const Steps *s, const TapeOp *op, const double *v) {
     return (uint32_t)v[s->program->terms[op->a]];
 }
 
@@ -25,7 +25,7 @@ int custom_forward(const Steps *s, const TapeOp *op, const double *v, double *y)
     const PythonCalls *python = &s->program->python;
     double few[2 * FEW], *x = operands_read(s, op, v, few);
     if (!x) return TAPE_NO_MEMORY;
-    const int result = python->forward(python->tape, number_of(s, op, v), op->b, x, s->sample, y);
+    const int result = python->forward(python->tape, operation_number(s, op, v), op->b, x, s->sample, y);
     if (x != few) PyMem_RawFree(x);
     return result;
 }
@@ -38,7 +38,7 @@ int custom_reverse(
     double few[2 * FEW], *x = operands_read(s, op, v, few);
     if (!x) return TAPE_NO_MEMORY;
     const int result = python->partials(
-        python->tape, number_of(s, op, v), op->b, x, y, s->sample, x + op->b);
+        python->tape, operation_number(s, op, v), op->b, x, y, s->sample, x + op->b);
     for (uint32_t i = 0; result == TAPE_OK && i < op->b; i++)
         adj[t[i]] += op_product(x[op->b + i], g);
     if (x != few) PyMem_RawFree(x);
@@ -56,7 +56,7 @@ int custom_tangent(
     double few[2 * FEW], *x = operands_read(s, op, v, few);
     if (!x) return TAPE_NO_MEMORY;
     const int result = python->partials(
-        python->tape, number_of(s, op, v), op->b, x, y, s->sample, x + op->b);
+        python->tape, operation_number(s, op, v), op->b, x, y, s->sample, x + op->b);
     for (uint32_t i = 0; result == TAPE_OK && i < op->b; i++)
         *out += tangent_term(x[op->b + i], tan[t[i]]);
     if (x != few) PyMem_RawFree(x);

@@ -16,7 +16,7 @@ from libc.string cimport memset
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport PyObject
 
-from fastgrad._native.base.errors cimport described, error_of
+from fastgrad._native.base.errors cimport described, error_of, shown
 from fastgrad._native.base.poll cimport (
     POLL_INTERVAL, Poll, poll_begin, poll_is_due, poll_now, poll_with_gil,
 )
@@ -376,11 +376,11 @@ cdef int need_fixed(Walk *walk, object value) except -1:
         raise error_of("FastgradTypeError", "Values", described(value), where, remedy)
     if node_at((<Handle> value).id).op != OP_LEAF:
         raise error_of(
-            "FastgradTypeError", "leaves, made of numbers", f"{value!r:.80}, the result of an operation",
+            "FastgradTypeError", "leaves, made of numbers", f"{shown(value)}, the result of an operation",
             where, remedy)
     need(walk, (<Handle> value).id)
     if walk.n_leaves == before:
-        raise error_of("FastgradValueError", "each Value once", f"{value!r:.80} twice", where)
+        raise error_of("FastgradValueError", "each Value once", f"{shown(value)} twice", where)
     return 0
 
 

@@ -87,6 +87,7 @@ def export(Replay tape not None):
     cdef list codes = []
     cdef Poll poll = poll_begin(poll_with_gil)
     cdef uint32_t i
+    tape.expect_recorded()
     cdef bytes operations = room(p.n_ops, 2)
     cdef bytes a = room(p.n_ops, 4)
     cdef bytes b = room(p.n_ops, 4)

@@ -216,7 +216,8 @@ cdef class Replay:
         """Take a frame that no other call uses."""
         self.expect_recorded()
         cdef Frame frame = self.frames.pop() if self.frames else frame_new(&self.program)
-        frame.n, frame.sample, frame.arrays, frame.given = -1, -1, False, None
+        frame.n = frame.sample = frame.reading = -1
+        frame.arrays, frame.tangents, frame.given = False, False, None
         memset(frame.grads, 0, self.program.n_inputs * sizeof(double *))
         memset(frame.outputs, 0, self.program.n_outputs * sizeof(double *))
         return frame

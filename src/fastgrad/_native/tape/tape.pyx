@@ -6,7 +6,7 @@ Each verb takes a frame of its replay, binds the arguments, runs, and gives the 
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
-from fastgrad._native.base.errors cimport described, error_of
+from fastgrad._native.base.errors cimport described, error_of, flag_expect, shown
 from fastgrad._native.tape.append cimport append
 from fastgrad._native.tape.bind cimport (
     Out, Shape, bind_all, bind_tangents, expect_numbers, floats, floats_of, is_number, out_from, out_give,
@@ -47,6 +47,8 @@ cdef int expect_threads(object threads) except -1:
         n = operator.index(threads)
     except TypeError:  # a float is no number of threads
         raise error_of("FastgradTypeError", "a whole number", described(threads), "threads") from None
+    except OverflowError:
+        raise error_of("FastgradOverflowError", "at most 2147483647", shown(threads), "threads") from None
     if n < 1:
         raise error_of("FastgradValueError", "at least 1", f"{n}", "threads")
     return n
@@ -55,7 +57,7 @@ cdef int expect_threads(object threads) except -1:
 cdef class TapeCore(Replay):
     """What `fastgrad.tape.Tape` inherits: see there."""
 
-    def __call__(self, *args, threads=1, bint check=False):
+    def __call__(self, *args, threads=1, check=False):
         """Return the result for one sample, or for each sample of a batch.
 
         Parameters
@@ -94,7 +96,7 @@ cdef class TapeCore(Replay):
         fraction of that for each sample. No graph is built, but for Values: some 25 nanoseconds and
         32 bytes an operation.
         """
-        if check:
+        if check is not False and flag_expect(check, "check"):
             expect_finite(self, args, None)
         cdef Frame frame = self.frame_take()
         try:
@@ -136,7 +138,7 @@ cdef class TapeCore(Replay):
             self.run_batch(frame, self.plan_for(frame, self.want("parameters")), 0.0, False, threads)
         return rebuild(self.result, outs)
 
-    def backward(self, *args, str reduce="mean", threads=1, bint check=False):
+    def backward(self, *args, reduce="mean", threads=1, check=False):
         """Run forward and backward; add the gradient into the parameters' grad; return the loss.
 
         Parameters
@@ -163,7 +165,7 @@ cdef class TapeCore(Replay):
         Like ``loss.backward()`` it adds: call ``optimizer.zero_grad()`` before. The sum over a batch
         is made in one order, whatever the threads and the processor, so its bits are always the same.
         """
-        if check:
+        if check is not False and flag_expect(check, "check"):
             expect_finite(self, args, "parameters")
         cdef Frame frame = self.frame_take()
         cdef object value  # a float, made before anything is changed
@@ -188,7 +190,7 @@ cdef class TapeCore(Replay):
         cdef double scale = 1.0 / <double> frame.n if mean else 1.0
         return self.run_batch(frame, self.plan_for(frame, want), scale, True, threads) * scale
 
-    def value_and_grad(self, *args, reduce="mean", wrt="parameters", threads=1, bint check=False):
+    def value_and_grad(self, *args, reduce="mean", wrt="parameters", threads=1, check=False):
         """Return the value and its gradient in the parameters or in arguments; touches no grad.
 
         Parameters
@@ -222,7 +224,7 @@ cdef class TapeCore(Replay):
         much the same where `wrt` has a batch axis; by parameters, and arguments that are shared, a row
         of memory for each of them. A sample's gradient has the bits that it has by itself.
         """
-        if check:
+        if check is not False and flag_expect(check, "check"):
             expect_finite(self, args, wrt)
         cdef Frame frame = self.frame_take()
         cdef Want want
@@ -347,6 +349,7 @@ cdef class TapeCore(Replay):
             if want.parameters:
                 frame_widen(at, self.program.n_inputs + self.program.n_parameters)
                 frame_widen(along, self.program.n_inputs + self.program.n_parameters)
+            along.tangents = True
             memset(along.values + self.program.n_inputs, 0, self.program.n_parameters * sizeof(double))
             if inputs:
                 bind_all(along, self.arguments, tangents)

@@ -11,7 +11,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 
-from fastgrad._native.base.errors cimport described, error_of
+from fastgrad._native.base.errors cimport described, error_of, shown
 from fastgrad._native.base.poll cimport (
     Poll, PollHook, poll_begin, poll_hook, poll_signals, poll_unhook, poll_with_gil, poll_without_gil,
 )
@@ -24,7 +24,7 @@ from fastgrad._native.tape.inspect cimport nonfinite_in_sample
 from fastgrad._native.tape.header cimport BatchRun, InputColumn, Steps, TAPE_OK
 from fastgrad._native.tape.replay cimport CachedPlan, Replay
 from fastgrad._native.tape.wrt cimport Want
-from fastgrad._native.train.optim cimport Updater
+from fastgrad._native.train.optim cimport Updater, updater_is_busy, updater_mark
 
 from fastgrad._native.graph.value import Value
 
@@ -174,7 +174,7 @@ cdef class Loop:
         if steps < 0 or threads < 1 or batch_size is not None and not 0 < batch_size:
             raise error_of(
                 "FastgradValueError", "steps of at least 0, threads and batch size of at least 1",
-                f"{steps}, {threads} and {batch_size!r:.80}", "fit")
+                f"{steps}, {threads} and {shown(batch_size)}", "fit")
         tape.expect_scalar()
         self.want = tape.want("parameters")
         self.frame = tape.frame_take()
@@ -183,7 +183,12 @@ cdef class Loop:
         tape.frame_bind(self.frame, args)
         self.n = <size_t> self.frame.n if self.frame.n > 0 else 0
         self.batch = self.n if batch_size is None else <size_t> min(<object> self.n, batch_size)
-        self.losses = <double *> room(steps, sizeof(double))
+        try:
+            self.losses = <double *> room(steps, sizeof(double))
+        except MemoryError:
+            raise error_of(
+                "MemoryError", "memory for the losses, 8 bytes a step", f"{steps} steps", "steps of fit",
+                "train in several calls") from None
         self.source = source
         self.follow()
         if not self.n:
@@ -252,7 +257,7 @@ cdef class Loop:
         self.tape.parameters_load(self.frame)
         group = self.groups
         while group is not None:
-            if group.updater.busy:
+            if updater_is_busy(group.updater):
                 raise error_of(
                     "FastgradRuntimeError", "one step of an optimizer at a time",
                     "fit while another thread trains with it", "optimizer of fit", "wait for the other")
@@ -276,7 +281,7 @@ cdef class Loop:
         cdef Group group = self.groups if self.running != busy else None
         self.running = busy
         while group is not None:
-            group.updater.busy = busy
+            updater_mark(group.updater, busy)
             group = group.next
 
     def shared(self):

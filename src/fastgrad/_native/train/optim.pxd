@@ -3,6 +3,7 @@
 cimport cython
 from libc.stdint cimport int64_t
 
+from fastgrad._native.base.poll cimport forks
 from fastgrad._native.memory.arena cimport Node
 
 cdef extern from "train/rules.h" nogil:
@@ -48,7 +49,7 @@ cdef class Updater:
     cdef double *kept               # state before a step that may fail
     cdef unsigned kept_live
     cdef bint native                # in this step: `data` and `grad` of Value are unpatched
-    cdef bint busy                  # a step over Python objects, or a native loop, is going on
+    cdef unsigned busy              # a step over Python objects, or a native loop: see `updater_mark`
 
     cpdef int refresh(self) except -1
     cdef void update(self, double *data, const double *grad) noexcept nogil
@@ -60,3 +61,12 @@ cdef class Updater:
     cdef void state_restore(self) noexcept
     cdef list read(self)
     cdef int write(self, list done) except -1
+
+
+cdef inline void updater_mark(Updater updater, bint busy) noexcept:
+    """Say whether a step is going on: in this process, a fork of which another thread does not go on."""
+    updater.busy = 1 + forks if busy else 0
+
+
+cdef inline bint updater_is_busy(Updater updater) noexcept:
+    return updater.busy == 1 + forks

@@ -9,7 +9,7 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.object cimport PyObject
 from libc.string cimport memcmp, memcpy
 
-from fastgrad._native.base.errors cimport described, error_of
+from fastgrad._native.base.errors cimport described, error_of, flag_expect, shown
 from fastgrad._native.memory.arena cimport FRESH, Node, node_at
 from fastgrad._native.graph.handle cimport Handle, is_value, number_expect
 from fastgrad._native.ops.codes cimport OP_LEAF
@@ -68,7 +68,7 @@ cdef object hyper_of(dict group, str name):
     return <object> value
 
 
-cdef double number_of(dict group, str name) except? -1.0:
+cdef double hyper_number(dict group, str name) except? -1.0:
     value = hyper_of(group, name)
     if PyFloat_CheckExact(<PyObject *> value):
         return PyFloat_AS_DOUBLE(<PyObject *> value)
@@ -76,13 +76,13 @@ cdef double number_of(dict group, str name) except? -1.0:
 
 
 cdef bint flag_of(dict group, str name) except -1:
-    return bool(hyper_of(group, name))
+    return flag_expect(hyper_of(group, name), name)
 
 
 cdef int pair_read(dict group, str name, double *numbers) except -1:
     pair = hyper_of(group, name)
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise error_of("FastgradTypeError", "a pair of numbers", f"{pair!r:.80}", name)
+        raise error_of("FastgradTypeError", "a pair of numbers", shown(pair), name)
     first, second = pair
     numbers[0] = number_expect(first, name)
     numbers[1] = number_expect(second, name)
@@ -142,7 +142,7 @@ cdef class Updater:
             elif self.rule.hyper[i].kind == RULE_FLAG:
                 number[0] = flag_of(group, name)
             else:
-                number[0] = number_of(group, name)
+                number[0] = hyper_number(group, name)
             number += 1
         asked = self.rule.state(hyper, initial)
         for i in range(self.rule.n_states):
@@ -332,7 +332,7 @@ def step(list updaters not None, list groups not None):
     for updater in updaters:
         updater.refresh()
     for updater in updaters:
-        if updater.busy:
+        if updater_is_busy(updater):
             raise error_of(
                 "FastgradRuntimeError", "one step of an optimizer at a time",
                 "a second one inside it or in another thread", "", "wait for the first to return")
@@ -343,11 +343,11 @@ def step(list updaters not None, list groups not None):
     if others:
         try:
             for updater in others:
-                updater.busy = True
+                updater_mark(updater, True)
             step_attributes(others)
         finally:
             for updater in others:
-                updater.busy = False
+                updater_mark(updater, False)
     for updater in updaters:  # these cannot fail, so they come last
         if updater.native:
             updater.gather(updater.data, updater.grad)
