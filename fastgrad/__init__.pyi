@@ -9,6 +9,7 @@ from fastgrad import rules as rules
 from fastgrad import sklearn as sklearn
 from fastgrad import tape as tape
 from fastgrad import training as training
+from fastgrad._random import manual_seed as manual_seed
 from fastgrad.command.alias import install_as_micrograd as install_as_micrograd
 from fastgrad.engine import Value as Value
 from fastgrad.engine import arena_stats as arena_stats
@@ -33,6 +34,7 @@ __all__ = [
     "fit",
     "install_as_micrograd",
     "load_tape",
+    "manual_seed",
     "nn",
     "no_grad",
     "optim",

@@ -164,6 +164,7 @@ __all__ = [
 ]
 # </generated>
 from fastgrad._native.graph.functional import where
+from fastgrad.formulas.chance import dropout
 from fastgrad.formulas.losses import (
     accuracy,
     binary_cross_entropy,
@@ -195,6 +196,7 @@ __all__ += [
     "cosine_similarity",
     "cross_entropy",
     "dot",
+    "dropout",
     "embedding",
     "hinge_loss",
     "huber_loss",

@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from typing import SupportsIndex, TypeAlias, TypeVar, overload
 
 from fastgrad.engine import Value
+from fastgrad.formulas.chance import dropout as dropout
 from fastgrad.formulas.losses import (
     accuracy as accuracy,
 )
@@ -566,6 +567,7 @@ __all__ += [
     "cosine_similarity",
     "cross_entropy",
     "dot",
+    "dropout",
     "embedding",
     "hinge_loss",
     "huber_loss",

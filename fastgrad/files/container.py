@@ -7,6 +7,7 @@ what does not fit raises FaultError, which a loader turns into FileFormatError w
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import stat
@@ -39,7 +40,10 @@ __all__ = [
 
 HEADER_MAX = 100_000_000  # bytes: that of the safetensors package
 PIECE = 4 << 20  # bytes that are written at once: some milliseconds
-SIZES = {"F64": 8, "U32": 4, "U16": 2, "U8": 1}
+SIZES = {  # bytes of a number
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U32": 4, "U16": 2, "U8": 1,
+}  # fmt: skip
+AXES_MAX = 64
 
 
 class FaultError(Exception):
@@ -99,15 +103,20 @@ def write_pieces(file: BinaryIO, content: bytes) -> None:
 # -- the layout: length of the header, header, data ------------------------------------------------
 
 
-def pack(metadata: dict[str, str], arrays: dict[str, bytes], dtypes: dict[str, str]) -> bytes:
-    """Return the bytes of a file of little-endian arrays, one after another."""
+def pack(
+    metadata: dict[str, str],
+    arrays: dict[str, bytes],
+    dtypes: dict[str, str],
+    shapes: dict[str, tuple[int, ...]] | None = None,
+) -> bytes:
+    """Return the bytes of a file of little-endian arrays, which are flat without shapes."""
     header: dict[str, Any] = {"__metadata__": metadata}
     end = 0
     for name, data in arrays.items():
         begin, end = end, end + len(data)
         header[name] = {
             "dtype": dtypes[name],
-            "shape": [len(data) // SIZES[dtypes[name]]],
+            "shape": shapes[name] if shapes else [len(data) // SIZES[dtypes[name]]],
             "data_offsets": [begin, end],
         }
     head = json.dumps(header, separators=(",", ":")).encode()
@@ -134,14 +143,19 @@ def header_and_data(content: bytes) -> tuple[dict[str, Any], memoryview, int]:
 
 
 def tensors(
-    header: dict[str, Any], data: memoryview, start: int, dtypes: dict[str, str]
+    header: dict[str, Any],
+    data: memoryview,
+    start: int,
+    dtypes: dict[str, str],
+    axes: int | None = 1,
 ) -> dict[str, bytes]:
     """Return the little-endian arrays that a header, less its metadata, names.
 
-    They lie one after another, fill the data, and have one axis and the types of `dtypes`.
+    They lie one after another, fill the data, and have the types of `dtypes` and so many axes; None
+    stands for any number.
     """
     arrays, end = {}, 0
-    placed = [(*_placed(name, entry, dtypes[name]), name) for name, entry in header.items()]
+    placed = [(*_placed(name, entry, dtypes[name], axes), name) for name, entry in header.items()]
     for begin, stop, name in sorted(placed):
         if begin != end:
             where = f"data_offsets of {name}"
@@ -156,13 +170,15 @@ def tensors(
     return arrays
 
 
-def _placed(name: str, entry: Any, dtype: str) -> tuple[int, int]:
+def _placed(name: str, entry: Any, dtype: str, axes: int | None) -> tuple[int, int]:
     """Return where a tensor's data begin and end, its type and shape checked."""
     expect_keys(entry, {"dtype", "shape", "data_offsets"}, name)
     if entry["dtype"] != dtype:
         raise FaultError(f"dtype {dtype!r}", show(entry["dtype"]), name)
-    shape = expect_list(entry["shape"], f"shape of {name}", 1)
-    n = expect_count(shape[0], 2**53, f"shape of {name}")
+    shape = expect_list(entry["shape"], f"shape of {name}", axes)
+    if len(shape) > AXES_MAX:
+        raise FaultError(f"at most {AXES_MAX} axes", f"{len(shape)}", f"shape of {name}")
+    n = math.prod(expect_count(extent, 2**53, f"shape of {name}") for extent in shape)
     where = f"data_offsets of {name}"
     offsets = expect_list(entry["data_offsets"], where, 2)
     begin, end = (expect_count(offset, 2**63, where) for offset in offsets)

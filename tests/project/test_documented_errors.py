@@ -51,17 +51,21 @@ def public_modules():
 
 def documented():
     """Yield each public thing with a docstring once: (its name, the docstring)."""
-    seen = set()
-    for module in public_modules():
+    seen, modules = set(), public_modules()
+    for module in modules:
         for name, thing in vars(importlib.import_module(module)).items():
             home = str(getattr(thing, "__module__", None) or module)
             if name.startswith("_") or inspect.ismodule(thing) or not home.startswith("fastgrad"):
                 continue
-            if module == "fastgrad" and name in fg._LAZY:  # there only once it is used
+            inside = module.startswith("fastgrad.nn.")
+            if inside and home != module and home in modules:  # it has its name there
+                continue
+            if name in getattr(importlib.import_module(module), "_LAZY", ()):  # there once used
                 continue
             things = [(name, thing)]
             if isinstance(thing, type):
-                own = [c for c in thing.__mro__ if str(c.__module__).startswith("fastgrad")]
+                kinds = [thing] if inside else thing.__mro__
+                own = [c for c in kinds if str(c.__module__).startswith("fastgrad")]
                 inner = sorted({k for c in own for k in vars(c)})
                 inner = [k for k in inner if not k.startswith("_") or k == "__call__"]
                 things += [(f"{name}.{k}", inspect.getattr_static(thing, k)) for k in inner]
@@ -244,6 +248,52 @@ def run_missing(tmp_path):
 
 # (name, error): a function of tmp_path and monkeypatch
 CALLS = {
+    ("functional.dropout", "FastgradValueError"): lambda p, m: functional.dropout([1.0], 2.0),
+    ("functional.dropout", "TapeError"): lambda p, m: tape_of(functional.dropout),
+    ("nn.Module.forward", "FastgradTypeError"): lambda p, m: nn.Module()(1.0),
+    ("nn.Module.load_state_dict", "FastgradTypeError"): lambda p, m: nn.Module().load_state_dict(5),
+    ("nn.Module.load_state_dict", "FastgradValueError"): (
+        lambda p, m: nn.Module().load_state_dict({"a": 1.0})
+    ),
+    ("nn.layers.BatchNorm1d.forward", "TapeError"): (
+        lambda p, m: tape_of(nn.BatchNorm1d(1), [[1.0], [2.0]])
+    ),
+    ("nn.layers.BatchNorm1d.forward", "ShapeError"): lambda p, m: nn.BatchNorm1d(2)([[1.0]]),
+    ("nn.layers.BatchNorm1d.forward", "FastgradValueError"): (
+        lambda p, m: nn.BatchNorm1d(1)([[1.0]])
+    ),
+    ("nn.layers.Dropout", "FastgradValueError"): lambda p, m: nn.Dropout(2.0),
+    ("nn.layers.GELU", "FastgradValueError"): lambda p, m: nn.GELU("no"),
+    ("nn.layers.ModuleList", "FastgradTypeError"): lambda p, m: nn.ModuleList([1.0]),
+    ("nn.layers.Sequential", "FastgradTypeError"): lambda p, m: nn.Sequential(1.0),
+    ("nn.recurrent.RNNCell.forward", "ShapeError"): lambda p, m: nn.RNNCell(2, 1)([1.0]),
+    ("nn.recurrent.LSTMCell.forward", "ShapeError"): lambda p, m: nn.LSTMCell(1, 1)([1.0], [1.0]),
+    ("nn.attention.CausalSelfAttention.forward", "ShapeError"): (
+        lambda p, m: nn.CausalSelfAttention(2, 1)([[1.0]])
+    ),
+    ("nn.init.Generator", "FastgradTypeError"): lambda p, m: nn.init.Generator(0.5),
+    ("nn.init.Generator", "FastgradOverflowError"): lambda p, m: nn.init.Generator(-1),
+    ("nn.init.calculate_gain", "FastgradValueError"): lambda p, m: nn.init.calculate_gain("no"),
+    ("nn.init.uniform_", "FastgradTypeError"): lambda p, m: nn.init.uniform_([1.0]),
+    ("nn.init.normal_", "FastgradTypeError"): lambda p, m: nn.init.normal_([1.0]),
+    ("nn.init.eye_", "ShapeError"): lambda p, m: nn.init.eye_([Value(1.0)]),
+    ("nn.init.xavier_uniform_", "ShapeError"): lambda p, m: nn.init.xavier_uniform_([Value(1.0)]),
+    ("nn.init.xavier_normal_", "ShapeError"): lambda p, m: nn.init.xavier_normal_([Value(1.0)]),
+    ("nn.init.kaiming_uniform_", "ShapeError"): lambda p, m: nn.init.kaiming_uniform_([Value(1.0)]),
+    ("nn.init.kaiming_normal_", "ShapeError"): lambda p, m: nn.init.kaiming_normal_([Value(1.0)]),
+    ("nn.init.kaiming_uniform_", "FastgradValueError"): (
+        lambda p, m: nn.init.kaiming_uniform_([[Value(1.0)]], mode="no")
+    ),
+    ("nn.init.kaiming_normal_", "FastgradValueError"): (
+        lambda p, m: nn.init.kaiming_normal_([[Value(1.0)]], mode="no")
+    ),
+    ("nn.state.save", "FastgradTypeError"): lambda p, m: nn.save(5, p / "a"),
+    ("nn.state.save", "OSError"): lambda p, m: nn.save(nn.Module(), p / "no" / "a"),
+    ("nn.state.load", "FileFormatError"): lambda p, m: nn.load(nn.Module(), __file__),
+    ("nn.state.load", "FastgradValueError"): lambda p, m: load_other(p),
+    ("nn.state.load", "FastgradTypeError"): lambda p, m: nn.load(5, p / "a"),
+    ("nn.state.load", "OSError"): lambda p, m: nn.load(nn.Module(), p / "none"),
+    ("nn.state.summary", "FastgradTypeError"): lambda p, m: nn.summary(5),
     ("functional.logsumexp", "FastgradTypeError"): lambda p, m: functional.logsumexp(1.0),
     ("functional.logsumexp", "FastgradValueError"): lambda p, m: functional.logsumexp([]),
     ("functional.prod", "FastgradTypeError"): lambda p, m: functional.prod(1.0),
@@ -438,6 +488,26 @@ def deep():
     return tape_of(lambda x: innermost(x["a"]) * 2.0, {"a": nested(70)})
 
 
+def load_other(tmp_path):
+    nn.save(nn.Neuron(1), tmp_path / "model")
+    nn.load(nn.Module(), tmp_path / "model")
+
+
+SIZED = {  # modules that take numbers of inputs and outputs
+    *("layers.Linear", "layers.Embedding", "recurrent.RNNCell", "recurrent.GRUCell"),
+    *("recurrent.LSTMCell", "attention.CausalSelfAttention", "attention.TransformerBlock"),
+    *("layers.LayerNorm", "layers.RMSNorm", "layers.BatchNorm1d"),
+}
+
+
+def size_calls(function):
+    """Yield calls of a module with a size that is none, and with 0."""
+    kind = getattr(nn, function.rpartition(".")[2])
+    sizes = [1] if "Norm" in function else [1, 1]
+    yield lambda p, m: kind("1", *sizes[1:])
+    yield lambda p, m: kind(0, *sizes[1:])
+
+
 def calls(name, error):
     """Return the calls of which one must raise: that of the table, or those of its kind."""
     if (name, error) in CALLS:
@@ -445,6 +515,8 @@ def calls(name, error):
     home, _, function = name.rpartition(".")
     if home == "functional":
         return [lambda p, m, call=call: call() for call in operation_calls(function)]
+    if name.startswith("nn.") and name.removeprefix("nn.") in SIZED:
+        return list(size_calls(name))
     cls = getattr(optim, function, None)
     if isinstance(cls, type) and issubclass(cls, optim.Optimizer):
         return [lambda p, m, call=call: call() for call in optimizer_calls(cls)]

@@ -235,11 +235,12 @@ def test_examples_of_commits_have_the_form_and_exist():
 
 # Docstrings ---------------------------------------------------------------------------------------
 
-FORMULAS = ("formulas.sums", "formulas.softmax", "formulas.tables", "formulas.losses")
-OTHERS = ("engine", "nn", "operations", "errors", "functional", "optim", "tape", "training")
+FORMULAS = [f"formulas.{name}" for name in ("sums", "softmax", "tables", "losses", "chance")]
+NETWORKS = [f"nn.{name}" for name in ("module", "neurons", "layers", "init", "state")]
+OTHERS = ("engine", "operations", "errors", "functional", "optim", "tape", "training", "_random")
 
 
-@pytest.mark.parametrize("name", [*OTHERS, *FORMULAS])
+@pytest.mark.parametrize("name", [*OTHERS, *FORMULAS, *NETWORKS])
 def test_examples_in_docstrings_hold(name):
     module = import_module(f"fastgrad.{name}")
     failed, _ = doctest.testmod(module)

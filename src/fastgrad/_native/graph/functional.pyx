@@ -7,10 +7,15 @@ from fastgrad._native.graph.engine cimport (
 )
 from fastgrad._native.graph.handle cimport Handle, is_handle, number_expect
 
+from libc.stdint cimport uint32_t, uint64_t
+
 import operator
 
+cdef extern from "base/philox.h":
+    double philox_uniform(uint64_t seed, uint64_t call, uint32_t sample, uint64_t draw) nogil
+
 cdef enum:
-    ENTRIES_MAX = 0x7FFFFFFF  # of one_hot
+    ENTRIES_MAX = 0x7FFFFFFF  # of a list made here
 
 include "../ops/functional.pxi"
 
@@ -98,3 +103,19 @@ def one_hot(i, n):
         poll_signals(&poll, 1)
         entries.append(call_binary(i, k, OP_EQ, b"one_hot"))
     return entries
+
+
+def philox_uniforms(seed, call, n):
+    """Return n random numbers of 0 to 1, without 1: draws 0 to n - 1 of sample 0 of a call."""
+    if not 0 <= n <= ENTRIES_MAX:
+        raise error_of("FastgradValueError", f"0 to {ENTRIES_MAX}", f"{n!r:.80}", "random numbers")
+    cdef uint64_t key = seed
+    cdef uint64_t number = call
+    cdef Py_ssize_t count = n
+    cdef Py_ssize_t i
+    cdef list drawn = []
+    cdef Poll poll = poll_begin(poll_with_gil)
+    for i in range(count):
+        poll_signals(&poll, 1)
+        drawn.append(philox_uniform(key, number, 0, i))
+    return drawn

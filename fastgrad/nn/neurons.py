@@ -1,4 +1,4 @@
-"""Networks: micrograd's Module, Neuron, Layer and MLP."""
+"""Neurons: micrograd's Neuron, Layer and MLP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from fastgrad._native.graph.neurons import (
     call_layer,
     call_layers,
     set_layer_call,
-    zero_grads,
 )
 from fastgrad.engine import Value
 from fastgrad.errors import (
@@ -24,64 +23,24 @@ from fastgrad.errors import (
     describe,
     explain,
 )
+from fastgrad.nn.module import Module
 
-# `from micrograd.nn import *` gives Value and random too, and programs rely on it.
-__all__ = ["MLP", "Layer", "Module", "Neuron", "Value", "random"]
-
-
-class Module:
-    """Base of everything that has parameters.
-
-    A subclass need not override `parameters`: it finds what the attributes hold.
-    """
-
-    def zero_grad(self) -> None:
-        """Set the grad of every parameter to 0. Cost: a few ns for each."""
-        zero_grads(self.parameters())
-
-    def parameters(self) -> list[Value]:
-        """Return the Values to train, each once.
-
-        Returns
-        -------
-        list of Value
-            Leaves and the parameters of Modules, in the order of the attributes that hold them, and
-            within lists, tuples, values of dicts and arrays of objects in theirs. A Value that was
-            computed is none.
-
-        Notes
-        -----
-        Cost: a visit of each object found; keep the list where a loop needs it again and again.
-        """
-        found: dict[int, Value] = {}
-        seen: dict[int, object] = {}
-        work: list[object] = [self]
-        while work:
-            item = work.pop()
-            if id(item) in seen:
-                continue
-            seen[id(item)] = item  # kept, so that no other object gets its id
-            if isinstance(item, Value):
-                if not item._prev:
-                    found[id(item)] = item
-            else:
-                work += reversed(_held_by(item))
-        return [*found.values()]
+__all__ = ["MLP", "Layer", "Neuron", "expect_room", "expect_width"]
 
 
-def _held_by(item: object) -> list[object]:
-    """Return what Module.parameters looks through in an object."""
-    if isinstance(item, Module):
-        overridden = type(item).parameters is not Module.parameters
-        return list(item.parameters() if overridden else vars(item).values())
-    if isinstance(item, list | tuple):
-        return list(item)
-    if getattr(getattr(item, "dtype", None), "hasobject", False):
-        return list(item.flat)  # type: ignore[attr-defined]
-    return list(item.values()) if isinstance(item, dict) else []
+class _Called(Module):
+    """Neuron, Layer and MLP are called natively; a subclass that writes forward is not."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "forward" in vars(cls) and cls.__call__ in _NATIVE_CALLS:
+            cls.__call__ = Module.__call__  # type: ignore[method-assign]
 
 
-class Neuron(NeuronCore, Module):
+_NATIVE_CALLS: list[Any] = [NeuronCore.__call__]
+
+
+class Neuron(NeuronCore, _Called):
     """Compute ``activation(b + w[0]*x[0] + w[1]*x[1] + ...)``.
 
     Parameters
@@ -113,8 +72,8 @@ class Neuron(NeuronCore, Module):
     """
 
     def __init__(self, nin: int, nonlin: bool = True, activation: str = "relu") -> None:
-        _expect_width(nin, "nin of Neuron")
-        _expect_room(nin + 1, "Neuron")
+        expect_width(nin, "nin of Neuron")
+        expect_room(nin + 1, "Neuron")
         self.activation = activation
         self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
         self.b = Value(0)
@@ -125,11 +84,14 @@ class Neuron(NeuronCore, Module):
         """Return the weights and the bias."""
         return [*self.w, self.b]
 
+    def _named_parts(self) -> list[tuple[str, Any]]:
+        return [("weight", self.w), ("bias", self.b), *super()._named_parts()]
+
     def __repr__(self) -> str:
         return f"{ACTIVATIONS[self.activation][1]}Neuron({len(self.w)})"
 
 
-class Layer(Module):
+class Layer(_Called):
     """Apply several neurons to the same inputs.
 
     Parameters
@@ -146,9 +108,9 @@ class Layer(Module):
     """
 
     def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
-        _expect_width(nin, "nin of Layer")
-        _expect_width(nout, "nout of Layer")
-        _expect_room((nin + 1) * nout, "Layer")
+        expect_width(nin, "nin of Layer")
+        expect_width(nout, "nout of Layer")
+        expect_room((nin + 1) * nout, "Layer")
         self.neurons = [Neuron(nin, **kwargs) for _ in range(nout)]
 
     def __call__(self, x: Iterable[Any]) -> Any:
@@ -179,11 +141,22 @@ class Layer(Module):
                 found += neuron.parameters()
         return found
 
+    def _named_parts(self) -> list[tuple[str, Any]]:
+        """Name the weights of plain neurons as one matrix, as PyTorch does."""
+        parts = super()._named_parts()
+        plain = [type(n) is Neuron and vars(n).keys() <= {"training"} for n in self.neurons]
+        if len({len(neuron.w) for neuron in self.neurons}) != 1 or not all(plain):
+            return parts
+        weights = [neuron.w for neuron in self.neurons]
+        biases = [neuron.b for neuron in self.neurons]
+        others = [(name, part) for name, part in parts if name != "neurons"]
+        return [("weight", weights), ("bias", biases), *others]
+
     def __repr__(self) -> str:
         return f"Layer of [{', '.join(str(neuron) for neuron in self.neurons)}]"
 
 
-class MLP(Module):
+class MLP(_Called):
     """Chain layers: a multi-layer perceptron.
 
     Parameters
@@ -216,9 +189,9 @@ class MLP(Module):
         activation: str = "relu",
         output_activation: str = "linear",
     ) -> None:
-        _expect_width(nin, "nin of MLP")
+        expect_width(nin, "nin of MLP")
         sizes = [nin, *_expect_widths(nouts)]
-        _expect_room(sum((n + 1) * m for n, m in pairwise(sizes)), "MLP")
+        expect_room(sum((n + 1) * m for n, m in pairwise(sizes)), "MLP")
         _expect_activation(activation, "activation of MLP")
         _expect_activation(output_activation, "output_activation of MLP")
         inner = [Layer(n, m, activation=activation) for n, m in pairwise(sizes[:-1])]
@@ -250,6 +223,7 @@ class MLP(Module):
 
 _NEURON_PARAMETERS = Neuron.parameters
 set_layer_call(Layer.__call__)
+_NATIVE_CALLS += [Layer.__call__, MLP.__call__]
 
 
 def _inputs(x: Iterable[Any]) -> list[Any]:
@@ -259,7 +233,7 @@ def _inputs(x: Iterable[Any]) -> list[Any]:
     return [x] if isinstance(x, Value) else list(x)
 
 
-def _expect_room(parameters: int, where: str) -> None:
+def expect_room(parameters: int, where: str) -> None:
     """Raise where so many parameters cannot be, before memory fills with them."""
     if parameters >= 1 << 32:
         raise FastgradOverflowError(explain("fewer than 2**32 parameters", f"{parameters}", where))
@@ -270,7 +244,8 @@ def _expect_room(parameters: int, where: str) -> None:
             raise MemoryError(explain(f"what {there} bytes of memory hold", got, where))
 
 
-def _expect_width(n: int, where: str) -> None:
+def expect_width(n: int, where: str) -> None:
+    """Raise unless a number of inputs or outputs is an integer of at least 1."""
     if not hasattr(type(n), "__index__"):
         raise FastgradTypeError(explain("an integer", describe(n), where))
     if n < 1:
@@ -286,7 +261,7 @@ def _expect_widths(nouts: Sequence[int]) -> Sequence[int]:
         remedy = "give the number of neurons of each layer: MLP(2, [16, 1])"
         raise FastgradValueError(explain("at least one layer", "none", where, remedy))
     for n in nouts:
-        _expect_width(n, where)
+        expect_width(n, where)
     return nouts
 
 
