@@ -1,4 +1,4 @@
-"""The command line: `python -m fastgrad run | demo | bench | info`.
+"""The command line: `python -m fastgrad run | demo | makemore | bench | info`.
 
 A command is a row of COMMANDS: what help says of it, its options, what it calls. The modules that
 do the work are imported by the command that needs them.
@@ -35,6 +35,7 @@ examples:
   {prog} run -m exercises.week1                   a module or package
   {prog} run --replace-class Value microgpt.py    a program that defines the class itself
   {prog} demo --steps 100 --output moons.png      train, time, compare and draw
+  {prog} makemore names.txt --model mlp           learn a list of words, make more of them
   {prog} bench                                    a table of times, beside what is installed
   {prog} info --json                              what to put into a bug report
 """
@@ -203,6 +204,18 @@ def _demo(options: argparse.Namespace) -> int:
     return 0
 
 
+def _makemore(options: argparse.Namespace) -> int:
+    from fastgrad.command.makemore import run_makemore
+
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    for name in ("command", "call", "program"):
+        del given[name]
+    try:
+        return run_makemore(**given)
+    except OSError as error:
+        raise ProgramError(explain("a file to read or write", f"{error}", "makemore")) from error
+
+
 def _bench(options: argparse.Namespace) -> int:
     from fastgrad.command.bench.cases import WORKLOADS
     from fastgrad.command.bench.table import DEFAULT, run_bench
@@ -272,6 +285,20 @@ record one point's loss as a tape and train the same network again, from Python 
 fit; time the same code on PyPI's micrograd, in alternation; draw the decision boundary.
 Needs the extra: pip install 'fastgrad[demo]'
 """
+
+_MAKEMORE = """\
+Learn a file of lines character by character and make more of them, as Andrej Karpathy's makemore
+does: with a bigram, mlp, rnn, gru, lstm, bow, cnn or transformer, trained on a tape.
+"""
+
+_MAKEMORE_NOTES = """\
+Without FILE the project's own words are learnt. The folder of --out holds checkpoint.safetensors,
+model.safetensors, words.txt and, with matplotlib, loss.png. --resume goes on to the same numbers
+as an uninterrupted run, also of a run that was killed. Ctrl-C ends it after the step, with all
+written.
+"""
+
+_MODELS = ("bigram", "mlp", "rnn", "gru", "lstm", "bow", "cnn", "transformer")
 
 _BENCH = """\
 Time micrograd's README expression, long graphs, the moons demo, the first lecture's network and a
@@ -351,6 +378,68 @@ COMMANDS = (
                 help="skip the comparison, which takes seconds",
             ),
         ),
+    ),
+    Command(
+        "makemore",
+        "learn a list of words character by character, make more of them",
+        _MAKEMORE,
+        _makemore,
+        (
+            _option("file", nargs="?", metavar="FILE", help="lines to learn, in UTF-8"),
+            _option("--model", choices=_MODELS, default="bigram", help="(bigram)"),
+            _option(
+                "--steps",
+                type=_whole(0, _MOST),
+                metavar="N",
+                help="the run's total (docs/models.md)",
+            ),
+            _option(
+                "--batch-size",
+                type=_whole(1, _MOST),
+                metavar="N",
+                help="windows or words in a mini-batch",
+            ),
+            _option("--lr", type=float, metavar="X", help="learning rate"),
+            _option(
+                "--lr-decay-steps",
+                type=_whole(0, _MOST),
+                metavar="N",
+                help="behind which it is a tenth",
+            ),
+            _option(
+                "--n-layer", type=_whole(1, _MOST), metavar="N", help="blocks, or layers of an mlp"
+            ),
+            _option("--n-head", type=_whole(1, _MOST), metavar="N", help="heads of a transformer"),
+            _option("--n-embd", type=_whole(1, _MOST), metavar="N", help="numbers for a character"),
+            _option(
+                "--block-size",
+                type=_whole(1, _MOST),
+                metavar="N",
+                help="characters of a context (<= 16)",
+            ),
+            _option(
+                "--seed", type=_whole(0, 2**32 - 1), metavar="N", help="of all that is drawn (0)"
+            ),
+            _option(
+                "--test-fraction", type=float, metavar="X", help="part of the lines for tests (0.1)"
+            ),
+            _option(
+                "--save-every",
+                type=_whole(1, _MOST),
+                metavar="N",
+                help="steps to a checkpoint (100)",
+            ),
+            _option("--samples", type=_whole(0, _MOST), metavar="N", help="words to make (20)"),
+            _option("--start", metavar="TEXT", help="what they begin with"),
+            _option("--sample-only", action="store_true", help="make words of the checkpoint"),
+            _option("--resume", action="store_true", help="go on from the checkpoint"),
+            _option("--out", metavar="DIR", help="folder to write to (makemore)"),
+            _option(
+                "--threads", type=_whole(1, _MOST), metavar="N", help="that share a mini-batch (1)"
+            ),
+        ),
+        None,
+        _MAKEMORE_NOTES,
     ),
     Command(
         "bench",

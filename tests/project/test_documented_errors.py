@@ -17,6 +17,7 @@ import sys
 from functools import partial
 
 import pytest
+from helpers.polls import at_each_poll, stop_at
 from helpers.processes import python
 
 import fastgrad as fg
@@ -38,7 +39,7 @@ def promised(doc):
 
 def order(name):
     """Sort a module behind those from which it takes names."""
-    return name.count("."), name == "fastgrad.sklearn"
+    return name.count("."), name.startswith(("fastgrad.command", "fastgrad.sklearn"))
 
 
 def public_modules():
@@ -240,6 +241,35 @@ def command(*words):
     main(words)
 
 
+def maker(**options):
+    from fastgrad.models.makemore import Makemore
+
+    return Makemore(**{"words": ["ab", "ba"], "test_fraction": 0, **options})
+
+
+def interrupted():
+    run = maker(batch_size=5000)
+    at_each_poll(lambda: run.train(10**6), stop_at(2))
+
+
+def checkpoint(tmp_path, content):
+    path = tmp_path / "some.checkpoint"
+    path.write_bytes(content)
+    run = maker()
+    (type(run).load if content == b"{" else run.resume)(path)
+
+
+def resumed(tmp_path):
+    maker().save(tmp_path / "checkpoint")
+    maker(lr=0.5).resume(tmp_path / "checkpoint")
+
+
+def made(**arguments):
+    from fastgrad.command.makemore import run_makemore
+
+    run_makemore(**arguments)
+
+
 def run_missing(tmp_path):
     from fastgrad.command.runner import run_script
 
@@ -425,6 +455,23 @@ CALLS = {
     ("training.fit", "FastgradRuntimeError"): lambda p, m: fit_edited(),
     ("training.fit", "MemoryError"): lambda p, m: fit(steps=10**15),
     ("training.fit", "NonFiniteError"): lambda p, m: fit_to_infinity(),
+    ("models.makemore.Alphabet.encode", "FastgradValueError"): lambda p, m: maker().alphabet.encode(
+        "z"
+    ),
+    ("models.makemore.Makemore", "FastgradTypeError"): lambda p, m: maker(words=5),
+    ("models.makemore.Makemore", "FastgradValueError"): lambda p, m: maker(words=[]),
+    ("models.makemore.Makemore", "OSError"): lambda p, m: maker(words=p / "none"),
+    ("models.makemore.Makemore.train", "NonFiniteError"): lambda p, m: maker(lr=1e308).train(9),
+    ("models.makemore.Makemore.train", "KeyboardInterrupt"): lambda p, m: interrupted(),
+    ("models.makemore.Makemore.sample", "FastgradValueError"): lambda p, m: maker().sample(1, "z"),
+    ("models.makemore.Makemore.save", "OSError"): lambda p, m: maker().save(p / "no" / "a"),
+    ("models.makemore.Makemore.load", "FileFormatError"): lambda p, m: checkpoint(p, b"{"),
+    ("models.makemore.Makemore.load", "OSError"): lambda p, m: type(maker()).load(p / "none"),
+    ("models.makemore.Makemore.resume", "FastgradValueError"): lambda p, m: resumed(p),
+    ("models.makemore.Makemore.resume", "FileFormatError"): lambda p, m: checkpoint(p, b"[" * 9),
+    ("models.makemore.Makemore.resume", "OSError"): lambda p, m: maker().resume(p / "none"),
+    ("command.makemore.run_makemore", "FastgradValueError"): lambda p, m: made(out=p, start="9"),
+    ("command.makemore.run_makemore", "OSError"): lambda p, m: made(file=str(p / "none")),
     ("command.cli.main", "SystemExit"): lambda p, m: command("--no-such-option"),
     ("command.demo.run_demo", "MissingExtraError"): lambda p, m: demo(m, p),
     ("command.demo.run_demo", "FastgradValueError"): lambda p, m: demo_output(m, p),

@@ -115,7 +115,7 @@ def test_readme_is_short_and_opens_with_its_picture():
     assert len(text.split()) <= 800
     assert text.splitlines()[2] == "<picture>"
     assert "(prefers-color-scheme: dark)" in text
-    assert [language for language, _ in FENCE.findall(text)] == ["python", "python", ""]
+    assert [language for language, _ in FENCE.findall(text)] == ["python", "python", "python", ""]
     assert {"make demo", "make test"} <= set(CODE.findall(text))
 
 

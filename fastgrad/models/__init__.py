@@ -1,0 +1,1 @@
+"""Models that people train: whole programs over `fastgrad.nn` and tapes."""
