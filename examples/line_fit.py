@@ -1,6 +1,9 @@
 """Fit y = m x + b to six points, step by step: every number of the first step is shown.
 
-python examples/line_fit.py
+A fit begins with any line, asks in which direction each of its two numbers makes it worse, and goes
+the other way.
+
+    python examples/line_fit.py
 """
 
 from fastgrad import Value, fit, optim, record

@@ -123,8 +123,40 @@ def check_lotka_volterra(text):
     assert losses(text)[3] < noise < losses(text)[0]
 
 
+def check_digits(text):
+    before, guessed = numbers(r"^untrained: loss (\S+), (\S+)% of", text)
+    after, right = numbers(r"^trained: loss (\S+), (\S+)% of", text)
+    assert before == pytest.approx(math.log(10), abs=0.2)
+    assert guessed < 25
+    assert right > 93
+    assert after < 0.3
+    assert "this is a 0" in text
+
+
+def check_makemore_mlp(text):
+    nothing, untrained = numbers(r"nothing costs (\S+), this model (\S+)", text)
+    assert untrained == pytest.approx(nothing, abs=0.3)
+    learnt, unseen = numbers(r"^loss (\S+), on names not shown (\S+)", text)
+    assert learnt < unseen < nothing - 0.5
+    rates = [float(x) for x in re.findall(r"loss (\S+) after 40 steps", text)]
+    assert min(rates) not in (rates[0], rates[-1])
+
+
+def check_gpt(text):
+    before, after = numbers(r"loss of all names: (\S+) before, (\S+) after", text)
+    assert before == pytest.approx(
+        math.log(numbers(r"names of (\d+) letters", text)[0] + 1), abs=0.1
+    )
+    assert after < before - 1
+    assert "the first letter moves the last scores: True" in text
+    assert "the last letter moves the first scores: False" in text
+    assert len((FOLDER / "gpt.py").read_text("utf-8").splitlines()) < 200
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_prints_what_holds(name, tmp_path):
+    if name == "digits.py":
+        pytest.importorskip("sklearn")
     text = printed(name, tmp_path)
     globals()[f"check_{name.removesuffix('.py')}"](text)
     assert list(tmp_path.iterdir()) == []
