@@ -675,6 +675,23 @@ def test_structures_of_finite_results_pass():
     assert y.data == 3.0
 
 
+@pytest.mark.parametrize("make", [float, np.float64, np.array, lambda x: x], ids=repr)
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_number_that_is_not_finite_is_found_wherever_it_is(make, bad):
+    tape, _ = recorded(
+        lambda x, y: ({"a": x * y.data, "b": [(x, [y])]}, [[x, y], [y, y * x]]), 1.0, 2.0
+    )
+    tape(make(3.0), make(4.0))
+    for one, two in ((make(bad), make(1.0)), (make(1.0), make(bad))):
+        with pytest.raises(NonFiniteError):
+            tape(one, two)
+    batches = [[1.0, 2.0, bad], [bad, 1.0, 2.0], [1.0, bad, 2.0]]
+    for batch in map(np.array if make is np.array else list, batches):
+        with pytest.raises(NonFiniteError, match="sample"):
+            tape(batch, batch)
+    tape(*[np.ones(5)] * 2)
+
+
 def test_copied_and_pickled_tape_keeps_its_decisions():
     tape, _ = recorded(lambda x: inverse(x), 2.0)
     tape.note = "mine"

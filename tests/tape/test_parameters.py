@@ -3,13 +3,23 @@
 Oracles: the same function recorded without naming any; the order that was given.
 """
 
+import threading
+import warnings
+from types import SimpleNamespace
+
 import pytest
 from helpers.polls import at_each_poll
 from helpers.tape_programs import Program, bits
 
 import fastgrad as fg
 from fastgrad import Value, nn, optim
-from fastgrad.errors import FastgradTypeError, FastgradValueError, TapeError
+from fastgrad.errors import (
+    FastgradTypeError,
+    FastgradValueError,
+    FastgradWarning,
+    NonFiniteError,
+    TapeError,
+)
 
 pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
 
@@ -113,3 +123,134 @@ def test_naming_many_parameters_polls_signals():
     polls, tape = at_each_poll(lambda: fg.record(lambda x: x * ws[0], 1.0, parameters=ws))
     assert polls >= 3
     assert len(tape.parameters) == 200_000
+
+
+# Writes to data -----------------------------------------------------------------------------------
+
+
+class Doubled(Value):
+    """A Value whose `data` is another number than its node has."""
+
+    @property
+    def data(self):
+        return 2 * Value.data.__get__(self)
+
+    @data.setter
+    def data(self, number):
+        Value.data.__set__(self, number / 2)
+
+
+def step(w, rule=optim.SGD):
+    w.grad = 1.0
+    rule([w], lr=0.5).step()
+
+
+def step_beside_another(w):
+    """The optimizer goes through attributes: one of its parameters is no Value."""
+    w.grad = 1.0
+    optim.SGD([w, SimpleNamespace(data=1.0, grad=1.0)], lr=0.5).step()
+
+
+def fit_another_tape(w):
+    fg.fit(fg.record(lambda: w * 3), optimizer=optim.SGD([w], lr=0.5), steps=2)
+
+
+def load_another_tape(w, tmp_path):
+    other = Value(9.0)
+    fg.record(lambda x: x * other, 1.0).save(tmp_path / "tape")
+    fg.load_tape(tmp_path / "tape", parameters=[w])
+
+
+def write_in_a_thread(w):
+    thread = threading.Thread(target=setattr, args=(w, "data", 11.0))
+    thread.start()
+    thread.join()
+
+
+def add_in_place(w):
+    w.data += 1
+
+
+WRITES = {
+    "data": lambda w: setattr(w, "data", 5.0),
+    "data of an int": lambda w: setattr(w, "data", 5),
+    "augmented": add_in_place,
+    "descriptor": lambda w: Value.data.__set__(w, 5.0),
+    "Value.__setattr__": lambda w: Value.__setattr__(w, "data", 5.0),
+    "__init__": lambda w: w.__init__(5.0),
+    "__setstate__": lambda w: w.__setstate__((5.0, 0.0, {})),
+    "optimizer": step,
+    "Adam": lambda w: step(w, optim.Adam),
+    "optimizer beside another": step_beside_another,
+    "fit": fit_another_tape,
+    "thread": write_in_a_thread,
+    "load_tape": load_another_tape,
+}
+
+
+@pytest.mark.parametrize("kind", [Value, Doubled])
+@pytest.mark.parametrize("way", WRITES)
+def test_data_written_in_any_way_is_read_by_the_next_call(way, kind, tmp_path):
+    w, unused = kind(2.0), Value(1.0)
+    tape = fg.record(lambda x: x * w, 1.0, parameters=[unused, w])
+    number = Value.data.__get__
+    for _ in range(2):
+        assert (tape(3.0), tape([3.0, 4.0])) == (3 * number(w), [3 * number(w), 4 * number(w)])
+    before = number(w)
+    WRITES[way](w, tmp_path) if way == "load_tape" else WRITES[way](w)
+    assert number(w) != before
+    assert tape(3.0) == tape.backward(3.0) == tape.value_and_grad(3.0)[0] == 3 * number(w)
+    assert tape([3.0, 4.0]) == [3 * number(w), 4 * number(w)]
+    assert tape.jvp((3.0,), (1.0,)) == (3 * number(w), number(w))
+
+
+def test_call_inside_a_call_reads_what_has_been_written_meanwhile():
+    w, inner = Value(2.0), []
+
+    @fg.custom("sets")
+    def sets(x):
+        if not inner:
+            inner.append(None)
+            w.data = 10.0
+            inner[0] = tape(1.0)
+        return x
+
+    sets.partials(lambda x, y: 1.0)
+    inner.append(None)
+    tape = fg.record(lambda x: sets(x) * w, 1.0)
+    assert tape(1.0) == 2.0
+    inner.clear()
+    assert tape(1.0) == 2.0  # its parameters were read before
+    assert (inner, tape(1.0)) == ([10.0], 10.0)
+
+
+def test_frames_of_tangents_and_of_fit_are_read_anew():
+    w = Value(2.0)
+    tape = fg.record(lambda x: (x * w - 1) ** 2, 1.0)
+    loss = lambda x: (x * w.data - 1) ** 2  # noqa: E731
+    assert tape(3.0) == 25.0
+    for _ in range(3):
+        assert tape.jvp((3.0,), [7.0], wrt="parameters") == (25.0, 210.0)
+        assert (tape(3.0), tape([3.0, 1.0])) == (25.0, [25.0, 1.0])
+    fg.fit(tape, 1.0, optimizer=optim.SGD([w], lr=0.1), steps=3)
+    assert w.data != 2.0
+    assert (tape(3.0), tape(0.5)) == (loss(3.0), loss(0.5))
+    with pytest.raises(NonFiniteError):
+        fg.fit(tape, [1.0, 1e200], optimizer=optim.SGD([w], lr=0.1), steps=3, batch_size=1)
+    assert (tape(3.0), tape(0.5)) == (loss(3.0), loss(0.5))
+
+
+def test_fit_finds_parameters_in_any_order_among_others():
+    ws = [Value(0.1 * i) for i in range(200)]
+    others = [Value(1.0) for _ in range(50)]
+    tape = fg.record(lambda x: (sum(w * x for w in ws) - 1) ** 2, 1.0, parameters=ws)
+    results = []
+    for order in (ws, ws[::-1], [*others, *ws[100:], *ws[:100]], [*ws[::2], *others, *ws[1::2]]):
+        for i, w in enumerate(ws):
+            w.data = 0.1 * i
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FastgradWarning)
+            fg.fit(tape, [0.5, -1.0], optimizer=optim.SGD(order, lr=1e-3), steps=3)
+        results.append([w.data for w in ws])
+    assert results[1:] == results[:1] * 3
+    assert {other.data for other in others} == {1.0}

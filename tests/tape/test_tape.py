@@ -252,11 +252,13 @@ def test_parameters_of_a_subclass_keep_their_class():
     assert type(tape.parameters[0]) is Weight
 
 
-def test_parameter_reinitialised_as_a_node_is_still_bound():
+def test_parameter_initialised_later_is_still_bound_and_becomes_no_operation():
     w = Value.__new__(Value)
     tape = fg.record(lambda x: x * w, 1.0)
-    other = Value(1.0)
-    w.__init__(5.0, (other,))
+    assert tape(2.0) == 0.0
+    with pytest.raises(FastgradTypeError, match="a new Value, got one that is initialised already"):
+        w.__init__(5.0, (Value(1.0),))
+    w.__init__(5.0)
     clutter = values(*range(50))
     assert (tape(2.0), tape.backward([2.0, 4.0]), w.grad) == (10.0, 15.0, 3.0)
     assert [v.grad for v in clutter] == [0.0] * 50

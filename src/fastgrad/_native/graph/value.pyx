@@ -414,6 +414,7 @@ cdef class Core(Methods):
             node.flags &= ~FRESH
         node = node_at(self.id)
         node.data, node.grad = y, grad
+        arena.writes += 1
         if _op:
             attributes_of(self)["_op"] = _op
         if label is not None:
@@ -425,6 +426,7 @@ cdef class Core(Methods):
             # an interned name is found by its address
             if <PyObject *> name == <PyObject *> DATA and not recording_threads:
                 node.data = PyFloat_AS_DOUBLE(value)
+                arena.writes += 1
                 return
             if <PyObject *> name == <PyObject *> GRAD and node.op != OP_DOT:
                 node.grad = PyFloat_AS_DOUBLE(value)
@@ -447,6 +449,7 @@ cdef class Core(Methods):
         if unlikely(recording_threads):
             recorded_read(self.id, "data =")
         node_at(self.id).data = data
+        arena.writes += 1
 
     @property
     def grad(self):
@@ -850,6 +853,7 @@ cdef class Core(Methods):
         data, grad, attributes = state
         node_at(self.id).flags &= ~FRESH
         node_at(self.id).data = number_expect(data, "data of a pickled Value")
+        arena.writes += 1
         node_at(self.id).grad = number_expect(grad, "grad of a pickled Value")
         attributes_of(self).update(attributes)
 

@@ -115,6 +115,7 @@ ctypedef struct Arena:
     uint64_t sweeps      # begun so far
     uint64_t swept       # live dot nodes flagged SWEPT
     uint64_t edits       # times that a node became another, or had other operands, while it lived
+    uint64_t writes      # to the data of leaves that somebody else could have read before; from 1 on
     size_t block_bytes
     Regions memory       # of chunks
     IdList closures      # leaves flagged CLOSURE

@@ -454,6 +454,8 @@ cdef void closures_remove(node_id id) noexcept:
 arena.memory.piece, arena.memory.align = CHUNK_BYTES, CACHE_LINE
 arena.memory.pieces = <uint32_t> max(<size_t> 1, <size_t> REGION_BYTES // CHUNK_BYTES)
 
+arena.writes = 1
+
 # Chunk 0 and block 0 stand for "none".
 grow_table()
 memset(&arena.chunks[0], 0, sizeof(Chunk))

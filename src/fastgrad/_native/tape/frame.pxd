@@ -1,5 +1,7 @@
 """Frame: what one call of a tape works with, kept for the next."""
 
+from libc.stdint cimport uint64_t
+
 from fastgrad._native.tape.bind cimport Bound, Out, Shape
 from fastgrad._native.tape.header cimport Program, Workspace
 
@@ -10,6 +12,7 @@ cdef class Frame(Bound):
     cdef double **outputs    # where results go
     cdef Py_ssize_t *output_strides
     cdef Workspace workspace
+    cdef uint64_t read_at    # arena.writes when the parameters in the slots were read; 0: read them
     cdef object plan         # what it runs: another thread may replace it in the tape's cache
 
 cdef Frame frame_new(const Program *p)

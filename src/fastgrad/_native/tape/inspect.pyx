@@ -4,6 +4,8 @@ from libc.math cimport isfinite, isnan
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
 
+from cpython.buffer cimport PyBUF_ND, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer
+
 from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.graph.handle cimport Handle, is_handle, node_at
@@ -16,6 +18,11 @@ from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.header cimport Plan, Program, TapeOp, program_leaves, take_entry
 from fastgrad._native.tape.replay cimport CachedPlan, Replay, SAMPLE_STEPS
 from fastgrad._native.tape.wrt cimport Want
+
+
+cdef extern from "Python.h":
+    bint PyFloat_CheckExact(object o)
+    double PyFloat_AS_DOUBLE(object o)
 
 
 def sizes(Replay tape not None):
@@ -275,19 +282,29 @@ cdef int expect_finite(Replay tape, tuple args, object wrt) except -1:
 
 
 cdef bint is_finite(object result) except -1:
-    """Tell whether all numbers of a result are finite: a number, an array, a structure of them."""
+    """Tell whether all numbers of a result are finite: a number, an array of doubles, a structure of them."""
+    if PyFloat_CheckExact(result):
+        return isfinite(PyFloat_AS_DOUBLE(result))
     if is_handle(result):
         return isfinite(node_at((<Handle> result).id).data)
-    if isinstance(result, dict):
-        result = list(result.values())
-    elif hasattr(result, "tolist"):
-        result = result.tolist()
-    if not isinstance(result, (list, tuple)):
-        return isfinite(<double> result)
-    for part in result:
-        if not is_finite(part):
+    if PyObject_CheckBuffer(result):
+        return is_finite_array(result)
+    for part in result.values() if isinstance(result, dict) else result:
+        if not (isfinite(PyFloat_AS_DOUBLE(part)) if PyFloat_CheckExact(part) else is_finite(part)):
             return False
     return True
+
+
+cdef bint is_finite_array(object array) except -1:
+    cdef Py_buffer view
+    cdef const double *x
+    cdef Py_ssize_t n
+    PyObject_GetBuffer(array, &view, PyBUF_ND)
+    x, n = <const double *> view.buf, view.len // <Py_ssize_t> sizeof(double)
+    while n and isfinite(x[n - 1]):
+        n -= 1
+    PyBuffer_Release(&view)
+    return not n
 
 
 cdef object expect_decided(Replay tape, tuple args, object result):

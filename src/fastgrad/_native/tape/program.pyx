@@ -13,6 +13,7 @@ from cpython.mem cimport PyMem_RawCalloc
 
 from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
+from fastgrad._native.memory.arena cimport arena
 from fastgrad._native.ops.codes cimport (
     OP_COUNT, OP_CUSTOM, op_has_parameter, op_is_binary, op_is_row, op_listed, op_name, op_on_tape,
 )
@@ -108,7 +109,6 @@ def export(Replay tape not None):
             codes.append(p.ops[i].op)
         to_operations[i] = place[p.ops[i].op]
         to_a[i], to_b[i], to_sources[i] = p.ops[i].a, p.ops[i].b, p.sources[i]
-    tape.nodes_find()
     for i in range(p.n_parameters):
         to_parameters[i] = tape.nodes[i].data
     mark_inputs(p, <uint8_t *> PyBytes_AS_STRING(inputs))
@@ -297,3 +297,4 @@ def bind(Replay tape not None, list parameters not None, bytes data not None, li
     tape.adopt(parameters, arguments, result)
     for i in range(tape.program.n_parameters):
         tape.nodes[i].data = numbers[i]
+    arena.writes += 1

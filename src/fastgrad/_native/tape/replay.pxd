@@ -19,7 +19,7 @@ cdef class Replay:
     cdef public object listed     # the same, as the list that people see; None until they do
     cdef list kinds          # those that are of a subclass of Value
     cdef uint32_t *blocks    # of each dot: the arena's block of its weights, 0 or NULL where none is kept
-    cdef Node **nodes        # as of the last nodes_find
+    cdef Node **nodes        # of the parameters
     cdef list arguments      # Shapes, or (kind, keys, children)
     cdef list shapes         # the Shapes in them, in order
     cdef Wants wants         # what gradients are of
@@ -45,7 +45,7 @@ cdef class Replay:
         self, uint32_t number, uint32_t n, const double *x, int64_t sample, double *y,
         double *partials) except -1
     cdef int one_thread(self) except -1
-    cdef int nodes_find(self) except -1
+    cdef int nodes_fix(self) noexcept
     cdef int parameters_load(self, Frame frame) except -1
     cdef int parameters_report(self) except -1
     cdef int gradient_add(self, Frame frame) except -1

@@ -16,7 +16,7 @@ from fastgrad._native.base.poll cimport (
 )
 from fastgrad._native.graph.engine cimport custom_operations, custom_result
 from fastgrad._native.graph.handle cimport HandleLayout, is_value
-from fastgrad._native.memory.arena cimport Node, block_disown, node_at
+from fastgrad._native.memory.arena cimport FRESH, Node, arena, block_disown, node_at
 from fastgrad._native.ops.codes cimport OP_TAKE
 from fastgrad._native.graph.recording cimport (
     call_unreported, program_level, recorded_read, recording_threads,
@@ -170,7 +170,7 @@ cdef class Replay:
         self.nodes = <Node **> PyMem_RawCalloc(self.program.n_parameters + 1, sizeof(Node *))
         if self.nodes == NULL:  # last: a tape without is refused by frame_take
             raise MemoryError()
-        return self.nodes_find()
+        return self.nodes_fix()
 
     def __dealloc__(self):
         cdef uint32_t i
@@ -248,21 +248,25 @@ cdef class Replay:
 
     # Parameters -------------------------------------------------------------------------------------
 
-    cdef int nodes_find(self) except -1:
-        """Find the parameters' nodes: one that was made without `__init__` may get another."""
+    cdef int nodes_fix(self) noexcept:
+        """Find the parameters' nodes, which stay theirs."""
         cdef uint32_t i
         for i in range(self.program.n_parameters):
             self.nodes[i] = node_at((<HandleLayout *> PyTuple_GET_ITEM(self.captured, i)).id)
+            self.nodes[i].flags &= ~FRESH  # no __init__ may give the handle another node
         return 0
 
     cdef int parameters_load(self, Frame frame) except -1:
+        """Read the parameters' data, unless nobody has written to a leaf since this frame had it."""
         cdef double *to = frame.values + self.program.n_inputs
         cdef uint32_t i
-        self.nodes_find()
         if recording_threads and frame.given is None:
             self.parameters_report()
+        if frame.read_at == arena.writes:
+            return 0
         for i in range(self.program.n_parameters):
             to[i] = self.nodes[i].data
+        frame.read_at = arena.writes
         return 0
 
     cdef int parameters_report(self) except -1:
@@ -270,13 +274,12 @@ cdef class Replay:
         cdef uint32_t i
         for i in range(self.program.n_parameters):
             recorded_read((<HandleLayout *> PyTuple_GET_ITEM(self.captured, i)).id, "tape")
-        return self.nodes_find()
+        return 0
 
     cdef int gradient_add(self, Frame frame) except -1:
         """Add the adjoints of the parameters into their grad."""
         cdef const double *adjoints = frame.adjoints + self.program.n_inputs
         cdef uint32_t i
-        self.nodes_find()
         for i in range(self.program.n_parameters):
             self.nodes[i].grad += adjoints[i]
         return 0

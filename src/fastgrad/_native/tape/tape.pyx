@@ -351,6 +351,7 @@ cdef class TapeCore(Replay):
                 frame_widen(along, self.program.n_inputs + self.program.n_parameters)
             along.tangents = True
             memset(along.values + self.program.n_inputs, 0, self.program.n_parameters * sizeof(double))
+            along.read_at = 0
             if inputs:
                 bind_all(along, self.arguments, tangents)
             else:

@@ -9,15 +9,15 @@ them.
 from libc.math cimport isfinite
 from libc.stdint cimport uint32_t, uint64_t
 
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 
 from fastgrad._native.base.errors cimport described, error_of, shown
 from fastgrad._native.base.poll cimport (
     Poll, PollHook, poll_begin, poll_hook, poll_signals, poll_unhook, poll_with_gil, poll_without_gil,
 )
-from fastgrad._native.graph.handle cimport Handle, number_expect
+from fastgrad._native.graph.handle cimport Handle, is_value, number_expect
 from fastgrad._native.graph.value cimport slots_check
-from fastgrad._native.memory.arena cimport FRESH, Node, node_at
+from fastgrad._native.memory.arena cimport FRESH, Node, arena, node_at, node_id
 from fastgrad._native.ops.codes cimport OP_LEAF
 from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.inspect cimport nonfinite_in_sample
@@ -84,6 +84,7 @@ cdef class Group:
         for i in range(self.updater.n):
             if self.nodes[i] != NULL:
                 self.nodes[i].data = self.data[i]
+        arena.writes += 1
         if self.next is not None:
             self.next.write_back()
         for i in range(self.updater.n):
@@ -101,10 +102,14 @@ cdef class Group:
         return 0 if self.next is None else self.next.read()
 
 
-cdef Node *node_of(object parameter) noexcept:
+cdef Node *node_of(object parameter, bint *unpatched) noexcept:
     """Give the node of a leaf whose `data` is what Value calls so; else NULL."""
     cdef Node *node
-    if not isinstance(parameter, Handle) or type(parameter).data is not Value.data or not slots_check():
+    if not is_value(parameter):
+        if not isinstance(parameter, Handle) or type(parameter).data is not Value.data:
+            return NULL
+        unpatched[0] = slots_check()  # a metaclass may have run
+    if not unpatched[0]:
         return NULL
     node = node_at((<Handle> parameter).id)
     if node.op != OP_LEAF:
@@ -113,8 +118,74 @@ cdef Node *node_of(object parameter) noexcept:
     return node
 
 
-cdef Group group_new(Updater updater, dict places, Group behind):
+cdef class Places:
+    """Where the parameters of a tape are in it.
+
+    Most optimizers have them in the tape's order: then the next is behind the last. Of others an open
+    hash of their nodes is made.
+    """
+
+    cdef tuple parameters
+    cdef Py_ssize_t next      # place behind the one found last
+    cdef node_id *ids         # 0: nobody's; NULL until the order is another
+    cdef uint32_t *slots
+    cdef size_t mask
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.ids)
+        PyMem_RawFree(self.slots)
+
+    cdef Py_ssize_t slot(self, object parameter) except -2:
+        """Give the place of a parameter, -1 for what is none of the tape's."""
+        cdef size_t at
+        cdef Py_ssize_t place = self.next
+        if place >= len(self.parameters) or self.parameters[place] is not parameter:
+            if not isinstance(parameter, Handle):
+                return -1
+            if self.ids == NULL:
+                self.list_nodes()
+            at = self.entry((<Handle> parameter).id)
+            if not self.ids[at]:
+                return -1
+            place = self.slots[at]
+        self.next = place + 1
+        return place
+
+    cdef size_t entry(self, node_id id) noexcept:
+        """Give where a node is in the hash, or would be: neighbours of 16 lie side by side."""
+        cdef size_t at = <size_t> ((id >> 4) * <uint64_t> 0x9e3779b97f4a7c15 >> 28 << 4 ^ id & 15) & self.mask
+        while self.ids[at] and self.ids[at] != id:
+            at = (at + 1) & self.mask
+        return at
+
+    cdef int list_nodes(self) except -1:
+        cdef size_t size = 16
+        cdef size_t at
+        cdef Py_ssize_t i
+        while size < 2 * <size_t> len(self.parameters):
+            size *= 2
+        self.mask = size - 1
+        self.slots = <uint32_t *> room(size, sizeof(uint32_t))
+        self.ids = <node_id *> PyMem_RawCalloc(size, sizeof(node_id))
+        if self.ids == NULL:
+            PyMem_RawFree(self.slots)
+            self.slots = NULL
+            raise MemoryError()
+        for i in range(len(self.parameters)):
+            at = self.entry((<Handle> self.parameters[i]).id)
+            self.ids[at], self.slots[at] = (<Handle> self.parameters[i]).id, <uint32_t> i
+        return 0
+
+
+cdef Places places_of(tuple parameters):
+    cdef Places places = Places.__new__(Places)
+    places.parameters = parameters
+    return places
+
+
+cdef Group group_new(Updater updater, Places places, Group behind):
     cdef Group group = Group.__new__(Group)
+    cdef bint unpatched = slots_check()
     cdef Py_ssize_t i
     group.updater, group.next = updater, behind
     group.slots = <Py_ssize_t *> room(updater.n, sizeof(Py_ssize_t))
@@ -122,9 +193,9 @@ cdef Group group_new(Updater updater, dict places, Group behind):
     group.data = <double *> room(updater.n, sizeof(double))
     group.grad = <double *> room(updater.n, sizeof(double))
     for i in range(updater.n):
-        group.slots[i] = places.get(id(updater.params[i]), -1)
+        group.slots[i] = places.slot(updater.params[i])
         group.shared += group.slots[i] >= 0
-        group.nodes[i] = node_of(updater.params[i])
+        group.nodes[i] = node_of(updater.params[i], &unpatched)
         group.grad[i] = 0.0
     return group
 
@@ -221,7 +292,7 @@ cdef class Loop:
         """Take over the optimizer's rules, if they are others than before."""
         cdef list updaters = self.source()
         cdef Group group = self.groups
-        cdef dict places
+        cdef Places places
         cdef Py_ssize_t i
         if not updaters:
             raise error_of("FastgradValueError", "at least one Updater", "none", "fit")
@@ -232,9 +303,7 @@ cdef class Loop:
         else:
             if group is None:
                 return 0
-        places = {}
-        for i in range(len(self.tape.captured)):
-            places[id(self.tape.captured[i])] = i
+        places = places_of(self.tape.captured)
         group = None
         for given in reversed(updaters):
             if not isinstance(given, Updater):
@@ -254,6 +323,7 @@ cdef class Loop:
             group = group.next
         if self.groups is not None:
             self.groups.read()
+        self.frame.read_at = 0  # the loop has set its slots
         self.tape.parameters_load(self.frame)
         group = self.groups
         while group is not None:
@@ -451,6 +521,7 @@ cdef class Loop:
         cdef Frame frame = self.frame
         if frame is not None and not self.advancing:
             self.frame = None
+            frame.read_at = 0
             self.tape.frame_give(frame)
 
     def history(self, Py_ssize_t first=0):

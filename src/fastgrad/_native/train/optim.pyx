@@ -10,7 +10,7 @@ from cpython.object cimport PyObject
 from libc.string cimport memcmp, memcpy
 
 from fastgrad._native.base.errors cimport described, error_of, flag_expect, shown
-from fastgrad._native.memory.arena cimport FRESH, Node, node_at
+from fastgrad._native.memory.arena cimport FRESH, Node, arena, node_at
 from fastgrad._native.graph.handle cimport Handle, is_value, number_expect
 from fastgrad._native.ops.codes cimport OP_LEAF
 from fastgrad._native.graph.value cimport slots_check
@@ -193,6 +193,7 @@ cdef class Updater:
         cdef Py_ssize_t i
         for i in range(self.n):
             self.nodes[i].data = data[i]
+        arena.writes += 1
 
     cdef list read(self):
         """Read data and grad of any objects; give their data as they are."""
