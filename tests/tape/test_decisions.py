@@ -690,6 +690,10 @@ def test_number_that_is_not_finite_is_found_wherever_it_is(make, bad):
         with pytest.raises(NonFiniteError, match="sample"):
             tape(batch, batch)
     tape(*[np.ones(5)] * 2)
+    single, _ = recorded(lambda x: x * float(x), 1.0)
+    for batch in batches:
+        with pytest.raises(NonFiniteError):
+            single(np.array(batch))
 
 
 def test_copied_and_pickled_tape_keeps_its_decisions():

@@ -323,7 +323,6 @@ cdef class Loop:
             group = group.next
         if self.groups is not None:
             self.groups.read()
-        self.frame.read_at = 0  # the loop has set its slots
         self.tape.parameters_load(self.frame)
         group = self.groups
         while group is not None:
@@ -521,7 +520,6 @@ cdef class Loop:
         cdef Frame frame = self.frame
         if frame is not None and not self.advancing:
             self.frame = None
-            frame.read_at = 0
             self.tape.frame_give(frame)
 
     def history(self, Py_ssize_t first=0):
