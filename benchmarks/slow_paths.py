@@ -4,6 +4,7 @@ Each row is the median of ratios of neighbouring calls, slow over fast, and the 
 """
 
 import random
+import warnings
 from statistics import median
 from time import perf_counter
 
@@ -86,6 +87,26 @@ def cases():
         yield f"1,000 times x**{k} / x*x", lambda t=powers: t(numbers), lambda: products(numbers)
     square = fg.record(lambda x: x**2, 1.0)
     yield "x**2 / x*x, one call", lambda: square(1.3), lambda: one(1.3)
+    many = [fg.Value(0.1) for _ in range(4192)]
+    held = fg.record(lambda x: x * many[0], 1.0, parameters=many)
+    bare = fg.record(lambda x: x * 0.1, 1.0)
+    yield "call, 4,192 parameters / none", lambda: held(1.3), lambda: bare(1.3)
+    yield (
+        "backward, 4,192 parameters / none",
+        lambda: held.backward(1.3),
+        lambda: bare.backward(1.3),
+    )
+    sgd, few = fg.optim.SGD(many, lr=0.0), fg.optim.SGD(many[:1], lr=0.0)
+    yield (
+        "set-up of fit, 4,192 parameters / 1",
+        lambda: fg.fit(held, 1.3, optimizer=sgd, steps=0),
+        lambda: fg.fit(held, 1.3, optimizer=few, steps=0),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frozen = fg.record(lambda x: x * 2 if x > 0 else x, 1.0)
+    free, million = fg.record(lambda x: x * 2, 1.0), rng.uniform(size=1_000_000)
+    yield "1e6 samples, a decision / none", lambda: frozen(million), lambda: free(million)
 
 
 def main():
