@@ -7,6 +7,8 @@ from fastgrad.engine import Value
 
 SIMD: str
 
+def use_groups(when: str) -> str: ...
+
 @disjoint_base
 class Replay:
     captured: tuple[Value, ...]

@@ -336,7 +336,7 @@ cdef object append(Replay tape, Frame frame):
     cdef list made
     cdef list outs = []
     cdef Shape shape
-    tape.run_single(frame, None)
+    tape.run_scalar(frame, None)
     expect_defined(&tape.program, frame.values)
     if no_grad_blocks and is_no_grad():
         made = values_new(tape, frame)

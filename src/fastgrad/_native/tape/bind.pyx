@@ -226,7 +226,6 @@ cdef int bind_lying(Bound bound, Shape shape, Buffer buffer) except -1:
     cdef Py_ssize_t slot = shape.start
     cdef Py_ssize_t end = shape.start + shape.size
     cdef Py_ssize_t rows = 0
-    cdef Py_ssize_t i
     cdef FormatCopy sample
     cdef const char *at
     format_plan(&sample, view.ndim - 1, view.shape + 1, view.strides + 1, False)

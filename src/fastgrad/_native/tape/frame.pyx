@@ -35,6 +35,7 @@ cdef Frame frame_new(const Program *p):
     if (frame.adjoints == NULL or frame.grads == NULL or frame.grad_strides == NULL
             or frame.outputs == NULL or frame.output_strides == NULL):
         raise MemoryError()
+    frame.n_values = frame.n_adjoints = program_slots(p)
     memcpy(frame.values + p.n_inputs + p.n_parameters, p.constants, p.n_constants * sizeof(double))
     return frame
 
@@ -45,6 +46,19 @@ cdef void *widened(void **memory, size_t n, size_t size) except NULL:
         raise MemoryError()
     memory[0] = moved
     return moved
+
+
+cdef int frame_deepen(Frame frame, size_t n_values, size_t n_adjoints) except -1:
+    """Make room for so many values and adjoints; those of leaves stay."""
+    if n_values > frame.n_values:
+        widened(<void **> &frame.values, n_values, sizeof(double))
+        memset(frame.values + frame.n_values, 0, (n_values - frame.n_values) * sizeof(double))
+        frame.n_values = n_values
+    if n_adjoints > frame.n_adjoints:
+        widened(<void **> &frame.adjoints, n_adjoints, sizeof(double))
+        memset(frame.adjoints + frame.n_adjoints, 0, (n_adjoints - frame.n_adjoints) * sizeof(double))
+        frame.n_adjoints = n_adjoints
+    return 0
 
 
 cdef int frame_widen(Frame frame, size_t n) except -1:

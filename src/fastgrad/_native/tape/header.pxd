@@ -127,3 +127,22 @@ cdef extern from "tape/tape.h" nogil:
         int threads
         Poll poll
     int batch_run(BatchRun *run)
+
+cdef extern from "tape/groups.h" nogil:
+    ctypedef struct Groups:
+        size_t n_values
+    ctypedef struct Pulls:
+        size_t n_adjoints
+    int groups_build(const Program *program, bint always, Poll *poll, Groups *groups)
+    int pulls_build(
+        const Program *program, const Groups *groups, const uint8_t *live, bint always, Poll *poll,
+        Pulls *pulls)
+    void groups_free(Groups *groups)
+    void pulls_free(Pulls *pulls)
+    size_t groups_bytes(const Groups *groups)
+    size_t pulls_bytes(const Pulls *pulls)
+    int groups_forward(
+        const Program *program, const Groups *groups, const Kernels *kernels, double *values, Poll *poll)
+    int groups_reverse(
+        const Pulls *pulls, const Kernels *kernels, const double *values, double *adjoints, int *odd,
+        Poll *poll)

@@ -136,7 +136,7 @@ cdef tuple nonfinite_in_sample(Replay tape, Frame frame, Py_ssize_t s, list want
     sample = s if frame.n >= 0 else None
     load_sample(frame, s)
     for want in wants:
-        tape.run_single(frame, want)
+        tape.run_scalar(frame, want)
         poll_signals(poll, 2 * tape.program.n_ops + SAMPLE_STEPS)
         for i in range(tape.program.n_outputs):
             if not isfinite(frame.values[tape.program.outputs[i]]):

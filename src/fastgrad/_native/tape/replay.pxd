@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from fastgrad._native.memory.arena cimport Node
 from fastgrad._native.tape.frame cimport Frame
-from fastgrad._native.tape.header cimport BatchRun, Kernels, Plan, Program, Steps
+from fastgrad._native.tape.header cimport BatchRun, Groups, Kernels, Plan, Program, Pulls, Steps
 from fastgrad._native.tape.wrt cimport Want, Wants
 
 cdef enum:
@@ -13,8 +13,13 @@ cdef enum:
 cdef class CachedPlan:       # for one set of batched inputs
     cdef Plan plan
 
+cdef class CachedPulls:      # for what a gradient is of
+    cdef Pulls pulls
+
 cdef class Replay:
     cdef Program program
+    cdef Groups groups       # how a single sample runs, once planned
+    cdef int singles         # calls with one sample so far, up to that which plans
     cdef readonly tuple captured  # the parameters; it keeps their nodes alive
     cdef public object listed     # the same, as the list that people see; None until they do
     cdef list kinds          # those that are of a subclass of Value
@@ -58,7 +63,13 @@ cdef class Replay:
         self, Frame frame, BatchRun *run, Steps *uniform, CachedPlan cached, bint reverse,
         int threads) except -1
     cdef int perform(self, Frame frame, BatchRun *run, const Steps *uniform) noexcept nogil
+    cdef int plan_single(self, Frame frame, Want want, int calls) except -1
+    cdef int plan_groups(self) except -1
+    cdef int plan_pulls(self, Want want) except -1
+    cdef int perform_scalar(self, Frame frame, Want want) noexcept nogil
     cdef int perform_single(self, Frame frame, Want want) noexcept nogil
+    cdef int run_performed(self, Frame frame, Want want) except -1
+    cdef int run_scalar(self, Frame frame, Want want) except -1
     cdef int run_single(self, Frame frame, Want want) except -1
     cdef void tangents_set(self, Frame along) noexcept nogil
     cdef CachedPlan plan_of_lanes(self, Want want, bytes lanes)

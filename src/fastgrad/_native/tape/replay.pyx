@@ -25,12 +25,13 @@ from fastgrad._native.tape.bind cimport (
     bind_all, bind_floats, expect_numbers, expect_spec, is_number, load_sample, shapes_of,
 )
 from fastgrad._native.tape.extract cimport Recorded, record_graph
-from fastgrad._native.tape.frame cimport Frame, frame_new
+from fastgrad._native.tape.frame cimport Frame, frame_deepen, frame_new
 from fastgrad._native.tape.header cimport (
-    BatchRun, Kernels, LEAF_PARAMETER, NO_SLOT, PlanRequest, Program, PythonForward, PythonPartials,
-    Steps, TAPE_BAD_INDEX, TAPE_NO_MEMORY, TAPE_OK, TAPE_TOO_LARGE, TapeOp, batch_run,
-    kernels_named, plan_build, plan_bytes, plan_free, program_build, program_bytes, program_free,
-    program_slots, steps_forward, steps_reverse, steps_tangent, take_entry,
+    BatchRun, Groups, Kernels, LEAF_PARAMETER, NO_SLOT, PlanRequest, Program, PythonForward,
+    PythonPartials, Steps, TAPE_BAD_INDEX, TAPE_NO_MEMORY, TAPE_OK, TAPE_TOO_LARGE, TapeOp, batch_run,
+    groups_build, groups_bytes, groups_forward, groups_free, groups_reverse, kernels_named, plan_build,
+    plan_bytes, plan_free, program_build, program_bytes, program_free, program_slots, pulls_build,
+    pulls_bytes, pulls_free, steps_forward, steps_reverse, steps_tangent, take_entry,
 )
 from fastgrad._native.tape.wrt cimport Want, wants_new
 
@@ -45,6 +46,9 @@ cdef extern from "Python.h":
 cdef enum:
     SMALL = 2048  # operations of a call that is over before another thread could run
     PLANS_MAX = 64  # kept: sets of batched arguments
+    SINGLES = 3  # calls with one sample, of which the last plans groups; `record` has made the first
+    GRADIENTS = 2  # those with a gradient, of which the last plans that
+    LANES = 8  # more numbers than there are: kernels read in parts
 
 
 cdef int fail(int result) except -1:
@@ -70,6 +74,18 @@ cdef const Kernels *choose() except NULL:
 
 cdef const Kernels *chosen = choose()
 SIMD = chosen.name.decode()
+
+cdef object groups_used = "auto"
+
+
+def use_groups(when):
+    """Say when single samples run in groups: "auto", by the plan's costs; "always"; "never". For tests."""
+    global groups_used
+    before = groups_used
+    if when not in ("auto", "always", "never"):
+        raise error_of("FastgradValueError", '"auto", "always" or "never"', f"{when!r:.80}", "use_groups")
+    groups_used = when
+    return before
 
 
 cdef inline Steps all_steps(const Program *p, Frame frame) noexcept nogil:
@@ -119,6 +135,11 @@ cdef int python_partials(
 cdef class CachedPlan:
     def __dealloc__(self):
         plan_free(&self.plan)
+
+
+cdef class CachedPulls:
+    def __dealloc__(self):
+        pulls_free(&self.pulls)
 
 
 cdef class Replay:
@@ -180,6 +201,7 @@ cdef class Replay:
                     block_disown(self.blocks[i])
             PyMem_RawFree(self.blocks)
         program_free(&self.program)
+        groups_free(&self.groups)
         PyMem_RawFree(self.nodes)
 
     def __len__(self):
@@ -196,12 +218,14 @@ cdef class Replay:
             return total
         if self.blocks != NULL:
             total += self.program.n_ops * sizeof(uint32_t)
-        total += self.wants.nbytes()
+        total += self.wants.nbytes() + groups_bytes(&self.groups)
         for want in list(self.wants.named.values()) + self.wants.recent:
             for plan in list(want.plans.values()) + list(want.plans_each.values()):
                 total += plan_bytes(&plan.plan)
+            if want.pulls is not None:
+                total += pulls_bytes(&(<CachedPulls> want.pulls).pulls)
         for frame in self.frames:
-            total += 2 * program_slots(&self.program) * sizeof(double) + frame.workspace.size * sizeof(double)
+            total += (frame.n_values + frame.n_adjoints + frame.workspace.size) * sizeof(double)
         return total
 
     # Frames: taken, bound, given back ---------------------------------------------------------------
@@ -326,7 +350,81 @@ cdef class Replay:
 
     # One sample -------------------------------------------------------------------------------------
 
+    cdef int plan_groups(self) except -1:
+        """Plan how a single sample runs, if that is worth it; without memory there is no plan."""
+        cdef Groups made
+        cdef Poll poll = poll_begin(poll_without_gil)
+        cdef bint always = groups_used == "always"
+        cdef int built
+        with nogil:
+            built = groups_build(&self.program, always, &poll, &made)
+        if built != TAPE_OK and built != TAPE_NO_MEMORY:
+            self.singles = 0
+            fail(built)
+        if self.groups.n_values:  # signal handlers have called the tape
+            groups_free(&made)
+        else:
+            self.groups = made
+        return 0
+
+    cdef int plan_pulls(self, Want want) except -1:
+        """The same for its adjoints."""
+        cdef CachedPulls made = CachedPulls.__new__(CachedPulls)
+        cdef Poll poll = poll_begin(poll_without_gil)
+        cdef bint always = groups_used == "always"
+        cdef int built
+        with nogil:
+            built = pulls_build(&self.program, &self.groups, want.live, always, &poll, &made.pulls)
+        if built != TAPE_OK and built != TAPE_NO_MEMORY:
+            want.singles = 0
+            fail(built)
+        if want.pulls is None:
+            want.pulls = made
+        return 0
+
+    cdef int plan_single(self, Frame frame, Want want, int calls) except -1:
+        """Say how a single sample runs, in the first of some calls: in groups, planned at the second."""
+        cdef CachedPulls cached
+        cdef size_t n_adjoints
+        frame.groups, frame.pulls = NULL, NULL
+        if self.singles < SINGLES:
+            self.singles += calls
+            if self.singles >= SINGLES:
+                self.plan_groups()
+        if want is not None and want.singles < GRADIENTS:
+            want.singles += calls
+            if want.singles >= GRADIENTS and self.groups.n_values:
+                self.plan_pulls(want)
+        if not self.groups.n_values or groups_used == "never":
+            return 0
+        cached = <CachedPulls> want.pulls if want is not None else None
+        if want is not None and (cached is None or not cached.pulls.n_adjoints):
+            return 0
+        n_adjoints = cached.pulls.n_adjoints if cached is not None else 0
+        try:
+            frame_deepen(frame, self.groups.n_values + LANES, n_adjoints + LANES)
+        except MemoryError:
+            return 0
+        frame.groups = &self.groups
+        if cached is not None:
+            frame.pulls = &cached.pulls
+        return 0
+
     cdef int perform_single(self, Frame frame, Want want) noexcept nogil:
+        """Run one sample, and back from the first output to what is wanted, if any; leaves and results
+        have their slots then, and nothing else has where it ran in groups."""
+        cdef Poll poll = poll_begin(poll_without_gil)
+        cdef int odd = 0
+        cdef int result
+        if frame.groups == NULL:
+            return self.perform_scalar(frame, want)
+        result = groups_forward(&self.program, frame.groups, self.kernels, frame.values, &poll)
+        if frame.pulls == NULL or result != TAPE_OK:
+            return result
+        result = groups_reverse(frame.pulls, self.kernels, frame.values, frame.adjoints, &odd, &poll)
+        return self.perform_scalar(frame, want) if odd else result
+
+    cdef int perform_scalar(self, Frame frame, Want want) noexcept nogil:
         """Run all operations on one sample, and back from the first output to what is wanted, if any."""
         cdef Steps steps = all_steps(&self.program, frame)
         cdef Poll poll = poll_begin(poll_without_gil)
@@ -340,6 +438,16 @@ cdef class Replay:
         return result
 
     cdef int run_single(self, Frame frame, Want want) except -1:
+        """Run one sample: afterwards leaves and results have values, and leaves adjoints."""
+        self.plan_single(frame, want, 1)
+        return self.run_performed(frame, want)
+
+    cdef int run_scalar(self, Frame frame, Want want) except -1:
+        """Run one sample: afterwards all slots have values and adjoints."""
+        frame.groups, frame.pulls = NULL, NULL
+        return self.run_performed(frame, want)
+
+    cdef int run_performed(self, Frame frame, Want want) except -1:
         cdef int result
         if self.program.n_ops <= SMALL:
             result = self.perform_single(frame, want)
@@ -361,7 +469,7 @@ cdef class Replay:
         cdef Steps steps = all_steps(&self.program, at)
         cdef Poll poll = poll_begin(poll_without_gil)
         cdef int result
-        self.run_single(at, None)
+        self.run_scalar(at, None)
         self.tangents_set(along)
         with nogil:
             result = steps_tangent(&steps, at.values, along.adjoints, &poll)

@@ -167,6 +167,11 @@ typedef struct {
         size_t begin, size_t end, size_t k, size_t n);
 } Products;
 
+struct GroupStep;
+struct Groups;
+struct PullStep;
+struct Pulls;
+
 typedef struct {
     const char *name;
     void (*forward[OP_COUNT])(size_t n, const double *a, const double *b, double *y);
@@ -186,6 +191,10 @@ typedef struct {
     void (*scale_tangent)(
         size_t n, double a, double ta, const double *b, const double *tb, double *t);
     double (*sum)(size_t n, const double *a);
+    /* steps of groups.h, of one sample */
+    void (*group_step)(const struct GroupStep *step, const struct Groups *groups, double *values);
+    void (*pull_step)(const struct PullStep *step, const struct Pulls *pulls, const double *values,
+        double *adjoints);
     Products products[2]; /* plain ones; by the rule of op_product() */
 } Kernels;
 

@@ -119,13 +119,14 @@ cdef class TapeCore(Replay):
         cdef Shape shape
         cdef Out out
         cdef list outs = []
-        cdef const double *values = frame.values
+        cdef const double *values
         cdef const uint32_t *slots
         cdef Py_ssize_t o
         if frame.n < 0:
             self.run_single(frame, None)
             if is_number(self.result):
                 return frame.values[self.program.outputs[0]]
+            values = frame.values
             for shape in shapes_of(self.result):
                 out = out_new(shape.shape, frame.arrays)
                 slots = self.program.outputs + shape.start

@@ -15,6 +15,8 @@ cdef class Want:              # what a gradient is of
     cdef bint single_values   # it is a list of Values: their gradients are a tuple of floats
     cdef bint in_list         # a list or tuple was given, of `given`
     cdef tuple given
+    cdef object pulls         # how a single sample's adjoints run; None: not planned
+    cdef int singles          # calls with one sample so far, up to that which plans
     cdef dict plans           # mask of batched inputs: plan
     cdef dict plans_each      # mask of leaves: plan for the gradient of each sample
 

@@ -263,6 +263,7 @@ cdef class Loop:
         self.source = source
         self.follow()
         if not self.n:
+            tape.plan_single(self.frame, self.want, <int> min(steps, 3))
             return
         cached = tape.plan_for(self.frame, self.want)
         tape.prepare(self.frame, &self.run, &self.uniform, cached, True, threads)

@@ -307,6 +307,8 @@ RARE double dot_again(size_t n, const double *a, const double *b) {
     return folded(sum);
 }
 
+#include "tape/kernels/groups.h"
+
 #define FORWARD_ENTRY(name, code, arity) [code] = name##_forward,
 #define REVERSE_ENTRY(name, code, arity) [code] = name##_reverse,
 #define AGAIN_ENTRY(name, code, arity)                                                             \
@@ -329,6 +331,8 @@ const Kernels KERNELS = {
     .layer_forward = layer_forward,
     .layer_inputs = layer_inputs,
     .sum = sum_lanes,
+    .group_step = group_step,
+    .pull_step = pull_step,
     .products = {{.reverse = {OP_EACH(REVERSE_ENTRY)},
                      .reverse_broadcast = {OP_EACH_BROADCAST(REVERSE_BROADCAST_ENTRY)},
                      .multiply_add = multiply_add,
