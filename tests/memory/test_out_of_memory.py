@@ -372,6 +372,15 @@ each_failure(lambda: None, act)
 from fastgrad import functional as F
 each_failure(lambda: None, lambda s: (F.exp(a), F.tanh(1.0), F.hypot(a, 1), F.leaky_relu(c)))
 """,
+    "dots of rows": """
+from fastgrad._native.graph.neurons import call_linear
+inputs, rows, starts = [a, 1.0, b], [[a, b, 2.0], [1.0, b, a], [b, b, b]], [0.0, a, 1.0]
+def act(s):
+    y = call_linear(inputs, rows, starts)
+    (y[0] * y[1] * y[2]).backward()
+    return y
+each_failure(lambda: None, act)
+""",
     "custom operations": """
 from fastgrad import custom
 @custom("times")

@@ -13,6 +13,7 @@ from cpython.list cimport PyList_GET_ITEM
 from cpython.object cimport PyObject, PyTypeObject
 
 from fastgrad._native.base.errors cimport error_of, shown
+from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.memory.arena cimport (
     Block, FRESH, arena, arena_push, arena_push_leaf, block_describe, block_disown, block_give,
     block_new,
@@ -351,17 +352,21 @@ cdef object output(node_id id):
     return handle_of(id)
 
 
-cdef object outputs_of(uint32_t index):
-    """Make the handles of a layer's outputs: a list, or the only one."""
+cdef list outputs_listed(uint32_t index):
+    """Make the handles of a layer's outputs."""
     cdef Block *block = arena.blocks[index]
     cdef uint32_t i
-    cdef list out
-    if block.size == 1:
-        return output(block.ids[0])
-    out = []
+    cdef list out = []
     for i in range(block.size):
         out.append(output(block.ids[i]))
     return out
+
+
+cdef object outputs_of(uint32_t index):
+    """Make the handles of a layer's outputs: a list, or the only one."""
+    if arena.blocks[index].size == 1:
+        return output(arena.blocks[index].ids[0])
+    return outputs_listed(index)
 
 
 cdef int layer_next(object neurons, uint32_t *index) except -1:
@@ -413,6 +418,77 @@ def call_layers(layers, list inputs):
         return outputs_of(index) if index else None
     finally:
         layers_end(index)
+
+
+cdef bint has_value(list row) noexcept:
+    cdef Py_ssize_t i = 0
+    while i < PyList_GET_SIZE(row):
+        if is_value(<object> PyList_GET_ITEM(row, i)):
+            return True
+        i += 1
+    return False
+
+
+cdef uint32_t dots_push(uint32_t inputs, tuple rows, tuple biases) except? 0:
+    """Append dots of the same inputs; give their block as `layer_push` does; 0 if one is not plain."""
+    cdef uint32_t n = <uint32_t> len(rows)
+    cdef uint32_t width = arena.blocks[inputs].size
+    cdef uint32_t index = block_new(n)
+    cdef uint32_t weights
+    cdef uint32_t i
+    cdef Block *block = arena.blocks[index]
+    cdef Poll poll = poll_begin(poll_with_gil)
+    cdef bint usable = False
+    block.refs, block.size = 1, 0
+    try:
+        for i in range(n):
+            poll_signals(&poll, width)
+            weights = inputs_block(<list> rows[i] + [biases[i]])
+            if not weights:
+                return 0
+            try:
+                if arena.blocks[weights].size != width + 1:
+                    return 0
+                block.ids[i] = dot_push(inputs, weights)
+                block.size = i + 1
+            finally:
+                block_give(weights)
+        dot_evaluate(block.ids, n)
+        usable = True
+    finally:
+        if not usable:
+            arena.block_bytes -= (n - block.size) * sizeof(node_id)
+            block_give(index)
+    block_describe(block)
+    return index
+
+
+def call_linear(list inputs, list rows, list biases):
+    """Return ``biases[i] + rows[i][0]*inputs[0] + rows[i][1]*inputs[1] + ...`` for each row.
+
+    None where something is not plain, or nothing is a Value: then nothing has happened, and Python
+    has to do it.
+    """
+    cdef uint32_t xs = 0
+    cdef uint32_t made = 0
+    cdef bint some = has_value(inputs) or has_value(biases)
+    cdef tuple fixed = tuple(rows)  # __float__ of something may change the lists
+    cdef tuple starts = tuple(biases)
+    if not fixed or len(starts) != len(fixed):
+        return None
+    for row in fixed:
+        if not PyList_CheckExact(row):
+            return None
+        some = some or has_value(row)
+    try:
+        xs = inputs_block(inputs) if some and value_is_unpatched() else 0
+        if xs:
+            made = dots_push(xs, fixed, starts)
+        return outputs_listed(made) if made else None
+    finally:
+        if xs:
+            block_give(xs)
+        layers_end(made)
 
 
 def set_layer_call(function):
