@@ -103,7 +103,7 @@ class Module:
                 continue
             seen[id(item)] = item  # kept, so that no other object gets its id
             if isinstance(item, Value):
-                if not item._prev:
+                if not item.operands:
                     found[id(item)] = item
             else:
                 work += reversed(_held_by(item))
@@ -307,7 +307,7 @@ def _is_object_array(item: Any) -> bool:
 def _shape_of(item: Any) -> tuple[int, ...] | None:
     """Return the shape of a leaf, or of a rectangle of leaves; None of anything else."""
     if isinstance(item, Value):
-        return None if item._prev else ()
+        return None if item.operands else ()
     if not (isinstance(item, list | tuple) or _is_object_array(item)) or not len(item):
         return None
     inner = _shape_of(item[0])
