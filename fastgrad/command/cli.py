@@ -1,4 +1,4 @@
-"""The command line: `python -m fastgrad run | demo | makemore | bench | info`.
+"""The command line: `python -m fastgrad run | demo | makemore | microgpt | bench | info`.
 
 A command is a row of COMMANDS: what help says of it, its options, what it calls. The modules that
 do the work are imported by the command that needs them.
@@ -172,6 +172,13 @@ def _spacing(text: str) -> float:
     raise argparse.ArgumentTypeError(explain("a number from 0.001 to 1", show(text)))
 
 
+def _temperature(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0.01 <= float(text) <= 100:
+            return float(text)
+    raise argparse.ArgumentTypeError(explain("a number from 0.01 to 100", show(text)))
+
+
 def _run(options: argparse.Namespace) -> int:
     from fastgrad.command.runner import run_module, run_script
 
@@ -212,8 +219,28 @@ def _makemore(options: argparse.Namespace) -> int:
         del given[name]
     try:
         return run_makemore(**given)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise ProgramError(explain("a file to read or write", f"{error}", "makemore")) from error
+
+
+def _microgpt(options: argparse.Namespace) -> int:
+    from fastgrad.command.microgpt import run_microgpt
+
+    try:
+        return run_microgpt(
+            options.file,
+            options.steps,
+            options.seed,
+            options.samples,
+            options.temperature,
+            options.plain_steps,
+        )
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ProgramError(explain("a file to read", f"{error}", "microgpt")) from error
 
 
 def _bench(options: argparse.Namespace) -> int:
@@ -299,6 +326,11 @@ written.
 """
 
 _MODELS = ("bigram", "mlp", "rnn", "gru", "lstm", "bow", "cnn", "transformer")
+
+_MICROGPT = """\
+Train Andrej Karpathy's microgpt, a GPT on scalars, with its own sizes and schedule: on a tape for
+each length, and its first steps once more with a class in plain Python, whose factor is printed.
+"""
 
 _BENCH = """\
 Time micrograd's README expression, long graphs, the moons demo, the first lecture's network and a
@@ -440,6 +472,50 @@ COMMANDS = (
         ),
         None,
         _MAKEMORE_NOTES,
+    ),
+    Command(
+        "microgpt",
+        "train the scalar GPT on tapes, beside a plain Python class",
+        _MICROGPT,
+        _microgpt,
+        (
+            _option("file", nargs="?", metavar="FILE", help="documents, one a line, in UTF-8"),
+            _option(
+                "--steps",
+                type=_whole(0, _MOST),
+                default=1000,
+                metavar="N",
+                help="documents to learn (1000)",
+            ),
+            _option(
+                "--seed",
+                type=_whole(0, 2**32 - 1),
+                default=42,
+                metavar="N",
+                help="of all that is drawn (42)",
+            ),
+            _option(
+                "--samples",
+                type=_whole(0, _MOST),
+                default=20,
+                metavar="N",
+                help="words to make (20)",
+            ),
+            _option(
+                "--temperature",
+                type=_temperature,
+                default=0.5,
+                metavar="X",
+                help="below 1 prefers what is likely (0.5)",
+            ),
+            _option(
+                "--plain-steps",
+                type=_whole(0, _MOST),
+                default=3,
+                metavar="N",
+                help="of the plain class (3)",
+            ),
+        ),
     ),
     Command(
         "bench",

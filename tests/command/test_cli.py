@@ -143,3 +143,15 @@ def test_console_script_usage_shows_its_own_name(monkeypatch, capsys):
 
 def test_import_of_main_module_runs_nothing():
     assert importlib.import_module("fastgrad.__main__").main is cli.main
+
+
+@pytest.mark.parametrize("name", ["makemore", "microgpt"])
+def test_reader_that_has_gone_is_no_error_of_a_file(name, monkeypatch):
+    def write_to_nobody(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(f"fastgrad.command.{name}.run_{name}", write_to_nobody)
+    given = cli._parser().parse_args([name])
+    given.program = []
+    with pytest.raises(BrokenPipeError):
+        given.call(given)

@@ -270,6 +270,17 @@ def made(**arguments):
     run_makemore(**arguments)
 
 
+def gpt(path, text, monkeypatch=None):
+    from fastgrad.command import microgpt
+
+    if text is not None:
+        path /= "some.txt"
+        path.write_text(text, "utf-8")
+    if monkeypatch is not None:
+        monkeypatch.setattr(microgpt, "_SAME", -1.0)
+    microgpt.run_microgpt(str(path), steps=1)
+
+
 def run_missing(tmp_path):
     from fastgrad.command.runner import run_script
 
@@ -472,6 +483,9 @@ CALLS = {
     ("models.makemore.Makemore.resume", "OSError"): lambda p, m: maker().resume(p / "none"),
     ("command.makemore.run_makemore", "FastgradValueError"): lambda p, m: made(out=p, start="9"),
     ("command.makemore.run_makemore", "OSError"): lambda p, m: made(file=str(p / "none")),
+    ("command.microgpt.run_microgpt", "FastgradValueError"): lambda p, m: gpt(p, ""),
+    ("command.microgpt.run_microgpt", "OSError"): lambda p, m: gpt(p / "none", None),
+    ("command.microgpt.run_microgpt", "FastgradRuntimeError"): lambda p, m: gpt(p, "ab", m),
     ("command.cli.main", "SystemExit"): lambda p, m: command("--no-such-option"),
     ("command.demo.run_demo", "MissingExtraError"): lambda p, m: demo(m, p),
     ("command.demo.run_demo", "FastgradValueError"): lambda p, m: demo_output(m, p),

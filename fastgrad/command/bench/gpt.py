@@ -76,6 +76,8 @@ class GPT:
         Chooses an entry of a table; where tokens are numbers of an engine, they need the engine's.
     largest : callable
         What is taken off scores before exp, which changes nothing but keeps them from overflow.
+    data : dict, optional
+        Numbers of the matrices; those of the benchmark unless given.
     """
 
     def __init__(
@@ -83,15 +85,16 @@ class GPT:
         Value: Any,
         take: Callable[[Any, Any], Any] = getitem,
         largest: Callable[[list[Any]], Any] = _largest,
+        data: dict[str, list[list[float]]] | None = None,
     ) -> None:
         self.take, self.largest = take, largest
         self.w = {
             name: [[Value(number) for number in row] for row in rows]
-            for name, rows in start().items()
+            for name, rows in (start() if data is None else data).items()
         }
 
     def parameters(self) -> list[Any]:
-        """Return all 4,192 parameters."""
+        """Return all parameters; the benchmark's are 4,192."""
         return [p for matrix in self.w.values() for row in matrix for p in row]
 
     def logits(self, token: Any, position: int, keys: list[Any], values: list[Any]) -> list[Any]:
