@@ -229,3 +229,19 @@ def test_block_of_a_plan_follows_from_the_program():
     """Few rows: as many samples as there may be; many: fewer, so that a cache holds them."""
     small, large = fg.record(lambda x: x * x, 1.0), recurrent(20, m=16)[0]
     assert (small.stats()["block"], large.stats()["block"]) == (256, 64)
+
+
+def test_initial_value_that_others_read_between_neurons_keeps_the_order_of_its_adjoints():
+    w = [[Value(0.7), Value(-0.3)], [Value(0.2), Value(1.1)]]
+
+    def program(x, y, s):
+        one = s + w[0][0] * x + w[0][1] * y
+        between = s.tanh() * 1.7, s.sin() * 0.9
+        two = s + w[1][0] * x + w[1][1] * y
+        return one.tanh() * 0.3 + two.exp() * between[0] * between[1]
+
+    tape = fg.record(program, 0.1, 0.2, 0.3)
+    columns = np.random.default_rng(2).uniform(-1, 1, (3, 200))
+    each = tape.value_and_grad(*columns, wrt="inputs", reduce=None)[1]
+    for s, sample in enumerate(columns.T):
+        assert bits(g[s] for g in each) == bits(tape.value_and_grad(*sample, wrt="inputs")[1])

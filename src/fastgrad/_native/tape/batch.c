@@ -300,11 +300,10 @@ static void layer_initial_reverse(
     const Kernels *kernels = w->job->run->kernels;
     const uint32_t *initial = initial_rows(w, step);
     const double *g = w->adjoints + step->y * stride;
-    if (!initial && !(step->live & LIVE_BIAS)) return;
-    for (uint32_t r = 0; r < step->m; r++, g += stride) {
-        if (!initial) acc[step->biases + r] += kernels->sum(count, g);
-        else kernels->products[0].scale_add(padded, 1.0, g, w->adjoints + initial[r] * stride);
-    }
+    if (step->live & LIVE_BIAS)
+        kernels->layer_biases(acc + step->biases, step->m, stride, count, g);
+    for (uint32_t r = 0; initial && r < step->m; r++, g += stride)
+        kernels->products[0].scale_add(padded, 1.0, g, w->adjoints + initial[r] * stride);
 }
 
 /* Adjoints of the weights of tied layers, a few rows at a time: there may be many layers. */

@@ -181,6 +181,7 @@ typedef struct {
         const uint32_t *x, size_t m, size_t k, size_t stride, size_t n, double *y);
     void (*layer_inputs)(const double *w, double *adjoints, const uint32_t *x, size_t m, size_t k,
         size_t stride, size_t n, const double *g);
+    void (*layer_biases)(double *dbias, size_t m, size_t stride, size_t n, const double *g);
     /* forward mode: t is the tangent of y */
     void (*tangent[OP_COUNT])(size_t n, const double *a, const double *b, const double *y,
         const double *ta, const double *tb, double *t);

@@ -235,6 +235,10 @@ static double sum_lanes(size_t n, const double *a) {
     return folded_parts(sum);
 }
 
+static void layer_biases(double *dbias, size_t m, size_t stride, size_t n, const double *g) {
+    for (size_t r = 0; r < m; r++) dbias[r] += sum_lanes(n, g + r * stride);
+}
+
 static void layer_weights(double *dw, const LayerRows *from, const LayerUse *uses, size_t n_uses,
     size_t begin, size_t end, size_t k, size_t n) {
 #define WEIGHTS_COLUMNS(columns) weights_tile(dw, from, uses, n_uses, r, j, ROWS, columns, k, n)
@@ -330,6 +334,7 @@ const Kernels KERNELS = {
     .scale_tangent = scale_tangent,
     .layer_forward = layer_forward,
     .layer_inputs = layer_inputs,
+    .layer_biases = layer_biases,
     .sum = sum_lanes,
     .group_step = group_step,
     .pull_step = pull_step,
