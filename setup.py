@@ -36,11 +36,11 @@ DIRECTIVES = {
     "language_level": 3,
     "wraparound": False,
 }
-# No fused multiply-add, and no 1/x for pow(x, -1): values have the bits that Python floats give.
-# No errno either, which nobody reads: with it a loop around sqrt is not vectorised.
-COMMON = """-ffp-contract=off -fno-builtin-pow -fno-math-errno -fvisibility=hidden -U_FORTIFY_SOURCE
-    -Wall -Wextra -Wno-unused-function -Wno-unused-parameter -Wno-missing-field-initializers
-    -Wno-cast-function-type"""
+# No fused multiply-add: every machine gives the same bits. No errno, which nobody reads, and no
+# flags of exceptions: with them loops around sqrt or a comparison are not vectorised.
+COMMON = """-ffp-contract=off -fno-math-errno -fno-trapping-math
+    -fvisibility=hidden -U_FORTIFY_SOURCE -Wall -Wextra -Wno-unused-function -Wno-unused-parameter
+    -Wno-missing-field-initializers -Wno-cast-function-type"""
 CHECKED = "-g3 -UNDEBUG -DFASTGRAD_DEBUG=1"  # Python's own flags hold -DNDEBUG: no assert()
 SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 FLAGS = {  # mode: compiler, linker
@@ -83,7 +83,7 @@ modules = cythonize(
     annotate=MODE == "annotate",
     force=any(c.stat().st_mtime < EDITED for c in WRITTEN),  # directives may have changed
 )
-SHARE_FUNCTIONS = {"fastgrad._native.tape.replay"}  # tape/functions.c has those of ops/functions.h
+SHARE_FUNCTIONS = {"fastgrad._native.tape.replay"}  # tape/functions.c has those of functions/
 RARELY_RUN = {"fastgrad._native.graph.check", "fastgrad._native.tape.inspect"}
 for module in modules:
     module.include_dirs, module.libraries = [str(SRC)], ["m"] if os.name == "posix" else []

@@ -28,9 +28,8 @@ class Op:
     """Describe one operation.
 
     The texts are written in a small grammar (see `tools/ops/expression.py`): operands `a b`, result
-    `y`, numbers, `inf`, `+ - * /`, comparisons, `and or not`, `x if c else z`, and calls of C99's
-    mathematical functions and of those of `ops/functions.h`, `fg_...`. A parameter, which is a
-    number and no operand, is read as `b`.
+    `y`, numbers, `inf`, `+ - * /`, comparisons, `and or not`, `x if c else z`, and calls of the
+    functions that are named there. A parameter, which is a number and no operand, is read as `b`.
 
     Attributes
     ----------
@@ -189,7 +188,7 @@ _DIVISOR = ("b == 0", ZERO_DIVISION, "a divisor other than 0")
 _IN_UNIT = ("fabs(a) > 1", DOMAIN, "-1 <= a <= 1")
 
 # `b - 1` is rounded unless adding 1 gives b back, and pow amplifies that rounding by log(a).
-_POWER = "b * pow(a, b - 1) if b - 1 + 1 == b or not fabs(a) < inf else b * (pow(a, b) / a)"
+_POWER = "b * {0}(a, b - 1) if b - 1 + 1 == b or not fabs(a) < inf else b * (y / a)"
 _POWER_RAISES = (
     ("a == 0 and b < 0 and b > -inf", ZERO_DIVISION, "a != 0 where the exponent is negative"),
     ("a < 0 and a > -inf and floor(b) < b", DOMAIN, "a >= 0 where the exponent is no integer"),
@@ -201,19 +200,6 @@ _POWER_RAISES = (
 )
 _POWER_SINGULAR = "a == 0 and b < 1 and b != 0"
 
-# exp(-a*a) is exp(-h) * (1 - l), where h + l is the square without rounding; the factor goes
-# into the parenthesis, which saves a rounding.
-_GAUSS = "exp(-(a * a)) * (1.1283791670955126 - 1.1283791670955126 * fma(a, a, -(a * a)))"
-# Normal density and distribution. -a / sqrt(2) is carried to twice the precision (two constants
-# and fma), for erfc amplifies its rounding by a * a.
-_PDF = (
-    "exp(-0.5 * a * a)"
-    " * (0.3989422804014327 - 0.3989422804014327 * fma(0.5 * a, a, -(0.5 * a * a)))"
-)
-_CDF = (
-    "(0.5 * erfc(-0.7071067811865476 * a) - 0.5641895835477563 * exp(-0.5 * a * a)"
-    " * (fma(-0.7071067811865476, a, 0.7071067811865476 * a) + 4.833646656726457e-17 * a))"
-)
 # x / (a*a + b*b) and x / y, scaled by a power of two where they would overflow or underflow.
 _OVER_SQUARE = (
     "{0} / (a * a + b * b) if a * a + b * b > 1e-280 and a * a + b * b < 1e300 else "
@@ -226,8 +212,6 @@ _OVER_RESULT = (
     "{0} * {1} / hypot(a * {1}, b * {1}) if y > 1 else {0} * {2} / hypot(a * {2}, b * {2})"
 )
 _BY_HYPOT = tuple(_OVER_RESULT.format(x, repr(2.0**-600), repr(2.0**600)) for x in "ab")
-_SECH_SQUARED = "2 / (1 + cosh(2 * a)) if fabs(a) < 300 else 4 * exp(-2 * fabs(a))"
-_SIGMOID = "1 / (1 + exp(-a)) if a > -700 else exp(a)"
 
 
 _ROWS = (
@@ -236,11 +220,13 @@ _ROWS = (
        doc="Add two numbers."),
     Op("mul", "a * b", ("b", "a"), symbol="*", method=None, domain=(ANY, ANY),
        doc="Multiply two numbers."),
-    Op("pow", "pow(a, b)", (f"0 if b == 0 else {_POWER}", "0 if a == 0 else y * log(a)"),
+    Op("pow", "pow(a, b)",
+       ("0 if b == 0 else " + _POWER.format("pow"), "0 if a == 0 else y * log(a)"),
        symbol="**", method=None, domain=((1e-60, 1e60), EXPONENT),
        raises=_POWER_RAISES, singular=_POWER_SINGULAR,
        doc="Raise a to the power b."),
-    Op("pow_number", "pow(a, b)", (f"0 if b == 0 else 2 * a if b == 2 else {_POWER}",),
+    Op("pow_number", "power(a, b)",
+       ("0 if b == 0 else 2 * a if b == 2 else " + _POWER.format("power"),), formula="pow(a, b)",
        symbol="**", method=None, parameter=("k", None), variant_of="pow",
        domain=((1e-60, 1e60), EXPONENT),
        raises=_POWER_RAISES, singular=_POWER_SINGULAR,
@@ -284,15 +270,15 @@ _ROWS = (
     # -- steps: whole numbers, and what is left; as Python's floats have them
     Op("floor", "floor(a)", ("0",), domain=(ANY,), doc="Return the largest whole number up to a."),
     Op("ceil", "ceil(a)", ("0",), domain=(ANY,), doc="Return the smallest whole number from a on."),
-    Op("round", "fg_round(a, b)", ("0",), domain=(ANY, (-3, 6)), parameter=("digits", 0),
+    Op("round", "round(a, b)", ("0",), domain=(ANY, (-3, 6)), parameter=("digits", 0),
        formula="rint(a * pow(10, b)) / pow(10, b)", aliases=("rint",),
        raises=(("not fabs(b) <= 22 or floor(b) < b", DOMAIN, "whole digits from -22 to 22"),),
        doc="Return a rounded to so many decimal digits, halves to even, as Python's round does."),
-    Op("mod", "fg_mod(a, b)", ("1", "-fg_floordiv(a, b)"), symbol="%", called="modulo", method=None,
+    Op("mod", "mod(a, b)", ("1", "-floordiv(a, b)"), symbol="%", called="modulo", method=None,
        formula="a - b * floor(a / b)", domain=(SMALL, (1e-3, 1e3)), aliases=("remainder",),
        raises=(_DIVISOR,),
        doc="Return a % b, what division into a whole number leaves, with the sign of b."),
-    Op("floordiv", "fg_floordiv(a, b)", ("0", "0"), symbol="//", called="floor division",
+    Op("floordiv", "floordiv(a, b)", ("0", "0"), symbol="//", called="floor division",
        method=None, formula="floor(a / b)", domain=((-1e9, 1e9), (1e-3, 1e3)),
        aliases=("floor_divide",), raises=(_DIVISOR,),
        doc="Return a // b, the largest whole number up to a / b."),
@@ -362,62 +348,57 @@ _ROWS = (
        domain=(ANY, ANY),
        doc="Return the distance of the point (a, b) from the origin."),
 
-    # -- hyperbolic functions; tanh' is 1 - y*y where that does not cancel
+    # -- hyperbolic functions
     Op("sinh", "sinh(a)", ("cosh(a)",), domain=((-700.0, 700.0),), raises=(_TOO_LARGE,),
        doc="Return the hyperbolic sine of a."),
     Op("cosh", "cosh(a)", ("sinh(a)",), domain=((-700.0, 700.0),), raises=(_TOO_LARGE,),
        doc="Return the hyperbolic cosine of a."),
-    Op("tanh", "tanh(a)", (f"1 - y * y if fabs(y) < 0.5 else {_SECH_SQUARED}",),
-       domain=((-350.0, 350.0),),
+    Op("tanh", "tanh(a)", ("tanh_slope(a)",), domain=((-350.0, 350.0),),
        doc="Return the hyperbolic tangent of a."),
 
     # -- sigmoids and what is made of them; none overflows, all are accurate in their tails
-    Op("sigmoid", _SIGMOID, ("0.5 / (1 + cosh(a)) if fabs(a) < 700 else exp(-fabs(a))",),
+    Op("sigmoid", "sigmoid(a)", ("sigmoid_slope(a)",),
        formula="1 / (1 + exp(-a))", domain=((-700.0, 700.0),),
        doc="Return the logistic function of a."),
-    Op("softplus", "a + log1p(exp(-a)) if a > 0 else log1p(exp(a))", (_SIGMOID,),
+    Op("softplus", "softplus(a)", ("sigmoid(a)",),
        formula="log1p(exp(a))", domain=((-700.0, 700.0),),
        doc="Return the logarithm of 1 + e to the power a."),
-    Op("erf", "erf(a)", (f"{_GAUSS} if fabs(a) < 28 else 0 if a == a else a",),
-       domain=((-26.0, 26.0),),
+    Op("erf", "erf(a)", ("gauss(a)",), domain=((-26.0, 26.0),),
        doc="Return the error function of a."),
-    # libm's erfc errs by up to 5 units
-    Op("gelu", f"a if a > 9 else 0 if a < -40 else a * {_CDF}",
-       (f"1 if a > 9 else 0 if a < -40 else {_CDF} + a * {_PDF}",),
-       formula="a * erfc(-a / sqrt(2)) / 2", domain=((-37.0, 37.0),), tolerance=4.0,
-       cancels=(-1.3, -0.3, 0.25),
+    Op("gelu", "gelu(a)", ("gelu_slope(a)",),
+       formula="a * erfc(-a / sqrt(2)) / 2", domain=((-37.0, 37.0),), cancels=(-1.3, -0.3, 0.25),
        doc="Return a times the normal distribution function of a."),
 
     # -- what statistics needs; portable texts, the same bits on every machine
-    Op("log2", "fg_log2(a)", ("1.4426950408889634 / a",), domain=(POSITIVE,),
+    Op("log2", "log2(a)", ("1.4426950408889634 / a",), domain=(POSITIVE,),
        raises=(("a <= 0", DOMAIN, "a > 0"),), doc="Return the logarithm of a to base 2."),
-    Op("log10", "fg_log10(a)", ("0.4342944819032518 / a",), domain=(POSITIVE,),
+    Op("log10", "log10(a)", ("0.4342944819032518 / a",), domain=(POSITIVE,),
        raises=(("a <= 0", DOMAIN, "a > 0"),), doc="Return the logarithm of a to base 10."),
-    Op("exp2", "fg_exp2(a)", ("0.6931471805599453 * y",), domain=((-1000.0, 1000.0),),
+    Op("exp2", "exp2(a)", ("0.6931471805599453 * y",), domain=((-1000.0, 1000.0),),
        raises=(_TOO_LARGE,), doc="Return 2 to the power a."),
-    Op("cbrt", "fg_cbrt(a)",
+    Op("cbrt", "cbrt(a)",
        ("inf if a == 0 else y / a / 3 if fabs(a) < inf else 1 / fabs(a)",),
        domain=(ANY,), singular="a == 0", doc="Return the cube root of a, negative where a is."),
-    Op("asinh", "fg_asinh(a)", ("1 / sqrt(1 + a * a) if fabs(a) < 1e9 else 1 / fabs(a)",),
+    Op("asinh", "asinh(a)", ("1 / sqrt(1 + a * a) if fabs(a) < 1e9 else 1 / fabs(a)",),
        domain=(ANY,), aliases=("arcsinh",), doc="Return the number whose hyperbolic sine is a."),
-    Op("acosh", "fg_acosh(a)", ("1 / sqrt((a - 1) * (a + 1)) if a < 1e9 else 1 / a",),
+    Op("acosh", "acosh(a)", ("1 / sqrt((a - 1) * (a + 1)) if a < 1e9 else 1 / a",),
        domain=((1.0, 1e300),), raises=(("a < 1", DOMAIN, "a >= 1"),), singular="a == 1",
        aliases=("arccosh",), doc="Return the number from 0 on whose hyperbolic cosine is a."),
-    Op("atanh", "fg_atanh(a)", ("1 / ((1 - a) * (1 + a))",), domain=(UNIT,),
+    Op("atanh", "atanh(a)", ("1 / ((1 - a) * (1 + a))",), domain=(UNIT,),
        raises=(("fabs(a) >= 1", DOMAIN, "-1 < a < 1"),), aliases=("arctanh",),
        doc="Return the number whose hyperbolic tangent is a."),
-    Op("logaddexp", "fg_logaddexp(a, b)", ("fg_share(a, b)", "fg_share(b, a)"),
+    Op("logaddexp", "logaddexp(a, b)", ("share(a, b)", "share(b, a)"),
        formula="a + log1p(exp(b - a)) if a >= b else b + log1p(exp(a - b))",
        domain=((-700.0, 700.0), (-700.0, 700.0)),
        doc="Return the logarithm of e to the power a plus e to the power b, also of infinities."),
-    Op("erfc", "fg_erfc(a)", ("-fg_gauss(a)",), domain=((-26.0, 26.0),),
+    Op("erfc", "erfc(a)", ("-gauss(a)",), domain=((-26.0, 26.0),),
        doc="Return 1 minus the error function of a, accurately where that is small."),
-    Op("lgamma", "fg_lgamma(a)", ("fg_digamma(a)",), domain=(POSITIVE,),
+    Op("lgamma", "lgamma(a)", ("digamma(a)",), domain=(POSITIVE,),
        raises=(_POLE, _TOO_LARGE),
        doc="Return the logarithm of the absolute value of the gamma function of a."),
-    Op("digamma", "fg_digamma(a)", ("fg_trigamma(a)",), domain=((1e-150, 1e300),),
+    Op("digamma", "digamma(a)", ("trigamma(a)",), domain=((1e-150, 1e300),),
        raises=(_POLE, _TOO_LARGE), doc="Return the derivative of lgamma."),
-    Op("trigamma", "fg_trigamma(a)", ("fg_tetragamma(a)",), domain=((1e-100, 1e300),),
+    Op("trigamma", "trigamma(a)", ("tetragamma(a)",), domain=((1e-100, 1e300),),
        raises=(_POLE, _TOO_LARGE), doc="Return the derivative of digamma."),
 )  # fmt: skip
 

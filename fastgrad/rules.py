@@ -144,8 +144,8 @@ if weight_decay != 0:
 _ADAM_ONCE = """\
 new_mean = 1 - beta1
 new_square = 1 - beta2
-step_size = lr / (1 - pow(beta1, t))
-root = pow(1 - pow(beta2, t), 0.5)
+step_size = lr / (1 - power(beta1, t))
+root = sqrt(1 - power(beta2, t))
 """
 _ADAM_EACH = f"""\
 {_lerp("exp_avg", "g", "new_mean")}\

@@ -8,6 +8,8 @@ import math
 
 import mpmath
 
+from fastgrad.functional import pow as power  # PyTorch's, Python's, has another last digit at times
+
 PAPERS, PYTORCH = {}, {}
 
 
@@ -96,9 +98,9 @@ def adam_of_pytorch(h, x, gradients, decoupled=False):
         mean = lerp(mean, g, 1 - b1)
         square = square * b2 + (1 - b2) * g * g
         largest = max(largest, square)
-        step_size = h["lr"] / (1 - b1**t)
+        step_size = h["lr"] / (1 - power(b1, t))
         root = math.sqrt(largest if h["amsgrad"] else square)
-        x = x + -step_size * mean / (root / (1 - b2**t) ** 0.5 + h["eps"])
+        x = x + -step_size * mean / (root / math.sqrt(1 - power(b2, t)) + h["eps"])
     return x
 
 

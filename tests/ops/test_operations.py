@@ -11,7 +11,6 @@ import operator
 import random
 import sys
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import mpmath
@@ -52,36 +51,38 @@ MPMATH = {name: getattr(mpmath.mp, name, None) for name in expression.FUNCTIONS}
 MPMATH |= {
     "cbrt": lambda u: mpmath.sign(u) * mpmath.cbrt(abs(u)),  # the real root
     "fabs": abs,
-    "fma": lambda u, v, w: u * v + w,
     "pow": mpmath.mp.power,
     "rint": mpmath.nint,
-    **{
-        f"fg_{name}": getattr(mpmath.mp, name)
-        for name in ("acosh", "asinh", "atanh", "digamma", "erfc", "log10")
-    },
-    "fg_cbrt": lambda u: mpmath.sign(u) * mpmath.cbrt(abs(u)),
-    "fg_exp2": lambda u: mpmath.mpf(2) ** u,
-    "fg_gauss": lambda u: 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-u * u),
-    "fg_lgamma": lambda u: mpmath.re(mpmath.loggamma(u)),
-    "fg_log2": lambda u: mpmath.log(u, 2),
-    "fg_logaddexp": lambda u, v: max(u, v) + mpmath.log1p(mpmath.exp(-abs(u - v))),
-    "fg_share": lambda u, v: 1 / (1 + mpmath.exp(v - u)),
-    "fg_trigamma": lambda u: mpmath.polygamma(1, u),
-    "fg_tetragamma": lambda u: mpmath.polygamma(2, u),
-    "fg_pentagamma": lambda u: mpmath.polygamma(3, u),
-    "fg_floordiv": lambda u, v: mpmath.floor(u / v),
-    "fg_mod": lambda u, v: u - v * mpmath.floor(u / v),
-    "fg_round": lambda u, n: mpmath.nint(u * mpmath.mpf(10) ** n) / mpmath.mpf(10) ** n,
+    "exp2": lambda u: mpmath.mpf(2) ** u,
+    "gauss": lambda u: 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-u * u),
+    "lgamma": lambda u: mpmath.re(mpmath.loggamma(u)),
+    "log2": lambda u: mpmath.log(u, 2),
+    "logaddexp": lambda u, v: max(u, v) + mpmath.log1p(mpmath.exp(-abs(u - v))),
+    "power": mpmath.mp.power,
+    "sigmoid": lambda u: 1 / (1 + mpmath.exp(-u)),
+    "sigmoid_slope": lambda u: mpmath.sech(u / 2) ** 2 / 4,
+    "softplus": lambda u: mpmath.log1p(mpmath.exp(u)),
+    "tanh_slope": lambda u: mpmath.sech(u) ** 2,
+    "gelu": lambda u: u * mpmath.ncdf(u),
+    "gelu_slope": lambda u: mpmath.ncdf(u) + u * mpmath.npdf(u),
+    "share": lambda u, v: 1 / (1 + mpmath.exp(v - u)),
+    "trigamma": lambda u: mpmath.polygamma(1, u),
+    "tetragamma": lambda u: mpmath.polygamma(2, u),
+    "pentagamma": lambda u: mpmath.polygamma(3, u),
+    "floordiv": lambda u, v: mpmath.floor(u / v),
+    "mod": lambda u, v: u - v * mpmath.floor(u / v),
+    "round": lambda u, n: mpmath.nint(u * mpmath.mpf(10) ** n) / mpmath.mpf(10) ** n,
 }
 FLOATS = {name: getattr(math, name, None) for name in expression.FUNCTIONS}
-FLOATS |= {name: rounded(MPMATH[name]) for name in expression.FUNCTIONS if name[:3] == "fg_"}
+FLOATS |= {name: rounded(MPMATH[name]) for name in FLOATS if name not in expression.OF_C}
 FLOATS |= {
     "ceil": lambda u: whole(math.ceil, u),
     "floor": lambda u: whole(math.floor, u),
-    "fma": lambda u, v, w: float(Fraction(u) * Fraction(v) + Fraction(w)),
-    "fg_floordiv": operator.floordiv,
-    "fg_mod": operator.mod,
-    "fg_round": lambda u, n: round(u, int(n)),
+    "floordiv": operator.floordiv,
+    "mod": operator.mod,
+    "pow": math.pow,
+    "power": math.pow,
+    "round": lambda u, n: round(u, int(n)),
 }
 
 

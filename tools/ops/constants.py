@@ -1,4 +1,4 @@
-"""Write src/fastgrad/_native/ops/constants.h, the numbers of functions.h, by mpmath.
+"""Write src/fastgrad/_native/functions/constants.h, the numbers in the functions, by mpmath.
 
 `python tools/ops/constants.py [--check] [--root DIR]`; takes a minute. Polynomials are fitted by
 Remez' exchange: the largest error, times a weight, is the smallest that the degree allows.
@@ -15,7 +15,7 @@ from pathlib import Path
 import mpmath as mp
 
 ROOT = Path(__file__).resolve().parents[2]
-PATH = "src/fastgrad/_native/ops/constants.h"
+PATH = "src/fastgrad/_native/functions/constants.h"
 NOTE = "Written by tools/ops/constants.py: edit that, then run it."
 TINY = mp.mpf(2) ** -60  # quotients of a difference by its argument are taken here instead of at 0
 ROWS = 128  # of the tables of exp and log
@@ -110,13 +110,24 @@ class Header:
 
     def polynomial(
         self, name: str, f: Function, weight: Function, low: float, high: float, degree: int,
-        pairs: int = 0, worst: float = WORST,
+        pairs: int = 0, worst: float = WORST, by_name: bool = False,
     ) -> None:  # fmt: skip
-        """Write the coefficients of a fit, the last first; the lowest `pairs` of them as pairs."""
+        """Write the coefficients of a fit: by name, for texts that loops use; else an array.
+
+        The array has the last first. The lowest `pairs` of them have what rounding leaves; by name,
+        the second then has 26 bits, for exact products with another such.
+        """
         found, error = fit(f, weight, low, high, degree)
         print(f"{name}: degree {degree}, largest error 2^{error:.1f}", file=sys.stderr)
         if error > worst:
             raise ValueError(f"{name}: the fit errs by 2^{error:.1f}, more than 2^{worst}")
+        if by_name:
+            for i, c in enumerate(found):
+                head = truncated(c, 26) if i == 1 and pairs else c
+                self.number(f"{name}_{i}", head)
+                if i < pairs:
+                    self.number(f"{name}_{i}_LO", c - mp.mpf(double(head)))
+            return
         high_first = [mp.mpf(double(c)) for c in found[::-1]]
         body = ", ".join(double(c).hex() for c in high_first)
         self.lines.append(f"static const double fg_{name.lower()}[{degree + 1}] = {{{body}}};")
@@ -150,7 +161,9 @@ def exponential(to: Header) -> None:
     to.number("LN2_N_B", step - high)
     to.number("LN2", mp.log(2))
     half = step / 2 * mp.mpf("1.0001")
-    to.polynomial("EXP", rest(mp.exp, [1, 1], 2), lambda x: abs(x) ** 2 + TINY, -half, half, 3)
+    to.polynomial(
+        "EXP", rest(mp.exp, [1, 1], 2), lambda x: x * x + TINY, -half, half, 3, by_name=True
+    )
     rows = []
     for i in range(ROWS):
         x = mp.mpf(2) ** (mp.mpf(i if i < ROWS // 2 else i - ROWS) / ROWS)
@@ -183,9 +196,15 @@ def logarithm(to: Header) -> None:
         rows.append((c, found))
         largest = max(largest, abs(low * c - 1), abs(high * c - 1))
     to.table("LOG_TABLE", rows)
+    to.table("LOG_TAILS", [(x - mp.mpf(double(x)),) for _, x in rows])
     head = [mp.mpf(0), mp.mpf(1), mp.mpf(-0.5)]
     tail = rest(mp.log1p, head, 3)
-    to.polynomial("LOG", tail, lambda x: x * x + mp.mpf(2) ** -40, -largest, largest, 4)
+    to.polynomial(
+        "LOG", tail, lambda x: x * x + mp.mpf(2) ** -40, -largest, largest, 4, by_name=True
+    )
+    to.polynomial(
+        "POW", tail, lambda x: x * x + mp.mpf(2) ** -40, -largest, largest, 5, by_name=True
+    )
 
 
 def row_of_logarithm(low: mp.mpf, high: mp.mpf) -> tuple[mp.mpf, mp.mpf]:
@@ -206,16 +225,32 @@ def row_of_logarithm(low: mp.mpf, high: mp.mpf) -> tuple[mp.mpf, mp.mpf]:
 
 
 def normal(to: Header) -> None:
-    """exp(t^2/2) Phi(-t) = G(s) / (t + 2), s = (t - 2) / (t + 2); after Shepherd, Laframboise."""
+    """exp(t^2/2) Phi(-t) = G(s) / (t + 2), s = (t - 2) / (t + 2); after Shepherd, Laframboise.
+
+    And exp(x^2) erfc(x) = H(s) / (x + 3/2), s = (x - 3/2) / (x + 3/2), from x = 1/2 on; below, erf.
+    """
 
     def g(s: mp.mpf) -> mp.mpf:
         t = 2 * (1 + s) / (1 - s)
         return (t + 2) * mp.exp(t * t / 2) * mp.erfc(t / mp.sqrt(2)) / 2
 
     end = (mp.mpf(39) - 2) / (mp.mpf(39) + 2)
-    to.polynomial("NORMAL", g, relative(g), -1, end, 28, pairs=3)
-    to.pair("SQRT2", mp.sqrt(2))
-    to.number("GAUSS", 2 / mp.sqrt(mp.pi))
+    to.polynomial("NORMAL", g, relative(g), -1, end, 28, pairs=3, by_name=True)
+
+    def h(s: mp.mpf) -> mp.mpf:
+        x = mp.mpf(1.5) * (1 + s) / (1 - s)
+        return mp.exp(x * x) * mp.erfc(x) * (x + mp.mpf(1.5))
+
+    end = (mp.mpf(28) - mp.mpf(1.5)) / (mp.mpf(28) + mp.mpf(1.5))
+    to.polynomial("ERFC", h, relative(h), mp.mpf(-0.5), end, 24, pairs=3, by_name=True)
+    gauss = 2 / mp.sqrt(mp.pi)
+    small = at_zero(lambda z: (mp.erf(mp.sqrt(z)) / mp.sqrt(z) - gauss) / z)
+    to.polynomial(
+        "ERF", small, lambda z: z + mp.mpf(2) ** -40, 0, mp.mpf("0.51") ** 2, 8, by_name=True
+    )
+    to.number("ERF_HEAD", gauss - 1)
+    to.pair("GAUSS", gauss)
+    to.pair("DENSITY", 1 / mp.sqrt(2 * mp.pi))
 
 
 def circle(to: Header) -> None:
@@ -288,7 +323,7 @@ def text() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the file, or with --check say whether it is stale."""
-    parser = argparse.ArgumentParser(description="Write the constants of functions.h.")
+    parser = argparse.ArgumentParser(description="Write the numbers in the functions.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
     parser.add_argument("--root", type=Path, default=ROOT, help="repository to work on")
     options = parser.parse_args(arguments)

@@ -15,52 +15,47 @@ class ExpressionError(ValueError):
 class Function(NamedTuple):
     """A function that texts may call, and its derivatives in terms of its arguments.
 
-    One that begins with `fg_` is of `src/fastgrad/_native/ops/functions.h`, any other of C99.
+    It is `fg_<name>` of `src/fastgrad/_native/functions/`, unless `OF_C` names it.
     """
 
     arguments: str
     derivatives: tuple[str, ...]
 
 
-_GAUSS = "1.1283791670955126 * exp(-(u * u))"
-
 FUNCTIONS = {
     "acos": Function("u", ("-1 / sqrt((1 - u) * (1 + u))",)),
     "asin": Function("u", ("1 / sqrt((1 - u) * (1 + u))",)),
     "atan": Function("u", ("1 / (1 + u * u)",)),
     "atan2": Function("uv", ("v / (u * u + v * v)", "-u / (u * u + v * v)")),
-    "cbrt": Function("u", ("1 / (3 * cbrt(u) * cbrt(u))",)),
     "ceil": Function("u", ("0",)),
     "cos": Function("u", ("-sin(u)",)),
     "cosh": Function("u", ("sinh(u)",)),
-    "erf": Function("u", (_GAUSS,)),
-    "erfc": Function("u", ("-" + _GAUSS,)),
+    "erf": Function("u", ("gauss(u)",)),
     "exp": Function("u", ("exp(u)",)),
     "expm1": Function("u", ("exp(u)",)),
     "fabs": Function("u", ("1 if u > 0 else -1 if u < 0 else 0",)),
-    "fg_acosh": Function("u", ("1 / sqrt((u - 1) * (u + 1))",)),
-    "fg_asinh": Function("u", ("1 / sqrt(1 + u * u)",)),
-    "fg_atanh": Function("u", ("1 / ((1 - u) * (1 + u))",)),
-    "fg_cbrt": Function("u", ("fg_cbrt(u) / u / 3",)),
-    "fg_digamma": Function("u", ("fg_trigamma(u)",)),
-    "fg_erfc": Function("u", ("-fg_gauss(u)",)),
-    "fg_exp2": Function("u", ("0.6931471805599453 * fg_exp2(u)",)),
-    "fg_floordiv": Function("uv", ("0", "0")),
-    "fg_gauss": Function("u", ("-2 * u * fg_gauss(u)",)),
-    "fg_lgamma": Function("u", ("fg_digamma(u)",)),
-    "fg_log10": Function("u", ("0.4342944819032518 / u",)),
-    "fg_log2": Function("u", ("1.4426950408889634 / u",)),
-    "fg_logaddexp": Function("uv", ("fg_share(u, v)", "fg_share(v, u)")),
-    "fg_mod": Function("uv", ("1", "-fg_floordiv(u, v)")),
-    "fg_pentagamma": Function("u", ()),
-    "fg_round": Function("uv", ("0", "0")),
-    "fg_share": Function(
-        "uv", ("fg_share(u, v) * fg_share(v, u)", "-(fg_share(u, v) * fg_share(v, u))")
-    ),
-    "fg_tetragamma": Function("u", ("fg_pentagamma(u)",)),
-    "fg_trigamma": Function("u", ("fg_tetragamma(u)",)),
+    "acosh": Function("u", ("1 / sqrt((u - 1) * (u + 1))",)),
+    "asinh": Function("u", ("1 / sqrt(1 + u * u)",)),
+    "atanh": Function("u", ("1 / ((1 - u) * (1 + u))",)),
+    "cbrt": Function("u", ("cbrt(u) / u / 3",)),
+    "digamma": Function("u", ("trigamma(u)",)),
+    "erfc": Function("u", ("-gauss(u)",)),
+    "exp2": Function("u", ("0.6931471805599453 * exp2(u)",)),
+    "floordiv": Function("uv", ("0", "0")),
+    "gauss": Function("u", ("-2 * u * gauss(u)",)),
+    "lgamma": Function("u", ("digamma(u)",)),
+    "log10": Function("u", ("0.4342944819032518 / u",)),
+    "log2": Function("u", ("1.4426950408889634 / u",)),
+    "logaddexp": Function("uv", ("share(u, v)", "share(v, u)")),
+    "mod": Function("uv", ("1", "-floordiv(u, v)")),
+    "pentagamma": Function("u", ()),
+    "round": Function("uv", ("0", "0")),
+    "share": Function("uv", ("share(u, v) * share(v, u)", "-(share(u, v) * share(v, u))")),
+    "tetragamma": Function("u", ("pentagamma(u)",)),
+    "trigamma": Function("u", ("tetragamma(u)",)),
     "floor": Function("u", ("0",)),
-    "fma": Function("uvw", ("v", "u", "1")),
+    "gelu": Function("u", ("gelu_slope(u)",)),
+    "gelu_slope": Function("u", ("0.3989422804014327 * exp(-0.5 * u * u) * (2 - u * u)",)),
     "hypot": Function(
         "uv",
         ("u / hypot(u, v) if hypot(u, v) > 0 else 0", "v / hypot(u, v) if hypot(u, v) > 0 else 0"),
@@ -71,13 +66,25 @@ FUNCTIONS = {
         "uv",
         ("v * pow(u, v - 1) if v != 0 else 0", "pow(u, v) * log(u) if u != 0 else 0"),
     ),
+    "power": Function(
+        "uv",
+        ("v * power(u, v - 1) if v != 0 else 0", "power(u, v) * log(u) if u != 0 else 0"),
+    ),
     "rint": Function("u", ("0",)),
+    "sigmoid": Function("u", ("sigmoid_slope(u)",)),
+    "sigmoid_slope": Function("u", ("-tanh(0.5 * u) * sigmoid_slope(u)",)),
     "sin": Function("u", ("cos(u)",)),
     "sinh": Function("u", ("cosh(u)",)),
+    "softplus": Function("u", ("sigmoid(u)",)),
     "sqrt": Function("u", ("0.5 / sqrt(u)",)),
     "tan": Function("u", ("1 + tan(u) * tan(u)",)),
-    "tanh": Function("u", ("1 / (cosh(u) * cosh(u))",)),
+    "tanh": Function("u", ("tanh_slope(u)",)),
+    "tanh_slope": Function("u", ("-2 * tanh(u) * tanh_slope(u)",)),
 }
+
+# Functions of C's library: those that it rounds exactly, and those that have no text here yet.
+EXACT_IN_C = {"ceil", "fabs", "floor", "rint", "sqrt"}
+OF_C = EXACT_IN_C | {"acos", "asin", "atan", "atan2", "cos", "hypot", "sin", "tan"}
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 _COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
@@ -158,7 +165,8 @@ def _c(node: ast.expr) -> str:
         case ast.IfExp(test=test, body=body, orelse=orelse):
             return f"({_c(test)} ? {_c(body)} : {_c(orelse)})"
         case ast.Call(func=ast.Name(id=name), args=args):
-            return f"{name}({', '.join(to_c(argument) for argument in args)})"
+            called = name if name in OF_C else f"fg_{name}"
+            return f"{called}({', '.join(to_c(argument) for argument in args)})"
     raise AssertionError(ast.dump(node))  # parse() has checked the node
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from expression import derivative, parse, to_c, variables
 
 NOTE = "Written by tools/ops/generate.py from fastgrad/ops.py: edit that, then run `make ops`."
-POWER = "pow(a, b - 1.0)"  # in C; whoever has it already gives it to op_<name>_da_given
+POWER = "fg_power(a, b - 1.0)"  # in C; whoever has it already gives it to op_<name>_da_given
 ERRORS = {"zero_division": "OP_ZERO_DIVISION", "overflow": "OP_OVERFLOW", "domain": "OP_DOMAIN"}
 
 _FORWARD = "int op_forward(int op, double a, double b, double *out)"
@@ -66,8 +66,7 @@ _HEAD = f"""\
 
 #include <math.h>
 
-#include "ops/functions.h"
-#include "ops/power.h"
+#include "functions/functions.h"
 #include "config.h"
 
 /* Each module uses its own part of this header; that is no reason for a warning. */
@@ -199,13 +198,6 @@ def _kernels(row) -> str:
         if row.parameter and POWER in to_c(parse(text)):  # tapes have it for many samples at once
             given = _formula(_GIVEN.format(row.name, operand), text, "aby")
             lines += [line.replace(POWER, "power") for line in given]
-    if row.parameter:  # a few exponents have code of their own
-        lines = [
-            line.replace(" pow(a, ", " op_power(a, ").replace("(pow(a, ", "(op_power(a, ")
-            if "double power)" not in line
-            else line
-            for line in lines
-        ]
     return "\n".join(_fold(line) for line in lines)
 
 

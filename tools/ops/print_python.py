@@ -168,14 +168,9 @@ def _shown(text: str, row) -> str:
     return re.sub(r"\bb\b", row.parameter[0], text) if row.parameter else text
 
 
-def _defined(row) -> str:
-    """Return the definition of a row, of functions as a textbook calls them."""
-    return re.sub(r"\bfg_", "", _shown(row.formula, row))
-
-
 def _in_function(row, variant=None) -> str:
     """Return the docstring of a function: summary, equation, what it raises."""
-    lines = [row.doc, "", f"``y = {_defined(row)}``"]
+    lines = [row.doc, "", f"``y = {_shown(row.formula, row)}``"]
     if row.folds:
         lines[-1] += "; of more operands, or of one iterable of them, from left to right"
     if row.composite:
@@ -268,7 +263,7 @@ def table(rows: Sequence) -> str:
             called,
             _codes(row.methods) or ("" if row.symbol.isidentifier() else "operator"),
             f"`{row.composite or row.symbol}`",
-            f"{row.doc} `{_defined(row)}`",
+            f"{row.doc} `{_shown(row.formula, row)}`",
             short,
             raised,
         ]

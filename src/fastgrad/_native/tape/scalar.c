@@ -105,7 +105,7 @@ static inline int forward_some(
             /* a * b + -0 or a * 1 + b: one rounding, and nothing to select once `a` is there. */
             y = a * select_bits(b, 1.0, is_mul) + select_bits(-0.0, b, is_mul);
         } else if (op->op == OP_POW_NUMBER) { /* squares are common, and need no call */
-            y = op_power(v[op->a], v[op->b]);
+            y = v[op->b] == 2.0 ? v[op->a] * v[op->a] : fg_power(v[op->a], v[op->b]);
         } else if (op_is_row(op->op)) {
             op_forward(op->op, v[op->a], v[op->b], &y);
         } else if (op->op == OP_CUSTOM) {

@@ -160,8 +160,8 @@ ALWAYS_INLINE void adam_any(RULE_PARAMETERS) {
     const double sign = maximize ? -1.0 : 1.0;
     const double new_mean = 1.0 - beta1;
     const double new_square = 1.0 - beta2;
-    const double step_size = lr / (1.0 - pow(beta1, t));
-    const double root = pow(1.0 - pow(beta2, t), 0.5);
+    const double step_size = lr / (1.0 - fg_power(beta1, t));
+    const double root = sqrt(1.0 - fg_power(beta2, t));
     if (weight_decay != 0.0) {
         if (new_mean < 0.5) {
             if (amsgrad) ADAM_LOOP(1, 1, 1);
@@ -233,8 +233,8 @@ ALWAYS_INLINE void adamw_any(RULE_PARAMETERS) {
     const double shrink = 1.0 - (lr * weight_decay);
     const double new_mean = 1.0 - beta1;
     const double new_square = 1.0 - beta2;
-    const double step_size = lr / (1.0 - pow(beta1, t));
-    const double root = pow(1.0 - pow(beta2, t), 0.5);
+    const double step_size = lr / (1.0 - fg_power(beta1, t));
+    const double root = sqrt(1.0 - fg_power(beta2, t));
     if (new_mean < 0.5) {
         if (amsgrad) ADAMW_LOOP(1, 1);
         else ADAMW_LOOP(1, 0);

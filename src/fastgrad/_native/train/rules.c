@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "functions/functions.h"
+
 #if defined(_MSC_VER)
 #define RESTRICT __restrict
 #define ALWAYS_INLINE static __forceinline

@@ -1,7 +1,5 @@
 /* Batch kernels for AVX-512. */
 #if defined(__x86_64__)
-#include <immintrin.h>
-
 #if defined(__clang__)
 #pragma clang attribute push(                                                                      \
     __attribute__((target("avx512f,avx512dq,avx512vl"))), apply_to = function)
@@ -12,8 +10,6 @@
 #define LEVEL "avx512"
 #define WIDTH 8
 #define COLUMNS 4
-#define FUSED(a, b, c) _mm512_fmadd_pd(a, b, c)
-#define SIGNS(x) _mm512_movepi64_mask((__m512i)(x))
 #include "tape/kernels/kernels.h"
 #if defined(__clang__)
 #pragma clang attribute pop

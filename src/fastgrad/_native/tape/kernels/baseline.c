@@ -12,8 +12,7 @@ static int is_here(const Kernels *kernels) {
     __builtin_cpu_init();
     if (kernels == &kernels_avx512)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-    if (kernels == &kernels_avx2)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (kernels == &kernels_avx2) return __builtin_cpu_supports("avx2");
     return 1;
 }
 #else

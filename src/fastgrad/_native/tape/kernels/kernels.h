@@ -3,7 +3,7 @@
  * sums stay in registers). There are eight logical lanes however wide a register is: a sum over
  * samples adds sample s into lane s % 8 and folds the lanes in one fixed order, so that every level
  * gives the same bits. */
-#define OP_POWER_OF_LIBM /* rows of powers have code of their own, where the level has it */
+#define FASTGRAD_FUNCTIONS_IN_LOOPS
 #include <string.h>
 
 #include "tape/tape.h"
@@ -49,19 +49,22 @@ INLINE double times(int rule, double partial, double adjoint) {
     return rule ? op_product(partial, adjoint) : partial * adjoint;
 }
 
+/* Rows are padded, so n is a multiple of LANES: whoever knows that needs no loop for a rest. */
+#define EACH_SAMPLE(i, n) for (size_t i = 0, end_ = (n) / LANES * LANES; i < end_; i++)
+
 #include "tape/kernels/powers.h"
 
 #define FORWARD(name, code, arity)                                                                 \
     static void name##_forward(                                                                    \
         size_t n, const double *restrict a, const double *restrict b, double *restrict y) {        \
-        for (size_t i = 0; i < n; i++) y[i] = op_##name##_value(a[i], b[i]);                       \
+        EACH_SAMPLE(i, n) y[i] = op_##name##_value(a[i], b[i]);                                    \
     }
 /* Light operations multiply plainly, and by the rule only where a group of samples is run again. */
 #define REVERSE(name, code, arity)                                                                 \
     INLINE void name##_reverse_by(int rule, size_t n, const double *restrict a,                    \
         const double *restrict b, const double *restrict y, const double *restrict g,              \
         double *restrict da, double *restrict db) {                                                \
-        for (size_t i = 0; i < n; i++) {                                                           \
+        EACH_SAMPLE(i, n) {                                                                        \
             da[i] += times(rule, op_##name##_da(a[i], b[i], y[i]), g[i]);                          \
             if (arity == 2) db[i] += times(rule, op_##name##_db(a[i], b[i], y[i]), g[i]);          \
         }                                                                                          \
@@ -78,14 +81,20 @@ INLINE double times(int rule, double partial, double adjoint) {
 #define FORWARD_BROADCAST(name, code, arity)                                                       \
     static void name##_forward_broadcast(                                                          \
         size_t n, const double *restrict a, double b, double *restrict y) {                        \
-        if (code == OP_POW_NUMBER && powers_forward(n, a, b, y)) return;                           \
-        for (size_t i = 0; i < n; i++) y[i] = op_##name##_value(a[i], b);                          \
+        if (code == OP_POW_NUMBER) {                                                               \
+            power_row(n, a, b, y);                                                                 \
+            return;                                                                                \
+        }                                                                                          \
+        EACH_SAMPLE(i, n) y[i] = op_##name##_value(a[i], b);                                       \
     }
 #define REVERSE_BROADCAST(name, code, arity)                                                       \
     INLINE void name##_reverse_broadcast_by(int rule, size_t n, const double *restrict a,          \
         double b, const double *restrict y, const double *restrict g, double *restrict da) {       \
-        if (code == OP_POW_NUMBER && powers_reverse(n, a, b, y, g, da)) return;                    \
-        for (size_t i = 0; i < n; i++) da[i] += times(rule, op_##name##_da(a[i], b, y[i]), g[i]);  \
+        if (code == OP_POW_NUMBER) {                                                               \
+            powers_reverse(n, a, b, y, g, da);                                                     \
+            return;                                                                                \
+        }                                                                                          \
+        EACH_SAMPLE(i, n) da[i] += times(rule, op_##name##_da(a[i], b, y[i]), g[i]);               \
     }                                                                                              \
     static void name##_reverse_broadcast(                                                          \
         size_t n, const double *a, double b, const double *y, const double *g, double *da) {       \
@@ -99,7 +108,7 @@ INLINE double times(int rule, double partial, double adjoint) {
     static void name##_tangent(size_t n, const double *restrict a, const double *restrict b,       \
         const double *restrict y, const double *restrict ta, const double *restrict tb,            \
         double *restrict t) {                                                                      \
-        for (size_t i = 0; i < n; i++) {                                                           \
+        EACH_SAMPLE(i, n) {                                                                        \
             t[i] = tangent_term(op_##name##_da(a[i], b[i], y[i]), ta[i]);                          \
             if (arity == 2) t[i] += tangent_term(op_##name##_db(a[i], b[i], y[i]), tb[i]);         \
         }                                                                                          \
@@ -108,9 +117,12 @@ INLINE double times(int rule, double partial, double adjoint) {
 #define TANGENT_BROADCAST(name, code, arity)                                                       \
     static void name##_tangent_broadcast(size_t n, const double *restrict a, double b,             \
         const double *restrict y, const double *restrict ta, double *restrict t) {                 \
-        if (code == OP_POW_NUMBER && powers_tangent(n, a, b, y, ta, t)) return;                    \
-        for (size_t i = 0; i < n; i++)                                                             \
-            t[i] = tangent_term(op_##name##_da(a[i], b, y[i]), ta[i]) + (arity == 2 ? 0.0 : -0.0); \
+        if (code == OP_POW_NUMBER) {                                                               \
+            powers_tangent(n, a, b, y, ta, t);                                                     \
+            return;                                                                                \
+        }                                                                                          \
+        EACH_SAMPLE(i, n)                                                                          \
+        t[i] = tangent_term(op_##name##_da(a[i], b, y[i]), ta[i]) + (arity == 2 ? 0.0 : -0.0);     \
     }
 OP_EACH(FORWARD)
 OP_EACH(REVERSE)

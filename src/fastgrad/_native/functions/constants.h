@@ -9,7 +9,10 @@
 #define FG_LN2_N_A 0x1.62e42fee00000p-8
 #define FG_LN2_N_B 0x1.a39ef35793c76p-40
 #define FG_LN2 0x1.62e42fefa39efp-1
-static const double fg_exp[4] = {0x1.111115c0cf6f5p-7, 0x1.55555d88e27efp-5, 0x1.5555555555495p-3, 0x1.ffffffffffd5fp-2};
+#define FG_EXP_0 0x1.ffffffffffd5fp-2
+#define FG_EXP_1 0x1.5555555555495p-3
+#define FG_EXP_2 0x1.55555d88e27efp-5
+#define FG_EXP_3 0x1.111115c0cf6f5p-7
 static const uint64_t fg_exp_table[128][2] = {
     {0x3ff0000000000000, 0x0000000000000000},
     {0x3ff0163da9fb3335, 0x3c9b61299ab8cdb7},
@@ -281,14 +284,223 @@ static const uint64_t fg_log_table[128][2] = {
     {0x3fe6cf5600000000, 0x3fd5aaa7d1274d0f},
     {0x3fe6ae6bc0000000, 0x3fd607450fb949b4},
 };
-static const double fg_log[5] = {0x1.2499b2beee420p-3, -0x1.555b4984b7161p-3, 0x1.99999986de502p-3, -0x1.fffffff7c41dcp-3, 0x1.55555555555bfp-2};
+static const uint64_t fg_log_tails[128][1] = {
+    {0xbb9b4061db5743ee},
+    {0x3be27f66cd140048},
+    {0x3b634fe1b126cdc7},
+    {0x3bcf89412ef17419},
+    {0x3bb8e843f037bc3e},
+    {0xbb89cb11289bb25f},
+    {0xbb71e9762d7c03a1},
+    {0xbb9a0aee385f4d2a},
+    {0x3babb1585eaf8dba},
+    {0xbb8f0c74476c903a},
+    {0xbbb5f7447bba1788},
+    {0xbbab49390c2a7391},
+    {0xbbc49c52b0e9fa83},
+    {0xbbb65b5add4d3a73},
+    {0x3bb2ec647dfac4b2},
+    {0xbbb3446ea7a8a0bb},
+    {0x3b924aeaaef5eb3b},
+    {0x3b8ae38c7529b758},
+    {0xbb8a566ea5745dad},
+    {0xbba9314ff59f3c02},
+    {0x3b7cc4b66430ee37},
+    {0xbbaad53d4c0bd610},
+    {0xbbb031477cb8946e},
+    {0x3b72b2c580ee239d},
+    {0xbba8aeaa4c33d56a},
+    {0xbb813c0a829de2ce},
+    {0xbb90161e0bc2c7ce},
+    {0x3babc74621fe256f},
+    {0x3b3ff5d2bb7f6b87},
+    {0xbba078a0a4d0282f},
+    {0xbb78a89653fb1c15},
+    {0x3bb2bf06e0f5d4d1},
+    {0x3bb352d478cd85f1},
+    {0xbb7be5a965dffce3},
+    {0x3b9bedd5ff0331ca},
+    {0x3b8e451d9ae19538},
+    {0xbb9e821308922867},
+    {0x3ba8749460c765c2},
+    {0xbba3c7bd391a36d5},
+    {0x3b7dbcbfbae863c0},
+    {0x3b81e5263f9bd30e},
+    {0x3b89612ce5df4dba},
+    {0x3bc081e89c6ba987},
+    {0xbbab1aa86ac53602},
+    {0xbb95904c341067e1},
+    {0xbbab20b858b89f49},
+    {0x3b7ac604f8c8a08a},
+    {0xbb7490d5cb4701d0},
+    {0x3b823d687f0c756d},
+    {0xbb713ecf8d1883e9},
+    {0x3b7b5d5460827ff0},
+    {0xbba7896b259e090f},
+    {0xbb81baabe2628d30},
+    {0x3b64fc3c1d2eaf25},
+    {0x3bb037ddf6c91743},
+    {0x3b8d292c0bbfba0e},
+    {0xbb6c3de2b5d46e79},
+    {0x3b7f2f432b7c730e},
+    {0xbb9a716d0ef336b9},
+    {0x3b67d7798a3cc595},
+    {0x3b5aed5882f52f16},
+    {0xbb742144183a3dd6},
+    {0x3b6192bdd61c0611},
+    {0x3b78c0c748298d81},
+    {0xbb50cd9e14f2a29c},
+    {0x3b67e16c357473c6},
+    {0xbb52dced583b9db9},
+    {0xbb387d509f13ce41},
+    {0xbb480886627a976e},
+    {0xbb936578bdf69da9},
+    {0x3b501797646dfa0a},
+    {0x3b65706c4951bbb9},
+    {0xbb483f777215ce72},
+    {0xbb2bdcd512e5e4d3},
+    {0x0000000000000000},
+    {0x0000000000000000},
+    {0xbb5fca278eaa1fbb},
+    {0x3b8bacf97d29c977},
+    {0x3b7038d76ad0c34c},
+    {0x3b5e1e8516426eb9},
+    {0xbb80c3884d641630},
+    {0xbb781e9421d37e93},
+    {0xbb77e04585b3e19b},
+    {0x3b4e809559eff2ed},
+    {0x3b9f3cbffdde21ed},
+    {0xbb803d7e39ce9e75},
+    {0xbba9430f03d6bca3},
+    {0xbb60ee2a6c3abb3d},
+    {0x3b66a381c9be9dd7},
+    {0x3b88b38943e54305},
+    {0x3baf25bfd24471be},
+    {0x3b961d7a0dad10a3},
+    {0x3b5b46c84cdb48fa},
+    {0xbb923355c0c4891f},
+    {0xbbc0262e7417fd1a},
+    {0x3bb836a9789ec8d5},
+    {0x3b87f93914e7b930},
+    {0x3b72a62e632d9dfe},
+    {0x3ba6d7d6ad90d4ac},
+    {0x3bc333f37c7fcf12},
+    {0xbb8d54ffbc8e85cd},
+    {0xbb7d1ef76c5c7524},
+    {0xbb93419204b02a10},
+    {0xbbaa7f3856af372a},
+    {0xbb94c5e857af5a83},
+    {0x3ba2a1a4a9d1581f},
+    {0x3b894106bfb75380},
+    {0xbb55b52c3cf621a5},
+    {0xbbb3ad76301e9cc4},
+    {0x3b7d5a218daa895c},
+    {0xbb94d32c991aa797},
+    {0xbb9e5d04ba0a57d3},
+    {0xbb7a563bed512743},
+    {0x3ba5215de14e14a1},
+    {0xbba364920324cfd1},
+    {0x3bbecbe333fc1840},
+    {0xbbbb5db26e72756e},
+    {0xbbb1d61e40ae8af5},
+    {0xbbb9c36cf7748c4b},
+    {0xbbabc9f674e40d38},
+    {0x3ba6b49d3f579a73},
+    {0xbbaa0ada7d4313b9},
+    {0xbbc48e6f9d8825cf},
+    {0xbbbe45098bb3bd38},
+    {0x3bbb5a1d02bd6c75},
+    {0xbba8c9acd6c4f035},
+    {0x3bc40d5ce8e64e40},
+    {0xbbb2dc2b1c58cfd5},
+};
+#define FG_LOG_0 0x1.55555555555bfp-2
+#define FG_LOG_1 -0x1.fffffff7c41dcp-3
+#define FG_LOG_2 0x1.99999986de502p-3
+#define FG_LOG_3 -0x1.555b4984b7161p-3
+#define FG_LOG_4 0x1.2499b2beee420p-3
+#define FG_POW_0 0x1.55555555555abp-2
+#define FG_POW_1 -0x1.000000000004dp-2
+#define FG_POW_2 0x1.99999988b5a5ap-3
+#define FG_POW_3 -0x1.5555554621c4dp-3
+#define FG_POW_4 0x1.249965b70fa99p-3
+#define FG_POW_5 -0x1.0006668466e42p-3
 
 /* exp(t^2/2) Phi(-t) = G(s) / (t + 2), s = (t - 2) / (t + 2); after Shepherd, Laframboise. */
-static const double fg_normal[29] = {0x1.0d6c6c5ebc700p-26, 0x1.76d3fd9dba347p-25, -0x1.861ff947aeea4p-25, -0x1.11dab77339111p-22, -0x1.1ef0743f3c25dp-23, 0x1.df73d5a6ca80ap-22, 0x1.7d4facc80a5d1p-21, 0x1.36f616f031a31p-22, -0x1.7d3374347abf4p-22, -0x1.6b33ff6af9e6cp-20, -0x1.7c95d0be4531dp-19, -0x1.7ed6240f7374cp-19, 0x1.0837f419c94c6p-19, 0x1.a5bfc0f2393c1p-17, 0x1.6c74418e43069p-16, 0x1.44e40aa7ccdcdp-17, -0x1.825de290c6f86p-15, -0x1.0d97e941c7d1cp-13, -0x1.e53fe263ad5b0p-14, 0x1.b217dc16c9cb5p-13, 0x1.b1b0c2f724aefp-11, 0x1.9ba0c655c652ep-11, -0x1.ff79b9d6a96c7p-10, -0x1.b8b937f7fbf54p-8, -0x1.ec6870bca527cp-12, 0x1.2ccbfbf0c6808p-5, 0x1.d7d0e2393eda6p-6, -0x1.535bafa73c585p-2, 0x1.5845dcad2a54ep-1};
-static const double fg_normal_lo[3] = {-0x1.51dbc36eb8a47p-60, 0x1.4dca664809299p-57, 0x1.a847580cdb4e7p-55};
-#define FG_SQRT2 0x1.6a09e667f3bcdp+0
-#define FG_SQRT2_LO -0x1.bdd3413b26456p-54
+#define FG_NORMAL_0 0x1.5845dcad2a54ep-1
+#define FG_NORMAL_0_LO 0x1.a847580cdb4e7p-55
+#define FG_NORMAL_1 -0x1.535bb00000000p-2
+#define FG_NORMAL_1_LO 0x1.630e9eca6e533p-28
+#define FG_NORMAL_2 0x1.d7d0e2393eda6p-6
+#define FG_NORMAL_2_LO -0x1.51dbc36eb8a47p-60
+#define FG_NORMAL_3 0x1.2ccbfbf0c6808p-5
+#define FG_NORMAL_4 -0x1.ec6870bca527cp-12
+#define FG_NORMAL_5 -0x1.b8b937f7fbf54p-8
+#define FG_NORMAL_6 -0x1.ff79b9d6a96c7p-10
+#define FG_NORMAL_7 0x1.9ba0c655c652ep-11
+#define FG_NORMAL_8 0x1.b1b0c2f724aefp-11
+#define FG_NORMAL_9 0x1.b217dc16c9cb5p-13
+#define FG_NORMAL_10 -0x1.e53fe263ad5b0p-14
+#define FG_NORMAL_11 -0x1.0d97e941c7d1cp-13
+#define FG_NORMAL_12 -0x1.825de290c6f86p-15
+#define FG_NORMAL_13 0x1.44e40aa7ccdcdp-17
+#define FG_NORMAL_14 0x1.6c74418e43069p-16
+#define FG_NORMAL_15 0x1.a5bfc0f2393c1p-17
+#define FG_NORMAL_16 0x1.0837f419c94c6p-19
+#define FG_NORMAL_17 -0x1.7ed6240f7374cp-19
+#define FG_NORMAL_18 -0x1.7c95d0be4531dp-19
+#define FG_NORMAL_19 -0x1.6b33ff6af9e6cp-20
+#define FG_NORMAL_20 -0x1.7d3374347abf4p-22
+#define FG_NORMAL_21 0x1.36f616f031a31p-22
+#define FG_NORMAL_22 0x1.7d4facc80a5d1p-21
+#define FG_NORMAL_23 0x1.df73d5a6ca80ap-22
+#define FG_NORMAL_24 -0x1.1ef0743f3c25dp-23
+#define FG_NORMAL_25 -0x1.11dab77339111p-22
+#define FG_NORMAL_26 -0x1.861ff947aeea4p-25
+#define FG_NORMAL_27 0x1.76d3fd9dba347p-25
+#define FG_NORMAL_28 0x1.0d6c6c5ebc700p-26
+#define FG_ERFC_0 0x1.edf487f74041cp-1
+#define FG_ERFC_0_LO 0x1.e4e20142157f5p-55
+#define FG_ERFC_1 -0x1.0404eb0000000p-1
+#define FG_ERFC_1_LO 0x1.764edc36b195fp-27
+#define FG_ERFC_2 0x1.35bf360d085d5p-4
+#define FG_ERFC_2_LO 0x1.a121f8312ff9ep-58
+#define FG_ERFC_3 0x1.87518828aa8cbp-5
+#define FG_ERFC_4 -0x1.0a11cd2ec898ap-7
+#define FG_ERFC_5 -0x1.3607c39e0bec6p-7
+#define FG_ERFC_6 -0x1.a8d6e547c8f4ep-11
+#define FG_ERFC_7 0x1.d07c9e76e8febp-10
+#define FG_ERFC_8 0x1.cf90195b38a54p-11
+#define FG_ERFC_9 -0x1.84380ecd23acbp-15
+#define FG_ERFC_10 -0x1.0d4e02563035ap-12
+#define FG_ERFC_11 -0x1.08fabe6b3b798p-13
+#define FG_ERFC_12 0x1.dde7e0d84a1fdp-21
+#define FG_ERFC_13 0x1.42e17eb763091p-15
+#define FG_ERFC_14 0x1.a17568b737d2cp-16
+#define FG_ERFC_15 0x1.459a424d610cep-18
+#define FG_ERFC_16 -0x1.7094fd26d5495p-18
+#define FG_ERFC_17 -0x1.8b62cb508bfe3p-18
+#define FG_ERFC_18 -0x1.b5c4b8e541ddap-23
+#define FG_ERFC_19 0x1.0b70b83bf5510p-22
+#define FG_ERFC_20 -0x1.85691a12a3100p-19
+#define FG_ERFC_21 0x1.aabf74c7f0195p-19
+#define FG_ERFC_22 0x1.5ebbeafcbc9c3p-19
+#define FG_ERFC_23 -0x1.e0f97353c8610p-19
+#define FG_ERFC_24 0x1.079add283b995p-20
+#define FG_ERF_0 -0x1.812746b0379e7p-2
+#define FG_ERF_1 0x1.ce2f21a042b4cp-4
+#define FG_ERF_2 -0x1.b82ce3127fa4bp-6
+#define FG_ERF_3 0x1.565bcd0a643fcp-8
+#define FG_ERF_4 -0x1.c02db20cfc7b6p-11
+#define FG_ERF_5 0x1.f9a297cd97953p-14
+#define FG_ERF_6 -0x1.f4b95d7257a9ep-17
+#define FG_ERF_7 0x1.b7491c6d9aed3p-20
+#define FG_ERF_8 -0x1.3891c1a4fc056p-23
+#define FG_ERF_HEAD 0x1.06eba8214db69p-3
 #define FG_GAUSS 0x1.20dd750429b6dp+0
+#define FG_GAUSS_LO 0x1.1ae3a914fed80p-56
+#define FG_DENSITY 0x1.9884533d43651p-2
+#define FG_DENSITY_LO -0x1.cbc0d30ebfd15p-56
 
 /* sin(pi f) / f and cos(pi f) by f^2, |f| <= 1/4. */
 static const double fg_sinpi[8] = {-0x1.5837e7fdfc6fap-16, 0x1.e8a329d5975a6p-12, -0x1.e306d999c5db3p-8, 0x1.5078342eb96e3p-4, -0x1.32d2cce5e34ffp-1, 0x1.466bc6775a716p+1, -0x1.4abbce625be50p+2, 0x1.921fb54442d18p+1};
