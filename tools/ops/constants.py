@@ -253,6 +253,47 @@ def normal(to: Header) -> None:
     to.pair("DENSITY", 1 / mp.sqrt(2 * mp.pi))
 
 
+def quarters(to: Header) -> None:
+    """Sin and cos within an eighth of a turn by x^2; pi/2 in parts; the bits of 2/pi."""
+    left = mp.pi / 2
+    to.number("TWO_OVER_PI", 1 / left)
+    to.pair("PI_2", left)
+    for name in "ABC":
+        to.number(f"PI_2_{name}", truncated(left, 36))
+        left -= truncated(left, 36)
+    to.number("PI_2_D", left)
+    end = (mp.pi / 4 * mp.mpf("1.0001")) ** 2
+    sine = at_zero(lambda z: (mp.sin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z)
+    to.polynomial("SIN", sine, lambda z: z + TINY, 0, end, 5, by_name=True)
+    cosine = at_zero(lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2)
+    to.polynomial("COS", cosine, lambda z: z * z + TINY, 0, end, 5, by_name=True)
+    with mp.workprec(1500):
+        whole = int(mp.floor(mp.ldexp(2 / mp.pi, 1280)))
+    words = [0, 0, *(whole >> (1248 - 32 * i) & 0xFFFFFFFF for i in range(40))]
+    lines = [", ".join(f"0x{w:08x}" for w in words[i : i + 7]) for i in range(0, 42, 7)]
+    body = ",\n".join(f"    {line}" for line in lines)
+    to.lines.append(f"static const uint32_t fg_two_over_pi[{len(words)}] = {{\n{body},\n}};")
+
+
+def arcs(to: Header) -> None:
+    """atan, to tan(pi/8), and asin, to 1/2, by x^2."""
+    end = (mp.sqrt(2) - 1) ** 2 * mp.mpf("1.0001")
+    atan = at_zero(lambda z: (mp.atan(mp.sqrt(z)) / mp.sqrt(z) - 1) / z)
+    to.polynomial("ATAN", atan, lambda z: z + TINY, 0, end, 10, by_name=True)
+    asin = at_zero(lambda z: (mp.asin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z)
+    to.polynomial("ASIN", asin, lambda z: z + TINY, 0, 0.25, 12, by_name=True)
+
+
+def roots(to: Header) -> None:
+    """The inverse cube root of 1 <= m < 2, a first guess."""
+
+    def root(m: mp.mpf) -> mp.mpf:
+        return 1 / mp.cbrt(m)
+
+    to.polynomial("CBRT", root, relative(root), 1, 2, 4, worst=-14.0, by_name=True)
+    to.number("CBRT_OF_2", mp.cbrt(2))
+
+
 def circle(to: Header) -> None:
     """sin(pi f) / f and cos(pi f) by f^2, |f| <= 1/4."""
     sine = at_zero(lambda z: mp.sin(mp.pi * mp.sqrt(z)) / mp.sqrt(z))
@@ -314,7 +355,7 @@ def text() -> str:
     """Return the file."""
     to = Header()
     with mp.workprec(WORKING_BITS):
-        for part in (exponential, logarithm, normal, circle, gamma):
+        for part in (exponential, logarithm, normal, quarters, arcs, roots, circle, gamma):
             to.lines.append(f"\n/* {(part.__doc__ or '').splitlines()[0]} */")
             part(to)
     head = [f"/* {NOTE} */", "#ifndef FASTGRAD_CONSTANTS_H", "#define FASTGRAD_CONSTANTS_H", ""]

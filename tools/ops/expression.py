@@ -23,10 +23,20 @@ class Function(NamedTuple):
 
 
 FUNCTIONS = {
-    "acos": Function("u", ("-1 / sqrt((1 - u) * (1 + u))",)),
-    "asin": Function("u", ("1 / sqrt((1 - u) * (1 + u))",)),
-    "atan": Function("u", ("1 / (1 + u * u)",)),
-    "atan2": Function("uv", ("v / (u * u + v * v)", "-u / (u * u + v * v)")),
+    "acos": Function("u", ("-asin_slope(u)",)),
+    "acosh": Function("u", ("acosh_slope(u)",)),
+    "acosh_slope": Function("u", ("-u * acosh_slope(u) * acosh_slope(u) * acosh_slope(u)",)),
+    "asin": Function("u", ("asin_slope(u)",)),
+    "asin_slope": Function("u", ("u * asin_slope(u) * asin_slope(u) * asin_slope(u)",)),
+    "asinh": Function("u", ("asinh_slope(u)",)),
+    "asinh_slope": Function("u", ("-u * asinh_slope(u) * asinh_slope(u) * asinh_slope(u)",)),
+    "atan": Function("u", ("atan_slope(u)",)),
+    "atan2": Function("uv", ("over_square(v, u)", "-over_square(u, v)")),
+    "atan_slope": Function("u", ("-2 * u * atan_slope(u) * atan_slope(u)",)),
+    "atanh": Function("u", ("atanh_slope(u)",)),
+    "atanh_slope": Function("u", ("2 * u * atanh_slope(u) * atanh_slope(u)",)),
+    "cbrt": Function("u", ("cbrt_slope(u)",)),
+    "cbrt_slope": Function("u", ("-2 * cbrt_slope(u) / (3 * u)",)),
     "ceil": Function("u", ("0",)),
     "cos": Function("u", ("-sin(u)",)),
     "cosh": Function("u", ("sinh(u)",)),
@@ -34,10 +44,6 @@ FUNCTIONS = {
     "exp": Function("u", ("exp(u)",)),
     "expm1": Function("u", ("exp(u)",)),
     "fabs": Function("u", ("1 if u > 0 else -1 if u < 0 else 0",)),
-    "acosh": Function("u", ("1 / sqrt((u - 1) * (u + 1))",)),
-    "asinh": Function("u", ("1 / sqrt(1 + u * u)",)),
-    "atanh": Function("u", ("1 / ((1 - u) * (1 + u))",)),
-    "cbrt": Function("u", ("cbrt(u) / u / 3",)),
     "digamma": Function("u", ("trigamma(u)",)),
     "erfc": Function("u", ("-gauss(u)",)),
     "exp2": Function("u", ("0.6931471805599453 * exp2(u)",)),
@@ -48,6 +54,13 @@ FUNCTIONS = {
     "log2": Function("u", ("1.4426950408889634 / u",)),
     "logaddexp": Function("uv", ("share(u, v)", "share(v, u)")),
     "mod": Function("uv", ("1", "-floordiv(u, v)")),
+    "over_square": Function(
+        "uv",
+        (
+            "(over_square(v, u) - over_square(u, v)) * (over_square(v, u) + over_square(u, v))",
+            "-2 * over_square(u, v) * over_square(v, u)",
+        ),
+    ),
     "pentagamma": Function("u", ()),
     "round": Function("uv", ("0", "0")),
     "share": Function("uv", ("share(u, v) * share(v, u)", "-(share(u, v) * share(v, u))")),
@@ -56,9 +69,13 @@ FUNCTIONS = {
     "floor": Function("u", ("0",)),
     "gelu": Function("u", ("gelu_slope(u)",)),
     "gelu_slope": Function("u", ("0.3989422804014327 * exp(-0.5 * u * u) * (2 - u * u)",)),
-    "hypot": Function(
+    "hypot": Function("uv", ("hypot_slope(u, v)", "hypot_slope(v, u)")),
+    "hypot_slope": Function(
         "uv",
-        ("u / hypot(u, v) if hypot(u, v) > 0 else 0", "v / hypot(u, v) if hypot(u, v) > 0 else 0"),
+        (
+            "hypot_slope(v, u) * hypot_slope(v, u) / hypot(u, v) if hypot(u, v) > 0 else 0",
+            "-(hypot_slope(u, v) * hypot_slope(v, u) / hypot(u, v)) if hypot(u, v) > 0 else 0",
+        ),
     ),
     "log": Function("u", ("1 / u",)),
     "log1p": Function("u", ("1 / (1 + u)",)),
@@ -77,14 +94,17 @@ FUNCTIONS = {
     "sinh": Function("u", ("cosh(u)",)),
     "softplus": Function("u", ("sigmoid(u)",)),
     "sqrt": Function("u", ("0.5 / sqrt(u)",)),
-    "tan": Function("u", ("1 + tan(u) * tan(u)",)),
+    "tan": Function("u", ("tan_slope(u)",)),
+    "tan_slope": Function("u", ("2 * tan(u) * tan_slope(u)",)),
     "tanh": Function("u", ("tanh_slope(u)",)),
     "tanh_slope": Function("u", ("-2 * tanh(u) * tanh_slope(u)",)),
 }
 
-# Functions of C's library: those that it rounds exactly, and those that have no text here yet.
-EXACT_IN_C = {"ceil", "fabs", "floor", "rint", "sqrt"}
-OF_C = EXACT_IN_C | {"acos", "asin", "atan", "atan2", "cos", "hypot", "sin", "tan"}
+# Functions of C's library, which it rounds exactly.
+OF_C = {"ceil", "fabs", "floor", "rint", "sqrt"}
+
+# Their text in loops holds for |u| < 2^17: fg_far_bit tells where more is needed.
+NEAR = {"cos", "sin", "tan", "tan_slope"}
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 _COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}

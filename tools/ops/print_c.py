@@ -6,7 +6,7 @@ import ast
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
-from expression import derivative, parse, to_c, variables
+from expression import NEAR, derivative, parse, to_c, variables
 
 NOTE = "Written by tools/ops/generate.py from fastgrad/ops.py: edit that, then run `make ops`."
 POWER = "fg_power(a, b - 1.0)"  # in C; whoever has it already gives it to op_<name>_da_given
@@ -138,6 +138,8 @@ def _arrays(structural: Sequence, rows: Sequence) -> list[str]:
         f"#define OP_EACH(X) \\\n{each(rows)}\n",
         "/* Those that have a second operand or a parameter. */",
         f"#define OP_EACH_BROADCAST(X) \\\n{each(filter(_reads_b, rows))}\n",
+        "/* Those of one operand whose texts in loops hold for operands near 0 only. */",
+        f"#define OP_EACH_NEAR(X) \\\n{each(filter(is_near, rows))}\n",
         _array("Name in the table.", "const char *const op_name[OP_COUNT]",
                [f'"{name}"' for name in names]),
         _array("What `_op` shows.", "const char *const op_symbol[OP_COUNT]",
@@ -191,7 +193,8 @@ def _questions(structural: Sequence, rows: Sequence) -> list[str]:
 def _kernels(row) -> str:
     """Return the functions of one row: its value, and each partial."""
     lines = _formula(_VALUE.format(row.name), row.forward, "ab")
-    lines += [f"enum {{ op_{row.name}_is_light = {int(is_light(row))} }};", ""]
+    lines += [f"enum {{ op_{row.name}_is_light = {int(is_light(row))} }};"]
+    lines += [f"enum {{ op_{row.name}_is_near = {int(is_near(row))} }};", ""]
     partials = [*row.partials, "0"][:2]
     for operand, text in zip("ab", partials, strict=True):
         lines += _formula(_PARTIAL.format(row.name, operand), text, "aby")
@@ -212,6 +215,12 @@ def is_light(row) -> bool:
         or (isinstance(part, ast.Call) and ast.unparse(part.func) != "fabs")
         for part in parts
     )
+
+
+def is_near(row) -> bool:
+    """Tell whether a loop's texts of value and partials hold for operands near 0 only."""
+    parts = [part for text in (row.forward, *row.partials) for part in ast.walk(parse(text))]
+    return any(isinstance(part, ast.Call) and ast.unparse(part.func) in NEAR for part in parts)
 
 
 def second_partials(row) -> dict[str, ast.expr]:

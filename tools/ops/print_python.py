@@ -277,14 +277,15 @@ def _detail(row) -> list[str]:
     texts = [("y", row.forward)] if row.forward != row.formula else []
     if max(map(len, row.partials)) >= WIDE:
         texts += [(f"dy/d{x}", text) for x, text in zip("ab", row.partials, strict=False)]
-    accuracy = [f"Within {row.tolerance:g} units in the last place.", ""]
+    promised = f"Value within {row.tolerance:g}, derivatives within {row.slopes:g} units"
+    accuracy = [f"{promised} in the last place.", ""]
     if row.cancels:
         low, high, size = row.cancels
         accuracy[0] += (
             f" For a between {low} and {high} two terms of the derivative cancel; there the unit"
             f" is the last place of the terms, of {size}."
         )
-    if row.tolerance == 2:
+    if (row.tolerance, row.slopes, row.cancels) == (1, 1.5, None):
         accuracy = []
     if not texts and not accuracy:
         return []

@@ -63,6 +63,14 @@ FG_INLINE double fg_pick(int c, double a, double b) {
     return fg_from_bits((fg_bits(a) & mask) | (fg_bits(b) & ~mask));
 }
 
+/* All bits where x is negative; and a there, else b. Where one condition selects more than once,
+ * SSE2 has vectors of this only. */
+FG_INLINE uint64_t fg_negative(double x) { return 0 - (fg_bits(x) >> 63); }
+
+FG_INLINE double fg_select(uint64_t mask, double a, double b) {
+    return fg_from_bits((fg_bits(a) & mask) | (fg_bits(b) & ~mask));
+}
+
 FG_INLINE double fg_inf(void) { return fg_from_bits(0x7FF0000000000000u); }
 
 FG_INLINE double fg_nan(void) { return fg_from_bits(0x7FF8000000000000u); }
@@ -139,6 +147,25 @@ FG_INLINE fg_pair fg_pair_root(fg_pair a) {
     double y = sqrt(a.hi);
     fg_pair p = fg_product(y, y);
     return fg_fast_sum(y, (((a.hi - p.hi) - p.lo) + a.lo) / (2.0 * y));
+}
+
+/* 1 / sqrt(a), by a step of Newton's, whose rest is known: 0.5 units and 2^-51. */
+FG_INLINE double fg_inverse_root(fg_pair a) {
+    double y = 1.0 / sqrt(a.hi), miss;
+    fg_pair p = fg_product(y, y), q = fg_product(a.hi, p.hi);
+    miss = ((1.0 - q.hi) - q.lo) - (a.hi * p.lo + a.lo * p.hi);
+    return a.hi > 0.0 ? y + 0.5 * (y * miss) : y; /* inf, nan */
+}
+
+/* (1 - x) (1 + x) */
+FG_INLINE fg_pair fg_one_less_square(double x) {
+    return fg_pair_product(fg_sum(1.0, -x), fg_sum(1.0, x));
+}
+
+/* A power of two that brings numbers from 0 on so near to 1 that squares stay in range. */
+FG_INLINE double fg_scale_of(double a, double b) {
+    double most = a > b ? a : b;
+    return most > 0x1p400 ? 0x1p-600 : most < 0x1p-400 ? 0x1p600 : 1.0;
 }
 
 /* A polynomial of n coefficients, the highest first; the last `pairs` have rests. */

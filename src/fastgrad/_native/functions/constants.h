@@ -502,6 +502,69 @@ static const uint64_t fg_log_tails[128][1] = {
 #define FG_DENSITY 0x1.9884533d43651p-2
 #define FG_DENSITY_LO -0x1.cbc0d30ebfd15p-56
 
+/* Sin and cos within an eighth of a turn by x^2; pi/2 in parts; the bits of 2/pi. */
+#define FG_TWO_OVER_PI 0x1.45f306dc9c883p-1
+#define FG_PI_2 0x1.921fb54442d18p+0
+#define FG_PI_2_LO 0x1.1a62633145c07p-54
+#define FG_PI_2_A 0x1.921fb54440000p+0
+#define FG_PI_2_B 0x1.68c234c4c0000p-39
+#define FG_PI_2_C 0x1.98a2e03700000p-77
+#define FG_PI_2_D 0x1.cd129024e088ap-115
+#define FG_SIN_0 -0x1.555555555554cp-3
+#define FG_SIN_1 0x1.111111110fb4ap-7
+#define FG_SIN_2 -0x1.a01a019c2fea4p-13
+#define FG_SIN_3 0x1.71de356eb0de6p-19
+#define FG_SIN_4 -0x1.ae5e4bb84bc9dp-26
+#define FG_SIN_5 0x1.5d87440c807b4p-33
+#define FG_COS_0 0x1.5555555555553p-5
+#define FG_COS_1 -0x1.6c16c16c16131p-10
+#define FG_COS_2 0x1.a01a019e24894p-16
+#define FG_COS_3 -0x1.27e4f903ab84cp-22
+#define FG_COS_4 0x1.1eea890e2e204p-29
+#define FG_COS_5 -0x1.8ff9ad8c46497p-37
+static const uint32_t fg_two_over_pi[42] = {
+    0x00000000, 0x00000000, 0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc0, 0xdb629599,
+    0x3c439041, 0xfe5163ab, 0xdebbc561, 0xb7246e3a, 0x424dd2e0, 0x06492eea, 0x09d1921c,
+    0xfe1deb1c, 0xb129a73e, 0xe88235f5, 0x2ebb4484, 0xe99c7026, 0xb45f7e41, 0x3991d639,
+    0x835339f4, 0x9c845f8b, 0xbdf9283b, 0x1ff897ff, 0xde05980f, 0xef2f118b, 0x5a0a6d1f,
+    0x6d367ecf, 0x27cb09b7, 0x4f463f66, 0x9e5fea2d, 0x7527bac7, 0xebe5f17b, 0x3d0739f7,
+    0x8a5292ea, 0x6bfb5fb1, 0x1f8d5d08, 0x56033046, 0xfc7b6bab, 0xf0cfbc20, 0x9af4361d,
+};
+
+/* atan, to tan(pi/8), and asin, to 1/2, by x^2. */
+#define FG_ATAN_0 -0x1.555555555554ap-2
+#define FG_ATAN_1 0x1.9999999996e5ep-3
+#define FG_ATAN_2 -0x1.24924923150c9p-3
+#define FG_ATAN_3 0x1.c71c71036d8b4p-4
+#define FG_ATAN_4 -0x1.745cfb2093a26p-4
+#define FG_ATAN_5 0x1.3b113232f4045p-4
+#define FG_ATAN_6 -0x1.10ec456652d09p-4
+#define FG_ATAN_7 0x1.df1077941dc40p-5
+#define FG_ATAN_8 -0x1.9cbe196156e20p-5
+#define FG_ATAN_9 0x1.3769a3415ac62p-5
+#define FG_ATAN_10 -0x1.2416bbcb412f4p-6
+#define FG_ASIN_0 0x1.5555555555562p-3
+#define FG_ASIN_1 0x1.333333333079ap-4
+#define FG_ASIN_2 0x1.6db6db7091f23p-5
+#define FG_ASIN_3 0x1.f1c71b0c79121p-6
+#define FG_ASIN_4 0x1.6e8bd421b6ea6p-6
+#define FG_ASIN_5 0x1.1c4a8acf9d0c5p-6
+#define FG_ASIN_6 0x1.ca144d74a7927p-7
+#define FG_ASIN_7 0x1.75ca249b851eap-7
+#define FG_ASIN_8 0x1.603149b92a552p-7
+#define FG_ASIN_9 0x1.ef8ae762bce74p-9
+#define FG_ASIN_10 0x1.6262684408c20p-6
+#define FG_ASIN_11 -0x1.5866d54f1d84ep-6
+#define FG_ASIN_12 0x1.0c02a509a688cp-5
+
+/* The inverse cube root of 1 <= m < 2, a first guess. */
+#define FG_CBRT_0 0x1.ab8564a656109p+0
+#define FG_CBRT_1 -0x1.2c419ef305ca2p+0
+#define FG_CBRT_2 0x1.6416330964da6p-1
+#define FG_CBRT_3 -0x1.c518eba0791cbp-3
+#define FG_CBRT_4 0x1.d4712a48a98c5p-6
+#define FG_CBRT_OF_2 0x1.428a2f98d728bp+0
+
 /* sin(pi f) / f and cos(pi f) by f^2, |f| <= 1/4. */
 static const double fg_sinpi[8] = {-0x1.5837e7fdfc6fap-16, 0x1.e8a329d5975a6p-12, -0x1.e306d999c5db3p-8, 0x1.5078342eb96e3p-4, -0x1.32d2cce5e34ffp-1, 0x1.466bc6775a716p+1, -0x1.4abbce625be50p+2, 0x1.921fb54442d18p+1};
 static const double fg_sinpi_lo[3] = {-0x1.f40ca70cd8fadp-53, 0x1.191dbc3f9b27cp-54, 0x1.10b725c8962dfp-53};

@@ -14,16 +14,24 @@
     X(exp2)                                                                                        \
     X(expm1)                                                                                       \
     X(log) X(log1p) X(log2) X(log10) X(sinh) X(cosh) X(tanh) X(tanh_slope) X(sigmoid)              \
-        X(sigmoid_slope) X(softplus) X(erf) X(erfc) X(gauss) X(gelu) X(gelu_slope)
+        X(sigmoid_slope) X(softplus) X(erf) X(erfc) X(gauss) X(gelu) X(gelu_slope) X(asin) X(acos) \
+            X(asin_slope) X(atan) X(atan_slope) X(cbrt) X(cbrt_slope) X(asinh_slope)               \
+                X(acosh_slope) X(atanh_slope) FG_EACH_NEAR_TEXT(X)
+/* Those whose text holds for |x| < 2^17: a loop asks fg_far_bit of its samples first. */
+#define FG_EACH_NEAR_TEXT(X) X(sin) X(cos) X(tan) X(tan_slope)
 #define FG_EACH_TEXT_OF_TWO(X) X(logaddexp) X(pow) X(share)
 
 #if defined(FASTGRAD_FUNCTIONS_IN_LOOPS)
 #include "functions/exponential.h"
 #include "functions/hyperbolic.h"
+#include "functions/inverse_hyperbolic.h"
+#include "functions/inverse_trigonometric.h"
 #include "functions/logarithm.h"
 #include "functions/logistic.h"
 #include "functions/normal.h"
 #include "functions/power.h"
+#include "functions/root.h"
+#include "functions/trigonometric.h"
 #define FG_OF_TEXT(name)                                                                           \
     FG_INLINE double fg_##name(double a) { return fg_##name##_text(a); }
 #define FG_OF_TEXT_OF_TWO(name)                                                                    \
@@ -36,10 +44,13 @@ FG_EACH_TEXT(FG_OF_TEXT)
 FG_EACH_TEXT_OF_TWO(FG_OF_TEXT_OF_TWO)
 FG_FUNCTION double fg_power(double x, double k); /* pow, of a few k exact or quicker */
 
-FG_FUNCTION double fg_cbrt(double a);
 FG_FUNCTION double fg_asinh(double a);
 FG_FUNCTION double fg_acosh(double a);
 FG_FUNCTION double fg_atanh(double a);
+FG_FUNCTION double fg_atan2(double a, double b);
+FG_FUNCTION double fg_over_square(double a, double b);
+FG_FUNCTION double fg_hypot(double a, double b);
+FG_FUNCTION double fg_hypot_slope(double a, double b);
 FG_FUNCTION double fg_lgamma(double a);
 FG_FUNCTION double fg_digamma(double a);
 FG_FUNCTION double fg_trigamma(double a);
@@ -54,11 +65,13 @@ FG_FUNCTION double fg_round(double a, double digits);
 #include "functions/gamma.h"
 #include "functions/hyperbolic.h"
 #include "functions/inverse_hyperbolic.h"
+#include "functions/inverse_trigonometric.h"
 #include "functions/logarithm.h"
 #include "functions/logistic.h"
 #include "functions/normal.h"
 #include "functions/power.h"
 #include "functions/root.h"
+#include "functions/trigonometric.h"
 #include "functions/whole.h"
 #endif
 

@@ -28,11 +28,16 @@ FG_FUNCTION double fg_round(double a, double digits) {
     static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
         1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     double size = fabs(digits), power, scaled, rest, whole;
+    fg_pair product;
     if (!(size <= 22.0) || floor(size) < size) return NAN; /* replay, where nothing raises */
     power = powers[(int)size];
     scaled = digits < 0.0 ? a / power : a * power;
     if (!(fabs(scaled) < 0x1p53)) return a;
-    rest = digits < 0.0 ? fma(-scaled, power, a) : fma(a, power, -scaled);
+    if (digits < 0.0) { /* the sign of a - scaled power, or of a power - scaled */
+        product = fg_product(scaled, power), rest = (a - product.hi) - product.lo;
+    } else {
+        product = fg_product(a, power), rest = (product.hi - scaled) + product.lo;
+    }
     whole = rint(scaled);
     if (fabs(scaled - whole) == 0.5 && rest != 0.0)
         whole = rest > 0.0 ? ceil(scaled) : floor(scaled);

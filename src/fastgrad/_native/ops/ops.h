@@ -89,6 +89,10 @@ enum opcode {
     X(keep_unless, OP_KEEP_UNLESS, 2) X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2) \
     X(logaddexp, OP_LOGADDEXP, 2)
 
+/* Those of one operand whose texts in loops hold for operands near 0 only. */
+#define OP_EACH_NEAR(X) \
+    X(sin, OP_SIN, 1) X(cos, OP_COS, 1) X(tan, OP_TAN, 1)
+
 /* Name in the table. */
 OP_STATIC const char *const op_name[OP_COUNT] = {
     "leaf", "python", "custom", "hidden", "dot", "take", "linear", "add", "mul", "pow",
@@ -191,6 +195,7 @@ OP_INLINE double op_add_value(double a, double b) {
 }
 
 enum { op_add_is_light = 1 };
+enum { op_add_is_near = 0 };
 
 OP_INLINE double op_add_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -207,6 +212,7 @@ OP_INLINE double op_mul_value(double a, double b) {
 }
 
 enum { op_mul_is_light = 1 };
+enum { op_mul_is_near = 0 };
 
 OP_INLINE double op_mul_da(double a, double b, double y) {
     (void)a, (void)y;
@@ -223,6 +229,7 @@ OP_INLINE double op_pow_value(double a, double b) {
 }
 
 enum { op_pow_is_light = 0 };
+enum { op_pow_is_near = 0 };
 
 OP_INLINE double op_pow_da(double a, double b, double y) {
     return (b == 0.0) ? 0.0 : (((((b - 1.0) + 1.0) == b) || !(fabs(a) < HUGE_VAL)) ? (b *
@@ -239,6 +246,7 @@ OP_INLINE double op_pow_number_value(double a, double b) {
 }
 
 enum { op_pow_number_is_light = 0 };
+enum { op_pow_number_is_near = 0 };
 
 OP_INLINE double op_pow_number_da(double a, double b, double y) {
     return (b == 0.0) ? 0.0 : ((b == 2.0) ? (2.0 * a) : (((((b - 1.0) + 1.0) == b) || !(fabs(a) <
@@ -261,6 +269,7 @@ OP_INLINE double op_relu_value(double a, double b) {
 }
 
 enum { op_relu_is_light = 1 };
+enum { op_relu_is_near = 0 };
 
 OP_INLINE double op_relu_da(double a, double b, double y) {
     (void)a, (void)b;
@@ -277,6 +286,7 @@ OP_INLINE double op_leaky_relu_value(double a, double b) {
 }
 
 enum { op_leaky_relu_is_light = 1 };
+enum { op_leaky_relu_is_near = 0 };
 
 OP_INLINE double op_leaky_relu_da(double a, double b, double y) {
     (void)y;
@@ -293,6 +303,7 @@ OP_INLINE double op_prelu_value(double a, double b) {
 }
 
 enum { op_prelu_is_light = 1 };
+enum { op_prelu_is_near = 0 };
 
 OP_INLINE double op_prelu_da(double a, double b, double y) {
     (void)y;
@@ -310,6 +321,7 @@ OP_INLINE double op_abs_value(double a, double b) {
 }
 
 enum { op_abs_is_light = 1 };
+enum { op_abs_is_near = 0 };
 
 OP_INLINE double op_abs_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -326,6 +338,7 @@ OP_INLINE double op_min_value(double a, double b) {
 }
 
 enum { op_min_is_light = 1 };
+enum { op_min_is_near = 0 };
 
 OP_INLINE double op_min_da(double a, double b, double y) {
     (void)y;
@@ -342,6 +355,7 @@ OP_INLINE double op_max_value(double a, double b) {
 }
 
 enum { op_max_is_light = 1 };
+enum { op_max_is_near = 0 };
 
 OP_INLINE double op_max_da(double a, double b, double y) {
     (void)y;
@@ -359,6 +373,7 @@ OP_INLINE double op_sign_value(double a, double b) {
 }
 
 enum { op_sign_is_light = 1 };
+enum { op_sign_is_near = 0 };
 
 OP_INLINE double op_sign_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -376,6 +391,7 @@ OP_INLINE double op_floor_value(double a, double b) {
 }
 
 enum { op_floor_is_light = 0 };
+enum { op_floor_is_near = 0 };
 
 OP_INLINE double op_floor_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -393,6 +409,7 @@ OP_INLINE double op_ceil_value(double a, double b) {
 }
 
 enum { op_ceil_is_light = 0 };
+enum { op_ceil_is_near = 0 };
 
 OP_INLINE double op_ceil_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -409,6 +426,7 @@ OP_INLINE double op_round_value(double a, double b) {
 }
 
 enum { op_round_is_light = 0 };
+enum { op_round_is_near = 0 };
 
 OP_INLINE double op_round_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -425,6 +443,7 @@ OP_INLINE double op_mod_value(double a, double b) {
 }
 
 enum { op_mod_is_light = 0 };
+enum { op_mod_is_near = 0 };
 
 OP_INLINE double op_mod_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -441,6 +460,7 @@ OP_INLINE double op_floordiv_value(double a, double b) {
 }
 
 enum { op_floordiv_is_light = 0 };
+enum { op_floordiv_is_near = 0 };
 
 OP_INLINE double op_floordiv_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -457,6 +477,7 @@ OP_INLINE double op_lt_value(double a, double b) {
 }
 
 enum { op_lt_is_light = 1 };
+enum { op_lt_is_near = 0 };
 
 OP_INLINE double op_lt_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -473,6 +494,7 @@ OP_INLINE double op_le_value(double a, double b) {
 }
 
 enum { op_le_is_light = 1 };
+enum { op_le_is_near = 0 };
 
 OP_INLINE double op_le_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -489,6 +511,7 @@ OP_INLINE double op_eq_value(double a, double b) {
 }
 
 enum { op_eq_is_light = 1 };
+enum { op_eq_is_near = 0 };
 
 OP_INLINE double op_eq_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -505,6 +528,7 @@ OP_INLINE double op_ne_value(double a, double b) {
 }
 
 enum { op_ne_is_light = 1 };
+enum { op_ne_is_near = 0 };
 
 OP_INLINE double op_ne_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -521,6 +545,7 @@ OP_INLINE double op_keep_if_value(double a, double b) {
 }
 
 enum { op_keep_if_is_light = 1 };
+enum { op_keep_if_is_near = 0 };
 
 OP_INLINE double op_keep_if_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -537,6 +562,7 @@ OP_INLINE double op_keep_unless_value(double a, double b) {
 }
 
 enum { op_keep_unless_is_light = 1 };
+enum { op_keep_unless_is_near = 0 };
 
 OP_INLINE double op_keep_unless_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -554,6 +580,7 @@ OP_INLINE double op_exp_value(double a, double b) {
 }
 
 enum { op_exp_is_light = 0 };
+enum { op_exp_is_near = 0 };
 
 OP_INLINE double op_exp_da(double a, double b, double y) {
     (void)a, (void)b;
@@ -571,6 +598,7 @@ OP_INLINE double op_expm1_value(double a, double b) {
 }
 
 enum { op_expm1_is_light = 0 };
+enum { op_expm1_is_near = 0 };
 
 OP_INLINE double op_expm1_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -588,6 +616,7 @@ OP_INLINE double op_log_value(double a, double b) {
 }
 
 enum { op_log_is_light = 0 };
+enum { op_log_is_near = 0 };
 
 OP_INLINE double op_log_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -605,6 +634,7 @@ OP_INLINE double op_log1p_value(double a, double b) {
 }
 
 enum { op_log1p_is_light = 0 };
+enum { op_log1p_is_near = 0 };
 
 OP_INLINE double op_log1p_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -622,6 +652,7 @@ OP_INLINE double op_square_value(double a, double b) {
 }
 
 enum { op_square_is_light = 1 };
+enum { op_square_is_near = 0 };
 
 OP_INLINE double op_square_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -639,6 +670,7 @@ OP_INLINE double op_sqrt_value(double a, double b) {
 }
 
 enum { op_sqrt_is_light = 0 };
+enum { op_sqrt_is_near = 0 };
 
 OP_INLINE double op_sqrt_da(double a, double b, double y) {
     (void)a, (void)b;
@@ -652,14 +684,15 @@ OP_INLINE double op_sqrt_db(double a, double b, double y) {
 
 OP_INLINE double op_sin_value(double a, double b) {
     (void)b;
-    return sin(a);
+    return fg_sin(a);
 }
 
 enum { op_sin_is_light = 0 };
+enum { op_sin_is_near = 1 };
 
 OP_INLINE double op_sin_da(double a, double b, double y) {
     (void)b, (void)y;
-    return cos(a);
+    return fg_cos(a);
 }
 
 OP_INLINE double op_sin_db(double a, double b, double y) {
@@ -669,14 +702,15 @@ OP_INLINE double op_sin_db(double a, double b, double y) {
 
 OP_INLINE double op_cos_value(double a, double b) {
     (void)b;
-    return cos(a);
+    return fg_cos(a);
 }
 
 enum { op_cos_is_light = 0 };
+enum { op_cos_is_near = 1 };
 
 OP_INLINE double op_cos_da(double a, double b, double y) {
     (void)b, (void)y;
-    return -sin(a);
+    return -fg_sin(a);
 }
 
 OP_INLINE double op_cos_db(double a, double b, double y) {
@@ -686,14 +720,15 @@ OP_INLINE double op_cos_db(double a, double b, double y) {
 
 OP_INLINE double op_tan_value(double a, double b) {
     (void)b;
-    return tan(a);
+    return fg_tan(a);
 }
 
 enum { op_tan_is_light = 0 };
+enum { op_tan_is_near = 1 };
 
 OP_INLINE double op_tan_da(double a, double b, double y) {
-    (void)a, (void)b;
-    return 1.0 + (y * y);
+    (void)b, (void)y;
+    return fg_tan_slope(a);
 }
 
 OP_INLINE double op_tan_db(double a, double b, double y) {
@@ -703,14 +738,15 @@ OP_INLINE double op_tan_db(double a, double b, double y) {
 
 OP_INLINE double op_asin_value(double a, double b) {
     (void)b;
-    return asin(a);
+    return fg_asin(a);
 }
 
 enum { op_asin_is_light = 0 };
+enum { op_asin_is_near = 0 };
 
 OP_INLINE double op_asin_da(double a, double b, double y) {
     (void)b, (void)y;
-    return 1.0 / sqrt((1.0 - a) * (1.0 + a));
+    return fg_asin_slope(a);
 }
 
 OP_INLINE double op_asin_db(double a, double b, double y) {
@@ -720,14 +756,15 @@ OP_INLINE double op_asin_db(double a, double b, double y) {
 
 OP_INLINE double op_acos_value(double a, double b) {
     (void)b;
-    return acos(a);
+    return fg_acos(a);
 }
 
 enum { op_acos_is_light = 0 };
+enum { op_acos_is_near = 0 };
 
 OP_INLINE double op_acos_da(double a, double b, double y) {
     (void)b, (void)y;
-    return -1.0 / sqrt((1.0 - a) * (1.0 + a));
+    return -fg_asin_slope(a);
 }
 
 OP_INLINE double op_acos_db(double a, double b, double y) {
@@ -737,14 +774,15 @@ OP_INLINE double op_acos_db(double a, double b, double y) {
 
 OP_INLINE double op_atan_value(double a, double b) {
     (void)b;
-    return atan(a);
+    return fg_atan(a);
 }
 
 enum { op_atan_is_light = 0 };
+enum { op_atan_is_near = 0 };
 
 OP_INLINE double op_atan_da(double a, double b, double y) {
     (void)b, (void)y;
-    return (fabs(a) < 1000000000.0) ? (1.0 / (1.0 + (a * a))) : ((1.0 / a) / a);
+    return fg_atan_slope(a);
 }
 
 OP_INLINE double op_atan_db(double a, double b, double y) {
@@ -753,50 +791,37 @@ OP_INLINE double op_atan_db(double a, double b, double y) {
 }
 
 OP_INLINE double op_atan2_value(double a, double b) {
-    return atan2(a, b);
+    return fg_atan2(a, b);
 }
 
 enum { op_atan2_is_light = 0 };
+enum { op_atan2_is_near = 0 };
 
 OP_INLINE double op_atan2_da(double a, double b, double y) {
     (void)y;
-    return ((((a * a) + (b * b)) > 1e-280) && (((a * a) + (b * b)) < 1e+300)) ? (b / ((a * a) + (b
-        * b))) : (((fabs(a) + fabs(b)) > 1.0) ? (((b * 2.409919865102884e-181) / (((a *
-        2.409919865102884e-181) * (a * 2.409919865102884e-181)) + ((b * 2.409919865102884e-181) *
-        (b * 2.409919865102884e-181)))) * 2.409919865102884e-181) : (((b * 4.149515568880993e+180)
-        / (((a * 4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b *
-        4.149515568880993e+180) * (b * 4.149515568880993e+180)))) * 4.149515568880993e+180));
+    return fg_over_square(b, a);
 }
 
 OP_INLINE double op_atan2_db(double a, double b, double y) {
     (void)y;
-    return ((((a * a) + (b * b)) > 1e-280) && (((a * a) + (b * b)) < 1e+300)) ? (-a / ((a * a) +
-        (b * b))) : (((fabs(a) + fabs(b)) > 1.0) ? (((-a * 2.409919865102884e-181) / (((a *
-        2.409919865102884e-181) * (a * 2.409919865102884e-181)) + ((b * 2.409919865102884e-181) *
-        (b * 2.409919865102884e-181)))) * 2.409919865102884e-181) : (((-a *
-        4.149515568880993e+180) / (((a * 4.149515568880993e+180) * (a * 4.149515568880993e+180)) +
-        ((b * 4.149515568880993e+180) * (b * 4.149515568880993e+180)))) *
-        4.149515568880993e+180));
+    return -fg_over_square(a, b);
 }
 
 OP_INLINE double op_hypot_value(double a, double b) {
-    return hypot(a, b);
+    return fg_hypot(a, b);
 }
 
 enum { op_hypot_is_light = 0 };
+enum { op_hypot_is_near = 0 };
 
 OP_INLINE double op_hypot_da(double a, double b, double y) {
-    return ((y > 1e-290) && (y < 1e+300)) ? (a / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((a *
-        2.409919865102884e-181) / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181)) :
-        ((a * 4.149515568880993e+180) / hypot(a * 4.149515568880993e+180, b *
-        4.149515568880993e+180))));
+    (void)y;
+    return fg_hypot_slope(a, b);
 }
 
 OP_INLINE double op_hypot_db(double a, double b, double y) {
-    return ((y > 1e-290) && (y < 1e+300)) ? (b / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((b *
-        2.409919865102884e-181) / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181)) :
-        ((b * 4.149515568880993e+180) / hypot(a * 4.149515568880993e+180, b *
-        4.149515568880993e+180))));
+    (void)y;
+    return fg_hypot_slope(b, a);
 }
 
 OP_INLINE double op_sinh_value(double a, double b) {
@@ -805,6 +830,7 @@ OP_INLINE double op_sinh_value(double a, double b) {
 }
 
 enum { op_sinh_is_light = 0 };
+enum { op_sinh_is_near = 0 };
 
 OP_INLINE double op_sinh_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -822,6 +848,7 @@ OP_INLINE double op_cosh_value(double a, double b) {
 }
 
 enum { op_cosh_is_light = 0 };
+enum { op_cosh_is_near = 0 };
 
 OP_INLINE double op_cosh_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -839,6 +866,7 @@ OP_INLINE double op_tanh_value(double a, double b) {
 }
 
 enum { op_tanh_is_light = 0 };
+enum { op_tanh_is_near = 0 };
 
 OP_INLINE double op_tanh_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -856,6 +884,7 @@ OP_INLINE double op_sigmoid_value(double a, double b) {
 }
 
 enum { op_sigmoid_is_light = 0 };
+enum { op_sigmoid_is_near = 0 };
 
 OP_INLINE double op_sigmoid_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -873,6 +902,7 @@ OP_INLINE double op_softplus_value(double a, double b) {
 }
 
 enum { op_softplus_is_light = 0 };
+enum { op_softplus_is_near = 0 };
 
 OP_INLINE double op_softplus_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -890,6 +920,7 @@ OP_INLINE double op_erf_value(double a, double b) {
 }
 
 enum { op_erf_is_light = 0 };
+enum { op_erf_is_near = 0 };
 
 OP_INLINE double op_erf_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -907,6 +938,7 @@ OP_INLINE double op_gelu_value(double a, double b) {
 }
 
 enum { op_gelu_is_light = 0 };
+enum { op_gelu_is_near = 0 };
 
 OP_INLINE double op_gelu_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -924,6 +956,7 @@ OP_INLINE double op_log2_value(double a, double b) {
 }
 
 enum { op_log2_is_light = 0 };
+enum { op_log2_is_near = 0 };
 
 OP_INLINE double op_log2_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -941,6 +974,7 @@ OP_INLINE double op_log10_value(double a, double b) {
 }
 
 enum { op_log10_is_light = 0 };
+enum { op_log10_is_near = 0 };
 
 OP_INLINE double op_log10_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -958,6 +992,7 @@ OP_INLINE double op_exp2_value(double a, double b) {
 }
 
 enum { op_exp2_is_light = 0 };
+enum { op_exp2_is_near = 0 };
 
 OP_INLINE double op_exp2_da(double a, double b, double y) {
     (void)a, (void)b;
@@ -975,10 +1010,11 @@ OP_INLINE double op_cbrt_value(double a, double b) {
 }
 
 enum { op_cbrt_is_light = 0 };
+enum { op_cbrt_is_near = 0 };
 
 OP_INLINE double op_cbrt_da(double a, double b, double y) {
-    (void)b;
-    return (a == 0.0) ? HUGE_VAL : ((fabs(a) < HUGE_VAL) ? ((y / a) / 3.0) : (1.0 / fabs(a)));
+    (void)b, (void)y;
+    return fg_cbrt_slope(a);
 }
 
 OP_INLINE double op_cbrt_db(double a, double b, double y) {
@@ -992,10 +1028,11 @@ OP_INLINE double op_asinh_value(double a, double b) {
 }
 
 enum { op_asinh_is_light = 0 };
+enum { op_asinh_is_near = 0 };
 
 OP_INLINE double op_asinh_da(double a, double b, double y) {
     (void)b, (void)y;
-    return (fabs(a) < 1000000000.0) ? (1.0 / sqrt(1.0 + (a * a))) : (1.0 / fabs(a));
+    return fg_asinh_slope(a);
 }
 
 OP_INLINE double op_asinh_db(double a, double b, double y) {
@@ -1009,10 +1046,11 @@ OP_INLINE double op_acosh_value(double a, double b) {
 }
 
 enum { op_acosh_is_light = 0 };
+enum { op_acosh_is_near = 0 };
 
 OP_INLINE double op_acosh_da(double a, double b, double y) {
     (void)b, (void)y;
-    return (a < 1000000000.0) ? (1.0 / sqrt((a - 1.0) * (a + 1.0))) : (1.0 / a);
+    return fg_acosh_slope(a);
 }
 
 OP_INLINE double op_acosh_db(double a, double b, double y) {
@@ -1026,10 +1064,11 @@ OP_INLINE double op_atanh_value(double a, double b) {
 }
 
 enum { op_atanh_is_light = 0 };
+enum { op_atanh_is_near = 0 };
 
 OP_INLINE double op_atanh_da(double a, double b, double y) {
     (void)b, (void)y;
-    return 1.0 / ((1.0 - a) * (1.0 + a));
+    return fg_atanh_slope(a);
 }
 
 OP_INLINE double op_atanh_db(double a, double b, double y) {
@@ -1042,6 +1081,7 @@ OP_INLINE double op_logaddexp_value(double a, double b) {
 }
 
 enum { op_logaddexp_is_light = 0 };
+enum { op_logaddexp_is_near = 0 };
 
 OP_INLINE double op_logaddexp_da(double a, double b, double y) {
     (void)y;
@@ -1059,6 +1099,7 @@ OP_INLINE double op_erfc_value(double a, double b) {
 }
 
 enum { op_erfc_is_light = 0 };
+enum { op_erfc_is_near = 0 };
 
 OP_INLINE double op_erfc_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -1076,6 +1117,7 @@ OP_INLINE double op_lgamma_value(double a, double b) {
 }
 
 enum { op_lgamma_is_light = 0 };
+enum { op_lgamma_is_near = 0 };
 
 OP_INLINE double op_lgamma_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -1093,6 +1135,7 @@ OP_INLINE double op_digamma_value(double a, double b) {
 }
 
 enum { op_digamma_is_light = 0 };
+enum { op_digamma_is_near = 0 };
 
 OP_INLINE double op_digamma_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -1110,6 +1153,7 @@ OP_INLINE double op_trigamma_value(double a, double b) {
 }
 
 enum { op_trigamma_is_light = 0 };
+enum { op_trigamma_is_near = 0 };
 
 OP_INLINE double op_trigamma_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -1840,116 +1884,39 @@ OP_INLINE int op_second(int op, double a, double b, double y, double *daa, doubl
         *daa = (0.0 - ((0.5 / y) * (0.5 / y))) / y;
         return OP_OK;
     case OP_SIN:
-        *daa = -sin(a);
+        *daa = -fg_sin(a);
         return OP_OK;
     case OP_COS:
-        *daa = -1.0 * cos(a);
+        *daa = -1.0 * fg_cos(a);
         return OP_OK;
     case OP_TAN:
-        *daa = ((1.0 + (y * y)) * y) + (y * (1.0 + (y * y)));
+        *daa = (2.0 * fg_tan(a)) * fg_tan_slope(a);
         return OP_OK;
     case OP_ASIN:
         if (fabs(a) == 1.0) return OP_ZERO_DIVISION;
-        *daa = (0.0 - ((1.0 / sqrt((1.0 - a) * (1.0 + a))) * ((0.5 / sqrt((1.0 - a) * (1.0 + a)))
-        * (((0.0 - 1.0) * (1.0 + a)) + (1.0 - a))))) / sqrt((1.0 - a) * (1.0 + a));
+        *daa = ((a * fg_asin_slope(a)) * fg_asin_slope(a)) * fg_asin_slope(a);
         return OP_OK;
     case OP_ACOS:
         if (fabs(a) == 1.0) return OP_ZERO_DIVISION;
-        *daa = (0.0 - ((-1.0 / sqrt((1.0 - a) * (1.0 + a))) * ((0.5 / sqrt((1.0 - a) * (1.0 + a)))
-        * (((0.0 - 1.0) * (1.0 + a)) + (1.0 - a))))) / sqrt((1.0 - a) * (1.0 + a));
+        *daa = -1.0 * (((a * fg_asin_slope(a)) * fg_asin_slope(a)) * fg_asin_slope(a));
         return OP_OK;
     case OP_ATAN:
-        *daa = (fabs(a) < 1000000000.0) ? ((0.0 - ((1.0 / (1.0 + (a * a))) * (a + a))) / (1.0 + (a
-        * a))) : ((((0.0 - (1.0 / a)) / a) - ((1.0 / a) / a)) / a);
+        *daa = ((-2.0 * a) * fg_atan_slope(a)) * fg_atan_slope(a);
         return OP_OK;
     case OP_ATAN2:
         if ((a == 0.0) && (b == 0.0)) return OP_ZERO_DIVISION;
-        *daa = ((((a * a) + (b * b)) > 1e-280) && (((a * a) + (b * b)) < 1e+300)) ? ((0.0 - ((b /
-        ((a * a) + (b * b))) * (a + a))) / ((a * a) + (b * b))) : (((fabs(a) + fabs(b)) > 1.0) ?
-        (((0.0 - (((b * 2.409919865102884e-181) / (((a * 2.409919865102884e-181) * (a *
-        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
-        * ((2.409919865102884e-181 * (a * 2.409919865102884e-181)) + ((a * 2.409919865102884e-181)
-        * 2.409919865102884e-181)))) / (((a * 2.409919865102884e-181) * (a *
-        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
-        * 2.409919865102884e-181) : (((0.0 - (((b * 4.149515568880993e+180) / (((a *
-        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
-        (b * 4.149515568880993e+180)))) * ((4.149515568880993e+180 * (a * 4.149515568880993e+180))
-        + ((a * 4.149515568880993e+180) * 4.149515568880993e+180)))) / (((a *
-        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
-        (b * 4.149515568880993e+180)))) * 4.149515568880993e+180));
-        *dab = ((((a * a) + (b * b)) > 1e-280) && (((a * a) + (b * b)) < 1e+300)) ? ((-1.0 - ((-a
-        / ((a * a) + (b * b))) * (a + a))) / ((a * a) + (b * b))) : (((fabs(a) + fabs(b)) > 1.0) ?
-        ((((-1.0 * 2.409919865102884e-181) - (((-a * 2.409919865102884e-181) / (((a *
-        2.409919865102884e-181) * (a * 2.409919865102884e-181)) + ((b * 2.409919865102884e-181) *
-        (b * 2.409919865102884e-181)))) * ((2.409919865102884e-181 * (a * 2.409919865102884e-181))
-        + ((a * 2.409919865102884e-181) * 2.409919865102884e-181)))) / (((a *
-        2.409919865102884e-181) * (a * 2.409919865102884e-181)) + ((b * 2.409919865102884e-181) *
-        (b * 2.409919865102884e-181)))) * 2.409919865102884e-181) : ((((-1.0 *
-        4.149515568880993e+180) - (((-a * 4.149515568880993e+180) / (((a * 4.149515568880993e+180)
-        * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) * (b *
-        4.149515568880993e+180)))) * ((4.149515568880993e+180 * (a * 4.149515568880993e+180)) +
-        ((a * 4.149515568880993e+180) * 4.149515568880993e+180)))) / (((a *
-        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
-        (b * 4.149515568880993e+180)))) * 4.149515568880993e+180));
-        *dbb = ((((a * a) + (b * b)) > 1e-280) && (((a * a) + (b * b)) < 1e+300)) ? ((0.0 - ((-a /
-        ((a * a) + (b * b))) * (b + b))) / ((a * a) + (b * b))) : (((fabs(a) + fabs(b)) > 1.0) ?
-        (((0.0 - (((-a * 2.409919865102884e-181) / (((a * 2.409919865102884e-181) * (a *
-        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
-        * ((2.409919865102884e-181 * (b * 2.409919865102884e-181)) + ((b * 2.409919865102884e-181)
-        * 2.409919865102884e-181)))) / (((a * 2.409919865102884e-181) * (a *
-        2.409919865102884e-181)) + ((b * 2.409919865102884e-181) * (b * 2.409919865102884e-181))))
-        * 2.409919865102884e-181) : (((0.0 - (((-a * 4.149515568880993e+180) / (((a *
-        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
-        (b * 4.149515568880993e+180)))) * ((4.149515568880993e+180 * (b * 4.149515568880993e+180))
-        + ((b * 4.149515568880993e+180) * 4.149515568880993e+180)))) / (((a *
-        4.149515568880993e+180) * (a * 4.149515568880993e+180)) + ((b * 4.149515568880993e+180) *
-        (b * 4.149515568880993e+180)))) * 4.149515568880993e+180));
+        *daa = (-2.0 * fg_over_square(b, a)) * fg_over_square(a, b);
+        *dab = -1.0 * ((fg_over_square(b, a) - fg_over_square(a, b)) * (fg_over_square(b, a) +
+        fg_over_square(a, b)));
+        *dbb = -1.0 * ((-2.0 * fg_over_square(a, b)) * fg_over_square(b, a));
         return OP_OK;
     case OP_HYPOT:
-        *daa = ((y > 1e-290) && (y < 1e+300)) ? ((1.0 - ((a / y) * (((y > 1e-290) && (y < 1e+300))
-        ? (a / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((a * 2.409919865102884e-181) / hypot(a *
-        2.409919865102884e-181, b * 2.409919865102884e-181)) : ((a * 4.149515568880993e+180) /
-        hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180))))))) / y) : ((y == 0.0) ?
-        0.0 : ((y > 1.0) ? ((2.409919865102884e-181 - (((a * 2.409919865102884e-181) / hypot(a *
-        2.409919865102884e-181, b * 2.409919865102884e-181)) * (((hypot(a *
-        2.409919865102884e-181, b * 2.409919865102884e-181) > 0.0) ? ((a * 2.409919865102884e-181)
-        / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181)) : 0.0) *
-        2.409919865102884e-181))) / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181))
-        : ((4.149515568880993e+180 - (((a * 4.149515568880993e+180) / hypot(a *
-        4.149515568880993e+180, b * 4.149515568880993e+180)) * (((hypot(a *
-        4.149515568880993e+180, b * 4.149515568880993e+180) > 0.0) ? ((a * 4.149515568880993e+180)
-        / hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180)) : 0.0) *
-        4.149515568880993e+180))) / hypot(a * 4.149515568880993e+180, b *
-        4.149515568880993e+180))));
-        *dab = ((y > 1e-290) && (y < 1e+300)) ? ((0.0 - ((b / y) * (((y > 1e-290) && (y < 1e+300))
-        ? (a / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((a * 2.409919865102884e-181) / hypot(a *
-        2.409919865102884e-181, b * 2.409919865102884e-181)) : ((a * 4.149515568880993e+180) /
-        hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180))))))) / y) : ((y == 0.0) ?
-        0.0 : ((y > 1.0) ? ((0.0 - (((b * 2.409919865102884e-181) / hypot(a *
-        2.409919865102884e-181, b * 2.409919865102884e-181)) * (((hypot(a *
-        2.409919865102884e-181, b * 2.409919865102884e-181) > 0.0) ? ((a * 2.409919865102884e-181)
-        / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181)) : 0.0) *
-        2.409919865102884e-181))) / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181))
-        : ((0.0 - (((b * 4.149515568880993e+180) / hypot(a * 4.149515568880993e+180, b *
-        4.149515568880993e+180)) * (((hypot(a * 4.149515568880993e+180, b *
-        4.149515568880993e+180) > 0.0) ? ((a * 4.149515568880993e+180) / hypot(a *
-        4.149515568880993e+180, b * 4.149515568880993e+180)) : 0.0) * 4.149515568880993e+180))) /
-        hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180))));
-        *dbb = ((y > 1e-290) && (y < 1e+300)) ? ((1.0 - ((b / y) * (((y > 1e-290) && (y < 1e+300))
-        ? (b / y) : ((y == 0.0) ? 0.0 : ((y > 1.0) ? ((b * 2.409919865102884e-181) / hypot(a *
-        2.409919865102884e-181, b * 2.409919865102884e-181)) : ((b * 4.149515568880993e+180) /
-        hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180))))))) / y) : ((y == 0.0) ?
-        0.0 : ((y > 1.0) ? ((2.409919865102884e-181 - (((b * 2.409919865102884e-181) / hypot(a *
-        2.409919865102884e-181, b * 2.409919865102884e-181)) * (((hypot(a *
-        2.409919865102884e-181, b * 2.409919865102884e-181) > 0.0) ? ((b * 2.409919865102884e-181)
-        / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181)) : 0.0) *
-        2.409919865102884e-181))) / hypot(a * 2.409919865102884e-181, b * 2.409919865102884e-181))
-        : ((4.149515568880993e+180 - (((b * 4.149515568880993e+180) / hypot(a *
-        4.149515568880993e+180, b * 4.149515568880993e+180)) * (((hypot(a *
-        4.149515568880993e+180, b * 4.149515568880993e+180) > 0.0) ? ((b * 4.149515568880993e+180)
-        / hypot(a * 4.149515568880993e+180, b * 4.149515568880993e+180)) : 0.0) *
-        4.149515568880993e+180))) / hypot(a * 4.149515568880993e+180, b *
-        4.149515568880993e+180))));
+        *daa = (fg_hypot(a, b) > 0.0) ? ((fg_hypot_slope(b, a) * fg_hypot_slope(b, a)) /
+        fg_hypot(a, b)) : 0.0;
+        *dab = (fg_hypot(b, a) > 0.0) ? -((fg_hypot_slope(b, a) * fg_hypot_slope(a, b)) /
+        fg_hypot(b, a)) : 0.0;
+        *dbb = (fg_hypot(b, a) > 0.0) ? ((fg_hypot_slope(a, b) * fg_hypot_slope(a, b)) /
+        fg_hypot(b, a)) : 0.0;
         return OP_OK;
     case OP_SINH:
         *daa = fg_sinh(a);
@@ -1983,24 +1950,17 @@ OP_INLINE int op_second(int op, double a, double b, double y, double *daa, doubl
         return OP_OK;
     case OP_CBRT:
         if (a == 0.0) return OP_ZERO_DIVISION;
-        *daa = (a == 0.0) ? 0.0 : ((fabs(a) < HUGE_VAL) ? (((((a == 0.0) ? HUGE_VAL : ((fabs(a) <
-        HUGE_VAL) ? ((y / a) / 3.0) : (1.0 / fabs(a)))) - (y / a)) / a) / 3.0) : ((0.0 - ((1.0 /
-        fabs(a)) * ((a > 0.0) ? 1.0 : ((a < 0.0) ? -1.0 : 0.0)))) / fabs(a)));
+        *daa = (-2.0 * fg_cbrt_slope(a)) / (3.0 * a);
         return OP_OK;
     case OP_ASINH:
-        *daa = (fabs(a) < 1000000000.0) ? ((0.0 - ((1.0 / sqrt(1.0 + (a * a))) * ((0.5 / sqrt(1.0
-        + (a * a))) * (a + a)))) / sqrt(1.0 + (a * a))) : ((0.0 - ((1.0 / fabs(a)) * ((a > 0.0) ?
-        1.0 : ((a < 0.0) ? -1.0 : 0.0)))) / fabs(a));
+        *daa = ((-a * fg_asinh_slope(a)) * fg_asinh_slope(a)) * fg_asinh_slope(a);
         return OP_OK;
     case OP_ACOSH:
         if (a == 1.0) return OP_ZERO_DIVISION;
-        *daa = (a < 1000000000.0) ? ((0.0 - ((1.0 / sqrt((a - 1.0) * (a + 1.0))) * ((0.5 / sqrt((a
-        - 1.0) * (a + 1.0))) * ((a + 1.0) + (a - 1.0))))) / sqrt((a - 1.0) * (a + 1.0))) : ((0.0 -
-        (1.0 / a)) / a);
+        *daa = ((-a * fg_acosh_slope(a)) * fg_acosh_slope(a)) * fg_acosh_slope(a);
         return OP_OK;
     case OP_ATANH:
-        *daa = (0.0 - ((1.0 / ((1.0 - a) * (1.0 + a))) * (((0.0 - 1.0) * (1.0 + a)) + (1.0 - a))))
-        / ((1.0 - a) * (1.0 + a));
+        *daa = ((2.0 * a) * fg_atanh_slope(a)) * fg_atanh_slope(a);
         return OP_OK;
     case OP_LOGADDEXP:
         *daa = fg_share(a, b) * fg_share(b, a);

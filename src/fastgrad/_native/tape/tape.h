@@ -199,6 +199,10 @@ typedef struct {
     Products products[2]; /* plain ones; by the rule of op_product() */
 } Kernels;
 
+/* Value and partial of a row of OP_EACH_NEAR for any operand: loops have the texts of near ones. */
+double value_of_one(int op, double a);
+double slope_of_one(int op, double a, double y);
+
 extern const Kernels kernels_baseline, kernels_avx2, kernels_avx512;
 const Kernels *kernels_named(const char *name); /* NULL: the best; NULL returned: not here */
 

@@ -54,16 +54,44 @@ INLINE double times(int rule, double partial, double adjoint) {
 
 #include "tape/kernels/powers.h"
 
+/* Whether the texts of a row hold for all samples, and what is computed where they do not. */
+INLINE int is_within_reach(int is_near, size_t n, const double *a) {
+    uint64_t far = 0;
+    if (!is_near) return 1;
+    for (size_t i = 0; i < n; i++) far |= fg_far_bit(a[i]);
+    return !(far >> 63);
+}
+
+RARE void forward_far(int op, size_t n, const double *a, double *y) {
+    for (size_t i = 0; i < n; i++)
+        if (fg_is_far(a[i])) y[i] = value_of_one(op, a[i]);
+}
+
+RARE void reverse_far(
+    int op, size_t n, const double *a, const double *y, const double *g, double *da) {
+    for (size_t i = 0; i < n; i++) da[i] += op_product(slope_of_one(op, a[i], y[i]), g[i]);
+}
+
+RARE void tangent_far(
+    int op, size_t n, const double *a, const double *y, const double *ta, double *t) {
+    for (size_t i = 0; i < n; i++) t[i] = tangent_term(slope_of_one(op, a[i], y[i]), ta[i]);
+}
+
 #define FORWARD(name, code, arity)                                                                 \
     static void name##_forward(                                                                    \
         size_t n, const double *restrict a, const double *restrict b, double *restrict y) {        \
         EACH_SAMPLE(i, n) y[i] = op_##name##_value(a[i], b[i]);                                    \
+        if (!is_within_reach(op_##name##_is_near, n, a)) forward_far(code, n, a, y);               \
     }
 /* Light operations multiply plainly, and by the rule only where a group of samples is run again. */
 #define REVERSE(name, code, arity)                                                                 \
     INLINE void name##_reverse_by(int rule, size_t n, const double *restrict a,                    \
         const double *restrict b, const double *restrict y, const double *restrict g,              \
         double *restrict da, double *restrict db) {                                                \
+        if (!is_within_reach(op_##name##_is_near, n, a)) {                                         \
+            reverse_far(code, n, a, y, g, da);                                                     \
+            return;                                                                                \
+        }                                                                                          \
         EACH_SAMPLE(i, n) {                                                                        \
             da[i] += times(rule, op_##name##_da(a[i], b[i], y[i]), g[i]);                          \
             if (arity == 2) db[i] += times(rule, op_##name##_db(a[i], b[i], y[i]), g[i]);          \
@@ -108,6 +136,10 @@ INLINE double times(int rule, double partial, double adjoint) {
     static void name##_tangent(size_t n, const double *restrict a, const double *restrict b,       \
         const double *restrict y, const double *restrict ta, const double *restrict tb,            \
         double *restrict t) {                                                                      \
+        if (!is_within_reach(op_##name##_is_near, n, a)) {                                         \
+            tangent_far(code, n, a, y, ta, t);                                                     \
+            return;                                                                                \
+        }                                                                                          \
         EACH_SAMPLE(i, n) {                                                                        \
             t[i] = tangent_term(op_##name##_da(a[i], b[i], y[i]), ta[i]);                          \
             if (arity == 2) t[i] += tangent_term(op_##name##_db(a[i], b[i], y[i]), tb[i]);         \
