@@ -3,18 +3,14 @@
 Oracle: mpmath. The bounds are what docs/operations.md promises, in units in the last place.
 """
 
-import hashlib
-import itertools
 import math
 import random
-import struct
 import sys
 from pathlib import Path
 
 import mpmath
 import numpy as np
 import pytest
-from helpers.tally import tally
 
 from fastgrad import functional, record
 from fastgrad.engine import Value
@@ -29,112 +25,8 @@ def distance(got, true, least=0.0):
     return float(abs(mpmath.mpf(got) - true) / unit)
 
 
-def scaled(rng, low, high):
-    """Draw a number by its exponent, by exact arithmetic: the same on every machine."""
-    return math.ldexp(rng.uniform(1, 2), rng.randint(low, high))
-
-
-def spread(rng, low, high, near, count):
-    """Draw from an interval: uniform, by exponents, and close to the given points."""
-    found = []
-    while len(found) < count:
-        kind = rng.random()
-        if kind < 0.25:
-            x = rng.uniform(max(low, -1e150), min(high, 1e150))
-        elif kind < 0.5:
-            x = rng.uniform(max(low, -4.0), min(high, 4.0))
-        elif kind < 0.75 and near:
-            x = rng.choice(near) + rng.choice([-1, 1]) * scaled(rng, -56, -2)
-        else:
-            x = rng.choice([-1, 1]) * scaled(rng, -1074, 1023)
-        if low <= x <= high:
-            found.append(x)
-    return found
-
-
 def lgamma(x):
     return mpmath.re(mpmath.loggamma(x))
-
-
-def softplus(x):
-    return mpmath.log1p(mpmath.exp(x))
-
-
-def gelu(x):
-    return x * mpmath.erfc(-x / mpmath.sqrt(2)) / 2
-
-
-def sigmoid(x):
-    return 1 / (1 + mpmath.exp(-x))
-
-
-SUBNORMAL = 0.8  # units that a subnormal value may err by: it is rounded twice
-# name: exact, interval, hard points, units that value may err by
-WIDE = {
-    "exp": (mpmath.exp, -745.0, 709.78, (0.0, -708.4), 0.55),
-    "expm1": (mpmath.expm1, -1.7e308, 709.78, (0.0, -0.35, -37.0), 1.0),
-    "log": (mpmath.log, 5e-324, 1.7e308, (1.0, 0.70710678, 2.2e-308), 0.55),
-    "log1p": (mpmath.log1p, -1.0 + 2.0**-53, 1.7e308, (0.0, -0.5, 0.41421356), 1.0),
-    "sinh": (mpmath.sinh, -710.47, 710.47, (0.0, 22.0, 709.9), 1.0),
-    "cosh": (mpmath.cosh, -710.47, 710.47, (0.0, 22.0, 709.9), 1.0),
-    "tanh": (mpmath.tanh, -1.7e308, 1.7e308, (0.0, 18.7, 2.0**-28), 1.0),
-    "sigmoid": (sigmoid, -745.0, 1.7e308, (0.0, -40.0, -708.4), 0.55),
-    "softplus": (softplus, -745.0, 1.7e308, (0.0, -21.0, 40.0), 0.55),
-    "erf": (mpmath.erf, -1.7e308, 1.7e308, (0.5, 0.0, 6.0), 1.0),
-    "gelu": (gelu, -38.4, 1.7e308, (0.0, -37.0, 9.0), 1.0),
-    "log2": (lambda x: mpmath.log(x, 2), 5e-324, 1.7e308, (1.0, 2.0, 0.70710678), 0.51),
-    "log10": (mpmath.log10, 5e-324, 1.7e308, (1.0, 10.0), 0.51),
-    "exp2": (lambda x: mpmath.mpf(2) ** x, -1021.0, 1023.9, (), 0.55),
-    "cbrt": (lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)), -1.7e308, 1.7e308, (1.0, -8.0), 0.51),
-    "asinh": (mpmath.asinh, -1.7e308, 1.7e308, (2.0**-9, 2.0**30), 0.51),
-    "acosh": (mpmath.acosh, 1.0, 1.7e308, (1.0, 2.0**30), 0.51),
-    "atanh": (mpmath.atanh, -1.0 + 2.0**-53, 1.0 - 2.0**-53, (1.0, -1.0, 2.0**-9), 0.51),
-    "erfc": (mpmath.erfc, -30.0, 26.5, (0.0, 0.5, 1.0, 26.5), 1.0),
-    "lgamma": (lgamma, 5e-324, 2.5e305, (0.5, 1.0, 1.5, 2.0, 2.5, 8.0), 0.7),
-    "digamma": (mpmath.digamma, 1e-308, 1.7e308, (1.0, 1.4616321449683623, 2.0, 8.0), 0.75),
-    "trigamma": (lambda x: mpmath.polygamma(1, x), 1e-153, 1e307, (1.0, 8.0), 1.1),
-}
-
-
-@pytest.mark.parametrize("name", WIDE)
-def test_function_is_within_its_bound_on_all_floats(name):
-    exact, low, high, near, bound = WIDE[name]
-    function = getattr(functional, name)
-    points = [*spread(random.Random(name), low, high, near, 1500), low, high]
-    with mpmath.workdps(60):
-        for x in points:
-            if name == "atanh" and abs(x) >= 1:
-                continue
-            true = exact(mpmath.mpf(x))
-            least = SUBNORMAL if abs(true) < sys.float_info.min else 0.0
-            assert distance(function(x), true) <= max(bound, least), x
-    tally("wrong rule: functions against mpmath", len(points))
-
-
-def gelu_slope(x):
-    return mpmath.ncdf(x) + x * mpmath.npdf(x)
-
-
-# name: the derivative, interval, hard points, the size whose unit counts at least, near a root
-SLOPES = {
-    "tanh": (lambda x: mpmath.sech(x) ** 2, -371.0, 371.0, (0.0, 20.0, 354.0), 0.0),
-    "sigmoid": (lambda x: mpmath.sech(x / 2) ** 2 / 4, -744.0, 744.0, (0.0, 40.0, 708.4), 0.0),
-    "softplus": (sigmoid, -745.0, 1.7e308, (0.0, -40.0, -708.4), 0.0),
-    "erf": (lambda x: 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x), -27.2, 27.2, (0.0,), 0.0),
-    "gelu": (gelu_slope, -38.4, 38.0, (-0.7517915247, 0.7517915247, -37.7), 0.25),
-    "expm1": (mpmath.exp, -745.0, 709.78, (0.0, -708.4), 0.0),
-}
-
-
-@pytest.mark.parametrize("name", SLOPES)
-def test_derivative_is_within_its_bound_on_all_floats(name):
-    exact, low, high, near, size = SLOPES[name]
-    with mpmath.workdps(60):
-        for x in spread(random.Random(name), low, high, near, 1000):
-            v = Value(x)
-            getattr(v, name)().backward()
-            least = size if -1.3 < x < -0.3 else 0.0
-            assert distance(v.grad, exact(mpmath.mpf(x)), least) <= 1.1, x
 
 
 NEGATIVE = {
@@ -332,34 +224,6 @@ def test_logsumexp_takes_several_operands_or_one_iterable():
         functional.logsumexp(3.0)
     with pytest.raises(TypeError, match="logsumexp"):
         functional.logsumexp([1.0, "a"])
-
-
-# -- the same bits ---------------------------------------------------------------------------------
-
-
-def test_functions_have_the_same_bits_on_every_machine():
-    rng = random.Random(12)
-    digest = hashlib.sha256()
-    for name, (_, low, high, near, _) in WIDE.items():
-        for x in spread(rng, low, min(high, 1e300), near, 500):
-            if name != "atanh" or abs(x) < 1:
-                v = Value(x)
-                y = getattr(v, name)()
-                if (name, x) not in (("cbrt", 0.0), ("acosh", 1.0)):
-                    y.backward()
-                digest.update(struct.pack("<2d", y.data, v.grad))
-    for a, b in itertools.product([-700.5, -1.25, 0.0, 1e-9, 3.0, 88.0], repeat=2):
-        u, v = Value(a), Value(b)
-        y = u.logaddexp(v)
-        y.backward()
-        digest.update(struct.pack("<3d", y.data, u.grad, v.grad))
-    for k in (-2.5, -2.0, -1.0, -0.5, 0.5, 2.0, 3.0, 4.0, 17.0):
-        for x in spread(rng, 1e-10, 1e10, (), 200):
-            v = Value(x)
-            y = v**k + v ** Value(k)
-            y.backward()
-            digest.update(struct.pack("<2d", y.data, v.grad))
-    assert digest.hexdigest() == "bcb1ed869606b962abbe86cac0e8eaa5ccdb2b32a1aa47e26fa9faed2f6592e0"
 
 
 @pytest.mark.slow
