@@ -177,8 +177,9 @@ wheel: $(VENV)/.extra-release  ## a wheel in dist/, checked: contents, symbols, 
 # zig is a download of 100 MB, so these two are nightly. TARGETS: parts of names, such as "aarch64 cp313".
 wheels: $(VENV)/.extra-wheels  ## portable wheels in dist/ for each CPython found, each checked and tried
 	$(PY) tools/checks/wheels.py dist $(TARGETS)
-cross-check: $(VENV)/.extra-wheels build  ## compile the hand-written C for other systems, no warning allowed
+cross-check: $(VENV)/.extra-wheels $(VENV)/.extra-test build  ## compile the hand-written C for other systems: no warning, the same bits
 	$(PY) tools/checks/cross.py
+	$(PY) tools/checks/bits.py
 
 sdist-test: $(VENV)/.tools  ## the suite against an installed sdist, the source tree out of sight
 	$(PY) tools/checks/sdist.py
