@@ -1091,7 +1091,7 @@ static void list_forward(const GroupStep *s, const Groups *g, double *v) {
             double sum = v[t[0]];
             for (uint32_t j = 0; j < op->b; j++) sum += v[t[1 + 2 * j]] * v[t[2 + 2 * j]];
             *y = sum;
-        } else if (op->op == OP_POW_NUMBER) *y = op_power(v[op->a], v[op->b]);
+        } else if (op->op == OP_POW_NUMBER) *y = fg_power(v[op->a], v[op->b]);
         else op_forward((int)op->op, v[op->a], v[op->b], y);
     }
 }
