@@ -19,7 +19,7 @@ from fastgrad import ops
 
 sys.path.insert(0, str(ROOT / "tests"))
 
-from helpers.bits import PARAMETERS, hashed, operands  # noqa: E402
+from helpers.bits import PARAMETERS, hashed, operands
 
 SOURCES = ROOT / "src" / "fastgrad" / "_native"
 FLAGS = ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
