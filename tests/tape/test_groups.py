@@ -22,7 +22,7 @@ from helpers.processes import python
 from helpers.tally import tally
 
 import fastgrad as fg
-from fastgrad import Value, functional, optim
+from fastgrad import Value, functional, nn, optim
 from fastgrad._native.tape.replay import use_groups
 from fastgrad.errors import FastgradIndexError, FastgradValueError
 
@@ -235,6 +235,21 @@ def test_plan_for_a_gradient_is_made_at_its_second_call():
     assert tape.nbytes > first >= size
 
 
+def test_program_that_gains_with_a_gradient_alone_is_planned_for_it():
+    random.seed(2)
+    model = nn.MLP(30, [64, 64, 1])
+    x = [random.uniform(-1, 1) for _ in range(30)]
+    tape = fg.record(lambda x: model(x).tanh(), x)
+    expected = [tape(x) for _ in range(3)]
+    sizes, results = [], []
+    for _ in range(3):
+        results.append(tape.value_and_grad(x))
+        sizes.append(tape.nbytes)
+    assert sizes[0] < sizes[1] == sizes[2]
+    assert results[0] == results[1] == results[2]
+    assert [value for value, _ in results] == expected
+
+
 def chained(x):
     y = x[0]
     for i in range(3000):
@@ -267,8 +282,8 @@ def test_results_in_a_structure_and_inputs_among_them(always):
 
     x = [float(i) for i in range(30)]
     tape = fg.record(f, x, 2.0)
-    for _ in range(3):
-        given = tape(x, 3.0)
+    for y in (5.0, 2.0, 3.0):
+        given = tape(x, y)
     assert given["squares"] == [3.0 * a for a in x]
     assert given["first"] == 0.0
     assert given["parts"] == (3.0 * sum(x), 9.0, 3.0)

@@ -11,8 +11,10 @@
 static const struct {
     double step, run, gather, listed, term, row; /* of groups: each step, and each lane's operand */
     double forward, forward_term, reverse, reverse_term; /* of the interpreter: an operation */
-    double worth; /* groups are used if they take less than this part of the interpreter's time */
-} costs = {3.4, 0.12, 0.32, 2.4, 0.5, 12.0, 1.3, 0.4, 1.8, 0.8, 0.7};
+    /* Groups are used if they take less than this part of the interpreter's time: without a
+     * gradient; with one. Above the last they are not kept until one is asked for. */
+    double alone, both, hopeless;
+} costs = {3.4, 0.12, 0.32, 2.4, 0.5, 12.0, 1.3, 0.4, 1.8, 0.8, 0.7, 0.9, 1.2};
 
 enum {
     OPERATIONS_LEAST = 32, /* of a program that is worth a plan */
@@ -588,12 +590,13 @@ static int forth_build(Forth *f, Groups *g, int always, Poll *poll) {
     TRY_ROOM(g->heads, u->n + 1);
     u->heads = g->heads;
     TRY(units_find(u, poll));
-    TRY_ROOM(f->level, u->n + 1);
+    f->level = u->users; /* what is done with, so that less memory is touched for the first time */
+    f->order = u->chain;
+    f->sorted = u->walk;
+    f->family = u->below;
+    u->users = u->chain = u->walk = u->below = NULL;
     TRY_ROOM(f->kind, u->n + 1);
-    TRY_ROOM(f->order, u->n + 1);
-    TRY_ROOM(f->sorted, u->n + 1);
     TRY_ROOM(f->count, u->n + 3);
-    TRY_ROOM(f->family, u->n + 1);
     TRY_ROOM(f->ends, u->n + 2);
     TRY_ROOM(f->x, u->operands_extent.n + 1);
     TRY(names_begin(&f->names, u->n));
@@ -612,7 +615,8 @@ static int forth_build(Forth *f, Groups *g, int always, Poll *poll) {
         const TapeOp *op = &p->ops[i];
         g->scalar_cost += costs.forward + (op->op == OP_DOT ? costs.forward_term * op->b : 0.0);
     }
-    if (!always && g->cost >= costs.worth * g->scalar_cost) g->steps_extent.n = 0;
+    g->pays_alone = always || g->cost < costs.alone * g->scalar_cost;
+    if (!always && g->cost >= costs.hopeless * g->scalar_cost) g->steps_extent.n = 0;
     return TAPE_OK;
 }
 
@@ -1063,7 +1067,7 @@ static int back_build(Back *b, int always, Poll *poll) {
         if (b->live[b->leaves + i])
             scalar += costs.reverse + (op->op == OP_DOT ? costs.reverse_term * op->b : 0.0);
     }
-    if (!always && b->groups->cost + p->cost >= costs.worth * scalar) p->n_adjoints = 0;
+    if (!always && b->groups->cost + p->cost >= costs.both * scalar) p->n_adjoints = 0;
     return TAPE_OK;
 }
 

@@ -93,6 +93,7 @@ typedef struct Groups {
     uint32_t n_slots;
     size_t n_values;          /* 0: there is no plan */
     double cost, scalar_cost; /* nanoseconds, by the table in groups.c */
+    int pays_alone;           /* without a gradient, too */
 } Groups;
 
 /* Reverse: for what a gradient is of. Adjoints of leaves lie in their slots. */

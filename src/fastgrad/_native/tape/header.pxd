@@ -131,6 +131,7 @@ cdef extern from "tape/tape.h" nogil:
 cdef extern from "tape/groups.h" nogil:
     ctypedef struct Groups:
         size_t n_values
+        bint pays_alone
     ctypedef struct Pulls:
         size_t n_adjoints
     int groups_build(const Program *program, bint always, Poll *poll, Groups *groups)

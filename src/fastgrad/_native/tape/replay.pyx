@@ -400,6 +400,8 @@ cdef class Replay:
         cached = <CachedPulls> want.pulls if want is not None else None
         if want is not None and (cached is None or not cached.pulls.n_adjoints):
             return 0
+        if want is None and not self.groups.pays_alone:
+            return 0
         n_adjoints = cached.pulls.n_adjoints if cached is not None else 0
         try:
             frame_deepen(frame, self.groups.n_values + LANES, n_adjoints + LANES)
