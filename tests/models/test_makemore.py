@@ -342,3 +342,17 @@ def test_cut_checkpoint_is_refused(tmp_path):
         path.write_bytes(content[:size])
         with pytest.raises(FileFormatError):
             Makemore.load(path)
+
+
+@pytest.mark.nightly
+def test_ten_million_lines_are_kept_as_bytes(tmp_path):
+    path = tmp_path / "lines.txt"
+    count, text = 10_000_000, "abcdefg"
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"{text[i % 7 :]}\n" for i in range(count))
+    run = Makemore(path, model="bigram", batch_size=100)
+    lines = run._lines("train")
+    assert run.sizes() == (count - 1000, 1000)
+    assert len(lines.data) < (4 + 1) * count + 2
+    assert lines.starts.itemsize * len(lines) < 8 * count
+    assert lines.tokens == pytest.approx(5 * count, rel=1e-2)
