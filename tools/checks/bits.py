@@ -53,8 +53,10 @@ def rows(written):
     for row in ops.native():
         rounds = 1 if row.name == "round" or not row.parameter else len(PARAMETERS)
         count = rounds * (1 + row.arity) * len(operands(row)[0])
-        arrays, numbers = numbers[:count].reshape(rounds * (1 + row.arity), -1), numbers[count:]
-        found[row.name] = hashed(arrays)
+        arrays = numbers[:count].reshape(rounds, 1 + row.arity, -1).copy()
+        arrays[:, 1:] += 0.0  # as an adjoint that begins with 0, a partial of -0 is 0
+        numbers = numbers[count:]
+        found[row.name] = hashed(arrays.reshape(rounds * (1 + row.arity), -1))
     return found if not numbers.size else {}
 
 
