@@ -13,6 +13,7 @@ from fastgrad._native.graph.engine import (
     CustomCore,
     apply_custom,
     apply_take,
+    custom_result,
     numbers_of,
     register_custom,
 )
@@ -146,7 +147,7 @@ class CustomOperation(CustomCore):
             if isinstance(x, Value):
                 break
         else:
-            return float(self.forward(*numbers))
+            return custom_result(self, self.forward(*numbers))
         if self.derivative is None:
             result = self.forward(*operands)  # of functions of Values it has their derivatives
             return result if isinstance(result, Value) else self._refuse_without_partials()
@@ -196,7 +197,7 @@ class CustomOperation(CustomCore):
         where = f"partials of custom {self.name!r}"
         try:
             partials = [float(partial) for partial in found]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             got = describe(found)
             raise FastgradTypeError(explain("numbers", got, where)) from None
         if len(partials) != len(operands):
@@ -343,11 +344,11 @@ def _position(i: Any, n: int) -> int:
     try:
         position = operator.index(i)
     except TypeError:
-        if not hasattr(i, "__float__"):
+        if not hasattr(type(i), "__float__") or getattr(i, "ndim", False):
             got = describe(i)
             raise FastgradTypeError(explain("an int or a Value", got, "index of take")) from None
         position = int(i) if float(i).is_integer() else n  # n: outside
     if not -n <= position < n:
         expected = f"an index of {-n} to {n - 1}"
-        raise FastgradIndexError(explain(expected, f"{i!r}", f"index of take, {n} entries"))
+        raise FastgradIndexError(explain(expected, show(i), f"index of take, {n} entries"))
     return position

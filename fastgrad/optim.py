@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+from fastgrad._native.base.errors import flag_expect, items_expect
 from fastgrad._native.train.optim import Updater, adopt, step, zero_grad
 from fastgrad.errors import FastgradTypeError, FastgradValueError, describe, explain, show
 from fastgrad.rules import TABLE, Hyper, Rule
@@ -85,6 +86,8 @@ class Optimizer:
         Cost: 2 to 3 ns for each plain Value, and about 60 for anything else. One thread at a
         time.
         """
+        if closure is not None and not callable(closure):
+            raise FastgradTypeError(explain("a function", describe(closure), "closure of step"))
         loss = None if closure is None else closure()
         step(self._updaters, self.param_groups)
         return loss
@@ -558,7 +561,10 @@ class RMSprop(Optimizer):
 
 
 def _is_parameter(p: object) -> bool:
-    return hasattr(p, "data") and hasattr(p, "grad")
+    try:
+        return hasattr(p, "data") and hasattr(p, "grad")
+    except Exception:  # such as of NumPy's dates, whose data no buffer holds
+        return False
 
 
 def _listed(params: Iterable[Any]) -> list[Any]:
@@ -566,7 +572,7 @@ def _listed(params: Iterable[Any]) -> list[Any]:
     if isinstance(params, (set, frozenset)) or not hasattr(params, "__iter__"):
         got = f"a {type(params).__name__}"
         raise FastgradTypeError(explain("parameters in an order", got, "params", remedy))
-    listed = list(params)
+    listed = items_expect(params, "parameters in an order", "params")
     if not listed:
         raise FastgradValueError(explain("at least one parameter", "none", "params"))
     return listed
@@ -582,10 +588,14 @@ def _expect_keys(given: Any, keys: set[str], where: str) -> None:
 
 
 def expect_number(name: str, value: Any, least: float = 0, below: float = float("inf")) -> None:
-    if not hasattr(type(value), "__float__") and not hasattr(type(value), "__index__"):
-        got = describe(value)
-        raise FastgradTypeError(explain("a number", got, name))
-    if not least <= value < below:
+    number = hasattr(type(value), "__float__") or hasattr(type(value), "__index__")
+    try:
+        fits = bool(least <= value < below) if number else False
+    except (TypeError, ValueError, ArithmeticError):  # arrays; numbers that have no order
+        number = fits = False
+    if not number:
+        raise FastgradTypeError(explain("a number", describe(value), name))
+    if not fits:
         expected = f"a number of at least {least} and below {below}"
         raise FastgradValueError(explain(expected, show(value), name))
 
@@ -596,7 +606,9 @@ def _expect_hyper(rule: Rule, group: dict[str, Any]) -> None:
         value = group.get(hyper.name, hyper.default)
         if isinstance(hyper.default, tuple):
             _expect_pair(hyper, value)
-        elif not isinstance(hyper.default, bool):
+        elif isinstance(hyper.default, bool):
+            flag_expect(value, hyper.name)
+        else:
             expect_number(hyper.name, value, hyper.least, hyper.below)
     for flag, names, holds, expected in rule.constraints:
         if group.get(flag) and not holds(*[group[name] for name in names]):

@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import Any, SupportsIndex
 
 from fastgrad._decisions import Decision, Recording, note_decisions
+from fastgrad._native.base.errors import flag_expect, items_expect
 from fastgrad._native.graph.engine import numbers_of
 from fastgrad._native.graph.recording import call_unreported, leaf_mark_input, sources
 from fastgrad._native.tape import inspect as _inspect
@@ -358,6 +359,9 @@ def record(
     """
     fixed = _listed(parameters, "Values, such as model.parameters()", "parameters of record")
     points = _listed(check_at, "arguments, a tuple for each point", "check_at of record")
+    strict = flag_expect(strict, "strict of record")
+    if not callable(function):
+        raise FastgradTypeError(explain("a function", describe(function), "function of record"))
     name = getattr(function, "__name__", type(function).__name__)
     names = _argument_names(function, len(example))
     _name_clashes(names)
@@ -499,11 +503,7 @@ def _named(
 
 
 def _listed(given: Any, what: str, where: str) -> tuple[Any, ...]:
-    try:
-        return tuple(given)
-    except TypeError:
-        got = describe(given)
-        raise FastgradTypeError(explain(f"a list of {what}", got, where)) from None
+    return tuple(items_expect(given, f"a list of {what}", where))
 
 
 def _name_clashes(names: list[str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastgrad._decisions import note_decisions
+from fastgrad._native.base.errors import flag_expect, whole_expect
 from fastgrad._native.train.fit import Loop
 from fastgrad.errors import (
     FastgradOverflowError,
@@ -127,10 +128,14 @@ def fit(
     """
     counts = {"steps": steps, "batch_size": batch_size, "threads": threads, "seed": seed}
     _expect(tape, optimizer, reduce, **counts, start=start, every=every)
+    shuffle, progress = (
+        flag_expect(shuffle, "shuffle of fit"),
+        flag_expect(progress, "progress of fit"),
+    )
     rate = _rate(schedule, start + steps)
     _expect_callback(callback)
     source, mean = optimizer.updaters, reduce == "mean"
-    loop = Loop(tape, args, source, steps, batch_size, seed, mean, threads, bool(shuffle))
+    loop = Loop(tape, args, source, steps, batch_size, seed, mean, threads, shuffle)
     try:
         _expect_shared(tape, *loop.shared())
         loop.skip(start)
@@ -181,6 +186,7 @@ def _expect_count(name: str, number: int | None) -> None:
         raise FastgradTypeError(explain(expected, "None", where))
     if not hasattr(type(number), "__index__"):
         raise FastgradValueError(explain(expected, show(number), where))
+    number = whole_expect(number, expected, where)
     if (name == "seed" and number < least) or number > (most or number):
         expected = f"an integer from {least} to {most}"
         raise FastgradOverflowError(explain(expected, show(number), where))

@@ -16,7 +16,13 @@ import sys
 from array import array
 from typing import Any, BinaryIO
 
-from fastgrad.errors import FastgradTypeError, FileFormatError, describe, explain
+from fastgrad.errors import (
+    FastgradTypeError,
+    FastgradValueError,
+    FileFormatError,
+    describe,
+    explain,
+)
 from fastgrad.errors import show as show_any
 
 __all__ = [
@@ -56,9 +62,12 @@ class FaultError(Exception):
 def path_text(path: str | os.PathLike[str]) -> str:
     """Return a path as a str; raise FastgradTypeError if it is none."""
     try:
-        return os.fsdecode(path)
+        name = os.fsdecode(path)
     except TypeError:
         raise FastgradTypeError(explain("a path", describe(path), "file")) from None
+    if not name:
+        raise FastgradValueError(explain("a path", describe(path), "file"))
+    return name
 
 
 def read_file(path: str) -> bytes:

@@ -11,6 +11,7 @@ import math
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from fastgrad._native.base.errors import items_expect
 from fastgrad._native.graph.engine import VERSION as FASTGRAD
 from fastgrad._native.tape.bind import Shape
 from fastgrad._native.tape.program import VALUES_MAX, bind, export, opcodes, restore, structure
@@ -361,7 +362,7 @@ def _bound(parameters: Sequence[Value] | None, arrays: dict[str, bytes]) -> list
     if parameters is None:
         return [Value(0.0) for _ in range(n)]
     where = "parameters of load_tape"
-    found = list(parameters)
+    found = items_expect(parameters, "a list of Values", where)
     for value in found:
         if not isinstance(value, Value) or value._prev:
             got = describe(value)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from fastgrad._native.base.errors import items_expect, whole_expect
 from fastgrad._native.graph.neurons import (
     ACTIVATIONS,
     NeuronCore,
@@ -22,6 +23,7 @@ from fastgrad.errors import (
     FastgradValueError,
     describe,
     explain,
+    show,
 )
 from fastgrad.nn.module import Module
 
@@ -77,7 +79,7 @@ class Neuron(NeuronCore, _Called):
         self.activation = activation
         self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
         self.b = Value(0)
-        if not nonlin:
+        if nonlin is not True:
             self.nonlin = nonlin
 
     def parameters(self) -> list[Value]:
@@ -226,17 +228,20 @@ set_layer_call(Layer.__call__)
 _NATIVE_CALLS += [Layer.__call__, MLP.__call__]
 
 
+_ONE_SAMPLE = "one sample, a sequence of numbers and Values"
+
+
 def _inputs(x: Iterable[Any]) -> list[Any]:
     """Read the inputs once, for all neurons; the bare output of a one-neuron layer is one input."""
     if type(x) is list:
         return x
-    return [x] if isinstance(x, Value) else list(x)
+    return [x] if isinstance(x, Value) else items_expect(x, _ONE_SAMPLE, "inputs of a layer")
 
 
 def expect_room(parameters: int, where: str) -> None:
     """Raise where so many parameters cannot be, before memory fills with them."""
     if parameters >= 1 << 32:
-        raise FastgradOverflowError(explain("fewer than 2**32 parameters", f"{parameters}", where))
+        raise FastgradOverflowError(explain("fewer than 2**32 parameters", show(parameters), where))
     if hasattr(os, "sysconf"):  # pragma: no branch (not on Windows)
         least, there = 96 * parameters, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         if least > there > 0:
@@ -246,10 +251,8 @@ def expect_room(parameters: int, where: str) -> None:
 
 def expect_width(n: int, where: str) -> None:
     """Raise unless a number of inputs or outputs is an integer of at least 1."""
-    if not hasattr(type(n), "__index__"):
-        raise FastgradTypeError(explain("an integer", describe(n), where))
-    if n < 1:
-        raise FastgradValueError(explain("an integer of at least 1", f"{n}", where))
+    if whole_expect(n, "an integer", where) < 1:
+        raise FastgradValueError(explain("an integer of at least 1", show(n), where))
 
 
 def _expect_widths(nouts: Sequence[int]) -> Sequence[int]:
@@ -257,6 +260,7 @@ def _expect_widths(nouts: Sequence[int]) -> Sequence[int]:
     if isinstance(nouts, str) or not hasattr(nouts, "__len__"):
         got = describe(nouts)
         raise FastgradTypeError(explain("a list of integers", got, where, "write MLP(2, [16, 1])"))
+    items_expect(nouts, "a list of integers", where)
     if not len(nouts):
         remedy = "give the number of neurons of each layer: MLP(2, [16, 1])"
         raise FastgradValueError(explain("at least one layer", "none", where, remedy))

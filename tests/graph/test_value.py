@@ -213,8 +213,8 @@ def test_operand_with_reflected_methods_is_asked():
 
 BAD_CALLS = {
     "no data": (lambda v: Value(), "argument"),
-    "operands not iterable": (lambda v: Value(1.0, 3), "iterable"),
-    "a bare operand": (lambda v: Value(1.0, v), "iterable"),
+    "operands not iterable": (lambda v: Value(1.0, 3), "Values as operands, got int 3 .second"),
+    "a bare operand": (lambda v: Value(1.0, v), "Values as operands, got Value"),
     "a number as operand": (
         lambda v: Value(1.0, (v, 2.0)),
         r"expected Values as operands, got float 2\.0 .*wrap numbers: Value\(2\.0\)",

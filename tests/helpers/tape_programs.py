@@ -79,6 +79,9 @@ def apply(name, k, operands):
         return fg.where(*operands)
     if name == "take":
         return fg.take(operands[1:], fg.where(functional.lt(a, k), 0.0, float(len(operands) - 2)))
+    if name == "one_hot":  # 0 or 1 entries that are 1: the index may be whole or not
+        entries = functional.one_hot(operands[0] if k else functional.lt(a, 0.5), len(operands))
+        return sum((e * x for e, x in zip(entries, operands, strict=True)), 0.0)
     if name == "weighted":
         pairs = zip(operands[1::2], operands[2::2], strict=True)
         return sum((w * x for w, x in pairs), a)
@@ -96,7 +99,7 @@ def apply(name, k, operands):
 def random_step(rng, n):
     """Choose a step for n values so far."""
     near = lambda: n - 1 - rng.randrange(min(n, 12)) if rng.random() < 0.8 else rng.randrange(n)  # noqa: E731
-    kind = rng.randrange(12)
+    kind = rng.randrange(13)
     if kind < 3:
         return rng.choice(UNARY), None, [near()]
     if kind < 6:
@@ -112,6 +115,8 @@ def random_step(rng, n):
         return "where", None, [near(), near(), near()]
     if kind == 10:
         return "take", rng.uniform(-1, 1), [near() for _ in range(rng.randint(2, 5))]
+    if kind == 11:
+        return "one_hot", rng.random() < 0.5, [near() for _ in range(rng.randint(2, 5))]
     name = rng.choice(["weighted", "weighted", "neuron", "inside"])
     pairs = 2 if name == "inside" else rng.randint(1, 5)
     return name, rng.random() < 0.5, [near() for _ in range(1 + 2 * pairs)]

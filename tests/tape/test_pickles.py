@@ -14,11 +14,12 @@ import cloudpickle
 import pytest
 from helpers.custom_operations import swish
 from helpers.processes import python
+from helpers.tally import tally
 
 import fastgrad as fg
 from fastgrad import Value, custom, record
 from fastgrad._native.graph import engine
-from fastgrad.errors import FastgradTypeError, FileFormatError, ShapeError
+from fastgrad.errors import FastgradError, FastgradTypeError, FileFormatError, ShapeError
 from fastgrad.tape import loads
 
 pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
@@ -279,6 +280,59 @@ def test_damaged_pickles_of_operations_raise():
         rebuild(__name__, ["half_of"])
     with pytest.raises(AttributeError):
         rebuild(__name__, ["nothing"])
+
+
+def damaged(rng, thing):
+    """Return a copy of what a pickle holds, one part of it replaced."""
+    odd = (None, -1, 0, 2**63, 0.5, "x", b"", (), [], {}, [None], swish, Value(1.0), object)
+    if isinstance(thing, bytes) and thing and rng.random() < 0.7:
+        flipped = bytearray(thing)
+        for _ in range(rng.randint(1, 3)):
+            flipped[rng.randrange(len(flipped))] ^= 1 << rng.randrange(8)
+        return bytes(flipped[: rng.choice([None, rng.randrange(len(flipped) + 1)])])
+    if isinstance(thing, dict) and thing and rng.random() < 0.7:
+        key = rng.choice([*thing])
+        return {**thing, key: damaged(rng, thing[key])}
+    if isinstance(thing, list | tuple) and thing and rng.random() < 0.7:
+        i = rng.randrange(len(thing))
+        return type(thing)([*thing[:i], damaged(rng, thing[i]), *thing[i + 1 :]])
+    return rng.choice(odd)
+
+
+class Rebuilt:
+    """Something that a pickle rebuilds as it is told."""
+
+    def __init__(self, *parts):
+        self.parts = parts
+
+    def __reduce__(self):
+        return self.parts
+
+
+def test_damaged_parts_of_pickles_are_refused_by_name():
+    rng = random.Random(12)
+    w = Value(2.0)
+    plain = record(lambda x: [w * x[0], x[1].exp()], [1.0, 2.0])
+    calling = record(lambda x: swish(w * x), 1.0)
+    plain.note = "kept"
+    raised = []
+    for _ in range(600):
+        thing = rng.choice([plain, calling, half])
+        rebuild, arguments, *state = thing.__reduce__()
+        arguments = damaged(rng, arguments)
+        if not isinstance(arguments, tuple):
+            continue
+        try:
+            made = travelled(Rebuilt(rebuild, arguments, *state))
+            str(made)
+            made([1.0, 2.0] if thing is plain else 1.0)
+        except (FastgradError, TypeError, AttributeError, pickle.PicklingError) as error:
+            raised.append(error)
+    own = [str(error) for error in raised if isinstance(error, FastgradError)]
+    assert len(own) > 200
+    assert all(text.startswith("expected ") for text in own), own
+    assert all(map(str, raised)), "an empty message"
+    tally("pickles: parts damaged at random", 600)
 
 
 # -- other processes -------------------------------------------------------------------------------

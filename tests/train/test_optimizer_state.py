@@ -3,6 +3,9 @@
 Oracle: the optimizer that goes on.
 """
 
+import contextlib
+import random
+
 import pytest
 from helpers.optimizers import (
     DEFAULTS,
@@ -11,11 +14,13 @@ from helpers.optimizers import (
     problem,
     train,
 )
+from helpers.tally import tally
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastgrad import Value, optim
 from fastgrad._native.train import optim as _optim
+from fastgrad.errors import FastgradError
 
 
 def continue_by_state_dict(optimizer, params, make_new):
@@ -154,6 +159,66 @@ def test_damaged_state_dict_is_refused_and_changes_nothing(damage):
     assert optimizer.state_dict() == before
     assert optimizer.param_groups is groups
     train(optimizer, params, gradients[4:])
+
+
+ODD = (
+    None,
+    -1,
+    0,
+    2**63,
+    10**400,
+    0.5,
+    float("nan"),
+    "x",
+    (),
+    [],
+    {},
+    [1.0],
+    {"a": 1},
+    1j,
+    object(),
+)
+
+
+def damaged(rng, thing):
+    """Return a copy of a state, one part of it replaced, left out or put elsewhere."""
+    if isinstance(thing, dict) and thing and rng.random() < 0.8:
+        key = rng.choice([*thing])
+        rest = {k: x for k, x in thing.items() if k != key}
+        way = rng.random()
+        if way < 0.15:
+            return rest
+        return {**rest, rng.choice(ODD[:4]): thing[key]} if way < 0.3 else {
+            **rest, key: damaged(rng, thing[key])}  # fmt: skip
+    if isinstance(thing, list) and thing and rng.random() < 0.8:
+        i = rng.randrange(len(thing))
+        middle = [] if rng.random() < 0.2 else [damaged(rng, thing[i])]
+        return [*thing[:i], *middle, *thing[i + 1 :]]
+    return rng.choice(ODD)
+
+
+@pytest.mark.parametrize("rule", DEFAULTS)
+def test_state_damaged_at_random_is_refused_and_changes_nothing(rule):
+    rng = random.Random(rule)
+    data, gradients = problem(n=3, steps=4)
+    params = list(map(Value, data))
+    optimizer = getattr(optim, rule)([{"params": params[:1]}, {"params": params[1:]}])
+    train(optimizer, params, gradients[:2])
+    good = optimizer.state_dict()
+    refused = []
+    for _ in range(300):
+        before = repr(optimizer.state_dict())
+        try:
+            optimizer.load_state_dict(damaged(rng, good))
+        except FastgradError as error:
+            refused.append((str(error)[:9], repr(optimizer.state_dict()) == before))
+            continue
+        with contextlib.suppress(FastgradError, ArithmeticError):  # an lr of 10**400
+            train(optimizer, params, gradients[2:])
+        optimizer.load_state_dict(good)
+    assert set(refused) == {("expected ", True)}
+    assert len(refused) > 150
+    tally("optimizers: states damaged at random", 300)
 
 
 def test_updater_refuses_state_of_the_wrong_length():

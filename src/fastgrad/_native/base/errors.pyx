@@ -1,6 +1,7 @@
 """Errors: what native code raises is worded by `fastgrad.errors.explain`, here and nowhere else."""
 
 import builtins
+import operator
 
 
 cdef object error_of(str name, str expected, str got, str where="", str remedy=""):
@@ -32,3 +33,20 @@ cpdef bint flag_expect(object given, str where) except -1:
     if isinstance(given, int) or type(given).__name__ in ("bool", "bool_"):  # NumPy's two names of its own
         return bool(given)
     raise error_of("FastgradTypeError", "True or False", described(given), where)
+
+
+cpdef list items_expect(object given, str expected, str where):
+    """Read what can be iterated over; raise for anything else."""
+    try:
+        items = iter(given)
+    except TypeError:
+        raise error_of("FastgradTypeError", expected, described(given), where) from None
+    return list(items)
+
+
+cpdef object whole_expect(object given, str expected, str where):
+    """Read an int, or what stands for one; raise for anything else."""
+    try:
+        return operator.index(given)
+    except TypeError:
+        raise error_of("FastgradTypeError", expected, described(given), where) from None

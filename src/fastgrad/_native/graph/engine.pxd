@@ -13,7 +13,7 @@ cdef class CustomCore:
     cdef readonly uint32_t number  # 0: no node has it yet
 
 cpdef uint32_t register_custom(CustomCore operation) except 0
-cdef double custom_result(CustomCore operation, object result) except? -1.0
+cpdef double custom_result(CustomCore operation, object result) except? -1.0
 cdef bint is_no_grad() noexcept
 cdef int forward_of(int op, double a, double b, double *y) noexcept nogil
 cdef void no_grad_after_fork() noexcept

@@ -9,7 +9,7 @@ from cpython.object cimport PyObject, PyTypeObject
 from libc.math cimport fabs
 from libc.stdint cimport uint32_t
 
-from fastgrad._native.base.errors cimport described, error_of, shown
+from fastgrad._native.base.errors cimport described, error_of, items_expect, shown
 from fastgrad._native.base.poll cimport Poll, forks, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.memory.arena cimport (
     BLOCK, BLOCK_LIMIT, BOOL, Block, NUMBER, arena, arena_push, arena_push_leaf, block_describe,
@@ -571,11 +571,8 @@ cdef tuple operands_listed(tuple operands, const char *name):
     """Return the operands of a function that takes several, or one iterable of them."""
     if len(operands) != 1:
         return operands
-    if not hasattr(operands[0], "__iter__"):
-        raise error_of(
-            "FastgradTypeError", "two operands or more, or an iterable of them",
-            described(operands[0]), name.decode())
-    return tuple(operands[0])
+    return tuple(items_expect(
+        operands[0], "two operands or more, or an iterable of them", name.decode()))
 
 
 cdef object fold_operands(tuple operands, int op, const char *name):
@@ -629,7 +626,7 @@ cdef double operand_number(object operand, str where) except? -1.0:
     return number
 
 
-cdef double custom_result(CustomCore operation, object result) except? -1.0:
+cpdef double custom_result(CustomCore operation, object result) except? -1.0:
     """Read what an operation's function has returned."""
     cdef double y = 0.0
     if number_read(result, &y) == NOT_A_NUMBER:

@@ -406,7 +406,8 @@ cdef int number_read(object value, double *out) except -1:
     if not type_is_real(type) or PyComplex_Check(value):
         return NOT_A_NUMBER
     kind = getattr(getattr(value, "dtype", None), "kind", None)
-    if kind == "c" or kind == "O":  # would lose its imaginary part; its gradient, if that is a Value
+    # It would lose its imaginary part; its gradient, if that is a Value; dates, texts, records are none.
+    if kind == "c" or kind == "O" or kind == "M" or kind == "m" or kind == "S" or kind == "U" or kind == "V":
         return NOT_A_NUMBER
     if type_has_length(type):  # an array; one without dimensions passes
         try:

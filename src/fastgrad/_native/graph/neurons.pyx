@@ -12,7 +12,7 @@ from libc.string cimport memcmp
 from cpython.list cimport PyList_GET_ITEM
 from cpython.object cimport PyObject, PyTypeObject
 
-from fastgrad._native.base.errors cimport error_of, shown
+from fastgrad._native.base.errors cimport described, error_of, items_expect, shown
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.memory.arena cimport (
     Block, FRESH, arena, arena_push, arena_push_leaf, block_describe, block_disown, block_give,
@@ -110,7 +110,10 @@ cdef class NeuronCore:
 
     @nonlin.setter
     def nonlin(self, flag):
-        self.has_activation = bool(flag)
+        try:
+            self.has_activation = bool(flag)
+        except (TypeError, ValueError):  # an array
+            raise error_of("FastgradTypeError", "True or False", described(flag), "nonlin of Neuron") from None
         self.flag = flag
 
     @property
@@ -130,7 +133,7 @@ cdef class NeuronCore:
 
     def __call__(self, x):
         """Return the activation of ``b + w[0]*x[0] + w[1]*x[1] + ...``, rounded in that order."""
-        cdef list inputs = x if PyList_CheckExact(x) else list(x)
+        cdef list inputs = x if PyList_CheckExact(x) else items_expect(x, ONE_SAMPLE, "inputs of a neuron")
         out = call_layer([self], inputs)
         if out is not None:
             return out
@@ -139,6 +142,10 @@ cdef class NeuronCore:
             act = act + wi * xi
         if not self.has_activation:
             return act
+        if not hasattr(act, self.name):  # an array: `act` has a number for each sample
+            raise error_of(
+                "FastgradAttributeError", ONE_SAMPLE, described(x), "inputs of a neuron",
+                "call it for each sample")
         return getattr(act, self.name)()
 
     def __getstate__(self):
@@ -149,6 +156,9 @@ cdef class NeuronCore:
         self.activation = state.pop("activation")
         self.w, self.b, self.nonlin = state.pop("w"), state.pop("b"), state.pop("nonlin")
         vars(self).update(state)
+
+
+cdef str ONE_SAMPLE = "one sample, a sequence of numbers and Values"
 
 
 # Is Value unpatched? ------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ Arithmetic on plain Values, floats and ints has a short path here; all else is t
 from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE, PyObject
 from libc.stdint cimport uint16_t
 
-from fastgrad._native.base.errors cimport described, error_of
+from fastgrad._native.base.errors cimport described, error_of, items_expect
 from fastgrad._native.memory.arena cimport (
     CLOSURE, FRESH, NUMBER, Node, SWEPT, arena, arena_has_room, arena_push,
     arena_push_leaf, closures_add, closures_remove, likely, node_id, unlikely,
@@ -310,9 +310,14 @@ cdef tuple operands_read(Handle handle):
     return operands_of(handle)
 
 
+def is_operand(object o):
+    """Tell a Value, for a map over what may be none."""
+    return is_handle(o)
+
+
 cdef int operands_expect(Handle handle, object given, str where, str remedy) except -1:
     """Raise where operands are set that a Value has not; a subclass may set what its base was given."""
-    if not isinstance(given, (tuple, list, set, frozenset)) or \
+    if not isinstance(given, (tuple, list, set, frozenset)) or not all(map(is_operand, given)) or \
             call_unreported(set, (tuple(given),)) != call_unreported(set, (operands_of(handle),)):
         raise error_of(
             "FastgradAttributeError", "operands to be given when a Value is made", "others afterwards",
@@ -332,7 +337,8 @@ cdef tuple linear_arguments(object operands, object partials):
     cdef list numbers = []
     for given, what in ((operands, "operands"), (partials, "derivatives")):
         if given is not None and (
-                isinstance(given, (str, bytes, dict, set, frozenset)) or not hasattr(given, "__iter__")):
+                isinstance(given, (str, bytes, dict, set, frozenset)) or not hasattr(given, "__iter__")
+                or getattr(given, "ndim", 1) == 0):
             raise error_of(
                 "FastgradTypeError", f"a tuple of {what}", described(given),
                 "second argument of Value" if given is operands else "third argument of Value",
@@ -386,7 +392,13 @@ cdef class Core(Methods):
         if partials is not None:
             _children, partials = linear_arguments(_children, partials)
         else:
-            _children = tuple(_children) if _children is not None else ()
+            where = "second argument of Value"
+            _children = () if _children is None else items_expect(_children, "Values as operands", where)
+            for child in _children:
+                if not is_handle(child):
+                    raise error_of(
+                        "FastgradTypeError", "Values as operands", described(child), where,
+                        "wrap numbers: Value(2.0)")
             _children = tuple(call_unreported(dict.fromkeys, (_children,)))
         for child in _children:
             if child is self:

@@ -22,12 +22,12 @@ import operator
 
 cdef bint expect_reduce(object reduce, bint none) except? -1:
     """Tell "mean" from "sum"."""
-    if reduce == "mean" or none and reduce is None:
+    if none and reduce is None:
         return True
-    if reduce != "sum":
+    if not isinstance(reduce, str) or reduce not in ("mean", "sum"):
         expected = '"mean" or "sum" or None' if none else '"mean" or "sum"'
-        raise error_of("FastgradValueError", expected, repr(reduce), "reduce")
-    return False
+        raise error_of("FastgradValueError", expected, shown(reduce), "reduce")
+    return reduce == "mean"
 
 
 cdef int expect_tuple(object given, str where) except -1:

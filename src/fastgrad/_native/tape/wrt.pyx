@@ -10,7 +10,7 @@ from libc.stdint cimport uint32_t, uint8_t
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.object cimport PyObject
 
-from fastgrad._native.base.errors cimport described, error_of
+from fastgrad._native.base.errors cimport described, error_of, shown, whole_expect
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.graph.handle cimport is_handle
 from fastgrad._native.ops.codes cimport op_is_row, op_listed
@@ -132,7 +132,6 @@ cdef class Wants:
 
     cdef object spec_of(self, object item, list names):
         """Give the structure of the gradient of one thing."""
-        cdef Py_ssize_t position
         known = ", ".join(map(str, names))
         expected = f'"parameters", "inputs", an argument ({known}) by name or position, or a parameter'
         if is_handle(item):
@@ -145,13 +144,13 @@ cdef class Wants:
             if item in names[:len(self.arguments)]:
                 return self.arguments[names.index(item)]
             raise error_of("FastgradValueError", expected, repr(item), "wrt")
-        if isinstance(item, bool) or not hasattr(type(item), "__index__"):
+        if isinstance(item, bool):
             raise error_of("FastgradTypeError", expected, described(item), "wrt")
-        position = operator.index(item)
+        position = whole_expect(item, expected, "wrt")
         if not 0 <= position < len(self.arguments):
             raise error_of(
                 "FastgradValueError", f"a position of 0 to {len(self.arguments) - 1} ({known})",
-                f"{position}", "wrt")
+                shown(position), "wrt")
         return self.arguments[position]
 
     cdef object spec_of_value(self, object value):
