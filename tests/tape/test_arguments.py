@@ -303,3 +303,12 @@ def test_single_sample_gives_a_float(numpy):
     assert type(tape.backward([1, 2])) is float
     value, (gradient,) = tape.value_and_grad(numpy.array([3.0, 4.0]), wrt="inputs")
     assert (type(value), type(gradient), gradient.tolist()) == (float, numpy.ndarray, [4.0, 3.0])
+
+
+def test_infinite_and_nan_numbers_of_each_width_arrive_as_they_are(numpy):
+    tape = fg.record(lambda x: x * 1.0, 1.0)
+    for dtype in ("float16", "float32", "float64", "longdouble", ">f2", ">f4"):
+        given = numpy.array([numpy.inf, -numpy.inf, numpy.nan, 1.0], dtype=dtype)
+        assert numpy.array_equal(
+            tape(given), [numpy.inf, -numpy.inf, numpy.nan, 1.0], equal_nan=True
+        ), dtype
