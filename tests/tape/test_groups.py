@@ -339,6 +339,8 @@ def test_jvp_and_check_and_values_after_calls_in_groups(always):
         value, (gradient,) = tape.value_and_grad(x, wrt="inputs")
     assert tape.jvp((x,), ([1.0] * 40,)) == (value, pytest.approx(sum(gradient), rel=1e-12))
     assert tape.check(x) is None
+    x = [a + 0.25 for a in x]
+    value, (gradient,) = tape.value_and_grad(x, wrt="inputs")
     operands = [Value(a) for a in x]
     result = tape(operands)
     result.backward()
