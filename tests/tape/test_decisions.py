@@ -675,7 +675,9 @@ def test_structures_of_finite_results_pass():
     assert y.data == 3.0
 
 
-@pytest.mark.parametrize("make", [float, np.float64, np.array, lambda x: x], ids=repr)
+@pytest.mark.parametrize(
+    "make", [float, np.float64, np.array, lambda x: x], ids=["float", "float64", "array", "given"]
+)
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_number_that_is_not_finite_is_found_wherever_it_is(make, bad):
     tape, _ = recorded(
