@@ -7,6 +7,7 @@ VARIANT: str
 BUILD_FLAGS: str
 COMPILER: str
 
+@disjoint_base
 class NoGradScope:
     def __enter__(self) -> None: ...
     def __exit__(self, *error: object) -> None: ...

@@ -113,7 +113,8 @@ cdef class NeuronCore:
         try:
             self.has_activation = bool(flag)
         except (TypeError, ValueError):  # an array
-            raise error_of("FastgradTypeError", "True or False", described(flag), "nonlin of Neuron") from None
+            raise error_of(
+                "FastgradTypeError", "True or False", described(flag), "nonlin of Neuron") from None
         self.flag = flag
 
     @property

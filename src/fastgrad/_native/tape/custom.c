@@ -25,7 +25,8 @@ int custom_forward(const Steps *s, const TapeOp *op, const double *v, double *y)
     const PythonCalls *python = &s->program->python;
     double few[2 * FEW], *x = operands_read(s, op, v, few);
     if (!x) return TAPE_NO_MEMORY;
-    const int result = python->forward(python->tape, operation_number(s, op, v), op->b, x, s->sample, y);
+    const int result = python->forward(
+        python->tape, operation_number(s, op, v), op->b, x, s->sample, y);
     if (x != few) PyMem_RawFree(x);
     return result;
 }

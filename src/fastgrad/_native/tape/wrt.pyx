@@ -17,8 +17,6 @@ from fastgrad._native.ops.codes cimport op_is_row, op_listed
 from fastgrad._native.tape.bind cimport Shape, shapes_of
 from fastgrad._native.tape.header cimport Program, TapeOp, program_leaves, program_slots
 
-import operator
-
 cdef extern from "Python.h":
     Py_ssize_t PySequence_Fast_GET_SIZE(object o)
     PyObject **PySequence_Fast_ITEMS(object o)
