@@ -307,7 +307,7 @@ def test_jvp_in_a_reused_frame_gives_the_same():
 @pytest.mark.parametrize(
     ("args", "tangents", "error", "message"),
     [
-        (([1.0, 2.0], 1.0), ([1.0], 1.0), ShapeError, r"expected shape \(2,\).* \(x\)"),
+        (([1.0, 2.0], 1.0), ([1.0], 1.0), ShapeError, r"expected shape \(2,\).* \(tangent of x\)"),
         (([1.0, 2.0], 1.0), ([1.0, 2.0],), TypeError, "argument"),
         (([[1.0, 2.0]] * 3, 1.0), ([1.0, 2.0], [1.0, 1.0]), ShapeError,
          r"expected 3 samples, as in the arguments, got 2 \(tangents\)"),

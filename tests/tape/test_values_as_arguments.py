@@ -64,6 +64,15 @@ def test_random_program_on_values_has_the_bits_of_the_function(seed):
             assert bits(got[: len(leaves)]) == bits(by_inputs)
 
 
+def test_initial_value_that_is_a_factor_has_the_bits_of_a_replay():
+    q = Value(1.07464328615904)
+    tape = record(lambda x: (x + x * x + x * q) * 1.7, 2.4)
+    for k in range(100):
+        x = Value(0.04 * k + 0.011)
+        tape(x).backward()
+        assert tape.value_and_grad(x.data, wrt="inputs") == (tape(x.data), (x.grad,))
+
+
 def test_parameters_of_a_tape_of_values_get_their_gradient():
     model = fg.MLP(3, [8, 2])
     tape = record(model, [0.1, 0.2, 0.3])

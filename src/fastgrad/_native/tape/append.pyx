@@ -143,6 +143,19 @@ cdef node_id push_products(Replay tape, Call *call, const uint32_t *terms, uint3
     return total
 
 
+cdef bint start_is_factor(const uint32_t *terms, uint32_t n) noexcept:
+    """Tell whether a dot's initial value is a factor, too, of another product than the last.
+
+    Its adjoint then depends on the order: a replay adds the initial value's part last, a sweep
+    over sums adds it before that of the products further left.
+    """
+    cdef uint32_t i
+    for i in range(1, 2 * n - 1):
+        if terms[i] == terms[0]:
+            return True
+    return False
+
+
 cdef bint has_same_inputs(const Call *call, const uint32_t *terms, uint32_t n) noexcept:
     """Tell whether the inputs of a dot are those of the dot before, as in a layer."""
     cdef uint32_t i
@@ -212,7 +225,7 @@ cdef node_id push_dot(Replay tape, Call *call, const TapeOp *op, double y) excep
     cdef uint32_t inputs = call.inputs
     cdef uint32_t weights
     cdef node_id id
-    if op.b < SHORT_DOT:
+    if op.b < SHORT_DOT and not start_is_factor(terms, op.b):
         return push_products(tape, call, terms, op.b)
     if not has_same_inputs(call, terms, op.b):
         inputs = block_make(tape, call, terms + 2, op.b, 2, NULL)
