@@ -14,6 +14,7 @@ import pytest
 
 from fastgrad.command import cli, demo
 from fastgrad.command.demo import FASTGRAD, Library, total_loss, training_step
+from fastgrad.errors import FastgradValueError
 
 for extra in ("numpy", "matplotlib", "sklearn", "tqdm"):
     pytest.importorskip(extra, reason="needs fastgrad[demo]")
@@ -169,6 +170,11 @@ def test_wrong_options_are_refused_before_training(
     assert captured.out == ""
     assert captured.err.startswith("fastgrad: error: ")
     assert fragment in captured.err
+
+
+def test_picture_without_a_grid_is_refused_before_training(tmp_path):
+    with pytest.raises(FastgradValueError, match=r"a positive grid spacing, got 0\.0"):
+        demo.run_demo(output=str(tmp_path / "moons.png"), spacing=0.0)
 
 
 @pytest.mark.parametrize("extra", ["sklearn", "matplotlib", "tqdm", "numpy"])

@@ -88,3 +88,8 @@ def test_native_errors_are_known():
     for path, text in native_sources().items():
         for name in re.findall(r'"(\w+Error)"', text):
             assert name in (BUILTINS if hasattr(builtins, name) else errors.__all__), path
+
+
+def test_thing_that_cannot_be_shown_is_named_by_what_is_raised():
+    pretender = type("int", (), {})()  # shown as its class's name says, which it cannot be
+    assert errors.show(pretender) == "one that cannot be shown: AttributeError"

@@ -6,6 +6,8 @@ Oracle: the files of the package, and each module's `__all__`.
 import importlib.util
 import inspect
 import pkgutil
+import sys
+import types
 import typing
 from importlib import import_module
 
@@ -106,3 +108,9 @@ def test_import_that_misses_another_module_names_that_module(tmp_path):
     missing = "import sys; sys.modules['fastgrad.engine'] = None; import fastgrad"
     process = python("-c", missing, cwd=tmp_path)
     assert process.stderr.splitlines()[-1].startswith("ModuleNotFoundError: import of fastgrad.eng")
+
+
+@pytest.mark.parametrize("module", [None, types.ModuleType("sklearn")], ids=["absent", "a stub"])
+def test_names_of_the_package_leave_out_an_extra_that_is_not_there(module, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", module)
+    assert "sklearn" not in dir(fastgrad)
