@@ -86,8 +86,12 @@ variant = env PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-$(1)" FASTGRAD_EX
 
 test-%: $(VENV)/.extra-test build/lib-%/.built
 	$(call variant,$*) $(PYTEST) $(SUITE)
-test-small: test-release-chunk2  ## the suite with four nodes to a chunk
 test-narrow: test-release-id8  ## the suite with 8-bit node ids
+
+# What is written in Python alone knows no chunks.
+CHUNK_TESTS := $(addprefix tests/,base files graph memory ops tape train test_smoke.py)
+test-small: $(VENV)/.extra-test build/lib-release-chunk2/.built  ## what makes nodes, with four of them to a chunk
+	$(call variant,release-chunk2) $(PYTEST) $(SUITE) $(CHUNK_TESTS)
 
 # pytest must not capture the descriptors, or a report would die with the process that it ends.
 # libstdc++ is there from the start, or AddressSanitizer does not find what C++ extensions throw with.
@@ -181,8 +185,10 @@ cross-check: $(VENV)/.extra-wheels $(VENV)/.extra-test build  ## compile the han
 	$(PY) tools/checks/cross.py
 	$(PY) tools/checks/bits.py
 
-sdist-test: $(VENV)/.tools  ## the suite against an installed sdist, the source tree out of sight
-	$(PY) tools/checks/sdist.py
+# Rooms that read the package's files; `make wheel-test` runs the whole suite on what is installed.
+SDIST_TESTS := $(addprefix tests/,command files models nn project test_smoke.py)
+sdist-test: $(VENV)/.tools  ## tests against an installed sdist, the source tree out of sight
+	$(PY) tools/checks/sdist.py $(SDIST_TESTS)
 
 wheel-test: $(VENV)/.tools  ## the suite against a wheel of each CPython on this machine, the source tree out of sight
 	$(PY) tools/checks/pythons.py $(PYTHONS)
