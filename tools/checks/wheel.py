@@ -15,7 +15,7 @@ from email import message_from_bytes
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 1_500_000  # bytes
+LIMIT = 1_600_000  # bytes; benchmarks/README.md says what is promised
 SUFFIXES = {".py", ".pyi", ".so", ".txt", ".typed"}  # in particular no .c, .pyx, .pxd, .h
 
 
