@@ -126,10 +126,13 @@ def test_every_loop_polls_in_proportion_to_its_work(name):
     for _ in range(2):  # plans are kept: make them, also those of a second call
         action()
     last, _ = at_each_poll(action)
-    alone = steps // 2 if "threads" in name else steps  # the caller's share
-    assert last >= alone // POLL_INTERVAL - 1
+    if "threads" in name:  # the others help a caller that has to wait: its share is any
+        assert last >= 1
+        numbers = {1}
+    else:
+        assert last >= steps // POLL_INTERVAL - 1
+        numbers = {1, (last + 1) // 2, last}
     before = live_after_gc()
-    numbers = {1, (last + 1) // 2, last // 2 if "threads" in name else last}
     for number in numbers:
         with pytest.raises(KeyboardInterrupt):
             at_each_poll(action, stop_at(number))
