@@ -12,7 +12,7 @@ from typing import Any
 
 from fastgrad import optim
 from fastgrad.engine import Value
-from fastgrad.errors import FastgradValueError, MissingExtraError, explain
+from fastgrad.errors import FastgradValueError, MissingExtraError, explain, show
 from fastgrad.functional import exp, logsumexp, softplus
 from fastgrad.operations import take
 from fastgrad.tape import Tape, record
@@ -25,7 +25,7 @@ try:
     from sklearn.metrics import accuracy_score, r2_score
     from sklearn.model_selection import train_test_split
     from sklearn.preprocessing import LabelBinarizer
-    from sklearn.utils import check_random_state
+    from sklearn.utils import check_random_state, column_or_1d
     from sklearn.utils.metaestimators import available_if
     from sklearn.utils.multiclass import unique_labels
     from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -243,20 +243,78 @@ class _Perceptron(BaseEstimator):  # type: ignore[misc]
     coefs_: list[Any]
     intercepts_: list[Any]
 
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: int = 10,
+        max_fun: int = 15000,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+
     def _expect_parameters(self) -> list[int]:
         """Check all parameters, and return the hidden sizes."""
         name = type(self).__name__
         for parameter, (is_right, expected) in _EXPECTED.items():
             value = getattr(self, parameter, None)
             if hasattr(self, parameter) and not is_right(value):
-                got = f"{value!r:.80}"
+                got = show(value)
                 raise FastgradValueError(explain(expected, got, f"{parameter} of {name}"))
         sizes = self.hidden_layer_sizes
         hidden = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
         if not all(map(_is_count, hidden)):
             where = f"hidden_layer_sizes of {name}"
-            raise FastgradValueError(explain("positive integers", f"{sizes!r:.80}", where))
+            raise FastgradValueError(explain("positive integers", show(sizes), where))
         return [int(size) for size in hidden]
+
+    def _validated(self, X: Any, y: Any, first: bool, **how: bool) -> tuple[Any, Any]:
+        """Let scikit-learn check the data; a single column of targets becomes one dimension."""
+        X, y = validate_data(self, X, y, multi_output=True, dtype=np.float64, reset=first, **how)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train on data.
@@ -599,57 +657,6 @@ n_layers_, n_outputs_, out_activation_
     True
     """
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: int = 10,
-        max_fun: int = 15000,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
@@ -657,11 +664,7 @@ n_layers_, n_outputs_, out_activation_
 
     def _read(self, X: Any, y: Any, first: bool, fresh: bool) -> tuple[Any, Any]:
         """Check the data, and the classes against those of before, unless these are fresh."""
-        X, y = validate_data(self, X, y, multi_output=True, dtype=np.float64, reset=first)
-        if y.ndim == 2 and y.shape[1] == 1:
-            from sklearn.utils import column_or_1d
-
-            y = column_or_1d(y, warn=True)
+        X, y = self._validated(X, y, first)
         if fresh:
             self._binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._binarizer.classes_
@@ -720,7 +723,7 @@ n_layers_, n_outputs_, out_activation_
             self.classes_ = self._binarizer.classes_
         elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
             expected = f"the classes of before, {self.classes_.tolist()}"
-            raise FastgradValueError(explain(expected, f"{classes!r:.80}", "classes"))
+            raise FastgradValueError(explain(expected, show(classes), "classes"))
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> Any:
@@ -821,30 +824,32 @@ n_layers_, n_outputs_, out_activation_
         n_iter_no_change: int = 10,
         max_fun: int = 15000,
     ) -> None:
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+        )
         self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -852,13 +857,7 @@ n_layers_, n_outputs_, out_activation_
         return tags
 
     def _read(self, X: Any, y: Any, first: bool, _: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y, multi_output=True, y_numeric=True, dtype=np.float64, reset=first
-        )
-        if y.ndim == 2 and y.shape[1] == 1:
-            from sklearn.utils import column_or_1d
-
-            y = column_or_1d(y, warn=True)
+        X, y = self._validated(X, y, first, y_numeric=True)
         return X, y.astype(float)
 
     def _targets(self, y: Any) -> tuple[Any, int, str]:

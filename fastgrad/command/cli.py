@@ -165,18 +165,17 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def _spacing(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if 0.001 <= float(text) <= 1:
-            return float(text)
-    raise argparse.ArgumentTypeError(explain("a number from 0.001 to 1", show(text)))
+def _number(least: float, most: float) -> Callable[[str], float]:
+    """Return what reads a number of these bounds."""
 
+    def read(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            if least <= float(text) <= most:
+                return float(text)
+        expected = f"a number from {least:g} to {most:g}"
+        raise argparse.ArgumentTypeError(explain(expected, show(text)))
 
-def _temperature(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if 0.01 <= float(text) <= 100:
-            return float(text)
-    raise argparse.ArgumentTypeError(explain("a number from 0.01 to 100", show(text)))
+    return read
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -386,7 +385,7 @@ COMMANDS = (
             ),
             _option(
                 "--spacing",
-                type=_spacing,
+                type=_number(0.001, 1),
                 default=0.02,
                 metavar="H",
                 help="grid spacing of the picture (0.02)",
@@ -503,7 +502,7 @@ COMMANDS = (
             ),
             _option(
                 "--temperature",
-                type=_temperature,
+                type=_number(0.01, 100),
                 default=0.5,
                 metavar="X",
                 help="below 1 prefers what is likely (0.5)",
