@@ -11,7 +11,7 @@ from _thread import allocate_lock
 from typing import Any
 
 from fastgrad._native.graph.functional import cos, log, philox_uniforms, sin, sqrt
-from fastgrad.errors import FastgradOverflowError, FastgradTypeError, explain
+from fastgrad.errors import FastgradOverflowError, FastgradTypeError, describe, explain, show
 
 __all__ = ["Generator", "default_generator", "manual_seed"]
 
@@ -93,11 +93,11 @@ def _whole(number: Any, name: str) -> int:
     try:
         whole = operator.index(number)
     except TypeError:
-        got = f"{type(number).__name__} {number!r:.80}"
+        got = describe(number)
         raise FastgradTypeError(explain("an integer", got, f"{name} of random numbers")) from None
     if not 0 <= whole < 1 << 64:
         where = f"{name} of random numbers"
-        raise FastgradOverflowError(explain("0 to 2**64 - 1", f"{number!r:.80}", where))
+        raise FastgradOverflowError(explain("0 to 2**64 - 1", show(number), where))
     return whole
 
 

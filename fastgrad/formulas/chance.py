@@ -7,8 +7,8 @@ from typing import Any
 from fastgrad import _random
 from fastgrad._native.graph.functional import mul
 from fastgrad._native.graph.recording import is_recording
-from fastgrad.errors import FastgradValueError, TapeError, explain
-from fastgrad.formulas.rows import by_elements, flat
+from fastgrad.errors import TapeError, explain
+from fastgrad.formulas.rows import by_elements, expect_part, flat
 
 __all__ = ["dropout"]
 
@@ -31,8 +31,8 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Any:
 
     Raises
     ------
-    FastgradValueError
-        If p is not of 0 to 1.
+    FastgradTypeError, FastgradValueError
+        If p is no number from 0 to 1.
     TapeError
         If a function is recorded that draws: a tape would keep the example's mask.
 
@@ -47,8 +47,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Any:
     >>> sorted({*fastgrad.functional.dropout([1.0] * 100, p=0.2)})
     [0.0, 1.25]
     """
-    if not 0.0 <= p <= 1.0:
-        raise FastgradValueError(explain("0 to 1", f"{p!r:.80}", "p of dropout"))
+    expect_part(p, "p of dropout")
     if not training or p == 0.0:
         return input
     if is_recording():

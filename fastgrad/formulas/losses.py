@@ -29,10 +29,18 @@ from fastgrad._native.graph.functional import (
 )
 from fastgrad._native.graph.recording import is_recording
 from fastgrad._native.graph.value import Value
-from fastgrad.errors import FastgradIndexError, FastgradTypeError, FastgradValueError, explain
+from fastgrad.errors import (
+    FastgradIndexError,
+    FastgradTypeError,
+    FastgradValueError,
+    describe,
+    explain,
+)
 from fastgrad.formulas.rows import (
     by_elements,
     expect_length,
+    expect_number,
+    expect_part,
     expect_some,
     flat,
     is_row,
@@ -152,6 +160,8 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     ------
     ShapeError
         If shapes differ.
+    FastgradTypeError
+        If delta is no number.
     FastgradValueError
         If the reduction is unknown, delta is not above 0, or a mean is asked of no number.
 
@@ -162,9 +172,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     [0.125, 2.5]
     """
     reduced(reduction, "huber_loss")
-    if not delta > 0:
-        got = f"{delta!r:.80}"
-        raise FastgradValueError(explain("a number above 0", got, "delta of huber_loss"))
+    expect_number(delta, "delta of huber_loss", "a number above 0", lambda delta: delta > 0)
 
     def of(x: Any, y: Any) -> Any:
         distance = sub(x, y)
@@ -351,7 +359,7 @@ def cross_entropy(
     FastgradIndexError
         If a target is no class.
     FastgradTypeError
-        If a target is no number.
+        If a target or label_smoothing is no number.
     ShapeError
         If there are not as many targets as rows, or weights as classes.
     FastgradValueError
@@ -373,9 +381,7 @@ def cross_entropy(
     """
     name = "cross_entropy"
     reduced(reduction, name)
-    if not 0.0 <= label_smoothing <= 1.0:
-        got = f"{label_smoothing!r:.80}"
-        raise FastgradValueError(explain("0 to 1", got, "label_smoothing of cross_entropy"))
+    expect_part(label_smoothing, "label_smoothing of cross_entropy")
     return _of_classes(input, target, weight, ignore_index, reduction, label_smoothing, name)
 
 
@@ -531,7 +537,7 @@ def _class_of(target: Any, classes: int, ignored: int, name: str) -> int | None:
         index = operator.index(target)
     except TypeError:
         if is_row(target) or not hasattr(target, "__float__"):
-            got = f"{type(target).__name__} {target!r:.80}"
+            got = describe(target)
             raise FastgradTypeError(explain("a class, counted from 0", got, where_)) from None
         index = int(target) if float(target).is_integer() else classes
     if index == ignored:

@@ -13,13 +13,22 @@ from typing import Any
 
 from fastgrad._native.graph.recording import is_recording
 from fastgrad._native.graph.value import Value
-from fastgrad.errors import FastgradTypeError, FastgradValueError, ShapeError, explain
+from fastgrad.errors import (
+    FastgradTypeError,
+    FastgradValueError,
+    ShapeError,
+    describe,
+    explain,
+    show,
+)
 
 __all__ = [
     "by_elements",
     "by_rows",
     "depth_of",
     "expect_length",
+    "expect_number",
+    "expect_part",
     "expect_some",
     "flat",
     "is_row",
@@ -58,7 +67,7 @@ def listed(x: Any, where: str) -> list[Any]:
         or isinstance(x, str | bytes | Mapping | AbstractSet)
         or getattr(x, "ndim", 1) == 0
     ):
-        got = f"{type(x).__name__} {x!r:.80}"
+        got = describe(x)
         raise FastgradTypeError(explain("a list or array of Values and numbers", got, where))
     return list(x)
 
@@ -125,7 +134,7 @@ def by_elements(
 def _entries(x: Any, count: int, where: str) -> list[Any]:
     """Return the entries of what must be as long as the input."""
     if not is_row(x):
-        got = f"{type(x).__name__} {x!r:.80}"
+        got = describe(x)
         raise ShapeError(explain(f"{count} entries, as the input has", got, where))
     entries = listed(x, where)
     expect_length(entries, count, where, "entries, as the input has")
@@ -151,10 +160,25 @@ def expect_some(entries: Sequence[Any], where: str) -> None:
         raise FastgradValueError(explain("at least one number", "none", where))
 
 
+def expect_number(
+    x: Any, where: str, expected: str = "a number", accepts: Callable[[Any], bool] = lambda _: True
+) -> None:
+    """Raise FastgradTypeError for what is no number, FastgradValueError for one of no use."""
+    if not hasattr(type(x), "__float__") and not hasattr(type(x), "__index__"):
+        raise FastgradTypeError(explain(expected, describe(x), where))
+    if not accepts(x):
+        raise FastgradValueError(explain(expected, show(x), where))
+
+
+def expect_part(x: Any, where: str) -> None:
+    """Raise an error for an option that is no number from 0 to 1."""
+    expect_number(x, where, "a number from 0 to 1", lambda x: 0.0 <= x <= 1.0)
+
+
 def reduced(reduction: str, where: str) -> str:
     """Return the name of a reduction; raise FastgradValueError for an unknown one."""
     if reduction not in REDUCTIONS:
         expected = f"one of {', '.join(map(repr, REDUCTIONS))}"
-        got = f"{reduction!r:.80}"
+        got = show(reduction)
         raise FastgradValueError(explain(expected, got, f"reduction of {where}"))
     return reduction

@@ -8,7 +8,7 @@ from fastgrad._native.graph import functional as table
 from fastgrad._native.graph.engine import numbers_of
 from fastgrad._native.graph.functional import add, exp, floor, log, mul, neg, pow
 from fastgrad._native.graph.recording import is_recording
-from fastgrad.errors import ShapeError, explain
+from fastgrad.errors import ShapeError, describe, explain
 from fastgrad.formulas.rows import by_rows, expect_length, expect_some, is_row, listed
 from fastgrad.formulas.sums import mean_of, products_of
 
@@ -110,7 +110,7 @@ def _scale(x: Any, width: int, name: str) -> list[Any] | None:
     if x is None:
         return None
     if not is_row(x):
-        got = f"{type(x).__name__} {x!r:.80}"
+        got = describe(x)
         raise ShapeError(explain(f"{width} numbers, as the input has", got, name))
     entries = listed(x, name)
     expect_length(entries, width, name, "numbers, as the input has")

@@ -9,11 +9,12 @@ from typing import Any
 from fastgrad._native.graph import functional as table
 from fastgrad._native.graph.functional import add, div, eq, maximum, mul, ne, pow, sqrt, where
 from fastgrad._native.graph.neurons import call_linear
-from fastgrad.errors import FastgradTypeError, FastgradValueError, explain
+from fastgrad.errors import FastgradTypeError, FastgradValueError, describe, explain, show
 from fastgrad.formulas.rows import (
     by_rows,
     depth_of,
     expect_length,
+    expect_number,
     expect_some,
     flat,
     is_row,
@@ -72,7 +73,7 @@ def _reduce(function: Callable[[list[Any]], Any], input: Any, dim: int | None, n
     depth = depth_of(input)
     if not hasattr(type(dim), "__index__") or not -depth <= dim < depth:
         expected = f"None, or an axis of {-depth} to {depth - 1}"
-        raise FastgradValueError(explain(expected, f"{dim!r:.80}", f"dim of {name}"))
+        raise FastgradValueError(explain(expected, show(dim), f"dim of {name}"))
     axis = dim % depth
     return _along(function, input, axis, name)
 
@@ -366,7 +367,7 @@ def norm(input: Any, p: float = 2.0, dim: int | None = None) -> Any:
     (5.0, 7.0)
     """
     if not hasattr(p, "__float__") or hasattr(p, "_prev"):
-        got = f"{type(p).__name__} {p!r:.80}"
+        got = describe(p)
         raise FastgradTypeError(explain("a plain number", got, "p of norm"))
     p = float(p)
 
@@ -403,6 +404,8 @@ def cosine_similarity(x1: Any, x2: Any, eps: float = 1e-8) -> Any:
 
     Raises
     ------
+    FastgradTypeError
+        If eps is no number.
     ShapeError
         If lengths differ.
 
@@ -412,6 +415,7 @@ def cosine_similarity(x1: Any, x2: Any, eps: float = 1e-8) -> Any:
     >>> F.cosine_similarity([3.0, 4.0], [6.0, 8.0])
     1.0
     """
+    expect_number(eps, "eps of cosine_similarity")
     least = eps * eps
 
     def of(xs: list[Any], ys: list[Any]) -> Any:

@@ -20,7 +20,7 @@ from typing import Any
 
 from fastgrad import _random, functional, nn, optim
 from fastgrad.engine import Value
-from fastgrad.errors import FastgradTypeError, FastgradValueError, FileFormatError, explain
+from fastgrad.errors import FastgradTypeError, FastgradValueError, FileFormatError, explain, show
 from fastgrad.files import container
 from fastgrad.files.container import FaultError
 from fastgrad.models.words import Alphabet, Lines, alphabet_of, example_words, read_lines, split
@@ -275,13 +275,13 @@ def _resolved(given: dict[str, Any], longest: int) -> Options:
     values = {**known, **given}
     if values["model"] not in MODELS:
         expected = f"one of {', '.join(MODELS)}"
-        raise FastgradValueError(explain(expected, f"{values['model']!r:.80}", "model of Makemore"))
+        raise FastgradValueError(explain(expected, show(values["model"]), "model of Makemore"))
     for name, default in known.items():
         value, kind = values[name], type(default)
         wanted = {int: "an integer of at least 0", float: "a number of at least 0"}.get(kind)
         right = isinstance(value, int | float if kind is float else kind)
         if wanted and (not right or isinstance(value, bool) or not 0 <= value < math.inf):
-            raise FastgradValueError(explain(wanted, f"{value!r:.80}", f"{name} of Makemore"))
+            raise FastgradValueError(explain(wanted, show(value), f"{name} of Makemore"))
     if values["test_fraction"] >= 1:
         got = f"{values['test_fraction']}"
         raise FastgradValueError(explain("less than 1", got, "test_fraction of Makemore"))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from typing import Any
 
-from fastgrad.errors import FastgradTypeError, FastgradValueError, explain
+from fastgrad.errors import FastgradTypeError, FastgradValueError, describe, explain
 from fastgrad.files.container import path_text
 
 __all__ = ["Alphabet", "Lines", "alphabet_of", "example_words", "read_lines", "split"]
@@ -180,11 +180,11 @@ def read_lines(source: str | os.PathLike[str] | Iterable[str]) -> Iterator[str]:
         try:
             texts = iter(source)
         except TypeError:
-            got = f"{type(source).__name__} {source!r:.80}"
+            got = describe(source)
             raise FastgradTypeError(explain("a path, or a list of words", got, "words")) from None
         for text in texts:
             if not isinstance(text, str):
-                got = f"{type(text).__name__} {text!r:.80}"
+                got = describe(text)
                 raise FastgradTypeError(explain("words of text", got, "words"))
             if stripped := text.strip():
                 yield stripped

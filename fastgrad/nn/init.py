@@ -9,8 +9,15 @@ from typing import Any
 from fastgrad import _random
 from fastgrad._random import Generator
 from fastgrad.engine import Value
-from fastgrad.errors import FastgradTypeError, FastgradValueError, ShapeError, explain
-from fastgrad.formulas.rows import flat, is_row
+from fastgrad.errors import (
+    FastgradTypeError,
+    FastgradValueError,
+    ShapeError,
+    describe,
+    explain,
+    show,
+)
+from fastgrad.formulas.rows import expect_number, flat, is_row
 
 __all__ = [
     "Generator",
@@ -52,15 +59,18 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
     Raises
     ------
+    FastgradTypeError
+        If the slope is no number.
     FastgradValueError
         If the nonlinearity is unknown.
     """
     if nonlinearity == "leaky_relu":
         slope = 0.01 if param is None else param
+        expect_number(slope, "param of calculate_gain")
         return math.sqrt(2.0 / (1 + slope**2))
     if nonlinearity not in _GAINS:
         expected = f"one of {', '.join([*_GAINS, 'leaky_relu'])}"
-        got = f"{nonlinearity!r:.80}"
+        got = show(nonlinearity)
         raise FastgradValueError(explain(expected, got, "nonlinearity of calculate_gain"))
     return _GAINS[nonlinearity]
 
@@ -86,7 +96,7 @@ def uniform_(
     Raises
     ------
     FastgradTypeError
-        If the tensor holds anything but Values.
+        If the tensor holds anything but Values, or a number is none.
 
     Examples
     --------
@@ -96,6 +106,8 @@ def uniform_(
     >>> all(-1.0 <= v.data < 1.0 for v in row)
     True
     """
+    expect_number(a, "a of uniform_")
+    expect_number(b, "b of uniform_")
     return _filled(tensor, lambda n: [a + (b - a) * u for u in _drawn(generator).uniform(n)])
 
 
@@ -118,8 +130,10 @@ def normal_(
     Raises
     ------
     FastgradTypeError
-        If the tensor holds anything but Values.
+        If the tensor holds anything but Values, or a number is none.
     """
+    expect_number(mean, "mean of normal_")
+    expect_number(std, "std of normal_")
     return _filled(tensor, lambda n: [mean + std * z for z in _drawn(generator).normal(n)])
 
 
@@ -171,6 +185,7 @@ def xavier_uniform_(tensor: Any, gain: float = 1.0, generator: Generator | None 
     ShapeError
         If the tensor has no rows.
     """
+    expect_number(gain, "gain of xavier_uniform_")
     bound = gain * math.sqrt(6.0 / sum(_extents(tensor, "xavier_uniform_")))
     return uniform_(tensor, -bound, bound, generator)
 
@@ -192,6 +207,7 @@ def xavier_normal_(tensor: Any, gain: float = 1.0, generator: Generator | None =
     ShapeError
         If the tensor has no rows.
     """
+    expect_number(gain, "gain of xavier_normal_")
     std = gain * math.sqrt(2.0 / sum(_extents(tensor, "xavier_normal_")))
     return normal_(tensor, 0.0, std, generator)
 
@@ -266,7 +282,7 @@ def _kaiming(tensor: Any, a: float, mode: str, nonlinearity: str, name: str) -> 
     fan_out, fan_in = _extents(tensor, name)
     fans = {"fan_in": fan_in, "fan_out": fan_out}
     if mode not in fans:
-        expected, got = "'fan_in' or 'fan_out'", f"{mode!r:.80}"
+        expected, got = "'fan_in' or 'fan_out'", show(mode)
         raise FastgradValueError(explain(expected, got, f"mode of {name}"))
     return calculate_gain(nonlinearity, a) / math.sqrt(fans[mode])
 
@@ -278,7 +294,7 @@ def _drawn(generator: Generator | None) -> Generator:
 def _extents(tensor: Any, name: str) -> tuple[int, int]:
     """Return nout and nin of rows."""
     if not is_row(tensor) or not len(tensor) or not is_row(tensor[0]) or not len(tensor[0]):
-        raise ShapeError(explain("rows of Values", f"{tensor!r:.80}", f"tensor of {name}"))
+        raise ShapeError(explain("rows of Values", show(tensor), f"tensor of {name}"))
     return len(tensor), len(tensor[0])
 
 
@@ -287,7 +303,7 @@ def _filled(tensor: Any, numbers: Callable[[int], list[float]]) -> Any:
     values = flat(tensor)
     for value in values:
         if not isinstance(value, Value):
-            got = f"{type(value).__name__} {value!r:.80}"
+            got = describe(value)
             raise FastgradTypeError(explain("Values", got, "tensor of an initialiser"))
     for value, number in zip(values, numbers(len(values)), strict=True):
         value.data = number

@@ -10,8 +10,15 @@ from fastgrad import functional
 from fastgrad._native.graph.engine import numbers_of
 from fastgrad._native.graph.recording import is_recording
 from fastgrad.engine import Value
-from fastgrad.errors import FastgradTypeError, FastgradValueError, TapeError, explain
-from fastgrad.formulas.rows import by_elements, expect_length, listed
+from fastgrad.errors import (
+    FastgradTypeError,
+    FastgradValueError,
+    TapeError,
+    describe,
+    explain,
+    show,
+)
+from fastgrad.formulas.rows import by_elements, expect_length, expect_number, expect_part, listed
 from fastgrad.nn import init
 from fastgrad.nn.module import Module
 from fastgrad.nn.neurons import expect_room, expect_width
@@ -228,7 +235,7 @@ class BatchNorm1d(Module):
     Raises
     ------
     FastgradTypeError, FastgradValueError
-        If the number of features is no positive integer.
+        If the number of features is no positive integer, or eps or momentum no number.
 
     Notes
     -----
@@ -247,6 +254,9 @@ class BatchNorm1d(Module):
         track_running_stats: bool = True,
     ) -> None:
         expect_width(num_features, "num_features of BatchNorm1d")
+        expect_number(eps, "eps of BatchNorm1d")
+        if momentum is not None:
+            expect_number(momentum, "momentum of BatchNorm1d", "a number, or None")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = init.ones_(vector(num_features)) if affine else None
         self.bias = vector(num_features) if affine else None
@@ -323,13 +333,12 @@ class Dropout(Module):
 
     Raises
     ------
-    FastgradValueError
-        If p is not of 0 to 1.
+    FastgradTypeError, FastgradValueError
+        If p is no number from 0 to 1.
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        if not 0.0 <= p <= 1.0:
-            raise FastgradValueError(explain("0 to 1", f"{p!r:.80}", "p of Dropout"))
+        expect_part(p, "p of Dropout")
         self.p = p
 
     def forward(self, x: Any) -> Any:
@@ -394,7 +403,7 @@ class GELU(_Elementwise):
     def __init__(self, approximate: str = "none") -> None:
         kinds: dict[str, Any] = {"none": functional.gelu, "tanh": _gelu_tanh}
         if approximate not in kinds:
-            got = f"{approximate!r:.80}"
+            got = show(approximate)
             raise FastgradValueError(explain("'none' or 'tanh'", got, "approximate of GELU"))
         self.approximate = approximate
         self.function = kinds[approximate]
@@ -425,7 +434,7 @@ class ModuleList(Module):
     def append(self, module: Any) -> ModuleList:
         """Add a module at the end, and return this list."""
         if not callable(module):
-            got = f"{type(module).__name__} {module!r:.80}"
+            got = describe(module)
             where = f"modules of {type(self).__name__}"
             raise FastgradTypeError(explain("a module or a function", got, where))
         self._modules.append(module)

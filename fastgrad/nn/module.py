@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 from fastgrad._native.graph.engine import numbers_of
 from fastgrad._native.graph.neurons import zero_grads
 from fastgrad.engine import Value
-from fastgrad.errors import FastgradTypeError, FastgradValueError, ShapeError, explain
+from fastgrad.errors import FastgradTypeError, FastgradValueError, ShapeError, describe, explain
 
 __all__ = ["IncompatibleKeys", "Module", "flat_of", "nested"]
 
@@ -218,7 +218,7 @@ class Module:
         """
         where = f"state_dict of {type(self).__name__}"
         if not isinstance(state_dict, Mapping):
-            got = f"{type(state_dict).__name__} {state_dict!r:.80}"
+            got = describe(state_dict)
             raise FastgradTypeError(explain("a mapping of names to numbers", got, where))
         entries = _entries(self)
         missing = [name for name in entries if name not in state_dict]
@@ -358,7 +358,7 @@ def flat_of(item: Any, where: str) -> tuple[list[float], tuple[int, ...]]:
         item = item.tolist()
     if not isinstance(item, list | tuple):
         if isinstance(item, str | bytes) or not hasattr(item, "__float__"):
-            got = f"{type(item).__name__} {item!r:.80}"
+            got = describe(item)
             raise FastgradTypeError(explain("numbers", got, where))
         return numbers_of((item,)), ()
     parts = [flat_of(part, where) for part in item]

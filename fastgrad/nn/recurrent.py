@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from fastgrad.errors import FastgradValueError, ShapeError, explain
+from fastgrad.errors import FastgradValueError, ShapeError, describe, explain, show
 from fastgrad.formulas.rows import depth_of, expect_length, is_row, like, listed
 from fastgrad.formulas.sums import linear
 from fastgrad.functional import add, mul, relu, sigmoid, sub, tanh
@@ -114,7 +114,7 @@ class RNNCell(_Cell):
         self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh"
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
-            got = f"{nonlinearity!r:.80}"
+            got = show(nonlinearity)
             raise FastgradValueError(explain("'tanh' or 'relu'", got, "nonlinearity of RNNCell"))
         super().__init__(input_size, hidden_size, bias)
         self.nonlinearity = nonlinearity
@@ -233,7 +233,7 @@ class LSTMCell(_Cell):
             If lengths do not fit, or hx is no pair.
         """
         if hx is not None and (not is_row(hx) or len(hx) != 2):
-            got = f"{type(hx).__name__} {hx!r:.80}"
+            got = describe(hx)
             raise ShapeError(explain("a pair (h, c)", got, "state of LSTMCell"))
         return self._step(x, None if hx is None else tuple(hx))
 

@@ -7,7 +7,7 @@ import struct
 from array import array
 from typing import Any
 
-from fastgrad.errors import FastgradTypeError, FileFormatError, explain
+from fastgrad.errors import FastgradTypeError, FileFormatError, describe, explain
 from fastgrad.files import container
 from fastgrad.files.container import FaultError
 from fastgrad.nn.module import IncompatibleKeys, Module, flat_of, nested
@@ -131,7 +131,7 @@ def _floats(data: bytes, dtype: str) -> list[float]:
 
 def _expect_module(model: Any, name: str) -> Module:
     if not isinstance(model, Module):
-        got = f"{type(model).__name__} {model!r:.80}"
+        got = describe(model)
         raise FastgradTypeError(explain("a Module", got, f"model of nn.{name}"))
     return model
 

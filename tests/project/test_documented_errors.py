@@ -289,6 +289,7 @@ def run_missing(tmp_path):
 
 # (name, error): a function of tmp_path and monkeypatch
 CALLS = {
+    ("functional.dropout", "FastgradTypeError"): lambda p, m: functional.dropout([1.0], "0.5"),
     ("functional.dropout", "FastgradValueError"): lambda p, m: functional.dropout([1.0], 2.0),
     ("functional.dropout", "TapeError"): lambda p, m: tape_of(functional.dropout),
     ("nn.Module.forward", "FastgradTypeError"): lambda p, m: nn.Module()(1.0),
@@ -303,6 +304,7 @@ CALLS = {
     ("nn.layers.BatchNorm1d.forward", "FastgradValueError"): (
         lambda p, m: nn.BatchNorm1d(1)([[1.0]])
     ),
+    ("nn.layers.Dropout", "FastgradTypeError"): lambda p, m: nn.Dropout(None),
     ("nn.layers.Dropout", "FastgradValueError"): lambda p, m: nn.Dropout(2.0),
     ("nn.layers.GELU", "FastgradValueError"): lambda p, m: nn.GELU("no"),
     ("nn.layers.ModuleList", "FastgradTypeError"): lambda p, m: nn.ModuleList([1.0]),
@@ -314,6 +316,9 @@ CALLS = {
     ),
     ("nn.init.Generator", "FastgradTypeError"): lambda p, m: nn.init.Generator(0.5),
     ("nn.init.Generator", "FastgradOverflowError"): lambda p, m: nn.init.Generator(-1),
+    ("nn.init.calculate_gain", "FastgradTypeError"): (
+        lambda p, m: nn.init.calculate_gain("leaky_relu", "0.1")
+    ),
     ("nn.init.calculate_gain", "FastgradValueError"): lambda p, m: nn.init.calculate_gain("no"),
     ("nn.init.uniform_", "FastgradTypeError"): lambda p, m: nn.init.uniform_([1.0]),
     ("nn.init.normal_", "FastgradTypeError"): lambda p, m: nn.init.normal_([1.0]),
@@ -345,6 +350,9 @@ CALLS = {
     ("functional.dot", "ShapeError"): lambda p, m: functional.dot([1.0], []),
     ("functional.linear", "ShapeError"): lambda p, m: functional.linear([1.0], [[1.0, 2.0]]),
     ("functional.norm", "FastgradTypeError"): lambda p, m: functional.norm([1.0], p="2"),
+    ("functional.cosine_similarity", "FastgradTypeError"): (
+        lambda p, m: functional.cosine_similarity([1.0], [1.0], eps=None)
+    ),
     ("functional.cosine_similarity", "ShapeError"): (
         lambda p, m: functional.cosine_similarity([1.0], [])
     ),
@@ -378,6 +386,9 @@ CALLS = {
     ("functional.l1_loss", "ShapeError"): lambda p, m: functional.l1_loss([1.0], []),
     ("functional.l1_loss", "FastgradValueError"): lambda p, m: functional.l1_loss([], []),
     ("functional.huber_loss", "ShapeError"): lambda p, m: functional.huber_loss([1.0], []),
+    ("functional.huber_loss", "FastgradTypeError"): (
+        lambda p, m: functional.huber_loss([1.0], [1.0], delta="1")
+    ),
     ("functional.huber_loss", "FastgradValueError"): lambda p, m: functional.huber_loss([], []),
     ("functional.hinge_loss", "FastgradValueError"): lambda p, m: functional.hinge_loss([]),
     ("functional.binary_cross_entropy", "ShapeError"): (

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,15 @@ from fastgrad import Value, functional, nn, optim, take
 from fastgrad.errors import FastgradError
 from fastgrad.files import tape_file
 from fastgrad.files.container import FaultError
+from fastgrad.models.makemore import Makemore
 from fastgrad.tape import loads
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(
+    path.relative_to(ROOT)
+    for folder, suffix in (("fastgrad", "py"), ("src", "pyx"))
+    for path in (ROOT / folder).rglob(f"*.{suffix}")
+)
 
 W = Value(2.0)
 TAPE = fg.record(lambda x: W * x, 1.0)
@@ -230,3 +239,49 @@ def test_shape_in_a_file_without_numbers_is_bounded(extents):
     with pytest.raises(FaultError, match="at most 65536 empty lists"):
         tape_file._shape(extents, "x", 0, 0)
     assert tape_file._shape([3, 0, 2], "x", 5, 0)[1] == 5
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda bad: functional.dropout([1.0], bad),
+        lambda bad: functional.huber_loss([1.0], [2.0], delta=bad),
+        lambda bad: functional.mse_loss([1.0], [2.0], reduction=bad),
+        lambda bad: functional.nll_loss([1.0], bad),
+        lambda bad: functional.norm([1.0], p=bad),
+        lambda bad: functional.softmax(bad),
+        lambda bad: functional.sum([1.0], dim=bad),
+        lambda bad: nn.Dropout(bad),
+        lambda bad: nn.GELU(bad),
+        lambda bad: nn.Sequential(bad),
+        lambda bad: nn.RNNCell(1, 1, nonlinearity=bad),
+        lambda bad: nn.LSTMCell(1, 1)([1.0], bad),
+        lambda bad: nn.Linear(1, 1).load_state_dict(bad),
+        lambda bad: nn.init.calculate_gain(bad),
+        lambda bad: nn.init.zeros_(bad),
+        lambda bad: nn.summary(bad),
+        lambda bad: fg.manual_seed(bad),
+        lambda bad: functional.cross_entropy([1.0, 2.0], 0, label_smoothing=bad),
+        lambda bad: functional.cosine_similarity([1.0], [1.0], eps=bad),
+        lambda bad: nn.BatchNorm1d(1, eps=bad),
+        lambda bad: nn.BatchNorm1d(1, momentum=bad),
+        lambda bad: nn.init.uniform_([W], bad),
+        lambda bad: nn.init.uniform_([W], 0.0, bad),
+        lambda bad: nn.init.normal_([W], bad),
+        lambda bad: nn.init.normal_([W], 0.0, bad),
+        lambda bad: nn.init.constant_([W], bad),
+        lambda bad: nn.init.xavier_uniform_([[W]], bad),
+        lambda bad: nn.init.xavier_normal_([[W]], bad),
+        lambda bad: nn.init.calculate_gain("leaky_relu", bad),
+        lambda bad: Makemore(bad),
+    ],
+)
+def test_argument_that_cannot_show_itself_is_refused_in_words(call):
+    with pytest.raises(FastgradError, match=r"expected .*, got .*Unshown"):
+        call(Unshown())
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_message_leaves_it_to_errors_to_show_what_was_given(path):
+    """A repr may raise, never end, or have a million letters; errors.show knows."""
+    assert "!r:." not in (ROOT / path).read_text("utf-8")

@@ -1,6 +1,6 @@
 """Operations as functions, of Values and of plain numbers; users find them in fastgrad.functional."""
 
-from fastgrad._native.base.errors cimport described, error_of
+from fastgrad._native.base.errors cimport described, error_of, shown
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.graph.engine cimport (
     call_binary, call_inverse, call_parameter, call_unary, fold_operands, operands_listed,
@@ -108,7 +108,7 @@ def one_hot(i, n):
 def philox_uniforms(seed, call, n):
     """Return n random numbers of 0 to 1, without 1: draws 0 to n - 1 of sample 0 of a call."""
     if not 0 <= n <= ENTRIES_MAX:
-        raise error_of("FastgradValueError", f"0 to {ENTRIES_MAX}", f"{n!r:.80}", "random numbers")
+        raise error_of("FastgradValueError", f"0 to {ENTRIES_MAX}", shown(n), "random numbers")
     cdef uint64_t key = seed
     cdef uint64_t number = call
     cdef Py_ssize_t count = n

@@ -10,7 +10,7 @@ from libc.string cimport memcpy, memset
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 
-from fastgrad._native.base.errors cimport error_of
+from fastgrad._native.base.errors cimport error_of, shown
 from fastgrad._native.base.poll cimport (
     Poll, is_main_thread, poll_begin, poll_signals, poll_with_gil, poll_without_gil,
 )
@@ -83,7 +83,7 @@ def use_groups(when):
     global groups_used
     before = groups_used
     if when not in ("auto", "always", "never"):
-        raise error_of("FastgradValueError", '"auto", "always" or "never"', f"{when!r:.80}", "use_groups")
+        raise error_of("FastgradValueError", '"auto", "always" or "never"', shown(when), "use_groups")
     groups_used = when
     return before
 
