@@ -92,7 +92,7 @@ typedef struct Groups {
     uint32_t one;       /* index of 1.0; 0.0 follows */
     uint32_t n_slots;
     size_t n_values;          /* 0: there is no plan */
-    double cost, scalar_cost; /* nanoseconds, by the table in groups.c */
+    double cost, scalar_cost; /* nanoseconds, by the table in groups/plan.h */
     int pays_alone;           /* without a gradient, too */
 } Groups;
 
@@ -113,6 +113,12 @@ typedef struct Pulls {
     Extent ranges_extent;
     double cost;
 } Pulls;
+
+/* Of both planning and running: Ctrl-C is heard in proportion to work. */
+#define POLL(steps)                                                                                \
+    do {                                                                                           \
+        if (poll_signals(poll, (int64_t)(steps))) return TAPE_STOPPED;                             \
+    } while (0)
 
 /* TAPE_OK and nothing planned (n_values, n_adjoints are 0): the interpreter is as good, or there is
  * something here that groups leave to it. `always`: whatever the cost, for tests. The same program
