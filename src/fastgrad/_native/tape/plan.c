@@ -318,7 +318,7 @@ static int emit_list(Planner *p, uint32_t i) { /* no layer; a custom one never r
     const uint32_t *terms = p->program->terms + op->a;
     const int is_take = op->op == OP_TAKE;
     BatchStep step = {.kind = is_take ? BATCH_TAKE : BATCH_DOT,
-        .op = (uint8_t)op->op,
+        .op = (uint16_t)op->op,
         .k = op->b,
         .m = 1,
         .list = plan->n_lists,
@@ -346,7 +346,7 @@ static int emit_map(Planner *p, uint32_t i) {
     Plan *plan = p->plan;
     const TapeOp *op = &p->program->ops[i];
     BatchStep step = {
-        .kind = BATCH_MAP, .op = (uint8_t)op->op, .m = 1, .list = plan->n_lists, .op_index = i};
+        .kind = BATCH_MAP, .op = (uint16_t)op->op, .m = 1, .list = plan->n_lists, .op_index = i};
     TRY(operand(p, op->a, &step.a));
     step.b = step.a;
     if (op_reads_b(op->op) && op->b != op->a) TRY(operand(p, op->b, &step.b));

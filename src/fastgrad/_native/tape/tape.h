@@ -206,14 +206,16 @@ double slope_of_one(int op, double a, double y);
 extern const Kernels kernels_baseline, kernels_avx2, kernels_avx512;
 const Kernels *kernels_named(const char *name); /* NULL: the best; NULL returned: not here */
 
+_Static_assert(OP_COUNT <= 1 << 16, "opcodes have 16 bits on tapes, whatever a node has");
+
 enum batch_kind { BATCH_MAP, BATCH_LAYER, BATCH_DOT, BATCH_TAKE };
 /* Bit of an operand that is a broadcast input: a value that is the same for all samples, named by
  * its index into broadcasts. */
 #define BROADCAST 0x80000000u
 
 typedef struct {
-    uint8_t kind, op;
-    uint8_t live; /* of live_step */
+    uint16_t op;
+    uint8_t kind, live; /* of batch_kind, of live_step */
     /* Rows; those of y, y+1, ... follow. One of a map's a and b may be BROADCAST: its list has
      * them. */
     uint32_t y, a, b;
