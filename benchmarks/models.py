@@ -1,8 +1,10 @@
 """Networks on tapes, loss and gradient of a batch: `python -m benchmarks.models [--base REVISION]`.
 
 The models are plain code on lists of Values, as a reader of makemore would write them: a bigram, an
-MLP, a bag of words, an RNN, a GRU, an LSTM, a GPT. With a base, two builds take turns; their
-gradients are compared before any time counts.
+MLP, a bag of words, a WaveNet, an RNN, a GRU, an LSTM, GPTs (M1 to M10; M11 only where `--models`
+names it). With a base, two builds take turns, with the Python of `--peers` the same networks in
+PyTorch and JAX (`models_in_arrays.py`), all on one processor; gradients are compared before any
+time counts. The time is the processor's.
 """
 
 import argparse
@@ -97,6 +99,23 @@ def bag_of_words(fg, make, size=16, hidden=32):
             x = [a + b for a, b in zip(x, h, strict=True)]
             losses.append(cross_entropy(fg, linear(v, x), ys[t]))
         return sum(losses) / WINDOW
+
+    return loss
+
+
+def wavenet(fg, make, size=16, hidden=32):
+    table = make.matrix(CHARACTERS, size)
+    pairs = [(make.matrix(hidden, 2 * n), make.vector(hidden)) for n in (size, hidden, hidden)]
+    v, c = make.matrix(CHARACTERS, hidden), make.vector(CHARACTERS)
+
+    def loss(xs, ys):
+        rows = [fg.take(table, i) for i in xs]
+        for w, b in pairs:
+            rows = [
+                [a.tanh() for a in linear(w, [*one, *two], b)]
+                for one, two in zip(rows[::2], rows[1::2], strict=True)
+            ]
+        return cross_entropy(fg, linear(v, rows[0], c), ys[0])
 
     return loss
 
@@ -207,25 +226,37 @@ MODELS = {
     "MLP 3x10-64": mlp,
     "MLP 3x10-200": lambda fg, make: mlp(fg, make, hidden=200),
     "BoW 16-32": bag_of_words,
+    "WaveNet 16-32": wavenet,
     "RNN 16-32": rnn,
     "GRU 16-32": gru,
     "LSTM 16-32": lstm,
     "GPT 16": gpt,
     "GPT 32x2": lambda fg, make: gpt(fg, make, size=32, layers=2, window=16),
+    "GPT 64x4": lambda fg, make: gpt(fg, make, size=64, layers=4, window=16),
 }
 
 
-# -- timing: a process for each build, which times what it is told to ------------------------------
+# -- timing: a process for each build or library, which times what it is told to -------------------
+
+
+def window_of(name):
+    return 16 if name in ("GPT 32x2", "GPT 64x4") else WINDOW
+
+
+def drawn(samples, window, seed=3):
+    """Return characters and the next ones, each as a flat list."""
+    rng = random.Random(seed)
+    return [[rng.randrange(CHARACTERS) for _ in range(samples * window)] for _ in "xy"]
 
 
 def recorded(name):
-    """Return the tape of a model, and its window."""
+    """Return the tape of a model, and where each of its parameters is among those made."""
     import fastgrad as fg
 
-    window = 16 if name == "GPT 32x2" else WINDOW
-    rng = random.Random(2)
-    example = [[rng.randrange(CHARACTERS) for _ in range(window)] for _ in "xy"]
-    return fg.record(MODELS[name](fg, Maker(fg.Value)), *example), window
+    maker = Maker(fg.Value)
+    tape = fg.record(MODELS[name](fg, maker), *drawn(1, window_of(name), seed=2))
+    places = {p: i for i, p in enumerate(maker.parameters)}
+    return tape, [places[p] for p in tape.parameters]
 
 
 def serve():
@@ -235,37 +266,40 @@ def serve():
     tapes = {}
     for line in sys.stdin:
         name, samples, calls = json.loads(line)
-        tape, window = tapes[name] = tapes.get(name) or recorded(name)
-        rng = random.Random(3)
-        size = (samples, window) if samples > 1 else window
-        xs, ys = (
-            np.array([rng.randrange(CHARACTERS) for _ in range(samples * window)]).reshape(size)
-            for _ in "xy"
-        )
+        tape, places = tapes[name] = tapes.get(name) or recorded(name)
+        size = (samples, -1) if samples > 1 else -1
+        xs, ys = (np.array(part).reshape(size) for part in drawn(samples, window_of(name)))
         value, gradient = tape.value_and_grad(xs, ys)
-        times = []
+        times = [math.inf]
         for _ in range(calls):
             start = process_time()
             tape.value_and_grad(xs, ys)
             times.append(process_time() - start)
         stats = tape.stats() if calls else {}
-        facts = {key: stats.get(key) for key in ("plan", "block", "steps", "layers", "rows")}
+        facts = {key: stats.get(key) for key in ("block", "steps", "layers")}
+        ordered = np.zeros(len(places))
+        ordered[places] = gradient
         print(
-            json.dumps([min(times) * 1e6, [float(value), *map(float, gradient)], facts]),
+            json.dumps([min(times) * 1e6, [float(value), *map(float, ordered)], facts]),
             flush=True,
         )
 
 
-class Build:
-    """A process with the fastgrad of a tree."""
+class Server:
+    """A process that serves: the fastgrad of a tree, or a library in a Python that has it."""
 
-    def __init__(self, tree):
+    def __init__(self, python, tree, call):
         source = (
-            f"import sys; sys.path.insert(0, {str(ROOT)!r}); import benchmarks.models as m; "
-            f"sys.path.insert(0, {str(tree)!r}); m.serve()"
+            "import os, sys\n"
+            "if hasattr(os, 'sched_setaffinity'):\n"
+            "    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})\n"
+            f"sys.path.insert(0, {str(ROOT)!r})\n"
+            f"import benchmarks.{call.split('.')[0]} as {call.split('.')[0]}\n"
+            f"sys.path.insert(0, {str(tree)!r})\n"
+            f"{call}\n"
         )
         self.process = subprocess.Popen(
-            [sys.executable, "-c", source],
+            [python, "-c", source],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tree,
         )  # fmt: skip
 
@@ -281,29 +315,53 @@ def compare_gradients(one, two):
             sys.exit(f"gradients differ: {a} and {b}")
 
 
+def measured(servers, name, samples, rounds):
+    """Return each server's microseconds, in rounds that take turns, and the facts of the first."""
+    first = [server.ask(name, samples, 1) for server in servers]
+    for other in first[1:]:
+        compare_gradients(first[0][1], other[1])
+    calls = [max(1, int(1e5 / answer[0])) for answer in first]
+    times = [
+        [server.ask(name, samples, n)[0] for server, n in zip(servers, calls, strict=True)]
+        for _ in range(rounds)
+    ]
+    return list(zip(*times, strict=True)), first[0][2]
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.models", description=__doc__)
     parser.add_argument("--base", help="git revision, or a built tree, to compare with")
-    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--peers", metavar="PYTHON", help="a Python that has the libraries")
+    parser.add_argument(
+        "--libraries", nargs="+", default=["jax", "torch"],
+        choices=["jax", "torch", "torch_compiled"],
+    )  # fmt: skip
+    rows = list(MODELS)[:10]
+    parser.add_argument("--models", nargs="+", default=rows, choices=list(MODELS))
     parser.add_argument("--samples", nargs="+", type=int, default=[1, 32, 256])
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    trees = [ROOT]
+    servers = {"ours": Server(sys.executable, ROOT, "models.serve()")}
     if options.base:
         is_tree = os.path.isdir(options.base)
-        trees.insert(0, os.path.abspath(options.base) if is_tree else build(options.base)[0])
-    builds = [Build(tree) for tree in trees]
+        tree = os.path.abspath(options.base) if is_tree else build(options.base)[0]
+        servers["base"] = Server(sys.executable, tree, "models.serve()")
+    if options.peers:
+        for library in options.libraries:
+            call = f"models_in_arrays.serve({library!r})"
+            servers[library] = Server(options.peers, ROOT, call)
+    ratios = "".join(f"{'/' + label:>10}" for label in list(servers)[1:])
+    print(f"{'':18}{'samples':>8}" + "".join(f"{s:>15}" for s in servers) + ratios)
     for name in options.models:
         for samples in options.samples:
-            first = [b.ask(name, samples, 1) for b in builds]
-            compare_gradients(first[0][1], first[-1][1])
-            calls = max(1, int(1e5 / first[0][0]))
-            rounds = [
-                [b.ask(name, samples, calls)[0] for b in builds] for _ in range(options.rounds)
-            ]
-            best = "".join(f"{min(times):12.1f} us" for times in zip(*rounds, strict=True))
-            ratio = median(times[-1] / times[0] for times in rounds)
-            print(f"{name:14}{samples:5}{best}{ratio:8.3f}", first[-1][2], flush=True)
+            times, facts = measured(list(servers.values()), name, samples, options.rounds)
+            best = "".join(f"{min(each):12.1f} us" for each in times)
+            ratios = "".join(
+                f"{median(a / b for a, b in zip(times[0], each, strict=True)):10.3f}"
+                for each in times[1:]
+            )
+            label = f"M{list(MODELS).index(name) + 1:<3}{name:14}"
+            print(f"{label}{samples:8}{best}{ratios}", facts, flush=True)
 
 
 if __name__ == "__main__":
