@@ -21,6 +21,7 @@ from fastgrad.operations import custom as custom
 from fastgrad.operations import take as take
 from fastgrad.tape import Tape as Tape
 from fastgrad.tape import load_tape as load_tape
+from fastgrad.tape import loads_tape as loads_tape
 from fastgrad.tape import record as record
 from fastgrad.training import fit as fit
 
@@ -34,6 +35,7 @@ __all__ = [
     "fit",
     "install_as_micrograd",
     "load_tape",
+    "loads_tape",
     "manual_seed",
     "nn",
     "no_grad",

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from itertools import zip_longest
-from typing import Any, SupportsIndex
+from typing import Any, BinaryIO, SupportsIndex
 
 from fastgrad._decisions import Decision, Recording, note_decisions
 from fastgrad._native.base.errors import flag_expect, items_expect
@@ -32,7 +32,7 @@ from fastgrad.errors import (
     word_result,
 )
 
-__all__ = ["SIMD", "Decision", "NonFinite", "Tape", "load_tape", "loads", "record"]
+__all__ = ["SIMD", "Decision", "NonFinite", "Tape", "load_tape", "loads_tape", "record"]
 
 _INSTEAD = "set the data of a parameter, or record again"
 _ENDLESS = "lists and dicts inside each other that end", "one that holds itself, or too many levels"
@@ -187,13 +187,42 @@ class Tape(TapeCore):
             "block": plan["block"],
         }
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def dumps(self) -> bytes:
+        """Return the bytes that `save` writes, which `loads_tape` reads.
+
+        Returns
+        -------
+        bytes
+            The same for the same tape.
+
+        Raises
+        ------
+        TapeError, FastgradTypeError, FastgradValueError
+            As for `save`.
+
+        Notes
+        -----
+        Cost: the size of its file, some 30 bytes an operation, and a checksum.
+
+        Examples
+        --------
+        >>> import fastgrad as fg
+        >>> data = fg.record(lambda x: 3 * x, 1.0).dumps()
+        >>> fg.loads_tape(data)(2.0)
+        6.0
+        """
+        from fastgrad.files import tape_file
+
+        return tape_file.dumped(self, "dumps")
+
+    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         """Write the tape to a file, which `load_tape` reads.
 
         Parameters
         ----------
-        path : str or path
-            It is replaced when the whole file has been written.
+        path : str, path or file
+            A path is replaced when the whole file has been written. To a file that is open for
+            bytes they are written where it stands.
 
         Raises
         ------
@@ -201,7 +230,7 @@ class Tape(TapeCore):
             If the tape has custom operations: they are Python, and a file holds no code. Pickle it.
         FastgradTypeError
             If dicts among the arguments or the result have keys that are not text, 64-bit integers,
-            bool or None.
+            bool or None; if `path` is neither a path nor a file for bytes.
         FastgradValueError
             If arguments or the result have more than 64 levels of nesting.
         OSError
@@ -250,7 +279,7 @@ class Tape(TapeCore):
         parts: tuple[Any, ...] = (tape_file.packed(self), list(self.parameters))
         if self.custom_operations:
             parts = (*parts, self.custom_operations)
-        return (loads, parts, vars(self)) if vars(self) else (loads, parts)
+        return (loads_tape, parts, vars(self)) if vars(self) else (loads_tape, parts)
 
     def __repr__(self) -> str:
         _, parameters, _, operations, recorded, _ = _inspect.sizes(self)
@@ -396,13 +425,16 @@ def record(
     return tape
 
 
-def load_tape(path: str | os.PathLike[str], parameters: Sequence[Value] | None = None) -> Tape:
+def load_tape(
+    path: str | os.PathLike[str] | BinaryIO, parameters: Sequence[Value] | None = None
+) -> Tape:
     """Read a tape that `Tape.save` wrote.
 
     Parameters
     ----------
-    path : str or path
-        What `Tape.save` wrote.
+    path : str, path or file
+        What `Tape.save` wrote. A file that is open for bytes is read to its end, which must be that
+        of the tape.
     parameters : sequence of Value, optional
         Values to become the tape's parameters, in the order of ``tape.parameters`` when it was
         saved. Their data are set from the file, once all of it has been checked. New Values unless
@@ -421,7 +453,8 @@ def load_tape(path: str | os.PathLike[str], parameters: Sequence[Value] | None =
     ShapeError
         If there are more or fewer parameters than in the file.
     FastgradTypeError
-        If one is no Value, or the result of an operation.
+        If one is no Value, or the result of an operation; if `path` is neither a path nor a file
+        for bytes.
 
     Notes
     -----
@@ -443,17 +476,17 @@ def load_tape(path: str | os.PathLike[str], parameters: Sequence[Value] | None =
     return _named(tape, *tape_file.load(tape, path, parameters))
 
 
-def loads(
+def loads_tape(
     data: bytes,
     parameters: Sequence[Value] | None = None,
     custom_operations: Sequence[Any] = (),
 ) -> Tape:
-    """Return a tape from the bytes of its file: what unpickling a tape calls.
+    """Return a tape from the bytes of its file; unpickling a tape calls this.
 
     Parameters
     ----------
     data : bytes
-        What `Tape.save` writes.
+        What `Tape.dumps` gives.
     parameters : sequence of Value, optional
         As for `load_tape`.
     custom_operations : sequence of CustomOperation, optional
@@ -479,12 +512,12 @@ def loads(
 
     if not isinstance(data, bytes):
         got = describe(data)
-        raise FastgradTypeError(explain("bytes", got, "data of loads"))
-    operations = _listed(custom_operations, "custom operations", "loads")
+        raise FastgradTypeError(explain("bytes", got, "data of loads_tape"))
+    operations = _listed(custom_operations, "custom operations", "loads_tape")
     for operation in operations:
         if not isinstance(operation, CustomOperation):
             got = describe(operation)
-            raise FastgradTypeError(explain("custom operations", got, "loads"))
+            raise FastgradTypeError(explain("custom operations", got, "loads_tape"))
     tape = Tape.__new__(Tape)
     return _named(tape, *tape_file.loads(tape, data, parameters, custom_operations=operations))
 

@@ -39,12 +39,15 @@ __all__ = [
     "parse_json",
     "path_text",
     "read_file",
+    "read_from",
     "show",
     "tensors",
     "write_file",
+    "write_to",
 ]
 
 HEADER_MAX = 100_000_000  # bytes: that of the safetensors package
+FOR_BYTES = "a file opened for bytes"
 PIECE = 4 << 20  # bytes that are written at once: some milliseconds
 SIZES = {  # bytes of a number
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U32": 4, "U16": 2, "U8": 1,
@@ -107,6 +110,31 @@ def write_pieces(file: BinaryIO, content: bytes) -> None:
     """Write piece by piece, so that Ctrl-C need not wait for the disk to take it all."""
     view = memoryview(content)
     file.writelines(view[begin : begin + PIECE] for begin in range(0, len(view), PIECE))
+
+
+def read_from(source: str | os.PathLike[str] | BinaryIO) -> tuple[str, bytes]:
+    """Return the name and the content of a path, or of what is left of a file that is open."""
+    if not hasattr(source, "read"):
+        name = path_text(source)
+        return name, read_file(name)
+    content = source.read()
+    if not isinstance(content, bytes):
+        raise FastgradTypeError(explain(FOR_BYTES, f"{describe(content)} from it", "file"))
+    return str(getattr(source, "name", "an open file")), content
+
+
+def write_to(target: str | os.PathLike[str] | BinaryIO, content: bytes) -> None:
+    """Write to a path, which has all of it or what it had, or on in a file that is open."""
+    if not hasattr(target, "write"):
+        write_file(path_text(target), content)
+        return
+    view = memoryview(content)
+    while view:
+        try:
+            written = target.write(view[:PIECE])
+        except TypeError:
+            raise FastgradTypeError(explain(FOR_BYTES, describe(target), "file")) from None
+        view = view[PIECE if written is None else written :]  # a raw file may take a part
 
 
 # -- the layout: length of the header, header, data ------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fastgrad._native.base.errors import items_expect
 from fastgrad._native.graph.engine import VERSION as FASTGRAD
@@ -37,11 +37,10 @@ from fastgrad.files.container import (
     little,
     pack,
     parse_json,
-    path_text,
-    read_file,
+    read_from,
     show,
     tensors,
-    write_file,
+    write_to,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 
     from fastgrad._native.tape.replay import Replay
 
-__all__ = ["load", "loads", "packed", "save"]
+__all__ = ["dumped", "load", "loads", "packed", "save"]
 
 FORMAT, VERSION = "fastgrad.tape", "1"
 KEYS = "text, 64-bit integers, bool, None"
@@ -68,13 +67,18 @@ METADATA = {"format", "version", "fastgrad", "crc32", "tape"}
 # -- save ------------------------------------------------------------------------------------------
 
 
-def save(tape: Any, path: str | os.PathLike[str]) -> None:
-    """Write a tape to a file, which appears complete or not at all: see `Tape.save`."""
+def dumped(tape: Any, where: str) -> bytes:
+    """Return the bytes of a tape's file, if a file can hold it: see `Tape.dumps`."""
     for operation in tape.custom_operations:
         got = f"the custom operation {operation.name!r}"
         remedy = "pickle the tape, or write it with fastgrad.functional and without partials"
-        raise TapeError(explain("operations that a file can hold", got, "save", remedy))
-    write_file(path_text(path), packed(tape))
+        raise TapeError(explain("operations that a file can hold", got, where, remedy))
+    return packed(tape)
+
+
+def save(tape: Any, target: str | os.PathLike[str] | BinaryIO) -> None:
+    """Write a tape to a file: see `Tape.save`."""
+    write_to(target, dumped(tape, "save"))
 
 
 def packed(tape: Any) -> bytes:
@@ -165,17 +169,21 @@ def _checksum(text: str, *data: bytes | memoryview) -> str:
 # -- load ------------------------------------------------------------------------------------------
 
 
-def load(tape: Replay, path: str | os.PathLike[str], parameters: Sequence[Value] | None) -> Any:
+def load(
+    tape: Replay,
+    source: str | os.PathLike[str] | BinaryIO,
+    parameters: Sequence[Value] | None,
+) -> Any:
     """Fill an empty tape from a file; return its name, its arguments' names, places, decisions."""
-    name = path_text(path)
-    return loads(tape, read_file(name), parameters, name)
+    name, content = read_from(source)
+    return loads(tape, content, parameters, name)
 
 
 def loads(
     tape: Replay,
     content: bytes,
     parameters: Sequence[Value] | None,
-    name: str = "a pickled tape",
+    name: str = "the bytes of a tape",
     custom_operations: tuple[Any, ...] = (),
 ) -> Any:
     """The same from a file's bytes; custom operations, which no file has, come with a pickle."""

@@ -5,10 +5,12 @@ Oracles: the tape that was saved; zlib and struct, which take files apart; the s
 
 import copy
 import gc
+import io
 import math
 import os
 import pickle
 import random
+import re
 import struct
 
 import pytest
@@ -373,6 +375,68 @@ def test_arguments_that_are_no_paths_are_refused(tmp_path):
         with pytest.raises(error):
             fg.load_tape(path)
     assert os.listdir(tmp_path) == []
+
+
+class Trickle(io.RawIOBase):
+    """A raw file that takes a few bytes at a time."""
+
+    def __init__(self):
+        self.content = b""
+
+    def writable(self):
+        return True
+
+    def write(self, piece):
+        self.content += bytes(piece[:7])
+        return min(7, len(piece))
+
+
+class Answerless:
+    """What writes all, and says nothing."""
+
+    def __init__(self):
+        self.content = b""
+
+    def write(self, piece):
+        self.content += bytes(piece)
+
+
+def test_tape_saved_to_an_open_file_is_the_same(file):
+    tape = model_tape()
+    content = saved(tape, file)
+    assert tape.dumps() == content
+    held = io.BytesIO(b"before")
+    held.seek(0, io.SEEK_END)
+    tape.save(held)
+    assert held.getvalue() == b"before" + content
+    for odd in (Trickle(), Answerless()):
+        tape.save(odd)
+        assert odd.content == content
+    held.seek(len(b"before"))
+    same(tape, fg.load_tape(held))
+    same(tape, fg.loads_tape(content))
+    with open(file, "rb") as opened:
+        same(tape, fg.load_tape(opened))
+
+
+def test_open_files_that_are_not_for_bytes_are_refused(file):
+    tape = model_tape()
+    with pytest.raises(FastgradTypeError, match="a file opened for bytes, got StringIO"):
+        tape.save(io.StringIO())
+    with pytest.raises(FastgradTypeError, match="expected a file opened for bytes, got str"):
+        fg.load_tape(io.StringIO("text"))
+    saved(tape, file)
+    with open(file, "r+b") as opened:
+        opened.truncate(100)
+        with pytest.raises(FileFormatError, match=re.escape(str(file))):
+            fg.load_tape(opened)
+    with pytest.raises(FileFormatError, match="of an open file"):
+        fg.load_tape(io.BytesIO(b"x"))
+
+
+def test_full_disk_while_a_tape_is_saved_to_an_open_file_raises():
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="No space"):
+        model_tape().save(full)
 
 
 def test_devices_and_unreadable_files_are_refused(file):

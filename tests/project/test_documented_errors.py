@@ -459,6 +459,9 @@ CALLS = {
     ("tape.TapeCore.value_and_grad", "FastgradValueError"): (
         lambda p, m: tape_of().value_and_grad(1.0, wrt="no")
     ),
+    ("tape.Tape.dumps", "TapeError"): lambda p, m: tape_of(calls_python).dumps(),
+    ("tape.Tape.dumps", "FastgradTypeError"): lambda p, m: keyed().dumps(),
+    ("tape.Tape.dumps", "FastgradValueError"): lambda p, m: deep().dumps(),
     ("tape.Tape.save", "TapeError"): lambda p, m: tape_of(calls_python).save(p / "a"),
     ("tape.Tape.save", "FastgradTypeError"): lambda p, m: keyed().save(p / "a"),
     ("tape.Tape.save", "FastgradValueError"): lambda p, m: deep().save(p / "a"),
@@ -467,9 +470,9 @@ CALLS = {
     ("tape.load_tape", "OSError"): lambda p, m: fg.load_tape(p / "none"),
     ("tape.load_tape", "ShapeError"): lambda p, m: load_with(p, []),
     ("tape.load_tape", "FastgradTypeError"): lambda p, m: load_with(p, [1.0]),
-    ("tape.loads", "FileFormatError"): lambda p, m: fg.tape.loads(b"{"),
-    ("tape.loads", "ShapeError"): lambda p, m: fg.tape.loads(tape_bytes(), [Value(1.0)]),
-    ("tape.loads", "FastgradTypeError"): lambda p, m: fg.tape.loads("{"),
+    ("tape.loads_tape", "FileFormatError"): lambda p, m: fg.loads_tape(b"{"),
+    ("tape.loads_tape", "ShapeError"): lambda p, m: fg.loads_tape(tape_bytes(), [Value(1.0)]),
+    ("tape.loads_tape", "FastgradTypeError"): lambda p, m: fg.loads_tape("{"),
     ("tape.TapeCore.jvp", "FastgradTypeError"): lambda p, m: tape_of().jvp([1.0], [1.0]),
     ("training.fit", "FastgradTypeError"): lambda p, m: fit(steps=None),
     ("training.fit", "FastgradValueError"): lambda p, m: fit(steps=-1),

@@ -12,7 +12,7 @@ from fastgrad.errors import FastgradError
 from fastgrad.files import tape_file
 from fastgrad.files.container import FaultError
 from fastgrad.models.makemore import Makemore
-from fastgrad.tape import loads
+from fastgrad.tape import loads_tape
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
@@ -152,8 +152,8 @@ CALLS = {  # what is written: call, what must be named
         lambda: fg.record(lambda x: x, 1.0, parameters=W), "list of Values.* .parameters of"),
     "record(check_at=1.0)": (
         lambda: fg.record(lambda x: x, 1.0, check_at=1.0), "float 1.0 .check_at of record"),
-    "loads(custom_operations=None)": (
-        lambda: loads(b"", custom_operations=None), "list of custom operations, got None.*loads"),
+    "loads_tape(custom_operations=None)": (
+        lambda: loads_tape(b"", custom_operations=None), "custom operations, got None.*loads_tape"),
     "v.backward(2, grad=3)": (
         lambda: (W * 2).backward(2.0, grad=3.0), "gradient or grad, got both .backward"),
     "one_hot(0, 10**30)": (

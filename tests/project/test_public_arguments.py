@@ -150,7 +150,7 @@ def calls(tmp_path):
     yield "tape.parameters = ", lambda x: setattr(TAPE, "parameters", x), ((),)
     yield "save", TAPE.save, ("x.tape",)
     yield "load_tape", fg.load_tape, (tmp_path / "none.tape",)
-    yield "loads", fg.tape.loads, (FILE, None, ())
+    yield "loads_tape", fg.loads_tape, (FILE, None, ())
     for name in ("steps", "batch_size", "schedule", "reduce", "seed", "progress", "threads"):
         few = {"steps": 2, "optimizer": optim.SGD([W], lr=1e-9)}
 

@@ -24,7 +24,7 @@ from fastgrad.errors import (
     FileFormatError,
     TapeError,
 )
-from fastgrad.tape import loads
+from fastgrad.tape import loads_tape
 
 pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
 
@@ -556,13 +556,13 @@ def test_tape_with_custom_operations_is_pickled_with_them(pair):
 def test_numbers_of_operations_in_a_pickled_tape_are_checked(pair):
     tape, _ = pair
     _, (data, parameters, operations) = tape.__reduce__()
-    assert loads(data, parameters, operations)(X, Z) == tape(X, Z)
+    assert loads_tape(data, parameters, operations)(X, Z) == tape(X, Z)
     with pytest.raises(FileFormatError, match="expected a known operation, got 'custom'"):
-        loads(data, parameters)
+        loads_tape(data, parameters)
     with pytest.raises(FileFormatError, match="number of one of 1 custom operations, got 1"):
-        loads(data, parameters, operations[:1])
+        loads_tape(data, parameters, operations[:1])
     with pytest.raises(FastgradTypeError, match="expected custom operations, got int 5"):
-        loads(data, parameters, [5, swish])
+        loads_tape(data, parameters, [5, swish])
 
 
 def test_slot_of_an_operations_number_is_checked(pair):

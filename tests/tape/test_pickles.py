@@ -15,12 +15,13 @@ import pytest
 from helpers.custom_operations import swish
 from helpers.processes import python
 from helpers.tally import tally
+from helpers.tape_files import random_tape, same
 
 import fastgrad as fg
 from fastgrad import Value, custom, record
 from fastgrad._native.graph import engine
 from fastgrad.errors import FastgradError, FastgradTypeError, FileFormatError, ShapeError
-from fastgrad.tape import loads
+from fastgrad.tape import loads_tape
 
 pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
 
@@ -139,20 +140,20 @@ def test_tape_with_keys_that_no_file_can_hold_is_refused_as_by_save():
         pickle.dumps(tape)
 
 
-def test_loads_refuses_what_is_no_tape_of_these_parameters():
+def test_loads_tape_refuses_what_is_no_tape_of_these_parameters():
     function, (data, parameters) = record(lambda x: Value(2.0) * x, 1.0).__reduce__()
-    assert function is loads
+    assert function is loads_tape
     assert parameters == []
-    assert loads(data)(3.0) == 6.0
+    assert loads_tape(data)(3.0) == 6.0
     with pytest.raises(FastgradTypeError, match="expected bytes, got str"):
-        loads("tape")
+        loads_tape("tape")
     with pytest.raises(ShapeError, match="expected 0 different Values"):
-        loads(data, [Value(1.0)])
+        loads_tape(data, [Value(1.0)])
     w = Value(2.0)
     _, (data, _) = record(lambda x: w * x, 1.0).__reduce__()
     for wrong in (w * 2, 2.0, None):
         with pytest.raises(FastgradTypeError, match="expected Values that are leaves"):
-            loads(data, [wrong])
+            loads_tape(data, [wrong])
 
 
 def test_damaged_bytes_of_a_pickled_tape_are_refused():
@@ -164,12 +165,38 @@ def test_damaged_bytes_of_a_pickled_tape_are_refused():
         at = rng.randrange(len(file))
         damaged = file[:at] + bytes([file[at] ^ (1 << rng.randrange(8))]) + file[at + 1 :]
         with contextlib.suppress(FileFormatError):  # a bit of a name may change
-            loads(damaged, parameters)
-    with pytest.raises(FileFormatError, match="of a pickled tape"):
-        loads(file[:-1], parameters)
+            loads_tape(damaged, parameters)
+    with pytest.raises(FileFormatError, match="of the bytes of a tape"):
+        loads_tape(file[:-1], parameters)
     for at in range(0, len(file), 7):
         with pytest.raises(FileFormatError):
-            loads(file[:at], parameters)
+            loads_tape(file[:at], parameters)
+
+
+def test_thousand_random_tapes_are_the_same_when_pickled():
+    rng = random.Random(17)
+    for _ in range(1000):
+        tape = random_tape([rng.randrange(2**40) for _ in range(rng.randint(1, 30))])
+        again = travelled(tape)
+        same(tape, again)
+        assert again.dumps() == tape.dumps()
+    tally("pickles: random tapes", 1000)
+
+
+@pytest.mark.parametrize("module", [pickle, cloudpickle, copy])
+def test_model_tape_and_optimizer_duplicated_together_go_on_as_they_were(module):
+    random.seed(4)
+    model = fg.MLP(2, [4, 1])
+    tape = record(lambda x, y: (model(x) - y) ** 2, [0.0, 0.0], 0.0)
+    optimizer = fg.optim.Adam(model.parameters(), lr=0.05)
+    data = [[0.5, -1.0], [2.0, 0.25]], [1.0, 2.0]
+    fg.fit(tape, *data, optimizer=optimizer, steps=3)
+    parts = model, tape, optimizer
+    again = copy.deepcopy(parts) if module is copy else module.loads(module.dumps(parts))
+    assert [*map(id, again[1].parameters)] == [*map(id, again[0].parameters())]
+    histories = [fg.fit(t, *data, optimizer=o, steps=5) for _, t, o in (again, parts)]
+    assert histories[0] == histories[1]
+    assert [p.data for p in again[0].parameters()] == [p.data for p in model.parameters()]
 
 
 # -- custom operations -----------------------------------------------------------------------------
