@@ -38,6 +38,7 @@ __all__ = [
     "optim",
     "record",
     "take",
+    "trace",
     "where",
 ]
 
@@ -52,12 +53,13 @@ _LAZY = {  # name: module that has it
     "loads_tape": "tape",
     "manual_seed": "_random",
     "take": "operations",
+    "trace": "graphs",
     "where": "functional",
     "__version__": "_native.graph.engine",
 }
 _SUBMODULES = (
-    "engine", "errors", "functional", "nn", "operations", "ops", "optim", "rules", "sklearn",
-    "tape", "training",
+    "engine", "errors", "functional", "graphs", "nn", "operations", "ops", "optim", "rules",
+    "sklearn", "tape", "training", "viz",
 )  # fmt: skip
 
 

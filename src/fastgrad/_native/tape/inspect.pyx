@@ -15,7 +15,9 @@ from fastgrad._native.ops.codes cimport (
     op_product, op_reads_b, op_slopes,
 )
 from fastgrad._native.tape.frame cimport Frame
-from fastgrad._native.tape.header cimport Plan, Program, TapeOp, program_leaves, take_entry
+from fastgrad._native.tape.header cimport (
+    Plan, Program, TapeOp, program_leaves, program_slots, take_entry,
+)
 from fastgrad._native.tape.replay cimport CachedPlan, Replay, SAMPLE_STEPS
 from fastgrad._native.tape.wrt cimport Want
 
@@ -91,6 +93,72 @@ def plan(Replay tape not None, bytes batched not None):
     p = &cached.plan
     return {"uniform": p.n_uniform, "steps": p.n_steps, "layers": p.n_layers, "rows": p.n_rows,
             "broadcasts": p.n_broadcasts, "block": p.block}
+
+
+# One sample in full -------------------------------------------------------------------------------
+
+def replay_in_full(Replay tape not None, tuple args not None):
+    """Run one sample: give the values of all slots, their adjoints, and the partials of each operation.
+
+    An adjoint is None where no parameter or input leads to the result through that slot, and all are
+    unless the result is one number. Partials stand in the order of the operands of `operation`.
+    """
+    cdef Frame frame = tape.frame_take()
+    cdef Poll poll = poll_begin(poll_with_gil)
+    cdef uint32_t n = program_slots(&tape.program)
+    cdef Want want
+    cdef list values = []
+    cdef list adjoints = [None] * n
+    cdef list partials = []
+    cdef list wants = []
+    cdef uint32_t i
+    try:
+        for wrt in ("parameters", "inputs") if is_number(tape.result) else ():
+            wants.append(tape.want(wrt))
+        tape.frame_bind_values(frame, args)
+        if frame.n >= 0:
+            raise error_of(
+                "ShapeError", "one sample", f"a batch of {frame.n}", f"tape of {tape.name}",
+                "give the arguments of one call")
+        load_sample(frame, 0)
+        for want in wants or [None]:
+            tape.run_scalar(frame, want)
+            for i in range(n if want is not None else 0):
+                poll_signals(&poll, 1)
+                if want.live[i]:
+                    adjoints[i] = frame.adjoints[i]
+        for i in range(n):
+            values.append(frame.values[i])
+        for i in range(tape.program.n_ops):
+            poll_signals(&poll, 1)
+            partials.append(partials_of(tape, frame, i))
+        return values, adjoints, partials
+    finally:
+        tape.frame_give(frame)
+
+
+cdef list partials_of(Replay tape, Frame frame, uint32_t i):
+    """List the partials of an operation of a frame that has run, one for each operand that it lists."""
+    cdef const TapeOp *op = &tape.program.ops[i]
+    cdef double da = 0.0
+    cdef double db = 0.0
+    cdef list found = []
+    cdef const uint32_t *terms = tape.program.terms + op.a
+    if op_is_row(op.op):
+        op_slopes(
+            op.op, frame.values[op.a], frame.values[op.b],
+            frame.values[program_leaves(&tape.program) + i], &da, &db)
+        found.append(da)
+        if op_reads_b(op.op):
+            found.append(db if op_is_binary(op.op) else 0.0)
+        return found
+    if op.op == OP_TAKE:
+        found = [0.0] * (1 + op.b)
+        found[1 + take_entry(frame.values[terms[0]], op.b)] = 1.0  # another index was refused
+        return found
+    for _, partial in slopes_of(tape, frame, i, True):
+        found.append(partial)
+    return found
 
 
 # Results that are not finite ----------------------------------------------------------------------
