@@ -66,6 +66,12 @@ ops: $(VENV)/.tools  ## regenerate what derives from the tables of operations an
 ops-check: $(VENV)/.tools  ## fail when `make ops` has been forgotten
 	$(PY) tools/ops/generate.py --check
 
+# zig is a download of 100 MB: what it makes is committed, and the check does without it where it must.
+wasm: $(VENV)/.extra-wasm  ## compile fastgrad/pages/engine.wasm, the tape core for pages
+	$(PY) tools/pages/engine.py
+wasm-check: $(VENV)/.tools  ## fail when `make wasm` has been forgotten
+	$(PY) tools/pages/engine.py --check
+
 # ---- running
 
 # 5 is pytest's status when it selected no test.
@@ -196,7 +202,7 @@ wheel-test: $(VENV)/.tools  ## the suite against a wheel of each CPython on this
 ci:  ## everything a change must pass
 	@.ci/run
 
-nightly: ci test-slow test-narrow sanitize valgrind refleaks wheel-test wheels cross-check $(VENV)/.extra-nightly build  ## and everything that takes longer
+nightly: ci test-slow test-narrow sanitize valgrind refleaks wheel-test wheels wasm-check cross-check $(VENV)/.extra-nightly build  ## and everything that takes longer
 	HYPOTHESIS_PROFILE=nightly $(PYTEST)
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m nightly
 	$(MAKE) faults
@@ -206,4 +212,4 @@ clean:  ## remove what was built; `rm -r .venv` removes the environment
 	rm -f fastgrad/*.so $(VENV)/.built
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-.PHONY: help build debug annotate ops ops-check demo test test-slow test-unprivileged test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers pictures bench-compare bench-micro instructions instructions-update lint wheel wheels cross-check sdist-test wheel-test ci nightly clean
+.PHONY: help build debug annotate ops ops-check wasm wasm-check demo test test-slow test-unprivileged test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers pictures bench-compare bench-micro instructions instructions-update lint wheel wheels cross-check sdist-test wheel-test ci nightly clean

@@ -15,8 +15,18 @@ from email import message_from_bytes
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 1_600_000  # bytes; benchmarks/README.md says what is promised
-SUFFIXES = {".py", ".pyi", ".so", ".txt", ".typed"}  # in particular no .c, .pyx, .pxd, .h
+LIMIT = 1_700_000  # bytes; benchmarks/README.md says what is promised
+SUFFIXES = {
+    ".py",
+    ".pyi",
+    ".so",
+    ".txt",
+    ".typed",
+    ".css",
+    ".html",
+    ".js",
+    ".wasm",
+}  # in particular no .c, .pyx, .pxd, .h
 
 
 def run(*command, **options):
@@ -42,7 +52,8 @@ def check_contents(wheel):
         if not name.startswith(f"{info}/"):
             expect(name.startswith("fastgrad/"), f"{name} is outside the package")
             expect(Path(name).suffix in SUFFIXES, f"{name} does not belong in a wheel")
-    for name in ("fastgrad/__init__.py", "fastgrad/py.typed", f"{info}/licenses/LICENSE"):
+    licenses = [f"{info}/licenses/{name}" for name in ("LICENSE", "licenses/THIRD_PARTY.txt")]
+    for name in ("fastgrad/__init__.py", "fastgrad/py.typed", *licenses):
         expect(name in names, f"{name} is missing")
     expect(metadata["License-Expression"] == "MIT", "expected License-Expression: MIT")
     needs = [need for need in metadata.get_all("Requires-Dist", []) if "extra ==" not in need]

@@ -32,6 +32,9 @@
 #include "functions/power.h"
 #include "functions/root.h"
 #include "functions/trigonometric.h"
+#endif
+#if defined(FASTGRAD_FUNCTIONS_IN_LOOPS) &&                                                        \
+    !defined(__wasi__) /* which is small before it is fast */
 #define FG_OF_TEXT(name)                                                                           \
     FG_INLINE double fg_##name(double a) { return fg_##name##_text(a); }
 #define FG_OF_TEXT_OF_TWO(name)                                                                    \

@@ -3,7 +3,7 @@
  * Starting a thread takes 25 microseconds and finds cold caches, so helpers stay. An idle one spins
  * for SPIN_MICROSECONDS, as a training loop brings the next task soon, and then sleeps. Before a
  * fork the idle ones end and are joined: a child inherits no threads. */
-#if !defined(_WIN32)
+#if !defined(_WIN32) && !defined(__wasi__)
 #include <fenv.h>
 #include <pthread.h>
 #include <sched.h>
@@ -14,7 +14,7 @@
 
 #include "tape/tape.h"
 
-#if defined(_WIN32)
+#if defined(_WIN32) || defined(__wasi__) /* no threads here */
 
 int thread_pool_run(void (*work)(void *), void *shares, size_t size, int n, void (*poll)(void *)) {
     (void)size, (void)n, (void)poll;

@@ -1,0 +1,1 @@
+"""Pages: the engine as WebAssembly, and single HTML files in which it runs."""
