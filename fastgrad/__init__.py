@@ -24,6 +24,7 @@ except ModuleNotFoundError as error:
 __all__ = [
     "MLP",
     "Tape",
+    "TapeFamily",
     "Value",
     "arena_stats",
     "custom",
@@ -37,6 +38,7 @@ __all__ = [
     "no_grad",
     "optim",
     "record",
+    "record_each",
     "take",
     "trace",
     "where",
@@ -48,6 +50,8 @@ _LAZY = {  # name: module that has it
     "custom": "operations",
     "fit": "training",
     "record": "tape",
+    "TapeFamily": "family",
+    "record_each": "family",
     "install_as_micrograd": "command.alias",
     "load_tape": "tape",
     "loads_tape": "tape",
@@ -58,7 +62,7 @@ _LAZY = {  # name: module that has it
     "__version__": "_native.graph.engine",
 }
 _SUBMODULES = (
-    "engine", "errors", "functional", "graphs", "nn", "operations", "ops", "optim", "rules",
+    "engine", "errors", "family", "functional", "graphs", "nn", "operations", "ops", "optim", "rules",
     "sklearn", "tape", "training", "viz",
 )  # fmt: skip
 

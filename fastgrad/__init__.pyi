@@ -1,5 +1,6 @@
 from fastgrad import engine as engine
 from fastgrad import errors as errors
+from fastgrad import family as family
 from fastgrad import functional as functional
 from fastgrad import graphs as graphs
 from fastgrad import nn as nn
@@ -17,6 +18,8 @@ from fastgrad.engine import Value as Value
 from fastgrad.engine import arena_stats as arena_stats
 from fastgrad.engine import debug as debug
 from fastgrad.engine import no_grad as no_grad
+from fastgrad.family import TapeFamily as TapeFamily
+from fastgrad.family import record_each as record_each
 from fastgrad.functional import where as where
 from fastgrad.graphs import trace as trace
 from fastgrad.nn import MLP as MLP
@@ -31,6 +34,7 @@ from fastgrad.training import fit as fit
 __all__ = [
     "MLP",
     "Tape",
+    "TapeFamily",
     "Value",
     "arena_stats",
     "custom",
@@ -44,6 +48,7 @@ __all__ = [
     "no_grad",
     "optim",
     "record",
+    "record_each",
     "take",
     "trace",
     "where",

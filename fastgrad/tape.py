@@ -13,12 +13,18 @@ from typing import Any, BinaryIO, SupportsIndex
 from fastgrad._decisions import Decision, Recording, note_decisions
 from fastgrad._native.base.errors import flag_expect, items_expect
 from fastgrad._native.graph.engine import numbers_of
-from fastgrad._native.graph.recording import call_unreported, leaf_mark_input, sources
+from fastgrad._native.graph.recording import (
+    call_unreported,
+    leaf_mark_input,
+    program_level,
+    sources,
+)
 from fastgrad._native.tape import inspect as _inspect
 from fastgrad._native.tape.bind import Shape, expect_unmasked
 from fastgrad._native.tape.replay import SIMD
 from fastgrad._native.tape.tape import TapeCore
 from fastgrad._plain import call_plainly, is_close, is_same, kind_of, numbers_in
+from fastgrad._shapes import extents_of, is_array
 from fastgrad.engine import Value
 from fastgrad.errors import (
     FastgradAttributeError,
@@ -547,7 +553,7 @@ def _name_clashes(names: list[str]) -> None:
                 f"argument {name!r}: wrt={name!r} means all {name} of a tape; the gradient by this "
                 f"argument alone is had by position, wrt={i}",
                 FastgradWarning,
-                stacklevel=3,
+                stacklevel=program_level(),
             )
 
 
@@ -638,22 +644,6 @@ def _argument_names(function: Callable[..., Any], count: int) -> list[str]:
     return [names[i] if i < len(names) else f"argument{i}" for i in range(count)]
 
 
-def _extents(x: Any) -> tuple[int, ...] | None:
-    """Return the shape of a rectangle of numbers, or None if it is none."""
-    if not isinstance(x, list | tuple):
-        return () if _is_number(x) else None
-    inner = {_extents(item) for item in x}
-    if not inner:
-        return (0,)
-    first = inner.pop()
-    return None if inner or first is None else (len(x), *first)
-
-
-def _is_number(x: Any) -> bool:
-    kind = type(x)
-    return hasattr(kind, "__float__") or hasattr(kind, "__index__")
-
-
 def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
     """Return the structure of an example, and the same with Values for its numbers."""
     start = len(inputs)
@@ -665,7 +655,7 @@ def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
     def copy(part: Any) -> Any:
         return kind_of(part)(map(copy, part)) if isinstance(part, list | tuple) else fresh(part)
 
-    if hasattr(x, "ndim") and hasattr(x, "reshape") and x.ndim:
+    if is_array(x):
         import numpy as np
 
         from fastgrad._arrays import Values
@@ -676,7 +666,7 @@ def _argument(x: Any, name: str, inputs: list[Value]) -> tuple[Any, Any]:
         for i, number in enumerate(x.reshape(-1).tolist()):
             flat[i] = fresh(number)
         return Shape(tuple(x.shape), start, name), values.view(Values)
-    extents = _extents(x)
+    extents = extents_of(x)
     if extents is not None:
         return Shape(extents, start, name), copy(x)
     if isinstance(x, dict):

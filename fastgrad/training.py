@@ -21,6 +21,7 @@ from fastgrad.errors import (
     show,
     word_result,
 )
+from fastgrad.family import TapeFamily
 from fastgrad.optim import Optimizer, expect_number
 from fastgrad.tape import Tape
 
@@ -30,7 +31,7 @@ _UPDATES = 100  # of the progress bar
 
 
 def fit(
-    tape: Tape,
+    tape: Tape | TapeFamily | Sequence[Tape] | Mapping[Any, Tape],
     *args: Any,
     optimizer: Optimizer,
     steps: int = 1000,
@@ -49,10 +50,13 @@ def fit(
 
     Parameters
     ----------
-    tape : Tape
-        Of a function that returns one loss.
+    tape : Tape, TapeFamily, or sequence or dict of Tape
+        Of a function that returns one loss. Several, as `record_each` makes them, are for samples
+        of unlike shapes.
     *args
-        The data, as for a call of the tape. An argument without a batch axis is shared.
+        The data, as for a call of the tape. An argument without a batch axis is shared. Of several
+        tapes one list of samples, as the examples of `record_each`: a tuple of arguments each, or
+        the one argument. Their numbers are copied.
     optimizer : Optimizer
         Of `fastgrad.optim`; its state goes on from where it is. Parameters that the tape does not
         have get a gradient of 0, which a FastgradWarning says; parameters of the tape that it does
@@ -95,6 +99,9 @@ def fit(
     FastgradTypeError, FastgradValueError, FastgradOverflowError
         If an argument is of no use, or the optimizer has no parameter of the tape; or a count has
         more than 64 bits, or 32 for threads.
+    ShapeError
+        If data are not of the tape's structure; of several tapes, if none is for the shapes of a
+        sample.
     MemoryError
         If there is none for the losses of so many steps.
     FastgradRuntimeError
@@ -114,6 +121,10 @@ def fit(
     has a ``history``, too. Only the arguments' arrays are to be left alone: some are read where
     they lie, others were copied. ``grad`` of the parameters stays as it is.
 
+    Of several tapes a mini-batch takes one run of each that has samples in it, in the order of the
+    first of these; their gradients add up in that order, so a run has the same bits always. What is
+    its tape's only sample in a mini-batch runs as in ``tape.backward(*sample)``, with its bits.
+
     The GIL is given up but for these calls; without them the parameters' ``data`` is written when
     the loop ends, and every 20 ms where signals are polled.
 
@@ -127,7 +138,8 @@ def fit(
     (3.0, 22.5, True)
     """
     counts = {"steps": steps, "batch_size": batch_size, "threads": threads, "seed": seed}
-    _expect(tape, optimizer, reduce, **counts, start=start, every=every)
+    _expect(optimizer, reduce, **counts, start=start, every=every)
+    tapes, data, chosen = _sorted(tape, args)
     shuffle, progress = (
         flag_expect(shuffle, "shuffle of fit"),
         flag_expect(progress, "progress of fit"),
@@ -135,9 +147,9 @@ def fit(
     rate = _rate(schedule, start + steps)
     _expect_callback(callback)
     source, mean = optimizer.updaters, reduce == "mean"
-    loop = Loop(tape, args, source, steps, batch_size, seed, mean, threads, shuffle)
+    loop = Loop(tapes, data, source, steps, batch_size, seed, mean, threads, shuffle, chosen)
     try:
-        _expect_shared(tape, *loop.shared())
+        _expect_shared(tapes[0].name, len(tapes), *loop.shared())
         loop.skip(start)
         told = _Callback(loop, callback, start, every) if callback is not None else None
         _run(loop, optimizer, steps, start, rate, _bar(steps) if progress else None, told)
@@ -146,7 +158,7 @@ def fit(
         error.history = loop.history()  # type: ignore[attr-defined]
         raise
     except NonFiniteError as error:
-        note_decisions(error, tape.decisions)
+        note_decisions(error, [decision for one in tapes for decision in one.decisions])
         raise
     finally:
         loop.close()
@@ -162,10 +174,24 @@ _LEAST_AND_MOST = {  # of the counts that native code takes
 }
 
 
-def _expect(tape: Tape, optimizer: Optimizer, reduce: str, **counts: int | None) -> None:
-    if not isinstance(tape, Tape):
-        remedy = "make one with fastgrad.record"
-        raise FastgradTypeError(explain("a tape", describe(tape), "fit", remedy))
+def _sorted(tape: Any, args: tuple[Any, ...]) -> tuple[tuple[Tape, ...], Any, list[int] | None]:
+    """Return the tapes, their data, and which tape each sample is for, if there are several."""
+    if isinstance(tape, Tape):
+        return (tape,), args, None
+    if not isinstance(tape, TapeFamily):
+        if not isinstance(tape, Mapping | list | tuple):
+            remedy = "make one with fastgrad.record"
+            raise FastgradTypeError(explain("a tape, or several", describe(tape), "fit", remedy))
+        tape = TapeFamily(tape.values() if isinstance(tape, Mapping) else tape)
+    if len(args) != 1:
+        got = f"{len(args)} arguments"
+        remedy = "give each sample as a tuple of its arguments"
+        raise FastgradTypeError(explain("one list of samples", got, "data of fit", remedy))
+    tapes, samples, numbers = tape.sort(args[0])
+    return tuple(tapes), samples, numbers
+
+
+def _expect(optimizer: Optimizer, reduce: str, **counts: int | None) -> None:
     if not isinstance(optimizer, Optimizer):
         where = "optimizer of fit"
         raise FastgradTypeError(
@@ -194,16 +220,17 @@ def _expect_count(name: str, number: int | None) -> None:
         raise FastgradValueError(explain(expected, show(number), where))
 
 
-def _expect_shared(tape: Tape, shared: int, total: int) -> None:
+def _expect_shared(name: str, tapes: int, recorded: int, shared: int, total: int) -> None:
     """Refuse an optimizer that would train nothing, and tell of one that holds others too."""
+    where = f"the tape of {name}" if tapes == 1 else f"the tapes of {name}"
     if not shared:
-        got = f"none of its {len(tape.captured)} among the {total} of the optimizer"
+        got = f"none of its {recorded} among the {total} of the optimizer"
         remedy = "make the optimizer of tape.parameters"
         raise FastgradValueError(explain("parameters of the tape", got, "optimizer of fit", remedy))
     if shared < total:
         text = (
-            f"{total - shared} of the optimizer's {total} parameters are not on the tape of "
-            f"{tape.name}: their gradient is 0; make the optimizer of tape.parameters"
+            f"{total - shared} of the optimizer's {total} parameters are not on {where}: "
+            "their gradient is 0; make the optimizer of tape.parameters"
         )
         warnings.warn(text, FastgradWarning, stacklevel=3)
 

@@ -165,7 +165,7 @@ def test_a_loop_without_the_gil_hears_ctrl_c_by_the_clock():
     w = Value(0.1)
     tape = layers_tape(w)
     updaters = optim.SGD([w], lr=0.0).updaters()
-    loop = Loop(tape, (1.0,), itertools.repeat(updaters).__next__, steps, None, 0, True, 1)
+    loop = Loop((tape,), (1.0,), itertools.repeat(updaters).__next__, steps, None, 0, True, 1)
     loop.advance(2)  # which plans
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

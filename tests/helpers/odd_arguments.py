@@ -33,7 +33,7 @@ def odd_arguments():
     for _ in range(5000):
         deep = [deep]
     updater = optim.SGD([fg.Value(1.0)]).updaters()[0]
-    closed = Loop(tape, (1.0,), optim.SGD([w]).updaters, 3, None, 0, True, 1)
+    closed = Loop((tape,), (1.0,), optim.SGD([w]).updaters, 3, None, 0, True, 1)
     closed.close()
     return [
         *(None, 0, 1, -1, 2, 10**6, 2**31, 2**32, 2**63 - 1, 2**64, -(2**63), 10**30, True),
@@ -66,8 +66,8 @@ def instances():
     source = optim.SGD([w]).updaters
     yield tape
     yield fg.record(lambda x, i: [fg.take([w, x[0]], i), x[1]], [1.0, 2.0], 0)
-    yield Loop(tape, (1.0,), source, 3, None, 0, True, 1)
-    yield Loop(tape, ([1.0] * 9,), source, 3, 2, 0, True, 1)
+    yield Loop((tape,), (1.0,), source, 3, None, 0, True, 1)
+    yield Loop((tape,), ([1.0] * 9,), source, 3, 2, 0, True, 1)
     yield optim.Adam([w, w * 2]).updaters()[0]
     yield w
     yield w * 2

@@ -39,8 +39,8 @@ def promised(doc):
 
 def order(name):
     """Sort a module behind those from which it takes names."""
-    behind = ("fastgrad.command", "fastgrad.graphs", "fastgrad.sklearn", "fastgrad.viz")
-    return name.count("."), name.startswith(behind)
+    late = ("family", "training", "graphs", "command", "sklearn", "viz")
+    return name.count("."), [name.startswith(f"fastgrad.{one}") for one in reversed(late)]
 
 
 def public_modules():
@@ -490,6 +490,24 @@ CALLS = {
     ("tape.loads_tape", "ShapeError"): lambda p, m: fg.loads_tape(tape_bytes(), [Value(1.0)]),
     ("tape.loads_tape", "FastgradTypeError"): lambda p, m: fg.loads_tape("{"),
     ("tape.TapeCore.jvp", "FastgradTypeError"): lambda p, m: tape_of().jvp([1.0], [1.0]),
+    ("family.record_each", "FastgradValueError"): lambda p, m: fg.record_each(sum, []),
+    ("family.TapeFamily", "FastgradTypeError"): lambda p, m: fg.TapeFamily([3]),
+    ("family.TapeFamily", "FastgradValueError"): lambda p, m: fg.TapeFamily([]),
+    ("family.TapeFamily.__call__", "ShapeError"): lambda p, m: family_of()([1.0]),
+    ("family.TapeFamily.backward", "ShapeError"): lambda p, m: family_of().backward([1.0]),
+    ("family.TapeFamily.check", "ShapeError"): lambda p, m: family_of().check([1.0]),
+    ("family.TapeFamily.jvp", "ShapeError"): lambda p, m: family_of().jvp(([1.0],), ([1.0],)),
+    ("family.TapeFamily.jvp", "FastgradTypeError"): lambda p, m: family_of().jvp([1.0], [1.0]),
+    ("family.TapeFamily.sort", "FastgradTypeError"): lambda p, m: family_of().sort(3),
+    ("family.TapeFamily.sort", "FastgradValueError"): lambda p, m: family_of().sort([]),
+    ("family.TapeFamily.sort", "ShapeError"): lambda p, m: family_of().sort([[1.0]]),
+    ("family.TapeFamily.tape_of", "ShapeError"): lambda p, m: family_of().tape_of([1.0]),
+    ("family.TapeFamily.value_and_grad", "ShapeError"): (
+        lambda p, m: family_of().value_and_grad([1.0])
+    ),
+    ("training.fit", "ShapeError"): lambda p, m: fg.fit(
+        family_of(), [[1.0]], optimizer=optim.SGD([Value(1.0)])
+    ),
     ("training.fit", "FastgradTypeError"): lambda p, m: fit(steps=None),
     ("training.fit", "FastgradValueError"): lambda p, m: fit(steps=-1),
     ("training.fit", "FastgradOverflowError"): lambda p, m: fit(seed=-5),
@@ -579,6 +597,10 @@ def partials(found):
 
 def chosen():
     return tape_of(lambda i: fg.take([Value(1.0), Value(2.0)], i))
+
+
+def family_of():
+    return fg.record_each(sum, [[1.0, 2.0], [1.0, 2.0, 3.0]])
 
 
 def keyed():

@@ -241,6 +241,30 @@ prepare().save("tape.fg")
 each_failure(prepare, lambda s: s.save("tape.fg"))
 each_failure(prepare, lambda s: fg.load_tape("tape.fg"))
 """,
+    "fit of a family": """
+from fastgrad import optim
+from fastgrad._native.train.fit import Loop  # of fit itself CPython 3.11 dies, in **counts
+def loss(v):
+    return sum((x * a for x in v), b) ** 2
+tapes = tuple(fg.record_each(loss, [[1.0], [1.0, 2.0]], parameters=[a, b]).values())
+samples, data = [([1.0],), ([0.5, 2.0],), ([2.0],), ([1.0, 1.0],)], (a.data, b.data)
+chosen = [0, 1, 0, 1]
+def prepare():
+    a.data, b.data = data
+    return optim.Adam([a, b], lr=0.1).updaters
+def act(s):
+    loop = Loop(tapes, samples, s, 1, 3, 0, True, 1, False, chosen)
+    loop.advance(1)
+    loop.close()
+act(prepare())
+done = a.data, b.data
+def after_failure(s):
+    assert (a.data, b.data) in (data, done), "half a step"
+    act(prepare())
+    assert (a.data, b.data) == done
+each_failure(prepare, act)
+a.data, b.data = data
+""",
     "showing": """
 each_failure(lambda: None, lambda s: (repr(tape), str(other), tape.stats(), tape.inputs))
 """,
@@ -283,6 +307,14 @@ def round():
         tape.value_and_grad(many, 1.0, wrt="inputs", threads=2)
         tape.value_and_grad(many, 1.0, reduce=None, wrt="inputs")
     w.grad = b.grad = 0.0
+""",
+    "fit of a family": """
+from fastgrad import optim
+tapes = fg.record_each(lambda v: sum((x * w for x in v), b) ** 2, [[0.1], [0.1, 0.2]])
+samples, sgd = [[0.5], [0.5, 1.0]] * 50, optim.SGD([w, b], lr=0.0)
+def round():
+    for size in (1, 3, 7, 100):
+        fg.fit(tapes, samples, optimizer=sgd, steps=100, batch_size=size)
 """,
     "errors": """
 tape = fg.record(lambda v, i: fg.take([w, b], i) * v[0], [0.1, 0.2], 1)

@@ -518,7 +518,7 @@ def test_optimizer_in_use_by_another_thread_is_refused():
 def test_closed_loop_is_refused_and_gives_its_frame_once():
     w = Value(1.0)
     tape = fg.record(lambda x: w * x, 1.0)
-    loop = Loop(tape, (1.0,), optim.SGD([w]).updaters, 3, None, 0, True, 1)
+    loop = Loop((tape,), (1.0,), optim.SGD([w]).updaters, 3, None, 0, True, 1)
     bytes_of_one = None
     for _ in range(3):
         loop.close()
@@ -527,13 +527,13 @@ def test_closed_loop_is_refused_and_gives_its_frame_once():
     with pytest.raises(FastgradRuntimeError, match="a loop that is open"):
         loop.advance(1)
     with pytest.raises(FastgradTypeError, match="a new loop"):
-        loop.__init__(tape, (1.0,), optim.SGD([w]).updaters, 3, None, 0, True, 1)
+        loop.__init__((tape,), (1.0,), optim.SGD([w]).updaters, 3, None, 0, True, 1)
     for source, error in ((list, FastgradValueError), (lambda: [None], FastgradTypeError)):
         with pytest.raises(error, match="Updater"):
-            Loop(tape, (1.0,), source, 3, None, 0, True, 1)
+            Loop((tape,), (1.0,), source, 3, None, 0, True, 1)
     for steps, batch_size, threads in ((-1, None, 1), (1, 0, 1), (1, None, 0)):
         with pytest.raises(FastgradValueError, match="steps of at least 0"):
-            Loop(tape, (1.0,), optim.SGD([w]).updaters, steps, batch_size, 0, True, threads)
+            Loop((tape,), (1.0,), optim.SGD([w]).updaters, steps, batch_size, 0, True, threads)
 
 
 SPECS = {

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from typing_extensions import disjoint_base
@@ -11,14 +11,17 @@ from fastgrad._native.train.optim import Updater
 class Group: ...
 
 @disjoint_base
+class Member: ...
+
+@disjoint_base
 class Loop:
     done: int
     steps: int
     stopped_at: float
     def __init__(
         self,
-        tape: Replay,
-        args: tuple[Any, ...],
+        tapes: tuple[Replay, ...],
+        data: Sequence[Any],
         source: Callable[[], list[Updater]],
         steps: int,
         batch_size: int | None,
@@ -26,8 +29,9 @@ class Loop:
         mean: bool,
         threads: int,
         shuffled: bool = True,
+        chosen: Sequence[int] | None = None,
     ) -> None: ...
-    def shared(self) -> tuple[int, int]: ...
+    def shared(self) -> tuple[int, int, int]: ...
     def advance(self, count: int) -> bool: ...
     def close(self) -> None: ...
     def history(self, first: int = 0) -> list[float]: ...

@@ -152,7 +152,7 @@ cdef void load_sample(Bound bound, Py_ssize_t s) noexcept nogil:
     cdef uint32_t e
     if bound.n < 0:  # then `batched` may be that of an earlier call
         return
-    bound.sample = s
+    bound.sample = s if bound.numbers == NULL else <Py_ssize_t> bound.numbers[s]
     for e in range(bound.n_inputs):
         if bound.batched[e]:
             bound.values[e] = bound.columns[e].data[s * bound.columns[e].stride]

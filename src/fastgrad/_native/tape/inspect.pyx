@@ -9,7 +9,7 @@ from cpython.buffer cimport PyBUF_ND, PyBuffer_Release, PyObject_CheckBuffer, Py
 from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.base.poll cimport Poll, poll_begin, poll_signals, poll_with_gil
 from fastgrad._native.graph.handle cimport Handle, is_handle, node_at
-from fastgrad._native.tape.bind cimport is_number, load_sample
+from fastgrad._native.tape.bind cimport Shape, is_number, load_sample
 from fastgrad._native.ops.codes cimport (
     OP_CUSTOM, OP_DOT, OP_KEEP_IF, OP_KEEP_UNLESS, OP_TAKE, op_is_binary, op_is_row, op_listed, op_name,
     op_product, op_reads_b, op_slopes,
@@ -72,6 +72,25 @@ def outputs(Replay tape not None):
     for o in range(tape.program.n_outputs):
         slots.append(tape.program.outputs[o])
     return slots
+
+
+cdef tuple shape_in(object spec):
+    cdef list parts = []
+    if type(spec) is Shape:
+        return (<Shape> spec).shape
+    _, keys, children, _ = spec
+    for child in children:
+        parts.append(shape_in(child))
+    return tuple(parts if keys is None else zip(keys, parts))
+
+
+def argument_shapes(Replay tape not None):
+    """Give the shape of each argument: that of what is no array has those of its parts."""
+    cdef list found = []
+    tape.expect_recorded()
+    for spec in tape.arguments:
+        found.append(shape_in(spec))
+    return tuple(found)
 
 
 def shapes(Replay tape not None):
@@ -201,8 +220,8 @@ cdef tuple nonfinite_in_sample(Replay tape, Frame frame, Py_ssize_t s, list want
     cdef Want want
     cdef uint32_t n_leaves = tape.program.n_inputs + tape.program.n_parameters
     cdef uint32_t i
-    sample = s if frame.n >= 0 else None
     load_sample(frame, s)
+    sample = frame.sample if frame.n >= 0 else None
     for want in wants:
         tape.run_scalar(frame, want)
         poll_signals(poll, 2 * tape.program.n_ops + SAMPLE_STEPS)

@@ -80,4 +80,4 @@ cdef class Replay:
         self, Frame frame, CachedPlan cached, double seed, bint reverse, int threads) except? -1.0
     cdef int fail(self, Frame frame, int result) except -1
     cdef int bad_index(self, Frame frame) except -1
-    cdef int expect_indices(self, Frame frame, Py_ssize_t s) except -1
+    cdef int expect_indices(self, Frame frame) except -1

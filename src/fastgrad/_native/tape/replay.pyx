@@ -627,11 +627,11 @@ cdef class Replay:
             if result != TAPE_OK and result != TAPE_BAD_INDEX:
                 fail(result)
             poll_signals(&poll, SAMPLE_STEPS)
-            self.expect_indices(frame, s)
+            self.expect_indices(frame)
         raise error_of(
             "FastgradIndexError", "unchanged indices", "one out of range, changed since", "index of take")
 
-    cdef int expect_indices(self, Frame frame, Py_ssize_t s) except -1:
+    cdef int expect_indices(self, Frame frame) except -1:
         """Raise for the first take that has found no entry, in the sample that has run."""
         cdef const TapeOp *op
         cdef double index
@@ -642,7 +642,7 @@ cdef class Replay:
                 continue
             index = frame.values[self.program.terms[op.a]]
             if take_entry(index, op.b) < 0:
-                where = f", sample {s}" if frame.n >= 0 else ""
+                where = f", sample {frame.sample}" if frame.n >= 0 else ""
                 got = repr(index).removesuffix(".0")
                 raise error_of(
                     "FastgradIndexError", f"an index of {-<int64_t> op.b} to {op.b - 1}", got,

@@ -1,15 +1,21 @@
 """Fit: the training loop itself, native: batches, gradient, update.
 
+It trains with one tape, or with several over the same parameters, each with the samples of its
+shape: its Members. A mini-batch is one run for each member that has samples of it, in the order in
+which they come in it; their gradients add up.
+
 Between two polls nothing here needs the GIL. The parameters live in the frame's slots while the
-loop runs. Before anybody else's code may run, a schedule or a signal handler, they are written back
-to their nodes; afterwards data, hyper-parameters and state are read anew, whatever it has done to
-them.
+loop runs, those of several members in an array of the loop's, from which each member loads them.
+Before anybody else's code may run, a schedule or a signal handler, they are written back to their
+nodes; afterwards data, hyper-parameters and state are read anew, whatever it has done to them.
 """
 
 from libc.math cimport isfinite
 from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
+from cpython.object cimport PyObject
 
 from fastgrad._native.base.errors cimport described, error_of, shown
 from fastgrad._native.base.poll cimport (
@@ -19,14 +25,19 @@ from fastgrad._native.graph.handle cimport Handle, is_value, number_expect
 from fastgrad._native.graph.value cimport slots_check
 from fastgrad._native.memory.arena cimport FRESH, Node, arena, node_at, node_id
 from fastgrad._native.ops.codes cimport OP_LEAF
+from fastgrad._native.graph.recording cimport recording_threads
+from fastgrad._native.tape.bind cimport bind_all, expect_numbers, load_sample
 from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.inspect cimport nonfinite_in_sample
 from fastgrad._native.tape.header cimport BatchRun, InputColumn, Steps, TAPE_OK
-from fastgrad._native.tape.replay cimport CachedPlan, Replay
+from fastgrad._native.tape.replay cimport Replay
 from fastgrad._native.tape.wrt cimport Want
 from fastgrad._native.train.optim cimport Updater, updater_is_busy, updater_mark
 
 from fastgrad._native.graph.value import Value
+
+cdef extern from "Python.h":
+    PyObject **PySequence_Fast_ITEMS(object o)
 
 
 cdef void *room(size_t n, size_t size) except NULL:
@@ -54,8 +65,9 @@ cdef class Group:
     cdef Updater updater
     cdef Py_ssize_t *slots   # of each of its parameters, -1 for one that the tape does not have
     cdef Py_ssize_t shared   # those that it has
+    cdef Py_ssize_t first    # they are a run of the tape's, from here on: updated in place; else -1
     cdef Node **nodes        # of each; NULL where `data` is not a Value's own
-    cdef double *data
+    cdef double *data        # of each, unless they are a run
     cdef double *grad
     cdef Group next
 
@@ -66,35 +78,39 @@ cdef class Group:
         PyMem_RawFree(self.grad)
 
     cdef void update(self, double *data, const double *grad) noexcept nogil:
-        """Update this group's parameters, and those of the groups behind it, from the tape's adjoints."""
+        """Update this group's parameters, and those of the groups behind it, from their adjoints."""
         cdef Py_ssize_t i
-        for i in range(self.updater.n):
-            if self.slots[i] >= 0:
-                self.grad[i] = grad[self.slots[i]]
-        self.updater.update(self.data, self.grad)
-        for i in range(self.updater.n):
-            if self.slots[i] >= 0:
-                data[self.slots[i]] = self.data[i]
+        if self.first >= 0:
+            self.updater.update(data + self.first, grad + self.first)
+        else:
+            for i in range(self.updater.n):
+                if self.slots[i] >= 0:
+                    self.grad[i] = grad[self.slots[i]]
+            self.updater.update(self.data, self.grad)
+            for i in range(self.updater.n):
+                if self.slots[i] >= 0:
+                    data[self.slots[i]] = self.data[i]
         if self.next is not None:
             self.next.update(data, grad)
 
-    cdef int write_back(self) except -1:
+    cdef int write_back(self, double *data) except -1:
         """Write the parameters' data: first those that cannot fail."""
+        cdef double *own = self.data if self.first < 0 else data + self.first
         cdef Py_ssize_t i
         for i in range(self.updater.n):
             if self.nodes[i] != NULL:
-                self.nodes[i].data = self.data[i]
+                self.nodes[i].data = own[i]
         arena.writes += 1
         if self.next is not None:
-            self.next.write_back()
+            self.next.write_back(data)
         for i in range(self.updater.n):
             if self.nodes[i] == NULL:
-                self.updater.params[i].data = self.data[i]
+                self.updater.params[i].data = own[i]
         return 0
 
     cdef int read(self) except -1:
         cdef Py_ssize_t i
-        for i in range(self.updater.n):
+        for i in range(self.updater.n if self.first < 0 else 0):
             if self.nodes[i] != NULL:
                 self.data[i] = self.nodes[i].data
             else:
@@ -186,18 +202,223 @@ cdef Places places_of(tuple parameters):
 cdef Group group_new(Updater updater, Places places, Group behind):
     cdef Group group = Group.__new__(Group)
     cdef bint unpatched = slots_check()
+    cdef bint is_run = True
     cdef Py_ssize_t i
-    group.updater, group.next = updater, behind
+    group.updater, group.next, group.first = updater, behind, -1
     group.slots = <Py_ssize_t *> room(updater.n, sizeof(Py_ssize_t))
     group.nodes = <Node **> room(updater.n, sizeof(Node *))
-    group.data = <double *> room(updater.n, sizeof(double))
-    group.grad = <double *> room(updater.n, sizeof(double))
     for i in range(updater.n):
         group.slots[i] = places.slot(updater.params[i])
         group.shared += group.slots[i] >= 0
         group.nodes[i] = node_of(updater.params[i], &unpatched)
-        group.grad[i] = 0.0
+        is_run = is_run and group.slots[i] == group.slots[0] + i and group.nodes[i] != NULL
+    if is_run and updater.n and group.slots[0] >= 0:
+        group.first = group.slots[0]
+        return group
+    group.data = <double *> room(updater.n, sizeof(double))
+    group.grad = <double *> room(updater.n, sizeof(double))
+    memset(group.grad, 0, updater.n * sizeof(double))
     return group
+
+
+# Members: tapes and their samples -----------------------------------------------------------------
+
+cdef bint is_same_order(tuple one, tuple other) noexcept:
+    """Tell whether two tuples hold the same objects."""
+    return len(one) == len(other) and not memcmp(
+        PySequence_Fast_ITEMS(one), PySequence_Fast_ITEMS(other), len(one) * sizeof(PyObject *))
+
+
+cdef tuple parameters_of(tuple members):
+    """Give the parameters of all members, in the order of their first use."""
+    cdef Member member
+    cdef tuple first = (<Member> members[0]).tape.captured
+    cdef dict found = {}
+    for member in members:
+        if not is_same_order(member.tape.captured, first):
+            break
+    else:
+        return first
+    for member in members:
+        for value in member.tape.captured:
+            found[id(value)] = value
+    return tuple(found.values())
+
+
+cdef class Member:
+    """A tape, its samples, and which of them are in the mini-batch at hand."""
+
+    cdef Replay tape
+    cdef Want want             # the parameters
+    cdef Frame frame           # None once it is closed
+    cdef BatchRun run
+    cdef Steps uniform
+    cdef size_t n              # samples; 0: no argument has a batch axis
+    cdef double *rows          # of tapes for unlike shapes: the numbers of each sample, side by side
+    cdef uint64_t *numbers     # and how the data numbers them
+    cdef InputColumn *columns  # of the mini-batch; NULL: it is all samples, and the frame has them
+    cdef double *gathered
+    cdef uint64_t *picked      # the samples in the mini-batch, as the data numbers them
+    cdef uint64_t *places      # where they are in the frame
+    cdef size_t n_picked
+    cdef size_t most           # of them
+    cdef Py_ssize_t *slots     # of its parameters in the loop's array; NULL: they are in that order
+    cdef double weight         # of its gradient in the mini-batch's
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.rows)
+        PyMem_RawFree(self.numbers)
+        PyMem_RawFree(self.columns)
+        PyMem_RawFree(self.gathered)
+        PyMem_RawFree(self.picked)
+        PyMem_RawFree(self.places)
+        PyMem_RawFree(self.slots)
+
+    cdef int take(self) except -1:
+        self.tape.expect_scalar()
+        self.want = self.tape.want("parameters")
+        self.frame = self.tape.frame_take()
+        return 0
+
+    cdef int rows_make(self, size_t n) except -1:
+        """Make room for so many samples, which are bound one by one."""
+        cdef size_t n_inputs = self.tape.program.n_inputs
+        self.rows = <double *> room(n, n_inputs * sizeof(double) or 1)
+        self.numbers = <uint64_t *> room(n, sizeof(uint64_t))
+        return 0
+
+    cdef int row_add(self, tuple sample, size_t number) except -1:
+        """Read one sample."""
+        cdef size_t n_inputs = self.tape.program.n_inputs
+        self.frame.reading = <Py_ssize_t> number  # for messages
+        bind_all(self.frame, self.tape.arguments, sample)
+        expect_numbers(self.frame, self.tape.shapes)
+        if self.frame.n >= 0:
+            raise error_of(
+                "ShapeError", "one sample", f"a batch of {self.frame.n}", f"sample {number} of fit",
+                "give each sample by itself")
+        self.frame.reading = -1
+        memcpy(self.rows + self.n * n_inputs, self.frame.values, n_inputs * sizeof(double))
+        self.numbers[self.n] = number
+        self.n += 1
+        return 0
+
+    cdef void rows_bind(self) noexcept:
+        """Have the rows as a batch whose samples differ in each argument."""
+        cdef uint32_t e
+        cdef uint32_t n_inputs = self.tape.program.n_inputs
+        for e in range(n_inputs):
+            self.frame.columns[e].data, self.frame.columns[e].stride = self.rows + e, n_inputs
+            self.frame.batched[e] = 1
+        self.frame.n, self.frame.numbers = <Py_ssize_t> self.n, self.numbers
+
+    cdef int plan(self, size_t batch, size_t all_samples, Py_ssize_t steps, int threads) except -1:
+        """Say how samples run, one and many, and make room for those of a mini-batch."""
+        cdef double each = 1.0
+        if self.n:
+            each = <double> batch * <double> self.n / <double> all_samples
+        self.tape.plan_single(
+            self.frame, self.want, <int> min(<double> steps * each, 3.0) if each < 2.0 else 0)
+        if not self.n:
+            return 0
+        self.most = min(batch, self.n)
+        if self.most > 1:
+            self.tape.prepare(
+                self.frame, &self.run, &self.uniform, self.tape.plan_for(self.frame, self.want), True,
+                threads)
+            self.run.numbers = self.numbers
+        if batch == all_samples:
+            self.n_picked = self.n
+            return 0
+        self.columns = <InputColumn *> room(self.tape.program.n_inputs, sizeof(InputColumn))
+        self.gathered = <double *> room(self.tape.program.n_inputs * self.most, sizeof(double))
+        self.picked = <uint64_t *> room(self.most, sizeof(uint64_t))
+        self.places = <uint64_t *> room(self.most, sizeof(uint64_t))
+        self.run.inputs, self.run.numbers = self.columns, self.picked
+        return 0
+
+    cdef int parameters_find(self, Places places, tuple parameters) except -1:
+        cdef Py_ssize_t i
+        if is_same_order(self.tape.captured, parameters):
+            return 0
+        self.slots = <Py_ssize_t *> room(self.tape.program.n_parameters, sizeof(Py_ssize_t))
+        for i in range(len(self.tape.captured)):
+            self.slots[i] = places.slot(self.tape.captured[i])
+        return 0
+
+    cdef void parameters_load(self, const double *data) noexcept nogil:
+        """Copy the parameters from the loop's array into the frame."""
+        cdef double *to = self.data()
+        cdef uint32_t i
+        if self.slots == NULL:
+            memcpy(to, data, self.tape.program.n_parameters * sizeof(double))
+            return
+        for i in range(self.tape.program.n_parameters):
+            to[i] = data[self.slots[i]]
+
+    cdef double *data(self) noexcept nogil:
+        return self.frame.values + self.tape.program.n_inputs
+
+    cdef const double *gradient(self) noexcept nogil:
+        return self.frame.adjoints + self.tape.program.n_inputs
+
+    cdef void gradient_add(self, double *to) noexcept nogil:
+        """Add the parameters' adjoints to those of the loop's array."""
+        cdef const double *adjoints = self.gradient()
+        cdef uint32_t i
+        for i in range(self.tape.program.n_parameters):
+            to[self.slots[i] if self.slots != NULL else i] += self.weight * adjoints[i]
+
+    cdef void pick(self, uint64_t sample, uint64_t place) noexcept nogil:
+        self.picked[self.n_picked], self.places[self.n_picked] = sample, place
+        self.n_picked += 1
+
+    cdef void gather(self) noexcept nogil:
+        """Bring the samples of the mini-batch together."""
+        cdef size_t s
+        cdef uint32_t e
+        cdef const InputColumn *column
+        cdef double *to = self.gathered
+        for e in range(self.tape.program.n_inputs):
+            if not self.frame.batched[e]:
+                continue
+            column = &self.frame.columns[e]
+            for s in range(self.n_picked):
+                to[s] = column.data[<Py_ssize_t> self.places[s] * column.stride]
+            self.columns[e].data, self.columns[e].stride = to, 1
+            to += self.most
+
+    cdef int compute(self, double scale, double *total) noexcept nogil:
+        """Compute the sum of the losses of the samples picked, and the gradient of their part."""
+        cdef int result
+        self.weight = scale
+        if not self.n or self.n_picked == 1:
+            if self.n:
+                load_sample(self.frame, <Py_ssize_t> self.places[0] if self.places != NULL else 0)
+            result = self.tape.perform_single(self.frame, self.want)
+            total[0] = self.frame.values[self.tape.program.outputs[0]]
+            return result
+        if self.columns != NULL:
+            self.gather()
+        self.weight = 1.0
+        self.run.n, self.run.seed = self.n_picked, scale
+        result = self.tape.perform(self.frame, &self.run, &self.uniform)
+        total[0] = self.run.total
+        return result
+
+    cdef int close(self) except -1:
+        cdef Frame frame = self.frame
+        if frame is not None:
+            self.frame = None
+            frame.numbers = NULL
+            self.tape.frame_give(frame)
+        return 0
+
+
+cdef Member member_of(Replay tape):
+    cdef Member member = Member.__new__(Member)
+    member.tape = tape
+    return member
 
 
 cdef int before_handlers(void *loop) except -1 with gil:
@@ -209,21 +430,30 @@ cdef void after_handlers(void *loop) noexcept nogil:
 
 
 cdef class Loop:
-    """A training loop over one tape and one data set, run some steps at a time."""
+    """A training loop over one data set, with one tape or some for unlike shapes, some steps at a time."""
 
-    cdef Replay tape
-    cdef Frame frame           # None once it is closed
-    cdef Want want             # the parameters
+    cdef tuple members         # None: not set up
+    cdef PyObject **each       # the same, Members
+    cdef bint closed
+    cdef tuple parameters      # of all of them
+    cdef size_t n_parameters
     cdef object source         # gives the optimizer's rules as they stand
     cdef Group groups          # the first
-    cdef BatchRun run
-    cdef Steps uniform
-    cdef InputColumn *columns  # of the batch at hand; the frame has those of all samples
-    cdef double *gathered
+    cdef Node **nodes          # of the parameters; this and what follows, of several members
+    cdef double *own_data      # their data and their gradient
+    cdef double *own_grad
+    cdef uint32_t *member      # of each sample
+    cdef uint64_t *places      # and where it is there
+    cdef uint32_t *touched     # members that have samples in the mini-batch
+    cdef size_t n_touched
+    cdef Py_ssize_t failed     # the member that could not compute
+    cdef bint has_python       # custom operations
+    cdef uint32_t n_ops        # of the longest tape
     cdef uint64_t *order
     cdef uint64_t random
     cdef size_t n              # samples; 0: no argument has a batch axis
     cdef size_t batch
+    cdef size_t count          # samples in the mini-batch
     cdef size_t next           # place in the order
     cdef bint mean
     cdef bint shuffled         # each epoch has an order of its own
@@ -236,23 +466,20 @@ cdef class Loop:
     cdef readonly Py_ssize_t steps
     cdef readonly double stopped_at  # the loss that is not finite, or that of a gradient that is not
 
-    def __init__(self, Replay tape not None, tuple args not None, source, Py_ssize_t steps, batch_size,
-                 uint64_t seed, bint mean, int threads, bint shuffled=True):
-        cdef CachedPlan cached
-        cdef size_t i
-        if self.tape is not None:
+    def __init__(self, tuple tapes not None, data, source, Py_ssize_t steps, batch_size,
+                 uint64_t seed, bint mean, int threads, bint shuffled=True, chosen=None):
+        if self.members is not None:
             raise error_of("FastgradTypeError", "a new loop", "one that is set up already")
         if steps < 0 or threads < 1 or batch_size is not None and not 0 < batch_size:
             raise error_of(
                 "FastgradValueError", "steps of at least 0, threads and batch size of at least 1",
                 f"{steps}, {threads} and {shown(batch_size)}", "fit")
-        tape.expect_scalar()
-        self.want = tape.want("parameters")
-        self.frame = tape.frame_take()
-        self.tape, self.steps, self.mean, self.random = tape, steps, mean, seed
-        self.shuffled = shuffled
-        tape.frame_bind(self.frame, args)
-        self.n = <size_t> self.frame.n if self.frame.n > 0 else 0
+        self.steps, self.mean, self.random, self.shuffled = steps, mean, seed, shuffled
+        self.members_make(tapes)
+        if chosen is None:
+            self.bind(data)
+        else:
+            self.read(data, list(chosen))
         self.batch = self.n if batch_size is None else <size_t> min(<object> self.n, batch_size)
         try:
             self.losses = <double *> room(steps, sizeof(double))
@@ -262,28 +489,111 @@ cdef class Loop:
                 "train in several calls") from None
         self.source = source
         self.follow()
-        if not self.n:
-            tape.plan_single(self.frame, self.want, <int> min(steps, 3))
-            return
-        cached = tape.plan_for(self.frame, self.want)
-        tape.prepare(self.frame, &self.run, &self.uniform, cached, True, threads)
+        self.plan(threads)
+
+    cdef int members_make(self, tuple tapes) except -1:
+        """Take a frame of each tape."""
+        cdef list members = []
+        cdef Member member
+        cdef Py_ssize_t i
+        for tape in tapes:
+            if not isinstance(tape, Replay):
+                raise error_of("FastgradTypeError", "tapes", described(tape), "fit")
+            member = member_of(<Replay> tape)
+            member.take()
+            self.has_python = self.has_python or member.tape.program.python.tape != NULL
+            self.n_ops = max(self.n_ops, member.tape.program.n_ops)
+            members.append(member)
+        if not members:
+            raise error_of("FastgradTypeError", "a tape", "none", "fit")
+        self.each = <PyObject **> room(len(members), sizeof(PyObject *))
+        self.touched = <uint32_t *> room(len(members), sizeof(uint32_t))
+        for i in range(len(members)):
+            self.each[i] = <PyObject *> members[i]
+            self.touched[i] = <uint32_t> i
+        self.members = tuple(members)
+        self.n_touched = len(members)
+        self.parameters = parameters_of(self.members)
+        self.n_parameters = len(self.parameters)
+        return 0
+
+    cdef int bind(self, tuple args) except -1:
+        """Take the data as the arguments of a call of the one tape."""
+        cdef Member member = self.members[0]
+        member.tape.frame_bind(member.frame, args)
+        member.n = self.n = <size_t> member.frame.n if member.frame.n > 0 else 0
+        return 0
+
+    cdef int read(self, object data, list chosen) except -1:
+        """Take the data as samples, each for the tape whose number is given."""
+        cdef list samples = list(data)
+        cdef Poll poll = poll_begin(poll_with_gil)
+        cdef Member member
+        cdef size_t i
+        if not samples or len(samples) != len(chosen):
+            raise error_of(
+                "FastgradValueError", "some samples, and for each the number of a tape",
+                f"{len(samples)} and {len(chosen)}", "data of fit")
+        self.n = len(samples)
+        self.member = <uint32_t *> room(self.n, sizeof(uint32_t))
+        self.places = <uint64_t *> room(self.n, sizeof(uint64_t))
+        for i in range(self.n):
+            self.member[i] = chosen[i]
+            if self.member[i] >= <uint32_t> len(self.members):
+                raise error_of(
+                    "FastgradIndexError", f"a number below {len(self.members)}", f"{self.member[i]}",
+                    "tape of a sample of fit")
+            member = self.members[self.member[i]]
+            member.most += 1
+        for member in self.members:
+            if not member.most:
+                raise error_of("FastgradValueError", "a sample for each tape", "none", "data of fit")
+            member.rows_make(member.most)
+        for i in range(self.n):
+            member = self.members[self.member[i]]
+            self.places[i] = member.n
+            member.row_add(samples[i], i)
+            poll_signals(&poll, <Py_ssize_t> member.tape.program.n_inputs + 1)
+        for member in self.members:
+            member.rows_bind()
+        return 0
+
+    cdef int plan(self, int threads) except -1:
+        """Say how all members run, and where the parameters are."""
+        cdef size_t n = self.n_parameters
+        cdef Places places = places_of(self.parameters)
+        cdef Member member
+        cdef size_t i
+        for member in self.members:
+            member.plan(self.batch, self.n, self.steps, threads)
+            member.parameters_find(places, self.parameters)
+        if len(self.members) > 1:
+            self.nodes = <Node **> room(n, sizeof(Node *))
+            self.own_data = <double *> room(n, sizeof(double))
+            self.own_grad = <double *> room(n, sizeof(double))
+            for i in range(n):
+                self.nodes[i] = node_at((<Handle> self.parameters[i]).id)
         if self.batch < self.n:
-            self.columns = <InputColumn *> room(tape.program.n_inputs, sizeof(InputColumn))
-            self.gathered = <double *> room(tape.program.n_inputs * self.batch, sizeof(double))
             self.order = <uint64_t *> room(self.n, sizeof(uint64_t))
             for i in range(self.n):
                 self.order[i] = i
             self.next = self.n
-            self.run.inputs = self.columns
+            self.n_touched = 0
+        return 0
 
     def __dealloc__(self):
-        PyMem_RawFree(self.columns)
-        PyMem_RawFree(self.gathered)
+        PyMem_RawFree(self.each)
+        PyMem_RawFree(self.nodes)
+        PyMem_RawFree(self.own_data)
+        PyMem_RawFree(self.own_grad)
+        PyMem_RawFree(self.member)
+        PyMem_RawFree(self.places)
+        PyMem_RawFree(self.touched)
         PyMem_RawFree(self.order)
         PyMem_RawFree(self.losses)
 
     cdef int expect_open(self) except -1:
-        if self.frame is None:
+        if self.members is None or self.closed:
             raise error_of("FastgradRuntimeError", "a loop that is open", "one that is closed", "fit")
         return 0
 
@@ -304,7 +614,7 @@ cdef class Loop:
         else:
             if group is None:
                 return 0
-        places = places_of(self.tape.captured)
+        places = places_of(self.parameters)
         group = None
         for given in reversed(updaters):
             if not isinstance(given, Updater):
@@ -324,7 +634,7 @@ cdef class Loop:
             group = group.next
         if self.groups is not None:
             self.groups.read()
-        self.tape.parameters_load(self.frame)
+        self.parameters_load()
         group = self.groups
         while group is not None:
             if updater_is_busy(group.updater):
@@ -335,6 +645,25 @@ cdef class Loop:
         self.mark_busy(True)
         return 0
 
+    cdef int parameters_load(self) except -1:
+        """Read the parameters' data: into the slots of the one member, or into the loop's array."""
+        cdef Member member
+        cdef size_t i
+        if self.own_data == NULL:
+            member = self.members[0]
+            return member.tape.parameters_load(member.frame)
+        for member in self.members if recording_threads else ():
+            member.tape.parameters_report()
+        for i in range(self.n_parameters):
+            self.own_data[i] = self.nodes[i].data
+        return 0
+
+    cdef double *data(self) noexcept nogil:
+        """Give where the parameters are while this loop runs."""
+        if self.own_data != NULL:
+            return self.own_data
+        return (<Member> self.each[0]).data()
+
     cdef int resume(self) except -1 with gil:
         return self.take_over()
 
@@ -343,7 +672,7 @@ cdef class Loop:
         self.mark_busy(False)
         if self.held:
             self.held = False
-            self.groups.write_back()
+            self.groups.write_back(self.data())
         return 0
 
     cdef void mark_busy(self, bint busy) noexcept:
@@ -355,14 +684,14 @@ cdef class Loop:
             group = group.next
 
     def shared(self):
-        """Give how many of the optimizer's parameters the tape has, and how many there are."""
+        """Give how many parameters the tapes have, those of the optimizer among them, and all of its."""
         cdef Group group = self.groups
         cdef Py_ssize_t found = 0
         cdef Py_ssize_t n = 0
         while group is not None:
             found, n = found + group.shared, n + group.updater.n
             group = group.next
-        return found, n
+        return self.n_parameters, found, n
 
     # Steps -------------------------------------------------------------------------------------------
 
@@ -392,38 +721,52 @@ cdef class Loop:
             poll_signals(&poll, <Py_ssize_t> passed)
 
     cdef void draw(self) noexcept nogil:
-        """Gather the next mini-batch."""
-        cdef size_t count = self.next_count()
+        """Draw the next mini-batch: which members have samples in it, in the order of the first."""
         cdef size_t s
-        cdef uint32_t e
-        cdef const InputColumn *column
-        cdef double *to = self.gathered
-        for e in range(self.tape.program.n_inputs):
-            if not self.frame.batched[e]:
-                continue
-            column = &self.frame.columns[e]
-            for s in range(count):
-                to[s] = column.data[<Py_ssize_t> self.order[self.next + s] * column.stride]
-            self.columns[e].data, self.columns[e].stride = to, 1
-            to += self.batch
-        self.run.n, self.run.numbers = count, self.order + self.next
-        self.next += count
+        self.count = self.next_count()
+        for s in range(self.n_touched):
+            (<Member> self.each[self.touched[s]]).n_picked = 0
+        self.n_touched = 0
+        for s in range(self.next, self.next + self.count):
+            self.pick(self.order[s])
+        self.next += self.count
 
-    cdef int one_step(self, double *loss) noexcept nogil:
+    cdef void pick(self, uint64_t sample) noexcept nogil:
+        cdef uint32_t which = self.member[sample] if self.member != NULL else 0
+        if not (<Member> self.each[which]).n_picked:
+            self.touched[self.n_touched] = which
+            self.n_touched += 1
+        (<Member> self.each[which]).pick(sample, self.places[sample] if self.places != NULL else sample)
+
+    cdef int one_step(self, double *loss, const double **grad) noexcept nogil:
         """Compute a loss and its gradient."""
         cdef double scale
+        cdef double part = 0.0
+        cdef double total = 0.0
+        cdef size_t i
         cdef int result
-        if not self.n:
-            result = self.tape.perform_single(self.frame, self.want)
-            loss[0] = self.frame.values[self.tape.program.outputs[0]]
-            return result
         if self.batch < self.n:
             self.draw()
-        scale = 1.0 / <double> self.run.n if self.mean else 1.0
-        self.run.seed = scale
-        result = self.tape.perform(self.frame, &self.run, &self.uniform)
-        loss[0] = self.run.total * scale
-        return result
+        else:
+            self.count = self.n or 1
+        scale = 1.0 / <double> self.count if self.mean else 1.0
+        for i in range(self.n_touched):
+            self.failed = self.touched[i]
+            if self.own_data != NULL:
+                (<Member> self.each[self.touched[i]]).parameters_load(self.own_data)
+            result = (<Member> self.each[self.touched[i]]).compute(scale, &part)
+            if result != TAPE_OK:
+                return result
+            total += part
+        loss[0] = total * scale
+        if self.n_touched == 1 and (<Member> self.each[self.touched[0]]).slots == NULL:
+            grad[0] = (<Member> self.each[self.touched[0]]).gradient()
+            return TAPE_OK
+        memset(self.own_grad, 0, self.n_parameters * sizeof(double))
+        for i in range(self.n_touched):
+            (<Member> self.each[self.touched[i]]).gradient_add(self.own_grad)
+        grad[0] = self.own_grad
+        return TAPE_OK
 
     def advance(self, Py_ssize_t count):
         """Make up to `count` steps; returns False where a loss or its gradient is not finite.
@@ -431,19 +774,19 @@ cdef class Loop:
         That comes before the update: parameters and optimizer are as after the step before.
         """
         cdef double *data
-        cdef const double *grad
+        cdef const double *grad = NULL
         cdef double loss = 0.0
         cdef int result = TAPE_OK
         cdef Poll poll = poll_begin(poll_without_gil)
         cdef Py_ssize_t each = (<Py_ssize_t> self.batch + 1)
         cdef PollHook hook
         cdef bint hooked
+        cdef Member failed
         self.expect_open()
         if self.advancing:
             raise error_of("FastgradRuntimeError", "one advance at a time", "a second one inside it", "fit")
-        data = self.frame.values + self.tape.program.n_inputs
-        grad = self.frame.adjoints + self.tape.program.n_inputs
-        each *= <Py_ssize_t> self.tape.program.n_ops + 1
+        data = self.data()
+        each *= <Py_ssize_t> self.n_ops + 1
         count = min(count, self.steps - self.done)
         hook.before, hook.after = <int (*)(void *) noexcept nogil> before_handlers, after_handlers
         hook.context = <void *> self
@@ -454,10 +797,10 @@ cdef class Loop:
             self.take_over()
             with nogil:
                 while count > 0:
-                    if self.tape.program.python.tape != NULL:  # it may read and set anything, too
+                    if self.has_python:  # custom operations may read and set anything, too
                         before_handlers(<void *> self)
                         self.stale = True
-                    result = self.one_step(&loss)
+                    result = self.one_step(&loss, &grad)
                     if result != TAPE_OK or not isfinite(loss) or not self.has_finite(grad):
                         count = -1
                         break
@@ -472,7 +815,8 @@ cdef class Loop:
                     if self.stale:
                         self.resume()
             if result != TAPE_OK:
-                self.tape.fail(self.frame, result)
+                failed = self.members[self.failed]
+                failed.tape.fail(failed.frame, result)
             if count < 0:
                 self.stopped_at = loss
                 return False
@@ -485,10 +829,10 @@ cdef class Loop:
 
     cdef bint has_finite(self, const double *grad) noexcept nogil:
         """Tell whether the parameters' adjoints are finite; a finite sum of them says so quickly."""
-        cdef uint32_t i
-        if isfinite(self.tape.kernels.sum(self.tape.program.n_parameters, grad)):
+        cdef size_t i
+        if isfinite((<Member> self.each[0]).tape.kernels.sum(self.n_parameters, grad)):
             return True
-        for i in range(self.tape.program.n_parameters):
+        for i in range(self.n_parameters):
             if not isfinite(grad[i]):
                 return False
         return True
@@ -503,25 +847,31 @@ cdef class Loop:
             was only the sum over the samples, or the loop runs or is closed.
         """
         cdef Poll poll = poll_begin(poll_with_gil)
-        cdef size_t first = self.next - self.run.n if self.batch < self.n else 0
+        cdef size_t first = self.next - self.count if self.batch < self.n else 0
         cdef size_t s
-        if self.frame is None or self.advancing:
+        cdef Member member
+        if self.members is None or self.closed or self.advancing:
             return None
-        if not self.n:
-            return nonfinite_in_sample(self.tape, self.frame, 0, [self.want], &poll)
-        for s in range(first, first + self.run.n):
+        for s in range(first, first + self.count):
             at = self.order[s] if self.batch < self.n else s
-            found = nonfinite_in_sample(self.tape, self.frame, at, [self.want], &poll)
+            member = self.members[self.member[at] if self.member != NULL else 0]
+            if self.own_data != NULL:
+                member.parameters_load(self.own_data)
+            found = nonfinite_in_sample(
+                member.tape, member.frame, self.places[at] if self.places != NULL else at,
+                [member.want], &poll)
             if found is not None:
                 return found
         return None
 
     def close(self):
-        """Give the frame back to the tape."""
-        cdef Frame frame = self.frame
-        if frame is not None and not self.advancing:
-            self.frame = None
-            self.tape.frame_give(frame)
+        """Give the frames back to the tapes."""
+        cdef Member member
+        if self.members is None or self.advancing:
+            return
+        self.closed = True
+        for member in self.members:
+            member.close()
 
     def history(self, Py_ssize_t first=0):
         """Give the losses so far, from that of step `first` on."""
