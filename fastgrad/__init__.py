@@ -62,8 +62,8 @@ _LAZY = {  # name: module that has it
     "__version__": "_native.graph.engine",
 }
 _SUBMODULES = (
-    "engine", "errors", "family", "functional", "graphs", "nn", "operations", "ops", "optim", "rules",
-    "sklearn", "tape", "training", "viz",
+    "engine", "errors", "family", "functional", "graphs", "nn", "operations", "ops", "optim",
+    "rules", "sklearn", "tape", "training", "viz",
 )  # fmt: skip
 
 

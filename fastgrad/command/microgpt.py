@@ -2,7 +2,7 @@
 
 Model and schedule are those of Andrej Karpathy's microgpt: one layer, 16 numbers a token, 4 heads,
 contexts of 16, Adam at a rate that falls to 0, one document a step. A tape is for one length, so
-there is one for each that comes, over the same parameters and one optimizer.
+there is one for each that comes: a family, which `fit` trains with one optimizer.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from fastgrad import functional, optim
 from fastgrad.command.bench import plain
 from fastgrad.command.bench.gpt import GPT, SHAPES
 from fastgrad.errors import FastgradRuntimeError, explain
+from fastgrad.family import record_each
 from fastgrad.models.words import Alphabet, alphabet_of, example_words, read_lines
-from fastgrad.tape import Tape, record
+from fastgrad.training import fit
 
 __all__ = ["run_microgpt"]
 
@@ -71,11 +72,13 @@ def run_microgpt(
     alphabet, _, _ = alphabet_of(words, file or "words")
     rng.shuffle(words)
     data = _start(alphabet.size, rng)
-    gpt = _Recorded(data)
-    count = len(gpt.parameters)
+    count = sum(len(row) for matrix in data.values() for row in matrix)
     print(f"{len(words)} documents of {alphabet.size - 1} characters, {count} parameters")
     documents = [_document(alphabet, words[step % len(words)]) for step in range(steps)]
-    losses, ours = _train(gpt, documents)
+    gpt = _Recorded(data, documents)
+    begin = process_time()
+    losses = gpt.train(documents)
+    ours = (process_time() - begin) / max(1, steps)
     if plain_steps and steps:
         _compare(data, documents[:plain_steps], steps, losses, ours)
     for _ in range(samples):
@@ -103,48 +106,33 @@ def _rate(step: int, steps: int) -> float:
 
 
 class _Recorded:
-    """The model, a tape for each length, and the optimizer that they share."""
+    """The model, the optimizer, and a tape for each length among the documents."""
 
-    def __init__(self, data: dict[str, list[list[float]]]) -> None:
+    def __init__(self, data: dict[str, list[list[float]]], documents: list[Any]) -> None:
         self.model = GPT(fastgrad.Value, fastgrad.take, functional.max, data)
         self.parameters = self.model.parameters()
         self.optimizer = optim.Adam(self.parameters, lr=_RATE, betas=_BETAS)
-        self.tapes: dict[int, Tape] = {}
+        lengths = {len(given): [0] * len(given) for given, _ in documents}
+        examples = [(lengths[n], lengths[n]) for n in sorted(lengths)]
+        if examples:
+            self.tapes = record_each(self.model.cross_entropy, examples, parameters=self.parameters)
+        print(f"{len(examples)} tapes, one for each length")
 
-    def tape(self, length: int) -> Tape:
-        """Return the tape of a length; it is recorded when the first such document comes."""
-        if length not in self.tapes:
-            example = [0] * length
-            parameters = self.parameters
-            self.tapes[length] = record(
-                self.model.cross_entropy, example, example, parameters=parameters
-            )
-        return self.tapes[length]
+    def train(self, documents: list[Any]) -> list[float]:
+        """Learn the documents, one a step, and return the losses."""
+        steps = len(documents)
+        if not steps:
+            return []
+        every = max(1, steps // _LINES)
 
-    def step(self, document: tuple[list[int], list[int]], rate: float) -> float:
-        """Learn a document, and return the loss before."""
-        tape = self.tape(len(document[0]))
-        self.optimizer.zero_grad()
-        loss: float = tape.backward(*document)
-        self.optimizer.lr = rate
-        self.optimizer.step()
-        return loss
+        def show(step: int, losses: list[float]) -> None:
+            if step % every == 0:
+                print(f"step {step} of {steps}: loss {sum(losses) / len(losses):.4f}", flush=True)
 
-
-def _train(gpt: _Recorded, documents: list[Any]) -> tuple[list[float], float]:
-    """Learn all documents; return the losses, and the processor time of a step, recording apart."""
-    steps = len(documents)
-    for length in sorted({len(given) for given, _ in documents}):
-        gpt.tape(length)
-    print(f"{len(gpt.tapes)} tapes, one for each length")
-    losses: list[float] = []
-    begin = process_time()
-    for step, document in enumerate(documents):
-        losses.append(gpt.step(document, _rate(step, steps)))
-        if (step + 1) % max(1, steps // _LINES) == 0:
-            part = losses[-max(1, steps // _LINES) :]
-            print(f"step {step + 1} of {steps}: loss {sum(part) / len(part):.4f}", flush=True)
-    return losses, (process_time() - begin) / max(1, steps)
+        return fit(
+            self.tapes, documents, optimizer=self.optimizer, steps=steps, batch_size=1,
+            shuffle=False, schedule=lambda step: _rate(step, steps), callback=show, every=every,
+        )  # fmt: skip
 
 
 def _compare(

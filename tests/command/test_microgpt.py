@@ -51,8 +51,8 @@ def test_steps_equal_the_loop_on_values():
     alphabet = Alphabet("abc")
     data = microgpt._start(alphabet.size, microgpt.random.Random(1))
     documents = [microgpt._document(alphabet, word) for word in ("ab", "cab", "b", "ab")]
-    recorded = microgpt._Recorded(data)
-    losses, _ = microgpt._train(recorded, documents)
+    recorded = microgpt._Recorded(data, documents)
+    losses = recorded.train(documents)
     model = GPT(Value, data=data)
     adam = optim.Adam(model.parameters(), betas=(0.85, 0.99))
     for step, document in enumerate(documents):
@@ -78,7 +78,7 @@ def test_words_end_at_a_full_context():
     alphabet = Alphabet("ab")
     data = microgpt._start(alphabet.size, microgpt.random.Random(1))
     data["head"][0] = [0.0] * 16
-    recorded = microgpt._Recorded(data)
+    recorded = microgpt._Recorded(data, [])
     rng = microgpt.random.Random(1)
     recorded.model.logits = lambda *_: [-1000.0, 0.0, 0.0]
     assert len(microgpt._word(recorded, alphabet, 1.0, rng)) == 16
