@@ -86,6 +86,23 @@ class no_grad(_Scope, NoGradScope):
 Value.no_grad = no_grad
 
 
+def svg_in_notebook(thing: Any) -> str | None:
+    """Return what notebooks show of a Value, a Module or a tape; None where text has to do."""
+    from importlib import import_module
+
+    svg: str | None = import_module("fastgrad.viz.notebook").svg_of(thing)  # a layer above
+    return svg
+
+
+def text_in_notebook(thing: Any) -> str:
+    """Return what marimo shows where there is no picture; Jupyter takes the repr by itself."""
+    return repr(thing)
+
+
+Value._repr_svg_ = svg_in_notebook
+Value._repr_text_ = text_in_notebook
+
+
 class debug(_Scope):
     """Remember which line makes each operation: a context manager, or a decorator of functions.
 

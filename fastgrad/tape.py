@@ -25,7 +25,7 @@ from fastgrad._native.tape.replay import SIMD
 from fastgrad._native.tape.tape import TapeCore
 from fastgrad._plain import call_plainly, is_close, is_same, kind_of, numbers_in
 from fastgrad._shapes import extents_of, is_array
-from fastgrad.engine import Value
+from fastgrad.engine import Value, svg_in_notebook, text_in_notebook
 from fastgrad.errors import (
     FastgradAttributeError,
     FastgradTypeError,
@@ -286,6 +286,9 @@ class Tape(TapeCore):
         if self.custom_operations:
             parts = (*parts, self.custom_operations)
         return (loads_tape, parts, vars(self)) if vars(self) else (loads_tape, parts)
+
+    _repr_svg_ = svg_in_notebook
+    _repr_text_ = text_in_notebook
 
     def __repr__(self) -> str:
         _, parameters, _, operations, recorded, _ = _inspect.sizes(self)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 from fastgrad._native.graph.engine import numbers_of
 from fastgrad._native.graph.neurons import zero_grads
-from fastgrad.engine import Value
+from fastgrad.engine import Value, svg_in_notebook
 from fastgrad.errors import FastgradTypeError, FastgradValueError, ShapeError, describe, explain
 
 __all__ = ["IncompatibleKeys", "Module", "flat_of", "nested"]
@@ -51,6 +51,7 @@ class Module:
 
     training = True
     buffers: tuple[str, ...] = ()
+    _repr_svg_ = svg_in_notebook
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

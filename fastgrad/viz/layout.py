@@ -23,13 +23,20 @@ _RANKDIRS = ("LR", "TB", "RL", "BT")
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Where a node is: its centre and size in points, y downwards."""
+    """Where a node is: its centre and size in points, y downwards.
+
+    Attributes
+    ----------
+    cells : tuple of (left, top, right, bottom)
+        Where the fields of a record are.
+    """
 
     name: str
     x: float
     y: float
     width: float
     height: float
+    cells: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +250,9 @@ def _numbers(text: str) -> list[float]:
 def _box(thing: dict[str, Any], height: float) -> Box:
     x, y = _numbers(thing["pos"])
     size = float(thing["width"]) * _POINTS, float(thing["height"]) * _POINTS
-    return Box(thing["name"], x, height - y, *size)
+    rects = [_numbers(rect) for rect in thing.get("rects", "").split()]
+    cells = [(left, height - top, right, height - bottom) for left, bottom, right, top in rects]
+    return Box(thing["name"], x, height - y, *size, tuple(cells))
 
 
 def _path(edge: dict[str, Any], names: dict[int, str], height: float) -> Path:

@@ -59,7 +59,7 @@ def documented():
             home = str(getattr(thing, "__module__", None) or module)
             if name.startswith("_") or inspect.ismodule(thing) or not home.startswith("fastgrad"):
                 continue
-            inside = module.startswith("fastgrad.nn.")
+            inside = module.startswith(("fastgrad.nn.", "fastgrad.viz."))
             if inside and home != module and home in modules:  # it has its name there
                 continue
             if name in getattr(importlib.import_module(module), "_LAZY", ()):  # there once used
@@ -208,6 +208,10 @@ def cell(source):
     cells = [{"cell_type": "code", "source": source, "metadata": {}, "outputs": []}]
     notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
     read_notebook(json.dumps(notebook).encode(), "some.ipynb")
+
+
+def picture():
+    return fg.viz.draw_dot(Value(1.0) + 2)
 
 
 def without_graphviz(monkeypatch, call, *args):
@@ -542,6 +546,14 @@ CALLS = {
     ("viz.place_dot", "FastgradValueError"): lambda p, m: refusing_graphviz(m, fg.viz.place_dot),
     ("viz.place_dot", "MissingExtraError"): (
         lambda p, m: without_graphviz(m, fg.viz.place_dot, "digraph {}")
+    ),
+    ("viz.draw_dot", "FastgradTypeError"): lambda p, m: fg.viz.draw_dot(2.0),
+    ("viz.draw_dot", "FastgradValueError"): lambda p, m: fg.viz.draw_dot(Value(1.0), limit=0),
+    ("viz.draw_dot", "ShapeError"): lambda p, m: fg.viz.draw_dot(tape_of(), args=([1.0, 2.0],)),
+    ("viz.Picture.save", "FastgradValueError"): lambda p, m: picture().save(p / "a.gif"),
+    ("viz.Picture.save", "OSError"): lambda p, m: picture().save(p / "none" / "a.dot"),
+    ("viz.Picture.save", "MissingExtraError"): (
+        lambda p, m: without_graphviz(m, picture().save, p / "a.svg")
     ),
     ("viz.layout.render", "FastgradValueError"): (
         lambda p, m: refusing_graphviz(m, fg.viz.layout.render)
