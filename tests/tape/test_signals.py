@@ -84,7 +84,7 @@ def test_export_and_restore_poll_signals_by_entries():
 
 @pytest.mark.parametrize("held", [False, True], ids=["numbers", "parameters"])
 def test_recording_interrupted_at_any_poll_leaves_no_nodes(held):
-    n = 200_000
+    n = 60_000
     x = y = Value(0.5)
     leaves = [Value(1.0) if held else 1.0 for _ in range(n // 2)]
     for leaf in leaves:
