@@ -31,9 +31,9 @@ def network(workload):
     return moons_arrays(points), moons_loss, LEARNING_RATE
 
 
-def batch_arrays():
-    """Return the points (a, b) of W1's batch, each of shape (10000,)."""
-    return np.array(workloads.batch_points(cases.BATCH)).T.copy()
+def batch_arrays(workload):
+    """Return the points of a batch of points, a row for each argument of its function."""
+    return np.array(cases.POINTS[workload][1]()).T.copy()
 
 
 def moons_arrays(points=100):
@@ -123,3 +123,9 @@ def gpt_loss(xp, w, tokens, targets, mask):
 def causal_mask(T):
     """Return 0 on and below the diagonal, -inf above."""
     return np.triu(np.full((T, T), -np.inf), 1)
+
+
+def rosenbrock(x):
+    """Rosenbrock's function of an array."""
+    a, b = x[:-1], x[1:]
+    return (100.0 * (b - a * a) ** 2 + (a - 1.0) ** 2).sum()

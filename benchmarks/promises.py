@@ -1,4 +1,4 @@
-"""fastgrad's promises (E1 to E7, T1 to T8, import, wheel) against what was measured.
+"""fastgrad's promises (E1 to E7, T1 to T16, import, wheel) against what was measured.
 
 Ratios come from rounds that took turns.
 """
@@ -88,9 +88,14 @@ def _tapes(found):
         ("T2", "moons", "fastgrad_fit", "us", 1e6, 8, "W3 recorded, a step of fit"),
         ("T3", "lecture", "fastgrad_fit", "ms", 1e3, 0.06, "W4 recorded, 20 steps of fit"),
         ("T3", "lecture-loops", "fastgrad_fit", "ms", 1e3, 0.06, "W4, the lecture's loops, same"),
-        ("T4", "gpt", "fastgrad_tape", "us", 1e6, 60, "W5 recorded, a step with native Adam"),
+        ("T4", "gpt", "fastgrad_tape", "us", 1e6, 37, "W5 recorded, a step with native Adam"),
         ("T6", "expression", "fastgrad_tape", "us", 1e6, 0.6, "W1 recorded, a call"),
         ("T6", "expression-batch", "fastgrad_tape", "ns", 1e9, 15, "W1 recorded, a point of 1e4"),
+        ("T11", "rosenbrock-10", "fastgrad_tape", "us", 1e6, 0.6, "W6, 10 numbers, a call"),
+        ("T11", "rosenbrock-100", "fastgrad_tape", "us", 1e6, 0.9, "W6, 100 numbers, a call"),
+        ("T11", "rosenbrock-1000", "fastgrad_tape", "us", 1e6, 4, "W6, 1,000 numbers, a call"),
+        ("T13", "black-scholes", "fastgrad_tape", "ns", 1e9, 15, "W7, price and Greeks, a point"),
+        ("T16", "kalman", "fastgrad_tape", "ms", 1e3, 2, "W8, 50,000 steps, a call"),
     ):
         if row := found.get((workload, engine)):
             beside = _beside(found, workload, row["seconds"])
@@ -163,7 +168,7 @@ def _import():
 def _wheel():
     wheels = sorted((ROOT / "dist").glob("*.whl"), key=os.path.getmtime)
     if wheels:
-        yield _promise("wheel", "size of the wheel", "MB", 1, wheels[-1].stat().st_size / 1e6)
+        yield _promise("wheel", "size of the wheel", "MB", 2, wheels[-1].stat().st_size / 1e6)
 
 
 def _facts(module):

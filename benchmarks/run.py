@@ -18,7 +18,7 @@ OURS = (
 )  # fmt: skip
 PEERS = (
     "micrograd", "torch_scalar", "torch_batched", "torch_compiled", "jax", "jax_scan", "xad",
-    "casadi", "casadi_c", "cppad", "autograd",
+    "casadi", "casadi_c", "cppad", "ddx", "autograd",
 )  # fmt: skip
 TIMED = tuple(name for name in WORKLOADS if name != "control")
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"

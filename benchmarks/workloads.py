@@ -21,16 +21,24 @@ from shared_bench import cases, gpt, measure, peers, plain, recorded, workloads 
 from shared_bench.cases import WORKLOADS, Case, Unsupported, eager_case  # noqa: E402
 from shared_bench.workloads import (  # noqa: E402
     Library,
+    black_scholes,
     chain,
     dag,
     dag_leaves,
     dag_program,
     expression,
+    kalman,
+    kalman_step,
     moons,
+    observations,
+    options,
+    rosenbrock,
+    rosenbrock_point,
 )
 
 __all__ = [
-    "ROOT", "WORKLOADS", "Case", "Library", "Unsupported", "cases", "chain", "dag", "dag_leaves",
-    "dag_program", "eager_case", "expression", "gpt", "measure", "moons", "peers", "plain",
-    "recorded", "workloads",
+    "ROOT", "WORKLOADS", "Case", "Library", "Unsupported", "black_scholes", "cases", "chain", "dag",
+    "dag_leaves", "dag_program", "eager_case", "expression", "gpt", "kalman", "kalman_step",
+    "measure", "moons", "observations", "options", "peers", "plain", "recorded", "rosenbrock",
+    "rosenbrock_point", "workloads",
 ]  # fmt: skip

@@ -6,11 +6,18 @@ from benchmarks.workloads import (
     WORKLOADS,
     Case,
     Unsupported,
+    black_scholes,
+    cases,
     chain,
     dag,
     dag_leaves,
     dag_program,
     expression,
+    kalman,
+    observations,
+    options,
+    rosenbrock,
+    rosenbrock_point,
 )  # fmt: skip
 
 label = "CasADi, SX"
@@ -34,6 +41,13 @@ def build(workload):
     if kind == "dag":
         program = dag_program(size)
         return _scalars(ca, dag_leaves(), lambda leaves: dag(leaves, program), 1)
+    if kind == "rosenbrock":
+        return _scalars(ca, rosenbrock_point(int(workload.partition("-")[2])), rosenbrock, 1)
+    if workload == "kalman":
+        zs = observations(cases.STEPS)
+        return _scalars(ca, cases.KALMAN, lambda leaves: kalman(zs, *leaves, ca.log), 1)
+    if workload == "black-scholes":
+        return _points(ca)
     if workload == "moons":
         return _training(ca, *network(ca, "moons"), 1)
     if kind == "lecture":
@@ -53,6 +67,22 @@ def _scalars(ca, data, build, repeats):
             found[:] = call(data)
 
     return Case(forward, lambda: [float(x) for x in found[1].full().ravel()])
+
+
+def _points(ca):
+    """Return the case of Black and Scholes, mapped over the points on one thread."""
+    import numpy as np
+
+    leaves = ca.SX.sym("x", 5)
+    price = black_scholes(*(leaves[i] for i in range(5)), ca.exp, ca.log, ca.erf)
+    points = np.array(options(cases.BATCH)).T
+    call = ca.Function("f", [leaves], [price, ca.gradient(price, leaves)]).map(points.shape[1])
+    found = []
+
+    def forward():
+        found[:] = call(points)
+
+    return Case(forward, lambda: found[1].full().ravel().tolist())
 
 
 def network(ca, name):

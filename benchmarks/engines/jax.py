@@ -5,7 +5,17 @@ Parameters travel as one vector, which makes the calls several times cheaper tha
 import importlib.metadata
 import os
 
-from benchmarks.workloads import WORKLOADS, Case, Unsupported, expression
+from benchmarks.workloads import (
+    WORKLOADS,
+    Case,
+    Unsupported,
+    black_scholes,
+    cases,
+    expression,
+    kalman_step,
+    observations,
+    rosenbrock_point,
+)  # fmt: skip
 
 label = "JAX, jit"
 
@@ -28,8 +38,12 @@ def build(workload):
     jax = configure()
     if workload == "expression":
         return _expression(jax)
-    if workload == "expression-batch":
-        return _expression_batch(jax)
+    if workload in cases.POINTS:
+        return _points(jax, workload)
+    if workload.startswith("rosenbrock"):
+        return _rosenbrock(jax, int(workload.partition("-")[2]))
+    if workload == "kalman":
+        return _kalman(jax)
     if workload in {"moons", "moons-batch"}:
         return _moons(jax, workload)
     if workload.startswith("lecture"):
@@ -56,22 +70,56 @@ def _expression(jax):
     return Case(forward, lambda: [float(x) for x in found[1]])
 
 
-def _expression_batch(jax):
+def _points(jax, workload):
     import jax.numpy as jnp
 
     from benchmarks import arrays
 
     def total(points):
-        values = expression(*points, lambda x: jnp.maximum(x, 0.0))
-        return values.sum()
+        if workload == "black-scholes":
+            return black_scholes(*points, jnp.exp, jnp.log, jax.scipy.special.erf).sum()
+        return expression(*points, lambda x: jnp.maximum(x, 0.0)).sum()
 
     call = jax.jit(jax.value_and_grad(total))
-    points, found = jnp.asarray(arrays.batch_arrays()), []
+    points, found = jnp.asarray(arrays.batch_arrays(workload)), []
 
     def forward():
         found[:] = jax.block_until_ready(call(points))
 
     return Case(forward, lambda: found[1].ravel().tolist())
+
+
+def _rosenbrock(jax, n):
+    import numpy as np
+
+    from benchmarks import arrays
+
+    call = jax.jit(jax.value_and_grad(arrays.rosenbrock))
+    x, found = np.array(rosenbrock_point(n)), []
+
+    def forward():
+        found[:] = jax.block_until_ready(call(x))
+
+    return Case(forward, lambda: list(map(float, found[1])))
+
+
+def _kalman(jax):
+    import jax.numpy as jnp
+
+    zs = jnp.asarray(observations(cases.STEPS))
+
+    def loss(p):
+        def step(state, z):
+            return kalman_step(state, z, *p, log=jnp.log), None
+
+        return jax.lax.scan(step, (0.0, 1.0, 0.0), zs)[0][2]
+
+    call, start, found = jax.jit(jax.value_and_grad(loss)), jnp.asarray(cases.KALMAN), []
+
+    def forward():
+        found[:] = jax.block_until_ready(call(start))
+
+    return Case(forward, lambda: list(map(float, found[1])))
 
 
 def _chain(jax, operations):

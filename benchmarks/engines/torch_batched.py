@@ -2,7 +2,7 @@
 
 import functools
 
-from benchmarks.workloads import Case, Unsupported, expression
+from benchmarks.workloads import Case, Unsupported, cases, rosenbrock_point
 
 label = "PyTorch, batched"
 
@@ -25,8 +25,10 @@ def build(workload):
     configure(torch)
     if workload == "gpt":
         return _gpt(torch)
-    if workload == "expression-batch":
-        return _expression(torch)
+    if workload in cases.POINTS:
+        return _points(torch, workload)
+    if workload.startswith("rosenbrock"):
+        return _rosenbrock(torch, int(workload.partition("-")[2]))
     if workload.startswith("moons"):
         return network(torch, workload, 1)
     if workload.startswith("lecture"):
@@ -34,17 +36,30 @@ def build(workload):
     raise Unsupported("nothing to batch")
 
 
-def _expression(torch):
+def _points(torch, workload):
     from benchmarks import arrays
 
-    points = [torch.tensor(x, requires_grad=True) for x in arrays.batch_arrays()]
+    function = cases.POINTS[workload][0]
+    points = [torch.tensor(x, requires_grad=True) for x in arrays.batch_arrays(workload)]
 
     def forward():
         for p in points:
             p.grad = None
-        expression(*points).sum().backward()
+        function(*points).sum().backward()
 
     return Case(forward, lambda: [x for p in points for x in p.grad.tolist()])
+
+
+def _rosenbrock(torch, n):
+    from benchmarks import arrays
+
+    x = torch.tensor(rosenbrock_point(n), requires_grad=True)
+
+    def forward():
+        x.grad = None
+        arrays.rosenbrock(x).backward()
+
+    return Case(forward, lambda: list(map(float, x.grad)))
 
 
 def network(torch, workload, steps, prepare=lambda loss: loss):

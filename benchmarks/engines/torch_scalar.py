@@ -32,7 +32,7 @@ def build(workload):
         return _moons(torch, leaf)
     if workload.startswith("lecture"):
         return _lecture(torch, leaf)
-    if workload == "gpt" or WORKLOADS[workload].size >= 1_000_000:
+    if workload in {"gpt", "kalman"} or WORKLOADS[workload].size >= 1_000_000:
         raise Unsupported("minutes a round")
     return eager_case(library, workload)
 

@@ -6,13 +6,18 @@ from benchmarks.workloads import (
     WORKLOADS,
     Case,
     Unsupported,
+    cases,
     chain,
     dag,
     dag_leaves,
     dag_program,
     expression,
+    kalman,
     moons,
+    observations,
     plain,
+    rosenbrock,
+    rosenbrock_point,
     workloads,
 )  # fmt: skip
 
@@ -43,6 +48,11 @@ def build(workload):
     if kind == "dag":
         program = dag_program(size)
         return run.long(dag_leaves(), lambda leaves: dag(leaves, program))
+    if kind == "rosenbrock":
+        return run.long(rosenbrock_point(int(workload.partition("-")[2])), rosenbrock)
+    if workload == "kalman":
+        zs = observations(cases.STEPS)
+        return run.long(cases.KALMAN, lambda leaves: kalman(zs, *leaves, xmath.log))
     if workload == "moons":
         return _moons(run, relu)
     if workload.startswith("lecture"):

@@ -22,7 +22,8 @@ from fastgrad.command.bench.cases import WORKLOADS, Case, Unsupported, Workload
 
 ROOT = Path(__file__).resolve().parents[2]
 FASTGRAD = workloads.Library("fastgrad", fastgrad.Value, nn.MLP)
-SMALL = ("expression", "chain-1e4", "lecture", "lecture-loops")
+SMALL = ("expression", "chain-1e4", "lecture", "lecture-loops", "rosenbrock-10")
+POINTS = tuple(cases.POINTS)
 
 repository = pytest.mark.skipif(
     not ((ROOT / "benchmarks").is_dir() and (ROOT / "fastgrad").is_dir()), reason="no source tree"
@@ -57,11 +58,11 @@ def test_moons_gradients_equal_the_reference():
 
 
 @pytest.mark.wide
-@pytest.mark.parametrize("name", [*SMALL, "dag-1e4", "dense-1e4", "moons", "expression-batch"])
+@pytest.mark.parametrize("name", [*SMALL, "dag-1e4", "dense-1e4", "moons", *POINTS])
 def test_tape_workload_gradients_equal_the_reference(name):
     if name == "moons":
         pytest.importorskip("sklearn")
-    if name == "expression-batch":
+    if name in {*POINTS, "rosenbrock-10"}:
         pytest.importorskip("numpy")
     reference = gradients(peers.REFERENCE, name)
     ran = 0
@@ -72,7 +73,24 @@ def test_tape_workload_gradients_equal_the_reference(name):
             continue
         assert measure.difference(gradients_of(case), reference) <= 1e-12
         ran += 1
-    assert ran == (1 if name.startswith("expression") else 2)
+    assert ran == (1 if name in {"expression", "rosenbrock-10", *POINTS} else 2)
+
+
+@pytest.mark.wide
+def test_kalman_filter_has_the_reference_gradients_of_its_likelihood(monkeypatch):
+    pytest.importorskip("numpy")
+    for module in (cases, recorded):
+        monkeypatch.setattr(module, "STEPS", 200)
+    reference = gradients(peers.REFERENCE, "kalman")
+    assert measure.difference(gradients(FASTGRAD, "kalman"), reference) <= 1e-12
+    tape = recorded.tape_case(fastgrad, "kalman")
+    assert measure.difference(gradients_of(tape), reference) <= 1e-12
+
+
+def test_workload_of_functions_that_a_library_lacks_is_unsupported():
+    library = workloads.Library("floats", float)
+    with pytest.raises(Unsupported, match=r"it lacks a function: .*'log'"):
+        cases.eager_case(library, "black-scholes")
 
 
 @pytest.mark.wide

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .gpt import GPT, NAMES, Adam, gpt_step
@@ -11,6 +12,7 @@ from .workloads import (
     LEARNING_RATE,
     accumulated_step,
     batch_points,
+    black_scholes,
     chain,
     dag,
     dag_leaves,
@@ -18,21 +20,26 @@ from .workloads import (
     dense,
     dense_weights,
     expression,
+    kalman,
     lecture_mlp,
     lecture_start,
     lecture_step,
     moons,
+    observations,
+    options,
+    rosenbrock,
+    rosenbrock_point,
     training_step,
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .workloads import Library
 
 __all__ = [
-    "BATCH", "CONTROL", "SIZES", "WORKLOADS", "Case", "Unsupported", "Workload", "control_case",
-    "eager_case",
+    "BATCH", "CONTROL", "KALMAN", "POINTS", "SIZES", "WORKLOADS", "Case", "Unsupported", "Workload",
+    "control_case", "eager_case",
 ]  # fmt: skip
 
 
@@ -68,6 +75,13 @@ class Workload:
 CONTROL = Workload("control", "a Python loop on floats, no engine", 100_000, "ns")
 BATCH = 10_000  # points of a large batch
 SIZES = {"1e4": 10_000, "1e5": 100_000, "1e6": 1_000_000}
+KALMAN = (0.8, 0.2, 0.4)  # a, q, r, where the likelihood of `STEPS` observations is taken
+STEPS = 50_000
+# Functions of a point, and the points of a large batch.
+POINTS: dict[str, tuple[Callable[..., Any], Callable[[], Sequence[tuple[float, ...]]]]] = {
+    "expression-batch": (expression, partial(batch_points, BATCH)),
+    "black-scholes": (black_scholes, partial(options, BATCH)),
+}
 WORKLOADS = {
     w.name: w
     for w in (
@@ -85,6 +99,10 @@ WORKLOADS = {
         Workload("lecture", "W4 lecture's network, 20 steps", 1, "ms"),
         Workload("lecture-loops", "W4 with the lecture's own classes, 20 steps", 1, "ms"),
         Workload("gpt", "W5 GPT on scalars, a training step", len(NAMES), "ms"),
+        *(Workload(f"rosenbrock-{n}", f"W6 Rosenbrock's function of {n} numbers", 1, "us")
+          for n in (10, 100, 1000)),
+        Workload("black-scholes", "W7 Black-Scholes with 5 Greeks, a price of 10,000", BATCH, "ns"),
+        Workload("kalman", f"W8 Kalman filter of {STEPS:,} steps", 1, "ms"),
     )
 }  # fmt: skip
 
@@ -182,21 +200,50 @@ def _expression(library: Library) -> Case:
     return Case(forward, lambda: [float(v.grad) for v in leaves])
 
 
-def _expression_batch(library: Library) -> Case:
+def _points(workload: str, library: Library) -> Case:
     """Return a case with one small graph for each point."""
     Value = library.Value
-    points = batch_points(BATCH)
-    found: list[float] = []
+    function, points = POINTS[workload][0], POINTS[workload][1]()
+    found: list[list[float]] = []
+    _try(function, *map(Value, points[0]))
 
     def forward() -> None:
         found.clear()
-        for x, y in points:
-            a, b = Value(x), Value(y)
-            expression(a, b).backward()
-            found.append(float(a.grad))
-            found.append(float(b.grad))
+        for point in points:
+            leaves = [Value(x) for x in point]
+            function(*leaves).backward()
+            found.append([float(v.grad) for v in leaves])
 
-    return Case(forward, lambda: found[::2] + found[1::2])
+    return Case(forward, lambda: [x for column in zip(*found, strict=True) for x in column])
+
+
+def _try(function: Callable[..., Any], *arguments: Any) -> None:
+    """Call a function, to see that a library has all that it uses."""
+    try:
+        function(*arguments)
+    except AttributeError as error:
+        raise Unsupported(f"it lacks a function: {error}") from None
+
+
+def _rosenbrock(n: int, library: Library) -> Case:
+    leaves: list[Any] = []
+
+    def forward() -> None:
+        leaves[:] = map(library.Value, rosenbrock_point(n))
+        rosenbrock(leaves).backward()
+
+    return Case(forward, lambda: [float(v.grad) for v in leaves])
+
+
+def _kalman(library: Library) -> Case:
+    zs, leaves = observations(STEPS), list(map(library.Value, KALMAN))
+    _try(kalman, zs[:1], *leaves)
+
+    def forward() -> None:
+        leaves[:] = map(library.Value, KALMAN)
+        kalman(zs, *leaves).backward()
+
+    return Case(forward, lambda: [float(v.grad) for v in leaves])
 
 
 def _network(library: Library) -> Any:
@@ -257,12 +304,14 @@ def _gpt(library: Library) -> Case:
 
 
 _LONG = {"chain": _chain, "dag": _dag, "dense": _dense}
-_STEPS = {
+_STEPS: dict[str, Callable[[Library], Case]] = {
     "expression": _expression,
-    "expression-batch": _expression_batch,
+    **{name: partial(_points, name) for name in POINTS},
     "moons": _moons,
     "moons-batch": _moons_batch,
     "lecture": _lecture,
     "lecture-loops": _lecture_loops,
     "gpt": _gpt,
+    **{f"rosenbrock-{n}": partial(_rosenbrock, n) for n in (10, 100, 1000)},
+    "kalman": _kalman,
 }

@@ -73,6 +73,11 @@ class Value:
         y = math.tanh(self.data)
         return Value(y, (self,), (1 - y * y,))
 
+    def erf(self) -> Value:
+        """Return the error function."""
+        partial = 2 / math.sqrt(math.pi) * math.exp(-self.data * self.data)
+        return Value(math.erf(self.data), (self,), (partial,))
+
     def graph(self) -> list[Value]:
         """Return all nodes that this one depends on, itself included, newest first."""
         found = {self.number: self}

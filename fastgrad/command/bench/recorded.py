@@ -9,14 +9,13 @@ import random
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
-from .cases import BATCH, SIZES, WORKLOADS, Case, Unsupported
+from .cases import BATCH, KALMAN, POINTS, SIZES, STEPS, WORKLOADS, Case, Unsupported
 from .gpt import GPT, NAMES, tokens
 from .workloads import (
     LEARNING_RATE,
     LECTURE_RATE,
     LECTURE_XS,
     LECTURE_YS,
-    batch_points,
     chain,
     dag,
     dag_leaves,
@@ -24,9 +23,13 @@ from .workloads import (
     dense,
     dense_weights,
     expression,
+    kalman,
     lecture_mlp,
     lecture_start,
     moons,
+    observations,
+    rosenbrock,
+    rosenbrock_point,
     sample_loss,
 )  # fmt: skip
 
@@ -51,8 +54,13 @@ def tape_case(fg: Any, workload: str, threads: int = 1) -> Case:
         return _replay(fg, *_LONG[kind](fg, SIZES[size]))
     if workload == "expression":
         return _expression(fg)
-    if workload == "expression-batch":
-        return _expression_batch(fg, threads)
+    if workload in POINTS:
+        return _points(fg, workload, threads)
+    if kind == "rosenbrock":
+        return _gradient(fg, rosenbrock, rosenbrock_point(int(size)))
+    if workload == "kalman":
+        zs = observations(STEPS)
+        return _gradient(fg, lambda a, q, r: kalman(zs, a, q, r), *KALMAN)
     if workload == "gpt":
         return _gpt(fg)
     steps = 20 if kind == "lecture" else 1
@@ -115,9 +123,9 @@ def recording_case(fg: Any, workload: str) -> Case:
 
 
 def _flat(gradient: Any) -> list[float]:
-    """Flatten the gradient in one list of arguments, or in one argument that is a list."""
+    """Flatten the gradient in several numbers, or in one list or array."""
     first = gradient[0]
-    return list(first) if isinstance(first, list) else list(gradient)
+    return list(gradient if isinstance(first, float) else first)
 
 
 def _replay(fg: Any, function: Callable[..., Any], arguments: list[Any]) -> Case:
@@ -160,17 +168,32 @@ def _expression(fg: Any) -> Case:
     return Case(forward, lambda: list(found[1]))
 
 
-def _expression_batch(fg: Any, threads: int) -> Case:
+def _points(fg: Any, workload: str, threads: int) -> Case:
     import numpy as np
 
-    tape = fg.record(expression, -4.0, 2.0)
-    a, b = np.array(batch_points(BATCH)).T.copy()
+    function, points = POINTS[workload][0], POINTS[workload][1]()
+    tape = fg.record(function, *points[0])
+    columns = np.array(points).T.copy()
     found: list[Any] = []
 
     def forward() -> None:
-        found[:] = tape.value_and_grad(a, b, wrt="inputs", reduce="sum", threads=threads)
+        found[:] = tape.value_and_grad(*columns, wrt="inputs", reduce="sum", threads=threads)
 
-    return Case(forward, lambda: [*found[1][0].tolist(), *found[1][1].tolist()])
+    return Case(forward, lambda: [x for column in found[1] for x in column.tolist()])
+
+
+def _gradient(fg: Any, function: Callable[..., Any], *arguments: Any) -> Case:
+    """Return a case that asks for value and gradient of one sample; a list travels as an array."""
+    import numpy as np
+
+    tape = fg.record(function, *arguments)
+    given = [np.array(a) if isinstance(a, list) else a for a in arguments]
+    found: list[Any] = []
+
+    def forward() -> None:
+        found[:] = tape.value_and_grad(*given, wrt="inputs")
+
+    return Case(forward, lambda: _flat(found[1]))
 
 
 def _network(fg: Any, workload: str) -> tuple[Any, Any, list[Any], tuple[Any, Any], str]:

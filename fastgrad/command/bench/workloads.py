@@ -1,4 +1,4 @@
-"""What the benchmarks compute (W1 to W4), in micrograd's style, for any engine."""
+"""What the benchmarks compute (W1 to W4, W6 to W8), in micrograd's style, for any engine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isqrt
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALPHA", "LEARNING_RATE", "LECTURE_RATE", "LECTURE_XS", "LECTURE_YS", "Library",
-    "accumulated_step", "batch_points", "chain", "dag", "dag_leaves", "dag_program", "dense",
-    "dense_weights", "expression", "lecture_mlp", "lecture_start", "lecture_step", "moons",
-    "sample_loss", "total_loss", "training_step",
+    "accumulated_step", "batch_points", "black_scholes", "chain", "dag", "dag_leaves",
+    "dag_program", "dense", "dense_weights", "expression", "kalman", "kalman_step", "lecture_mlp",
+    "lecture_start", "lecture_step", "moons", "observations", "options", "rosenbrock",
+    "rosenbrock_point", "sample_loss", "total_loss", "training_step",
 ]  # fmt: skip
 
 
@@ -285,3 +287,90 @@ def lecture_step(model: Any, steps: int = 20) -> Any:
         for p in model.parameters():
             p.data += -LECTURE_RATE * p.grad
     return loss
+
+
+# -- W6: Rosenbrock's function
+
+
+def rosenbrock(xs: Sequence[Any]) -> Any:
+    """Return the sum of 100 (x[i+1] - x[i]^2)^2 + (x[i] - 1)^2."""
+    total: Any = 0.0
+    for a, b in pairwise(xs):
+        t, u = b - a * a, a - 1.0
+        total = total + (t * t * 100.0 + u * u)
+    return total
+
+
+def rosenbrock_point(n: int) -> list[float]:
+    """Return n numbers between -2 and 2."""
+    rng = random.Random(n)
+    return [rng.uniform(-2, 2) for _ in range(n)]
+
+
+# -- W7: Black and Scholes' price of a call
+
+
+def black_scholes(
+    s: Any, k: Any, r: Any, v: Any, t: Any,
+    exp: Callable[[Any], Any] = methodcaller("exp"),
+    log: Callable[[Any], Any] = methodcaller("log"),
+    erf: Callable[[Any], Any] = methodcaller("erf"),
+) -> Any:  # fmt: skip
+    """Return the price; its derivatives are the Greeks.
+
+    Spot price, strike, rate, volatility, years. The functions are methods where none is given.
+    """
+
+    def normal(x: Any) -> Any:
+        return (erf(x * 0.7071067811865476) + 1.0) * 0.5
+
+    spread = v * t**0.5
+    d = (log(s / k) + (r + v * v * 0.5) * t) / spread
+    return s * normal(d) - k * exp(-(r * t)) * normal(d - spread)
+
+
+def options(count: int) -> list[tuple[float, ...]]:
+    """Return calls near the money: (s, k, r, v, t) of each."""
+    rng = random.Random(7)
+    ranges = ((80.0, 120.0), (90.0, 110.0), (0.01, 0.05), (0.1, 0.4), (0.5, 2.0))
+    return [tuple(rng.uniform(*limits) for limits in ranges) for _ in range(count)]
+
+
+# -- W8: a Kalman filter of one number
+
+
+def kalman_step(
+    state: tuple[Any, Any, Any], z: Any, a: Any, q: Any, r: Any,
+    log: Callable[[Any], Any] = methodcaller("log"),
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """Return (estimate, its variance, loss) after the observation z.
+
+    The state is multiplied by a and gets noise of variance q, what is seen of it noise of
+    variance r; the loss adds up -2 log-likelihood.
+    """
+    x, p, loss = state
+    x, p = a * x, a * a * p + q
+    s = p + r
+    gain, error = p / s, x - z
+    return x - gain * error, p - gain * p, log(s) + error * error / s + loss
+
+
+def kalman(
+    zs: Iterable[float], a: Any, q: Any, r: Any,
+    log: Callable[[Any], Any] = methodcaller("log"),
+) -> Any:  # fmt: skip
+    """Return the loss over all observations."""
+    state: tuple[Any, Any, Any] = (0.0, 1.0, 0.0)
+    for z in zs:
+        state = kalman_step(state, z, a, q, r, log)
+    return state[2]
+
+
+def observations(count: int) -> list[float]:
+    """Return what such a system shows, for a = 0.9, q = 0.1, r = 0.5."""
+    rng = random.Random(13)
+    x, found = 0.0, []
+    for _ in range(count):
+        x = 0.9 * x + rng.gauss(0.0, 0.1**0.5)
+        found.append(x + rng.gauss(0.0, 0.5**0.5))
+    return found
