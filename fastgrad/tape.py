@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from itertools import zip_longest
 from typing import Any, BinaryIO, SupportsIndex
 
 from fastgrad._decisions import Decision, Recording, note_decisions
-from fastgrad._native.base.errors import flag_expect, items_expect
+from fastgrad._native.base.errors import flag_expect, items_expect, whole_expect
 from fastgrad._native.graph.engine import numbers_of
 from fastgrad._native.graph.recording import (
     call_unreported,
@@ -20,7 +21,9 @@ from fastgrad._native.graph.recording import (
     sources,
 )
 from fastgrad._native.tape import inspect as _inspect
+from fastgrad._native.tape import parts as _parts
 from fastgrad._native.tape.bind import Shape, expect_unmasked
+from fastgrad._native.tape.program import structure
 from fastgrad._native.tape.replay import SIMD
 from fastgrad._native.tape.tape import TapeCore
 from fastgrad._plain import call_plainly, is_close, is_same, kind_of, numbers_in
@@ -29,12 +32,14 @@ from fastgrad.engine import Value, svg_in_notebook, text_in_notebook
 from fastgrad.errors import (
     FastgradAttributeError,
     FastgradTypeError,
+    FastgradValueError,
     FastgradWarning,
     ShapeError,
     TapeError,
     describe,
     explain,
     printable,
+    show,
     word_result,
 )
 
@@ -252,6 +257,159 @@ class Tape(TapeCore):
         from fastgrad.files import tape_file
 
         tape_file.save(self, path)
+
+    def group_starts(self, *args: Any, of: int, wrt: Any = "parameters") -> list[int]:
+        """Say how a batch is divided into groups, which may be run apart.
+
+        Parameters
+        ----------
+        *args
+            As for `value_and_grad`, with any number of samples: which arguments have a batch axis
+            decides.
+        of : int
+            Samples of the whole batch.
+        wrt
+            As for `value_and_grad`.
+
+        Returns
+        -------
+        list of int
+            The first sample of each group, and `of` at the end.
+
+        Raises
+        ------
+        ShapeError
+            If no argument has a batch axis.
+        TapeError
+            If the tape's result is not one Value, or it has custom operations.
+        FastgradTypeError, FastgradValueError
+            If `of` is no integer, or less than 1.
+
+        Notes
+        -----
+        At most 4,096, fewer where their sums would take more than 32 MB. They follow from the tape
+        and the number of samples alone.
+        """
+        return _parts.starts(self, args, _expect_of(of), wrt)
+
+    def partial_sums(
+        self,
+        *args: Any,
+        groups: range,
+        of: int,
+        reduce: str = "mean",
+        wrt: Any = "parameters",
+        threads: int = 1,
+    ) -> Any:
+        """Run some groups of a batch, here or elsewhere, for `finish` to make its gradient of.
+
+        Parameters
+        ----------
+        *args
+            As for `value_and_grad`, of the groups' samples only: see `group_starts`.
+        groups : range
+            Of the groups' numbers.
+        of : int
+            Samples of the whole batch.
+        reduce, wrt, threads
+            As for `value_and_grad`.
+
+        Returns
+        -------
+        list or array
+            A row for each group: the sum of its results, then what its samples add to the adjoints
+            that they share.
+
+        Raises
+        ------
+        ShapeError
+            If the arguments do not have the groups' samples.
+        FastgradTypeError, FastgradValueError
+            If `groups` is no range of groups, `of` no number of samples, or `reduce` neither "mean"
+            nor "sum".
+        TapeError
+            As for `group_starts`.
+        FastgradIndexError
+            If an index of `take` names no entry; the message has the sample's number in the whole.
+
+        Notes
+        -----
+        Gradients of parts would not do: their sum has other bits, and what is done once a call
+        would be done once a part. A row depends on tape, parameters and samples only, never on
+        machine, threads or the other groups.
+
+        Examples
+        --------
+        >>> import fastgrad as fg
+        >>> w = fg.Value(2.0)
+        >>> tape = fg.record(lambda x: (w * x) ** 2, 1.0)
+        >>> x = [0.5 * i for i in range(1000)]
+        >>> starts = tape.group_starts(x[:1], of=1000)
+        >>> parts = [
+        ...     tape.partial_sums(x[a:b], groups=range(i, i + 1), of=1000)
+        ...     for i, (a, b) in enumerate(zip(starts, starts[1:]))
+        ... ]
+        >>> tape.finish(parts, of=1000) == tape.value_and_grad(x)
+        True
+        """
+        if type(groups) is not range or groups.step != 1:
+            expected = "a range of numbers of groups"
+            raise FastgradTypeError(explain(expected, describe(groups), "groups of partial_sums"))
+        rows, width, arrays = _parts.sums(
+            self, args, groups.start, groups.stop, _expect_of(of), _expect_reduce(reduce), wrt,
+            threads, None, False,
+        )  # fmt: skip
+        if arrays:
+            import numpy as np
+
+            return np.frombuffer(rows).reshape(-1, width)
+        numbers = array("d", rows).tolist()
+        return [numbers[i : i + width] for i in range(0, len(numbers), width)]
+
+    def finish(
+        self, parts: Any, *args: Any, of: int, reduce: str = "mean", wrt: Any = "parameters"
+    ) -> Any:
+        """Make the value and the gradient of a batch of what its groups gave.
+
+        Parameters
+        ----------
+        parts : list or array
+            Rows of all groups in their order, or a list of what `partial_sums` gave of them, in the
+            order of the groups.
+        *args
+            As for the parts, with any number of samples, of which none is read. They may be left
+            out where each argument has a batch axis.
+        of : int
+            Samples of the whole batch.
+        reduce, wrt
+            As for the parts.
+
+        Returns
+        -------
+        (value, gradient)
+            With the bits that ``value_and_grad`` of the whole batch gives.
+
+        Raises
+        ------
+        ShapeError
+            If there are not as many rows as groups, or they are of another tape.
+        FastgradTypeError, FastgradValueError
+            If parts are no numbers; `of` or `reduce` as for `partial_sums`; or `wrt` names an
+            argument with a batch axis.
+        TapeError
+            As for `group_starts`.
+
+        Notes
+        -----
+        Cost: an addition for each number in `parts`, and what is done once a call. The parameters
+        must have the data that they had for the parts.
+        """
+        of, mean = _expect_of(of), _expect_reduce(reduce)
+        rows = _doubles(parts)
+        arrays = hasattr(parts, "ndim") or bool(len(parts) and hasattr(parts[0], "ndim"))
+        args = args or tuple(_zeros(spec, arrays) for spec in structure(self)[0])
+        n = len(_parts.starts(self, args, of, wrt)) - 1
+        return _parts.finish(self, args, [(0, n, rows, False)], of, mean, wrt, None, False)
 
     def check(self, *args: Any) -> NonFinite | None:
         """Find the operation behind the first result that is nan or inf, or the first gradient.
@@ -542,6 +700,55 @@ def _named(
     tape.name, tape.names, tape.places = name, names, places
     tape.decisions = [Decision(*decision) for decision in decisions]
     return tape
+
+
+def _expect_of(of: Any) -> int:
+    """Return the number of samples of a whole batch."""
+    expected, where = "a number of samples, at least 1", "of"
+    if not hasattr(type(of), "__index__"):
+        raise FastgradTypeError(explain(expected, describe(of), where))
+    found = whole_expect(of, expected, where)
+    if not 1 <= found < 1 << 62:
+        raise FastgradValueError(explain(expected, show(of), where))
+    return found
+
+
+def _expect_reduce(reduce: Any) -> bool:
+    """Tell "mean" from "sum"."""
+    if not isinstance(reduce, str) or reduce not in ("mean", "sum"):
+        raise FastgradValueError(explain('"mean" or "sum"', show(reduce), "reduce"))
+    return reduce == "mean"
+
+
+def _doubles(parts: Any) -> bytes:
+    """Return the numbers of nested lists and arrays, 8 bytes each."""
+    if hasattr(parts, "ndim"):
+        import numpy as np
+
+        return np.ascontiguousarray(parts, np.float64).tobytes()
+    try:
+        if len(parts) and not isinstance(parts[0], list | tuple) and not hasattr(parts[0], "ndim"):
+            return array("d", parts).tobytes()
+        return b"".join(map(_doubles, parts))
+    except (TypeError, KeyError):
+        expected = "rows of numbers, as partial_sums gives them"
+        raise FastgradTypeError(explain(expected, describe(parts), "parts of finish")) from None
+
+
+def _zeros(spec: Any, arrays: bool) -> Any:
+    """Return a batch of one sample for an argument of a structure."""
+    if isinstance(spec, Shape):
+        made: Any = 0.0
+        for extent in reversed((1, *spec.shape)):
+            made = [made] * extent
+        if not arrays:
+            return made
+        import numpy as np
+
+        return np.zeros((1, *spec.shape))
+    kind, keys, children, _ = spec
+    parts = [_zeros(child, arrays) for child in children]
+    return dict(zip(keys, parts, strict=True)) if kind is dict else kind(parts)
 
 
 def _listed(given: Any, what: str, where: str) -> tuple[Any, ...]:

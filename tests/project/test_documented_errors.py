@@ -482,6 +482,37 @@ CALLS = {
     ("tape.Tape.dumps", "TapeError"): lambda p, m: tape_of(calls_python).dumps(),
     ("tape.Tape.dumps", "FastgradTypeError"): lambda p, m: keyed().dumps(),
     ("tape.Tape.dumps", "FastgradValueError"): lambda p, m: deep().dumps(),
+    ("tape.Tape.group_starts", "ShapeError"): lambda p, m: tape_of().group_starts(1.0, of=1),
+    ("tape.Tape.group_starts", "TapeError"): lambda p, m: pair().group_starts([[1.0, 2.0]], of=1),
+    ("tape.Tape.group_starts", "FastgradTypeError"): (
+        lambda p, m: tape_of().group_starts([1.0], of=None)
+    ),
+    ("tape.Tape.group_starts", "FastgradValueError"): (
+        lambda p, m: tape_of().group_starts([1.0], of=0)
+    ),
+    ("tape.Tape.partial_sums", "ShapeError"): (
+        lambda p, m: tape_of().partial_sums([1.0], groups=range(1), of=2)
+    ),
+    ("tape.Tape.partial_sums", "FastgradTypeError"): (
+        lambda p, m: tape_of().partial_sums([1.0], groups=1, of=1)
+    ),
+    ("tape.Tape.partial_sums", "FastgradValueError"): (
+        lambda p, m: tape_of().partial_sums([1.0], groups=range(2), of=1)
+    ),
+    ("tape.Tape.partial_sums", "TapeError"): (
+        lambda p, m: tape_of(calls_python).partial_sums([1.0], groups=range(1), of=1)
+    ),
+    ("tape.Tape.partial_sums", "FastgradIndexError"): (
+        lambda p, m: tape_of(lambda i: fg.take([i, i], i)).partial_sums(
+            [9.0], groups=range(1), of=1
+        )
+    ),
+    ("tape.Tape.finish", "ShapeError"): lambda p, m: tape_of().finish([], of=1),
+    ("tape.Tape.finish", "FastgradTypeError"): lambda p, m: tape_of().finish(["a"], of=1),
+    ("tape.Tape.finish", "FastgradValueError"): (
+        lambda p, m: tape_of().finish([[1.0]], of=1, wrt="inputs")
+    ),
+    ("tape.Tape.finish", "TapeError"): lambda p, m: tape_of(calls_python).finish([[1.0]], of=1),
     ("tape.Tape.save", "TapeError"): lambda p, m: tape_of(calls_python).save(p / "a"),
     ("tape.Tape.save", "FastgradTypeError"): lambda p, m: keyed().save(p / "a"),
     ("tape.Tape.save", "FastgradValueError"): lambda p, m: deep().save(p / "a"),

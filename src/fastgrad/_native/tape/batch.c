@@ -15,7 +15,7 @@
 #include "tape/tape.h"
 
 enum {
-    GROUPS_MAX = 64,
+    GROUPS_MAX = 4096,
     ACCUMULATORS_MAX = 1 << 22,
     WEIGHT_ROWS = 16, /* of a layer, between polls */
     SPARE_ROWS = 3,   /* what a step needs: two operands, an adjoint */
@@ -29,9 +29,11 @@ typedef struct {
     Worker *workers;
     int n_workers;
     const double *broadcast_values, *broadcast_tangents;
-    double *accumulators; /* adjoints of the broadcast inputs, a row for each group */
-    double *totals;       /* of each group */
-    size_t n_blocks, n_groups, stride;
+    double *accumulators; /* adjoints of the broadcast inputs, a row for each group of the run */
+    double *totals;       /* of each group of the run */
+    size_t n_blocks, n_groups, stride; /* of the whole batch */
+    size_t first, end;                 /* groups of the run */
+    size_t first_block;
     /* Of each pair of groups that is to be added, by the later one's number. */
     atomic_uchar half_is_done[GROUPS_MAX];
     atomic_int stop; /* a tape_result */
@@ -63,6 +65,20 @@ static int poll_worker(Worker *w, size_t work) {
     if (!poll_is_due(&w->poll, (int64_t)work)) return 0;
     poll_stop(w);
     return atomic_load(&w->job->stop) != TAPE_OK;
+}
+
+/* The first block of a group. Most batches have one each, which spares a division. */
+static size_t group_block(const Job *job, size_t group) {
+    return job->n_blocks == job->n_groups ? group : group * job->n_blocks / job->n_groups;
+}
+
+/* What a group of the run adds up. */
+static double *group_sums(const Job *job, size_t group) {
+    return job->accumulators + (group - job->first) * job->run->plan->n_broadcasts;
+}
+
+static double *group_total(const Job *job, size_t group) {
+    return &job->totals[group - job->first];
 }
 
 /* Samples with those that only fill up the last lanes. */
@@ -548,12 +564,12 @@ static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
             run->slot_tangents, begin, count);
     }
     if (first != NO_SLOT)
-        w->job->totals[group] += run->kernels->sum(count, w->values + first * stride);
+        *group_total(w->job, group) += run->kernels->sum(count, w->values + first * stride);
     if (!run->slot_adjoints || result != TAPE_OK) return result;
     memset(w->adjoints, 0, plan->n_rows * stride * sizeof(double));
     if (first != NO_SLOT) { /* else the inputs' gradients are those zeros */
         fill(w->adjoints + first * stride, count, run->seed);
-        TRY(reverse(w, w->job->accumulators + group * plan->n_broadcasts, count, padded));
+        TRY(reverse(w, group_sums(w->job, group), count, padded));
     }
     write_input_grads(w, begin, count);
     return TAPE_OK;
@@ -561,16 +577,39 @@ static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
 
 /* ---- groups, threads ---- */
 
+size_t batch_groups(const Plan *plan, size_t n) {
+    const size_t blocks = (n + plan->block - 1) / plan->block, sums = plan->n_broadcasts + 1;
+    size_t groups = blocks < GROUPS_MAX ? blocks : GROUPS_MAX;
+    while (groups > 1 && groups * sums > ACCUMULATORS_MAX) groups /= 2;
+    return groups;
+}
+
+size_t batch_group_begin(const Plan *plan, size_t n, size_t group) {
+    const size_t blocks = (n + plan->block - 1) / plan->block;
+    const size_t begin = group * blocks / batch_groups(plan, n) * plan->block;
+    return begin < n ? begin : n;
+}
+
+size_t batch_subtree(size_t at, size_t end, size_t n) {
+    size_t size = 1;
+    while (at + size < end && at % (2 * size) == 0 && (at + 2 * size <= end || end == n)) size *= 2;
+    return size;
+}
+
 /* Adds up the groups that are done as a tree: whoever completes a pair adds its halves. */
 static void add_group(Job *job, size_t group) {
     const uint32_t n = job->run->plan->n_broadcasts;
+    const BatchPart *part = job->run->part;
+    if (part && !part->is_added) return;
     for (size_t step = 1; step < job->n_groups; step *= 2) {
         const size_t left = group / (2 * step) * (2 * step), right = left + step;
         if (right >= job->n_groups) continue; /* it has no partner at this step */
+        if (part && (left < job->first || batch_subtree(left, job->end, job->n_groups) <= step))
+            return; /* its partner is another part's, or some of it */
         if (!atomic_exchange(&job->half_is_done[right], 1)) return;
-        double *to = job->accumulators + left * n, *from = job->accumulators + right * n;
+        double *to = group_sums(job, left), *from = group_sums(job, right);
         for (uint32_t p = 0; p < n; p++) to[p] += from[p];
-        job->totals[left] += job->totals[right];
+        *group_total(job, left) += *group_total(job, right);
         group = left;
     }
 }
@@ -579,13 +618,13 @@ static void add_group(Job *job, size_t group) {
 static int run_blocks(Worker *w, size_t group) {
     Job *job = w->job;
     const uint32_t n_broadcasts = job->run->plan->n_broadcasts;
-    const size_t block = job->run->plan->block, end = (group + 1) * job->n_blocks / job->n_groups;
+    const size_t block = job->run->plan->block, end = group_block(job, group + 1);
 
-    memset(job->accumulators + group * n_broadcasts, 0, n_broadcasts * sizeof(double));
-    job->totals[group] = 0.0;
+    memset(group_sums(job, group), 0, n_broadcasts * sizeof(double));
+    *group_total(job, group) = 0.0;
     w->has_nan = 0;
-    for (size_t b = group * job->n_blocks / job->n_groups; b < end; b++) {
-        const size_t begin = b * block, left = job->run->n - begin;
+    for (size_t b = group_block(job, group); b < end; b++) {
+        const size_t begin = (b - job->first_block) * block, left = job->run->n - begin;
         if (atomic_load(&job->stop) != TAPE_OK) return 0;
         const int result = run_block(w, group, begin, left < block ? left : block);
         int none = TAPE_OK; /* a stop is stored already, and is not to be lost: its error is set */
@@ -601,7 +640,7 @@ static int run_group(Worker *w, size_t group) {
     const uint32_t n = job->run->plan->n_broadcasts;
     if (!run_blocks(w, group)) return 0;
     if (job->run->slot_adjoints &&
-        (w->has_nan || isnan(job->run->kernels->sum(n, job->accumulators + group * n)))) {
+        (w->has_nan || isnan(job->run->kernels->sum(n, group_sums(job, group))))) {
         w->again = 1;
         const int is_whole = run_blocks(w, group);
         w->again = 0;
@@ -627,15 +666,18 @@ static void run_groups(void *worker) {
  * for, if there is a group for each. */
 static void job_divide(Job *job) {
     const BatchRun *run = job->run;
-    const size_t block = run->plan->block, sums = run->plan->n_broadcasts + 1;
-    job->n_blocks = (run->n + block - 1) / block;
-    job->n_groups = job->n_blocks < GROUPS_MAX ? job->n_blocks : GROUPS_MAX;
-    while (job->n_groups > 1 && job->n_groups * sums > ACCUMULATORS_MAX) job->n_groups /= 2;
+    const size_t block = run->plan->block, whole = run->part ? run->part->of : run->n;
+    job->n_blocks = (whole + block - 1) / block;
+    job->n_groups = batch_groups(run->plan, whole);
+    job->first = run->part ? run->part->first : 0;
+    job->end = run->part ? run->part->end : job->n_groups;
+    job->first_block = group_block(job, job->first);
     job->stride = pad_to_lanes(run->n < block ? run->n : block);
     /* Rows a power of two apart evict each other. */
     if (job->stride % 64 == 0) job->stride += LANES;
     job->n_workers = run->threads < 1 ? 1 : run->threads > THREADS_MAX ? THREADS_MAX : run->threads;
-    if ((size_t)job->n_workers > job->n_groups) job->n_workers = (int)job->n_groups;
+    if ((size_t)job->n_workers > job->end - job->first)
+        job->n_workers = (int)(job->end - job->first);
 }
 
 static int workspace_reserve(Workspace *workspace, size_t size) {
@@ -654,7 +696,7 @@ static int job_place(Job *job) {
     const BatchRun *run = job->run;
     const Plan *plan = run->plan;
     const size_t rows = plan->n_rows * job->stride, each = 2 * rows + SPARE_ROWS * job->stride;
-    const size_t sums = job->n_groups * (plan->n_broadcasts + 1);
+    const size_t sums = (job->end - job->first) * (plan->n_broadcasts + 1);
     TRY(workspace_reserve(
         run->workspace, (size_t)job->n_workers * each + 2 * plan->n_broadcasts + sums + LANES));
     double *at = (double *)(((uintptr_t)run->workspace->memory + 63) & ~(uintptr_t)63);
@@ -675,31 +717,57 @@ static int job_place(Job *job) {
             at[p] = run->slot_tangents[plan->broadcasts[p]];
     job->broadcast_tangents = at;
     job->accumulators = at + plan->n_broadcasts;
-    job->totals = job->accumulators + job->n_groups * plan->n_broadcasts;
+    job->totals = job->accumulators + (job->end - job->first) * plan->n_broadcasts;
     return TAPE_OK;
 }
 
 /* Hands out all groups, before any is run. */
 static void job_begin(Job *job) {
-    const size_t threads = (size_t)job->n_workers;
-    for (size_t g = 0; g < job->n_groups; g++) atomic_store(&job->half_is_done[g], 0);
+    const size_t threads = (size_t)job->n_workers, n = job->end - job->first;
+    for (size_t g = job->first; g < job->end; g++) atomic_store(&job->half_is_done[g], 0);
     for (size_t t = 0; t < threads; t++) {
-        atomic_store(&job->workers[t].next_group, t * job->n_groups / threads);
-        job->workers[t].end_group = (t + 1) * job->n_groups / threads;
+        atomic_store(&job->workers[t].next_group, job->first + t * n / threads);
+        job->workers[t].end_group = job->first + (t + 1) * n / threads;
     }
 }
 
-/* Gives the total and the adjoints of the broadcasts, which are those of the first group by now. */
-static void job_give(const Job *job) {
-    BatchRun *run = job->run;
+/* Gives what all groups of n samples add up to: the total and the adjoints of the broadcasts. */
+static void run_give(BatchRun *run, size_t n, double total, const double *sums) {
     const Plan *plan = run->plan;
     const uint32_t out = plan->program->outputs[0];
     const int is_shared = plan->row_of[out] == NO_SLOT;
-    run->total = is_shared ? run->slots[out] * (double)run->n : job->totals[0];
+    run->total = is_shared ? run->slots[out] * (double)n : total;
     if (!run->slot_adjoints) return;
     for (uint32_t p = 0; p < plan->n_broadcasts; p++)
-        run->slot_adjoints[plan->broadcasts[p]] += job->accumulators[p];
-    if (is_shared) run->slot_adjoints[out] += run->seed * (double)run->n;
+        run->slot_adjoints[plan->broadcasts[p]] += sums[p];
+    if (is_shared) run->slot_adjoints[out] += run->seed * (double)n;
+}
+
+/* Gives the rows of a part. */
+static void part_give(const Job *job) {
+    const BatchPart *part = job->run->part;
+    const uint32_t n = job->run->plan->n_broadcasts;
+    double *row = part->rows;
+    for (size_t g = part->first, size = 1; g < part->end; g += size, row += n + 1) {
+        if (part->is_added) size = batch_subtree(g, part->end, job->n_groups);
+        row[0] = *group_total(job, g);
+        memcpy(row + 1, group_sums(job, g), n * sizeof *row);
+    }
+}
+
+int batch_finish(BatchRun *run, size_t n, double *rows, size_t *sizes) {
+    const size_t groups = batch_groups(run->plan, n), width = run->plan->n_broadcasts + 1;
+    for (size_t step = 1; step < groups; step *= 2) {
+        for (size_t left = 0; left + step < groups; left += 2 * step) {
+            double *to = rows + left * width, *from = to + step * width;
+            if (sizes[left] > step) continue; /* the right one is in it */
+            for (size_t p = 0; p < width; p++) to[p] += from[p];
+            sizes[left] = 2 * step;
+            if (poll_signals(&run->poll, (int64_t)width)) return TAPE_STOPPED;
+        }
+    }
+    run_give(run, n, rows[0], rows + 1);
+    return TAPE_OK;
 }
 
 int batch_run(BatchRun *run) {
@@ -717,6 +785,7 @@ int batch_run(BatchRun *run) {
                 run_groups, workers, sizeof *workers, job.n_workers, poll_stop);
     } while (!is_whole);
     TRY(atomic_load(&job.stop));
-    job_give(&job);
+    if (run->part) part_give(&job);
+    else run_give(run, run->n, job.totals[0], job.accumulators);
     return TAPE_OK;
 }

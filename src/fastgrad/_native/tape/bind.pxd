@@ -24,7 +24,8 @@ cdef class Bound:            # the arguments of a call
     cdef uint8_t *batched    # which those are; as in columns, of use where there are samples
     cdef Py_ssize_t n        # samples; -1: no argument has a batch axis
     cdef Py_ssize_t sample   # the one that was loaded last; -1: none, or not of a batch
-    cdef const uint64_t *numbers  # how messages number samples; NULL: 0, 1, ...
+    cdef const uint64_t *numbers  # how messages number samples, if not NULL
+    cdef Py_ssize_t first    # else: first, first + 1, ...; not 0 in a part of a batch
     cdef Shape sized         # the argument that said so
     cdef Py_ssize_t reading  # the sample that is read from a sequence; -1: none
     cdef bint tangents       # what is bound are those of the arguments; for errors, as is the sample

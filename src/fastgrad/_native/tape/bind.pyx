@@ -110,7 +110,7 @@ cdef int bound_prepare(Bound bound, uint32_t n_inputs, size_t n_slots) except -1
 cdef str place(Bound bound, str name):
     """Say, for an error, where a number belongs: the argument or its tangent, the sample."""
     where = f"tangent of {name}" if bound.tangents else name
-    return where if bound.reading < 0 else f"{where}, sample {bound.reading}"
+    return where if bound.reading < 0 else f"{where}, sample {bound.first + bound.reading}"
 
 
 cdef int bind_all(Bound bound, list specs, tuple args) except -1:
@@ -152,7 +152,7 @@ cdef void load_sample(Bound bound, Py_ssize_t s) noexcept nogil:
     cdef uint32_t e
     if bound.n < 0:  # then `batched` may be that of an earlier call
         return
-    bound.sample = s if bound.numbers == NULL else <Py_ssize_t> bound.numbers[s]
+    bound.sample = bound.first + s if bound.numbers == NULL else <Py_ssize_t> bound.numbers[s]
     for e in range(bound.n_inputs):
         if bound.batched[e]:
             bound.values[e] = bound.columns[e].data[s * bound.columns[e].stride]

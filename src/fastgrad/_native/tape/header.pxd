@@ -102,6 +102,12 @@ cdef extern from "tape/tape.h" nogil:
     ctypedef struct InputColumn:
         const double *data
         Py_ssize_t stride
+    ctypedef struct BatchPart:
+        size_t of
+        size_t first
+        size_t end
+        bint is_added
+        double *rows
     ctypedef struct Workspace:
         double *memory
         size_t size
@@ -126,7 +132,12 @@ cdef extern from "tape/tape.h" nogil:
         double total
         int threads
         Poll poll
+        const BatchPart *part
     int batch_run(BatchRun *run)
+    size_t batch_groups(const Plan *plan, size_t n)
+    size_t batch_group_begin(const Plan *plan, size_t n, size_t group)
+    size_t batch_subtree(size_t at, size_t end, size_t n)
+    int batch_finish(BatchRun *run, size_t n, double *rows, size_t *sizes)
 
 cdef extern from "tape/groups.h" nogil:
     ctypedef struct Groups:

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from fastgrad._native.memory.arena cimport Node
 from fastgrad._native.tape.frame cimport Frame
-from fastgrad._native.tape.header cimport BatchRun, Groups, Kernels, Plan, Program, Pulls, Steps
+from fastgrad._native.tape.header cimport BatchPart, BatchRun, Groups, Kernels, Plan, Program, Pulls, Steps
 from fastgrad._native.tape.wrt cimport Want, Wants
 
 cdef enum:
@@ -78,6 +78,14 @@ cdef class Replay:
     cdef int run_tangent(self, Frame at, Frame along) except -1
     cdef double run_batch(
         self, Frame frame, CachedPlan cached, double seed, bint reverse, int threads) except? -1.0
+    cdef size_t group_begin(self, CachedPlan cached, size_t n, size_t group) noexcept
+    cdef size_t group_count(self, CachedPlan cached, size_t n) noexcept
+    cdef size_t subtree(self, size_t at, size_t end, size_t n) noexcept
+    cdef int run_part(
+        self, Frame frame, CachedPlan cached, const BatchPart *part, double seed, int threads) except -1
+    cdef double run_finish(
+        self, Frame frame, CachedPlan cached, size_t n, double *rows, size_t *sizes,
+        double seed) except? -1.0
     cdef int fail(self, Frame frame, int result) except -1
     cdef int bad_index(self, Frame frame) except -1
     cdef int expect_indices(self, Frame frame) except -1

@@ -27,8 +27,9 @@ from fastgrad._native.tape.bind cimport (
 from fastgrad._native.tape.extract cimport Recorded, record_graph
 from fastgrad._native.tape.frame cimport Frame, frame_deepen, frame_new
 from fastgrad._native.tape.header cimport (
-    BatchRun, Groups, Kernels, LEAF_PARAMETER, NO_SLOT, PlanRequest, Program, PythonForward,
-    PythonPartials, Steps, TAPE_BAD_INDEX, TAPE_NO_MEMORY, TAPE_OK, TAPE_TOO_LARGE, TapeOp, batch_run,
+    BatchPart, BatchRun, Groups, Kernels, LEAF_PARAMETER, NO_SLOT, PlanRequest, Program, PythonForward,
+    PythonPartials, Steps, TAPE_BAD_INDEX, TAPE_NO_MEMORY, TAPE_OK, TAPE_TOO_LARGE, TapeOp,
+    batch_finish, batch_group_begin, batch_groups, batch_run, batch_subtree,
     groups_build, groups_bytes, groups_forward, groups_free, groups_reverse, kernels_named, plan_build,
     plan_bytes, plan_free, program_build, program_bytes, program_free, program_slots, pulls_build,
     pulls_bytes, pulls_free, steps_forward, steps_reverse, steps_tangent, take_entry,
@@ -241,6 +242,7 @@ cdef class Replay:
         self.expect_recorded()
         cdef Frame frame = self.frames.pop() if self.frames else frame_new(&self.program)
         frame.n = frame.sample = frame.reading = -1
+        frame.first = 0
         frame.arrays, frame.tangents, frame.given = False, False, None
         memset(frame.grads, 0, self.program.n_inputs * sizeof(double *))
         memset(frame.outputs, 0, self.program.n_outputs * sizeof(double *))
@@ -580,6 +582,56 @@ cdef class Replay:
         if result != TAPE_OK:
             self.fail(frame, result)
         return run.total
+
+    # Parts of a batch, which other processes may run -----------------------------------------------------
+
+    cdef size_t group_begin(self, CachedPlan cached, size_t n, size_t group) noexcept:
+        """Give the first sample of a group of a batch of n; n for the end of the last."""
+        return batch_group_begin(&cached.plan, n, group)
+
+    cdef size_t group_count(self, CachedPlan cached, size_t n) noexcept:
+        return batch_groups(&cached.plan, n)
+
+    cdef int run_part(
+            self, Frame frame, CachedPlan cached, const BatchPart *part, double seed,
+            int threads) except -1:
+        """Run the samples of some groups; the part's rows get what these add up to."""
+        cdef BatchRun run
+        cdef Steps uniform
+        cdef int result
+        self.prepare(frame, &run, &uniform, cached, True, threads)
+        run.seed, run.part = seed, part
+        with nogil:
+            result = steps_forward(&uniform, frame.values, &run.poll)
+            if result == TAPE_OK:
+                result = batch_run(&run)
+        if result != TAPE_OK:
+            self.fail(frame, result)
+        return 0
+
+    cdef double run_finish(
+            self, Frame frame, CachedPlan cached, size_t n, double *rows, size_t *sizes,
+            double seed) except? -1.0:
+        """Add up what the parts of n samples gave, do what is done once, and give the sum of the results."""
+        cdef BatchRun run
+        cdef Steps uniform
+        cdef int result
+        self.prepare(frame, &run, &uniform, cached, True, 1)
+        run.seed = seed
+        memset(frame.adjoints, 0, program_slots(&self.program) * sizeof(double))
+        with nogil:
+            result = steps_forward(&uniform, frame.values, &run.poll)
+            if result == TAPE_OK:
+                result = batch_finish(&run, n, rows, sizes)
+            if result == TAPE_OK:
+                uniform.which, uniform.n = cached.plan.uniform_live, cached.plan.n_uniform_live
+                result = steps_reverse(&uniform, frame.values, frame.adjoints, &run.poll)
+        if result != TAPE_OK:
+            self.fail(frame, result)
+        return run.total
+
+    cdef size_t subtree(self, size_t at, size_t end, size_t n) noexcept:
+        return batch_subtree(at, end, n)
 
     cdef int perform_tangents(
             self, Frame along, BatchRun *run, const Steps *uniform) noexcept nogil:

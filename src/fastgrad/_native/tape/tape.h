@@ -282,6 +282,14 @@ typedef struct {
     ptrdiff_t stride; /* doubles from sample to sample */
 } InputColumn;
 
+/* A part of a batch: the samples of a run are those of some of its groups. */
+typedef struct {
+    size_t of; /* samples of the whole */
+    size_t first, end;
+    int is_added; /* whole subtrees of groups are added up, and have one row */
+    double *rows; /* of n_broadcasts + 1: the total, adjoints of the broadcast inputs */
+} BatchPart;
+
 typedef struct { /* grows as needed; kept from call to call */
     double *memory;
     size_t size;
@@ -307,10 +315,21 @@ typedef struct {
     ptrdiff_t *grad_strides;
     double total; /* sum of the first output over the samples, in a fixed order */
     int threads;
-    Poll poll; /* of the caller's share, while it waits too */
+    Poll poll;             /* of the caller's share, while it waits too */
+    const BatchPart *part; /* NULL: all groups, added up */
 } BatchRun;
 
 int batch_run(BatchRun *run);
+
+/* The groups of a batch of n samples, and the first sample of each; of the last one's end, n. */
+size_t batch_groups(const Plan *plan, size_t n);
+size_t batch_group_begin(const Plan *plan, size_t n, size_t group);
+/* How many groups the row stands for that a part, which is added up and ends at `end` of n groups,
+ * has at a group: its own and those behind it. */
+size_t batch_subtree(size_t at, size_t end, size_t n);
+/* Ends a run whose parts were run elsewhere: rows of n_broadcasts + 1, one place for each group, of
+ * which those with a size have what the parts gave. Sizes and rows are used up. */
+int batch_finish(BatchRun *run, size_t n, double *rows, size_t *sizes);
 /* The same for a program with custom operations: sample by sample, on this thread. */
 int sequence_run(BatchRun *run);
 

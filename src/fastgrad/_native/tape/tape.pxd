@@ -4,6 +4,8 @@ from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.replay cimport Replay
 from fastgrad._native.tape.wrt cimport Want
 
+cdef int expect_threads(object threads) except -1
+
 cdef class TapeCore(Replay):
     cdef object results(self, Frame frame, int threads)
     cdef double run_gradient(self, Frame frame, bint mean, Want want, int threads) except? -1.0

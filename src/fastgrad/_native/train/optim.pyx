@@ -356,6 +356,27 @@ def step(list updaters not None, list groups not None):
             updater.scatter(updater.data)
 
 
+def step_along(list updaters not None, list groups not None, dict gradient not None):
+    """Make a step by a gradient that was computed elsewhere: `grad` is as before, afterwards.
+
+    Parameters
+    ----------
+    gradient : dict of int to float
+        By the id() of a parameter; 0 for others.
+    """
+    cdef list kept = []
+    expect_updaters(updaters)
+    try:
+        for updater in updaters:
+            for p in (<Updater> updater).params:
+                kept.append((p, p.grad))
+                p.grad = gradient.get(id(p), 0.0)
+        step(updaters, groups)
+    finally:
+        for p, grad in kept:
+            p.grad = grad
+
+
 def zero_grad(list updaters not None):
     """Set every grad to 0: all of them, or none if it fails."""
     cdef Updater updater

@@ -1,0 +1,40 @@
+from typing import Any, TypeAlias
+
+from fastgrad._native.tape.replay import Replay
+from fastgrad._native.tape.tape import TapeCore
+
+# groups from the first to the second, what `sums` gave of them, and whether with rows added up
+Part: TypeAlias = tuple[int, int, bytes, bool]
+
+def parameters_of(tape: Replay) -> bytes: ...
+def batch_of(tape: Replay, args: tuple[Any, ...]) -> tuple[int, bytes]: ...
+def starts(tape: Replay, args: tuple[Any, ...], of: int, wrt: Any) -> list[int]: ...
+def sums(
+    tape: Replay,
+    args: tuple[Any, ...],
+    first: int,
+    end: int,
+    of: int,
+    mean: bool,
+    wrt: Any,
+    threads: int,
+    data: bytes | None,
+    added: bool,
+    start: int = 0,
+) -> tuple[bytes, int, bool]: ...
+def finish(
+    tape: TapeCore,
+    args: tuple[Any, ...],
+    parts: list[Part],
+    of: int,
+    mean: bool,
+    wrt: Any,
+    data: bytes | None,
+    added_to_grad: bool,
+) -> Any: ...
+def call(
+    tape: TapeCore, args: tuple[Any, ...], first: int, threads: int, data: bytes | None
+) -> Any: ...
+def call_each(
+    tape: TapeCore, args: tuple[Any, ...], first: int, wrt: Any, threads: int, data: bytes | None
+) -> Any: ...
