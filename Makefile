@@ -87,6 +87,14 @@ test-slow: $(VENV)/.extra-test build  ## the tests that take longer than ten sec
 test-unprivileged: $(VENV)/.extra-test build  ## some tests as nobody, from a read-only checkout, without git and HOME
 	$(PY) tools/checks/unprivileged.py
 
+# Chromium is Debian's; who is root there has it installed.
+test-browser: $(VENV)/.extra-test build  ## pages in Chromium, headless
+	@command -v chromium google-chrome >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } || true; \
+	if command -v chromium google-chrome >/dev/null; then \
+	  $(MAKE) --no-print-directory $(VENV)/.extra-browser && $(PYTEST) -m browser tests/pages; \
+	else echo "test-browser: SKIPPED, no chromium on PATH"; fi
+
 # A variant shadows the installed package. PYTHONSAFEPATH keeps this directory, which holds the release build, off sys.path.
 variant = env PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-$(1)" FASTGRAD_EXPECT=$(1)
 
@@ -124,7 +132,7 @@ refleaks:  ## tests repeated by a debug interpreter: no reference is left behind
 refleaks-found: $(VENV)/.tools $(NATIVE) $(PURE)
 	$(PY) -m pip install -q $$($(call requirements,["project"]["optional-dependencies"]["test"]))
 	FASTGRAD_BUILD=debug $(PY) setup.py -q build --build-lib build/lib-pydebug
-	env -u PYTHONWARNINGS PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-pydebug:$(CURDIR)/tests" FASTGRAD_EXPECT=debug $(PYTEST) -q -p helpers.refleaks -m "not slow and not nightly and not wide"
+	env -u PYTHONWARNINGS PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-pydebug:$(CURDIR)/tests" FASTGRAD_EXPECT=debug $(PYTEST) -q -p helpers.refleaks -m "not slow and not nightly and not browser and not wide"
 
 # The suite as `make test` runs it, under coverage: .ci/run has no other run of it.
 # Narrow ids reach the lines that speak of overflow.
@@ -212,4 +220,4 @@ clean:  ## remove what was built; `rm -r .venv` removes the environment
 	rm -f fastgrad/*.so $(VENV)/.built
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-.PHONY: help build debug annotate ops ops-check wasm wasm-check demo test test-slow test-unprivileged test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers pictures bench-compare bench-micro instructions instructions-update lint wheel wheels cross-check sdist-test wheel-test ci nightly clean
+.PHONY: help build debug annotate ops ops-check wasm wasm-check demo test test-slow test-browser test-unprivileged test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers pictures bench-compare bench-micro instructions instructions-update lint wheel wheels cross-check sdist-test wheel-test ci nightly clean

