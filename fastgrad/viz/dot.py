@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,12 @@ from fastgrad.errors import (
     ShapeError,
     describe,
     explain,
-    printable,
     show,
 )
 from fastgrad.graphs import Graph, Node, trace
 from fastgrad.tape import Tape
-from fastgrad.viz.layout import expect_rankdir, place_dot, render
+from fastgrad.viz.layout import expect_rankdir, render
+from fastgrad.viz.paint import Mark, clean, painted_figure
 
 __all__ = ["ACTIVATIONS", "LIMIT", "Picture", "draw_dot"]
 
@@ -117,7 +116,7 @@ def draw_dot(
     except FastgradValueError:
         raise _too_many(limit) from None
     kept = _neighbours(graph, around, _NEAR if depth is None else depth) if near else None
-    drawing = _Drawing(graph, kept, collapse)
+    drawing = Drawing(graph, kept, collapse)
     if sum(mark.is_value for mark in drawing.marks.values()) > limit:
         raise _too_many(limit)
     return Picture(drawing, format, rankdir)
@@ -155,20 +154,11 @@ def _neighbours(graph: Graph, around: Any, depth: int) -> set[int]:
 # What is drawn ------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Mark:
-    """A box with fields, an oval with one, or dots."""
-
-    fields: list[str]
-    shape: str  # "record", "ellipse", "plaintext"
-    is_value: bool = True
-
-
-class _Drawing:
+class Drawing:
     """Marks by name and arrows between them, whatever they are drawn with."""
 
     def __init__(self, graph: Graph, kept: set[int] | None, collapse: bool) -> None:
-        self.marks: dict[str, _Mark] = {}
+        self.marks: dict[str, Mark] = {}
         self.arrows: list[tuple[str, str]] = []
         hidden = _hidden(graph) if collapse else {}
         used = {operand for node in graph.nodes for operand in node.operands}
@@ -192,9 +182,9 @@ class _Drawing:
             is_made = node.kind == "operation" and bool(symbol)
             is_bare = node.data is None and is_made
             if not is_bare:
-                self.marks[name] = _Mark(_fields(node), "record")
+                self.marks[name] = Mark(_fields(node), "record")
             if is_made:
-                self.marks[made_by] = _Mark([symbol], "ellipse", is_bare)
+                self.marks[made_by] = Mark([symbol], "ellipse", is_bare)
             if is_made and not is_bare:
                 self.arrows.append((made_by, name))
             target = made_by if is_made else name
@@ -207,7 +197,7 @@ class _Drawing:
                     is_cut = True
             if is_cut:
                 dots = f"{node.id}cut"
-                self.marks[dots] = _Mark(["…"], "plaintext", False)
+                self.marks[dots] = Mark(["…"], "plaintext", False)
                 into.append((dots, target))
         self.arrows += into
 
@@ -248,13 +238,8 @@ _LABEL = str.maketrans({"\\": "\\\\", "&": "&amp;", "\n": "\\n"})
 _MERMAID = str.maketrans({c: f"#{ord(c)};" for c in '"#&<>{}[]()|\\`;'} | {"\n": "<br/>"})
 
 
-def _clean(text: str) -> str:
-    """Return a text without control characters but line ends: they are written out."""
-    return "\n".join(map(printable, text.splitlines()))
-
-
-def _dot_label(mark: _Mark) -> str:
-    texts = [_clean(field) for field in mark.fields]
+def _dot_label(mark: Mark) -> str:
+    texts = [clean(field) for field in mark.fields]
     if mark.shape == "record":
         label = f"{{ {' | '.join(text.translate(_RECORD) for text in texts)} }}"
     else:
@@ -262,7 +247,7 @@ def _dot_label(mark: _Mark) -> str:
     return '"' + label.replace('"', '\\"') + '"'
 
 
-def _dot(drawing: _Drawing, rankdir: str) -> str:
+def _dot(drawing: Drawing, rankdir: str) -> str:
     def name_of(name: str) -> str:
         return name if name.isdecimal() else f'"{name}"'
 
@@ -274,12 +259,12 @@ def _dot(drawing: _Drawing, rankdir: str) -> str:
     return "\n".join([*lines, "}", ""])
 
 
-def _mermaid(drawing: _Drawing, rankdir: str) -> str:
+def _mermaid(drawing: Drawing, rankdir: str) -> str:
     brackets = {"record": ("[", "]"), "ellipse": ("([", "])"), "plaintext": ("[", "]")}
     lines = [f"flowchart {rankdir}"]
     for name, mark in drawing.marks.items():
         opened, closed = brackets[mark.shape]
-        text = "<br/>".join(_clean(field).translate(_MERMAID) for field in mark.fields)
+        text = "<br/>".join(clean(field).translate(_MERMAID) for field in mark.fields)
         lines.append(f'    n{name}{opened}"{text}"{closed}')
     lines += [f"    n{tail} --> n{head}" for tail, head in drawing.arrows]
     return "\n".join([*lines, ""])
@@ -304,16 +289,16 @@ class Picture:
         What `save` writes where a path has no suffix.
     """
 
-    def __init__(self, drawing: _Drawing, format: str, rankdir: str) -> None:
-        self._drawing, self.format, self.rankdir = drawing, format, rankdir
+    def __init__(self, drawing: Drawing, format: str, rankdir: str) -> None:
+        self.drawing, self.format, self.rankdir = drawing, format, rankdir
 
     @cached_property
     def source(self) -> str:
-        return _dot(self._drawing, self.rankdir)
+        return _dot(self.drawing, self.rankdir)
 
     @cached_property
     def mermaid(self) -> str:
-        return _mermaid(self._drawing, self.rankdir)
+        return _mermaid(self.drawing, self.rankdir)
 
     @cached_property
     def svg(self) -> str:
@@ -356,7 +341,7 @@ class Picture:
         return {"image/svg+xml": self.svg, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
-        marks = self._drawing.marks.values()
+        marks = self.drawing.marks.values()
         return f"<picture of {sum(mark.is_value for mark in marks)} nodes, {self.rankdir}>"
 
 
@@ -375,60 +360,11 @@ def _drawn(format: str) -> Callable[[Picture], bytes]:
 def _by_matplotlib(picture: Picture, format: str) -> bytes:
     import io
 
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.patches import Ellipse, PathPatch, Polygon, Rectangle
-        from matplotlib.path import Path as Curve
-    except ImportError as error:
-        expected = "pygraphviz, the program dot or matplotlib"
-        remedy = "pip install matplotlib"
-        raise MissingExtraError(explain(expected, "none", f"{format} picture", remedy)) from error
-    found = place_dot(picture.source)
-    margin = 4.0
-    width, height = found.width + 2 * margin, found.height + 2 * margin
-    figure = Figure(figsize=(width / 72, height / 72), dpi=144)
-    axes = figure.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[])
-    axes.set(xlim=(-margin, width - margin), ylim=(height - margin, -margin))
-    look: dict[str, Any] = {"facecolor": "none", "edgecolor": "black", "linewidth": 1.0}
-    for name, mark in picture._drawing.marks.items():
-        box = found.boxes[name]
-        corner = box.x - box.width / 2, box.y - box.height / 2
-        if mark.shape == "ellipse":
-            axes.add_patch(Ellipse((box.x, box.y), box.width, box.height, **look))
-        elif mark.shape == "record":
-            axes.add_patch(Rectangle(corner, box.width, box.height, **look))
-        cells = box.cells or ((*corner, corner[0] + box.width, corner[1] + box.height),)
-        for field, (left, top, right, bottom) in zip(mark.fields, cells, strict=True):
-            text = _clean(field).replace("$", r"\$")
-            axes.text(
-                (left + right) / 2, (top + bottom) / 2, text, ha="center", va="center",
-                fontfamily=["STIXGeneral", "DejaVu Sans"], fontsize=14,
-            )  # fmt: skip
-            if right < box.x + box.width / 2 - 1:
-                axes.plot([right, right], [top, bottom], color="black", linewidth=1.0)
-            if bottom < box.y + box.height / 2 - 1:
-                axes.plot([left, right], [bottom, bottom], color="black", linewidth=1.0)
-    for path in found.paths:
-        codes = [Curve.MOVETO] + [Curve.CURVE4] * (len(path.points) - 1)
-        curve = Curve(path.points, codes)
-        axes.add_patch(PathPatch(curve, facecolor="none", edgecolor="black", linewidth=1.0))
-        axes.add_patch(Polygon(_head(path.points[-1], path.tip), color="black"))
+    figure, paint = painted_figure(picture.source, picture.drawing.marks, f"{format} picture")
+    paint({}, {})
     written = io.BytesIO()
     figure.savefig(written, format=format)
     return written.getvalue()
-
-
-def _head(
-    base: tuple[float, float], tip: tuple[float, float]
-) -> tuple[tuple[float, float], tuple[float, float], tuple[float, float]]:
-    """Return an arrow's head, as wide as Graphviz makes it."""
-    x, y = tip[0] - base[0], tip[1] - base[1]
-    wide = 0.35
-    return (
-        tip,
-        (base[0] - wide * y, base[1] + wide * x),
-        (base[0] + wide * y, base[1] - wide * x),
-    )
 
 
 _FORMATS: dict[str, Callable[[Picture], bytes]] = {

@@ -614,6 +614,9 @@ CALLS = {
     ("viz.Picture.save", "MissingExtraError"): (
         lambda p, m: without_graphviz(m, picture().save, p / "a.svg")
     ),
+    ("viz.paint.painted_figure", "MissingExtraError"): (
+        lambda p, m: without_graphviz(m, fg.viz.paint.painted_figure, "", {}, "test")
+    ),
     ("viz.layout.render", "FastgradValueError"): (
         lambda p, m: refusing_graphviz(m, fg.viz.layout.render)
     ),
@@ -633,6 +636,62 @@ CALLS = {
         lambda p, m: run_program(p, "raise KeyboardInterrupt")
     ),
 }
+
+
+def plot_calls():
+    """Return what plots and animations refuse: wrong data or models, no matplotlib, no folder."""
+    pairs = [[0.0, 0.0], [1.0, 1.0]]
+    wrong = {
+        "plot_function": (abs, 0.0), "plot_loss": ([],), "plot_fit": (abs, [], []),
+        "plot_boundary": (abs, [[1.0]], [1]), "plot_landscape": (max, (1, 0), (0, 1)),
+        "plot_activations": (nn.MLP(2, [1]), []), "plot_parameters": (3,), "plot_gradients": (3,),
+    }  # fmt: skip
+    animations = {
+        "animate_fit": (abs, [1.0, 2.0], [1.0, 2.0], list), "animate_backward": (Value(1.0) * 2,),
+        "animate_boundary": (lambda x: x[0] + x[1], pairs, [0, 1], list),
+        "animate_descent": (lambda a, b: a + b, (0, 1), (0, 1), pairs),
+    }  # fmt: skip
+    found = {}
+
+    def add(name, error, call):
+        found[f"viz.{name}", error] = call
+
+    for name, args in wrong.items():
+        how = {"h": 0} if name == "plot_function" else {}
+        kind = "FastgradTypeError" if args == (3,) else "FastgradValueError"
+        call = partial(getattr(fg.viz, name), *args, **how)
+        add(name, kind, lambda p, m, call=call: call())
+        args = {"plot_function": (abs, 0.0), "plot_loss": ([1.0],), "plot_fit": (abs, [1.0], [1.0])}
+        rest = {
+            "plot_boundary": (abs, pairs, [1, 2]), "plot_landscape": (max, (0, 1), (0, 1)),
+            "plot_activations": (nn.MLP(2, [1]), pairs), "plot_parameters": ([Value(1.0)],),
+            "plot_gradients": ([Value(1.0)],),
+        }  # fmt: skip
+        call = partial(getattr(fg.viz, name), *(args | rest)[name])
+        add(name, "MissingExtraError", partial(without_matplotlib, call))
+    add("plot_activations", "FastgradTypeError", lambda p, m: fg.viz.plot_activations(3, pairs))
+    for name, args in animations.items():
+        call = partial(getattr(fg.viz, name))
+        add(name, "FastgradValueError", lambda p, m, c=call, a=args: c(p / "a.png", *a))
+        add(name, "FastgradTypeError", lambda p, m, c=call, a=args: c(p / "a.gif", *a, fps=1.5))
+        add(name, "OSError", lambda p, m, c=call, a=args: c(p / "none" / "a.gif", *a))
+        add(
+            name, "MissingExtraError", lambda p, m, c=call, a=args: no_ffmpeg(m, c, p / "a.mp4", *a)
+        )
+    return found
+
+
+def without_matplotlib(call, folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    call()
+
+
+def no_ffmpeg(monkeypatch, call, *args):
+    monkeypatch.setenv("PATH", "")
+    call(*args)
+
+
+CALLS |= plot_calls()
 
 
 def perceptron(name, method="fit", y=(1, 0), **parameters):
