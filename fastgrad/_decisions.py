@@ -22,6 +22,7 @@ from fastgrad._native.graph.recording import (
     record_enter,
     record_exit,
 )
+from fastgrad._random import HiddenInputs
 from fastgrad.engine import Value
 from fastgrad.errors import FastgradWarning, TapeError, explain, printable
 
@@ -60,6 +61,10 @@ _WORDS = {  # what the hook is told: what people call it, and what to do instead
     "__class__": ("the class of an argument, which is no float here", "ask for fastgrad.Value"),
     "no_grad": ("an operation under no_grad", "leave no_grad outside the function"),
     "backward": ("backward()", "differentiate the tape: tape.value_and_grad"),
+    "dropout": (
+        "numbers that a tape drew for its dropouts, called with plain numbers",
+        "call it with Values: tape(Value(2.0))",
+    ),
     "random": ("numbers drawn from {}", "draw them outside, and pass them as an argument"),
 }
 for _what in ("floor", "ceil", "trunc"):
@@ -113,6 +118,11 @@ class Recording:
         Of the function, for messages.
     strict : bool
         Raise TapeError, where a decision is made if possible.
+
+    Attributes
+    ----------
+    hidden : HiddenInputs
+        What the dropouts in it multiply with.
     """
 
     def __init__(self, name: str, strict: bool) -> None:
@@ -121,15 +131,18 @@ class Recording:
         self.graph_reads = 0
         self.generators: dict[str, Any] = {}
         self.refusal: TapeError | None = None
+        self.hidden = HiddenInputs()
 
     def __enter__(self) -> Self:
         self.graph_reads = graph_reads_now()
         self.generators = _generators()
+        self.hidden.__enter__()
         record_enter(self._hear, self._hear_leaf)  # last: a recording begun is a recording ended
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         record_exit()
+        self.hidden.__exit__()
         if isinstance(error, Exception) and error is not self.refusal:
             note_decisions(error, self.decisions())
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from itertools import zip_longest
 from typing import Any, BinaryIO, SupportsIndex
 
+from fastgrad import _random
 from fastgrad._decisions import Decision, Recording, note_decisions
 from fastgrad._native.base.errors import flag_expect, items_expect, whole_expect
 from fastgrad._native.graph.engine import numbers_of
@@ -121,6 +122,10 @@ class Tape(TapeCore):
         Those that `record` was given, then the other Values that the function captured, in the
         order of their first use. They stay alive with the tape; their ``data`` is read at every
         call. The list itself cannot be changed.
+    training : bool
+        Whether calls drop what `dropout` and `nn.Dropout` drop: see `train`.
+    generator : fastgrad.nn.init.Generator
+        What dropouts draw from; what `fastgrad.manual_seed` seeds unless set.
     decisions : list of Decision
         What the recording has frozen, with its places; empty for a tape that follows its function
         everywhere. A file keeps them.
@@ -150,8 +155,11 @@ class Tape(TapeCore):
         name: str,
         names: list[str],
         parameters: tuple[Value, ...] = (),
+        hidden: _random.HiddenInputs | None = None,
     ) -> None:
-        super().__init__(inputs, outputs, arguments, result, parameters)
+        hidden = hidden or _random.HiddenInputs()
+        inputs = inputs + hidden.values
+        super().__init__(inputs, outputs, arguments, result, parameters, hidden.dropouts)
         self.name, self.names = name, names
 
     @property
@@ -171,6 +179,62 @@ class Tape(TapeCore):
         """Name and shape of each argument, or of each array of numbers in it."""
         return [(shape.name, shape.shape) for shape in _inspect.shapes(self)]
 
+    @property
+    def generator(self) -> _random.Generator:
+        """What dropouts draw from: the generator of `fastgrad.manual_seed` unless set."""
+        return getattr(self, "_generator", _random.default_generator)
+
+    @generator.setter
+    def generator(self, generator: _random.Generator) -> None:
+        if not isinstance(generator, _random.Generator):
+            expected = "a fastgrad.nn.init.Generator"
+            raise FastgradTypeError(explain(expected, describe(generator), "generator of a tape"))
+        self._generator = generator
+
+    def train(self, mode: bool = True) -> Tape:
+        """Let calls drop what the function's dropouts drop, or with False nothing.
+
+        Parameters
+        ----------
+        mode : bool
+            Whether they do.
+
+        Returns
+        -------
+        Tape
+            This one.
+
+        Raises
+        ------
+        FastgradTypeError
+            If `mode` is no bool.
+
+        Notes
+        -----
+        A call takes as many numbers of calls from `generator` as the function's dropouts do, and a
+        sample draws by its number in the batch: the same seed, the same masks, for any number of
+        threads. `fit` draws by its own seed and the number of the step. What a model's `train` and
+        `eval` set counts when it is recorded.
+
+        Examples
+        --------
+        >>> import fastgrad as fg
+        >>> tape = fg.record(lambda x: fg.functional.dropout(x, p=0.5), [1.0, 2.0, 3.0])
+        >>> _ = fg.manual_seed(0)
+        >>> tape([1.0, 2.0, 3.0]), tape.eval()([1.0, 2.0, 3.0])
+        ([0.0, 4.0, 6.0], [1.0, 2.0, 3.0])
+        """
+        self.training = flag_expect(mode, "mode of train")
+        return self
+
+    def eval(self) -> Tape:
+        """Let calls drop nothing: the same as ``train(False)``."""
+        return self.train(False)
+
+    def hidden_inputs(self) -> list[Value]:
+        """Return what dropouts multiply with where another tape's function calls this one."""
+        return [value for p, n in _inspect.dropouts(self) for value in _random.factors(p, n)]
+
     def stats(self) -> dict[str, int]:
         """Count what became of the function.
 
@@ -179,17 +243,19 @@ class Tape(TapeCore):
         dict
             ``recorded`` (operations that its results need), ``operations`` (after constants were
             folded, duplicates and dead work dropped, sums of products joined), ``dots`` (such
-            sums), ``inputs``, ``parameters``, ``constants``; and for a call where every argument
-            has a batch axis ``hoisted`` (operations done once a call), ``steps`` (of a block of
-            samples), ``layers``, ``block`` (samples in a block).
+            sums), ``inputs``, ``drawn`` (factors of dropouts), ``parameters``, ``constants``; and
+            for a call where every argument has a batch axis ``hoisted`` (operations done once a
+            call), ``steps`` (of a block of samples), ``layers``, ``block`` (samples in a block).
         """
         inputs, parameters, constants, operations, recorded, dots = _inspect.sizes(self)
         plan = _inspect.plan(self, b"\1" * inputs)
+        drawn = sum(n for _, n in _inspect.dropouts(self))
         return {
             "recorded": recorded,
             "operations": operations,
             "dots": dots,
-            "inputs": inputs,
+            "inputs": inputs - drawn,
+            "drawn": drawn,
             "parameters": parameters,
             "constants": constants,
             "hoisted": plan["uniform"],
@@ -453,14 +519,19 @@ class Tape(TapeCore):
         arguments = ", ".join(
             f"{name}{list(shape) if shape else ''}" for name, shape in self.inputs
         )
+        drawn = sum(n for _, n in _inspect.dropouts(self))
         return printable(
             f"<tape of {self.name}({arguments}): {operations} operations for {recorded}, "
-            f"{parameters} parameters>"
+            f"{parameters} parameters{f', {drawn} factors drawn' if drawn else ''}>"
         )
 
     def __str__(self) -> str:
         lines = [repr(self)[1:-1]]
         count = len(self)
+        lines += [
+            f"  dropout{i}: {n} factors, 0 with probability {p:g}"
+            for i, (p, n) in enumerate(_inspect.dropouts(self)[:_SHOWN])
+        ]
         lines += [f"  {self._line(i)}" for i in range(min(count, _SHOWN))]
         if count > _SHOWN:
             lines.append(f"  ... {count - _SHOWN} more")
@@ -486,12 +557,22 @@ class Tape(TapeCore):
         return f"{_inspect.constant(self, slot):g}" if slot < constants else f"v{slot - constants}"
 
     def _input(self, slot: int) -> str:
-        shape = next(s for s in _inspect.shapes(self) if s.start <= slot < s.start + s.size)
+        shapes = _inspect.shapes(self)
+        shape = next((s for s in shapes if s.start <= slot < s.start + s.size), None)
+        if shape is None:
+            return self._factor(slot - sum(s.size for s in shapes))
         place, indices = slot - shape.start, []
         for extent in reversed(shape.shape):
             place, index = divmod(place, extent)
             indices.append(f"[{index}]")
         return printable(shape.name) + "".join(reversed(indices))
+
+    def _factor(self, place: int) -> str:
+        dropout, sizes = 0, [n for _, n in _inspect.dropouts(self)]
+        while place >= sizes[dropout]:
+            place -= sizes[dropout]
+            dropout += 1
+        return f"dropout{dropout}[{place}]"
 
 
 def record(
@@ -574,8 +655,9 @@ def record(
         except RecursionError:
             raise TapeError(explain(*_ENDLESS, "result of the recorded function")) from None
         del result
-        tape = Tape(inputs, outputs, specs, returned, name, names, fixed)
+        tape = Tape(inputs, outputs, specs, returned, name, names, fixed, recording.hidden)
         tape.places = sources()[1:]
+        tape.eval()  # as the function ran
     data = numbers_of(tuple(outputs))
     n_inputs = len(inputs)
     del inputs, arguments, outputs
@@ -589,7 +671,7 @@ def record(
         raise
     tape.decisions = recording.decisions()
     recording.warn(tape.decisions)
-    return tape
+    return tape.train()
 
 
 def load_tape(
@@ -817,7 +899,8 @@ def _check_at(
         expected = f"{n_inputs} numbers, one sample as in the example"
         raise ShapeError(explain(expected, f"{len(inputs)}", where))
     outputs: list[Value] = []
-    plain = call_plainly(function, args)
+    with _random.HiddenInputs():
+        plain = call_plainly(function, args)
     try:
         with Recording(tape.name, strict=False):
             _result(function(*arguments), "result", outputs)

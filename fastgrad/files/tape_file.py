@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from fastgrad._native.base.errors import items_expect
 from fastgrad._native.graph.engine import VERSION as FASTGRAD
 from fastgrad._native.tape.bind import Shape
+from fastgrad._native.tape.inspect import dropouts
 from fastgrad._native.tape.program import VALUES_MAX, bind, export, opcodes, restore, structure
 from fastgrad.engine import Value
 from fastgrad.errors import (
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["dumped", "load", "loads", "packed", "save"]
 
-FORMAT, VERSION = "fastgrad.tape", "1"
+FORMAT, VERSION, VERSIONS = "fastgrad.tape", "2", ("1", "2")  # written; read
 KEYS = "text, 64-bit integers, bool, None"
 EMPTY_MAX = 1 << 16  # of a shape without numbers: lists are made of it all the same
 DEPTH = 64  # of structures, and of arrays: NumPy's limit
@@ -102,6 +103,9 @@ def packed(tape: Any) -> bytes:
         del arrays["sources"]
     if tape.decisions:
         described["decisions"] = [_described(decision) for decision in tape.decisions]
+    if drawn := dropouts(tape):
+        described["random"] = [["dropout", p, n] for p, n in drawn]
+        described["training"] = tape.training
     text = json.dumps(described, separators=(",", ":"))
     arrays = {name: _turned(name, arrays[name]) for name in TENSORS if name in arrays}
     metadata = {
@@ -206,15 +210,20 @@ def _fill(
     keys = {"name", "arguments", "result", "operations", "recorded"}
     if "sources" in arrays:
         keys.add("sources")
-    if type(described) is dict and "decisions" in described:  # of version 1, but not from the first
-        keys.add("decisions")
+    if type(described) is dict:
+        keys |= described.keys() & {"decisions"}  # not in the first files of version 1
+        if "random" in described and metadata["version"] != "1":
+            keys |= {"random", "training"}
     expect_keys(described, keys, "tape")
     name = expect_text(described["name"], "name")
     codes = _codes(described["operations"], custom_operations)
     recorded = expect_count(described["recorded"], 2**32 - 1, "recorded")
     names, arguments, n_inputs = _arguments(described["arguments"])
     result, n_outputs = _decoded(described["result"], "result", 0, least=1)
-    _expect_length(arrays, "inputs", n_inputs, "the arguments have")
+    drawn, n_drawn = _random(described.get("random", []))
+    training = _flag(described.get("training", True), "training")
+    owners = "the arguments have" if not drawn else "arguments and random numbers have"
+    _expect_length(arrays, "inputs", n_inputs + n_drawn, owners)
     _expect_length(arrays, "outputs", n_outputs, "the result has")
     n = _length(arrays, "operations")
     for other in ("a", "b", "sources"):
@@ -226,10 +235,11 @@ def _fill(
             raise FaultError(f"at most {VALUES_MAX} {what}", f"{count}", "tape")
     places = _places(described.get("sources", []))
     decisions = _decisions(described.get("decisions", []))
-    fault = restore(tape, arrays, codes, recorded, len(places), custom_operations)
+    fault = restore(tape, arrays, codes, recorded, len(places), custom_operations, drawn)
     if fault is not None:
         raise FaultError(*fault)
     bind(tape, _bound(parameters, arrays), arrays["parameters"], arguments, result)
+    tape.training = training
     return name, names, places, decisions
 
 
@@ -255,10 +265,10 @@ def _expect_format(metadata: Any) -> None:
     if found.get("format") != FORMAT:
         got = show(found["format"]) if "format" in found else "none: a file of something else"
         raise FaultError(f"format {FORMAT!r}", got, "__metadata__")
-    if found.get("version") != VERSION:
+    if found.get("version") not in VERSIONS:
         got = show(found["version"]) if "version" in found else "none"
         remedy = f"it was written by fastgrad {show(found.get('fastgrad'))}; this is {FASTGRAD}"
-        raise FaultError(f"version {VERSION!r}", got, "__metadata__", remedy)
+        raise FaultError("version " + " or ".join(map(repr, VERSIONS)), got, "__metadata__", remedy)
 
 
 def _length(arrays: dict[str, bytes], name: str) -> int:
@@ -339,6 +349,28 @@ def _shape(extents: list[Any], name: str, start: int, least: int) -> tuple[Shape
     if end == start and math.prod(extent or 1 for extent in extents) > EMPTY_MAX:
         raise FaultError(f"at most {EMPTY_MAX} empty lists", f"shape {extents}", where)
     return Shape(tuple(extents), start, name), end
+
+
+def _random(entries: Any) -> tuple[list[tuple[float, int]], int]:
+    """Return the dropouts, p and a number of factors each, and how many inputs they are."""
+    found, total = [], 0
+    for i, entry in enumerate(expect_list(entries, "random")):
+        where = f"random[{i}]"
+        if type(entry) is list and entry and entry[0] != "dropout":
+            remedy = "a newer fastgrad may know it"
+            raise FaultError("known random numbers, dropout", show(entry[0]), where, remedy)
+        _, p, n = expect_list(entry, where, 3)
+        if type(p) not in (int, float) or not 0 <= p <= 1:
+            raise FaultError("a probability", show(p), where)
+        total += expect_count(n, VALUES_MAX, where)
+        found.append((float(p), n))
+    return found, total
+
+
+def _flag(flag: Any, where: str) -> bool:
+    if type(flag) is not bool:
+        raise FaultError("true or false", show(flag), where)
+    return flag
 
 
 def _places(entries: Any) -> list[tuple[str, int, str]]:

@@ -6,8 +6,6 @@ from typing import Any
 
 from fastgrad import _random
 from fastgrad._native.graph.functional import mul
-from fastgrad._native.graph.recording import is_recording
-from fastgrad.errors import TapeError, explain
 from fastgrad.formulas.rows import by_elements, expect_part, flat
 
 __all__ = ["dropout"]
@@ -33,12 +31,12 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Any:
     ------
     FastgradTypeError, FastgradValueError
         If p is no number from 0 to 1.
-    TapeError
-        If a function is recorded that draws: a tape would keep the example's mask.
 
     Notes
     -----
-    Numbers come from what `fastgrad.manual_seed` seeds, one call of it for each of this.
+    Numbers come from what `fastgrad.manual_seed` seeds, one call of it for each of this. A tape
+    draws anew at each call, for each sample; while its function is recorded, nothing is dropped.
+    From the same state of the generator one sample has the same mask, eagerly and on a tape.
 
     Examples
     --------
@@ -50,10 +48,5 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Any:
     expect_part(p, "p of dropout")
     if not training or p == 0.0:
         return input
-    if is_recording():
-        expected, got = "what a replay can repeat", "random numbers of dropout"
-        remedy = "call model.eval() before record, or train with dropout without a tape"
-        raise TapeError(explain(expected, got, "while recording", remedy))
-    drawn = iter(_random.default_generator.uniform(len(flat(input))))
-    scale = 0.0 if p == 1.0 else 1.0 / (1.0 - p)
-    return by_elements(lambda x: mul(x, scale if next(drawn) >= p else 0.0), "dropout", input)
+    drawn = iter(_random.factors(float(p), len(flat(input))))
+    return by_elements(lambda x: mul(x, next(drawn)), "dropout", input)

@@ -89,8 +89,12 @@ def test_content_that_is_no_container_is_refused(content, file):
 DESCRIPTIONS = [
     ("header __metadata__", None, "expected format"),
     ("header __metadata__ format", "pt", "expected format 'fastgrad.tape', got 'pt'"),
-    ("header __metadata__ version", "2", "expected version '1', got '2' .*written by fastgrad"),
-    ("header __metadata__ version", 1, "expected version '1', got 1"),
+    (
+        "header __metadata__ version",
+        "3",
+        "expected version '1' or '2', got '3' .*written by fastgrad",
+    ),
+    ("header __metadata__ version", 1, "expected version '1' or '2', got 1"),
     ("header __metadata__ fastgrad", 3, "expected text, got 3 .__metadata__, fastgrad"),
     ("header __metadata__ extra", "x", "expected known keys only, got 'extra'"),
     ("header __metadata__ fastgrad", ..., "expected the key 'fastgrad', got none"),
@@ -191,6 +195,50 @@ def test_header_that_fits_no_tape_is_refused(place, value, match, contents, file
     except TypeError:
         content = raw(header, data)
     refused(content, file, match)
+
+
+# The same of the description of a tape that draws.
+RANDOM = [
+    ("random", ..., "expected known keys only, got 'training' .tape"),
+    ("random", "dropout", "expected a list, got 'dropout' .random"),
+    ("random", [], "expected 3 numbers, as the arguments have, got 7 .inputs"),
+    ("random 0", ["dropout", 0.5], "expected a list of 3, got a list of 2 .random.0"),
+    ("random 1", [], "expected a list of 3, got a list of 0 .random.1"),
+    ("random 0 0", "normal", "known random numbers, dropout, got 'normal' .random.0.*; a newer"),
+    ("random 0 0", None, "expected known random numbers, dropout, got None .random.0"),
+    ("random 0 1", 1.5, "expected a probability, got 1.5 .random.0"),
+    ("random 0 1", -1, "expected a probability, got -1 .random.0"),
+    ("random 0 1", True, "expected a probability, got True .random.0"),
+    ("random 0 1", "0.5", "expected a probability, got '0.5' .random.0"),
+    ("random 0 1", 10**400, "expected a probability, got 1000.* .random.0"),
+    ("random 1 2", -1, "whole number of 0 to 2147483647, got -1 .random.1"),
+    ("random 1 2", 2.0, "whole number of 0 to 2147483647, got 2.0 .random.1"),
+    ("random 1 2", 2, "expected 8 numbers, as arguments and random numbers have, got 7 .inputs"),
+    ("random 1 2", 2**31 - 1, "expected 2147483653 numbers, as arguments and random"),
+    ("training", ..., "expected the key 'training', got none .tape"),
+    ("training", 1, "expected true or false, got 1 .training"),
+    ("training", None, "expected true or false, got None .training"),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "match"), RANDOM)
+def test_random_numbers_that_no_tape_draws_are_refused(place, value, match, contents, file):
+    header, at, data = split(contents["dropout"])
+    described = at
+    *steps, last = place.split()
+    for key in steps:
+        at = at[int(key) if isinstance(at, list) else key]
+    if value is ...:
+        del at[last]
+    else:
+        at[int(last) if isinstance(at, list) else last] = value
+    refused(joined(header, described, data), file, match)
+
+
+def test_random_numbers_in_a_file_of_version_1_are_refused(contents, file):
+    header, described, data = split(contents["dropout"])
+    header["__metadata__"]["version"] = "1"
+    refused(joined(header, described, data), file, "expected known keys only, got 'random' .tape")
 
 
 def test_structure_nested_too_deep_is_refused(contents, file):

@@ -12,6 +12,7 @@ import pickle
 import random
 import re
 import struct
+from pathlib import Path
 
 import pytest
 from helpers.random_graphs import CODES
@@ -60,6 +61,56 @@ def test_tape_saved_and_loaded_is_the_same(kind, file):
     again = fg.load_tape(file)
     same(tape, again)
     assert saved(again, file) == content
+
+
+# -- versions --------------------------------------------------------------------------------------
+
+VERSION_1 = Path(__file__).parent
+
+
+def test_file_of_version_1_is_loaded_and_computes_what_it_did(file):
+    """Written by the fastgrad before version 2; the oracle is the function that was recorded."""
+    content = (VERSION_1 / "version_1_structured.tape").read_bytes()
+    assert split(content)[0]["__metadata__"]["version"] == "1"
+    tape = loaded(content, file)
+    assert [p.data for p in tape.parameters] == [0.5, -0.25, 0.125, 1.5, 2.0, -1.0]
+    assert tape.inputs == [("x", (2,)), ("i", ()), ("table", (3,))]
+    x, i, table = [0.3, -1.5], -1, [4.0, 5.0, 6.0]
+    h = [
+        fg.functional.tanh(fg.functional.dot(row, x) + b)
+        for row, b in (([0.5, -0.25], 0.125), ([1.5, 2.0], -1.0))
+    ]
+    assert tape(x, i, table) == {
+        "score": sum(h) * table[i],
+        "parts": (h[0] / 3.0, [fg.functional.leaky_relu(h[1], 0.1), x[0] ** 2]),
+    }
+    again = saved(tape, file)
+    assert split(again)[0]["__metadata__"]["version"] == "2"
+    assert split(again)[1:] == split(content)[1:]
+
+
+def test_file_of_version_1_keeps_decisions_and_parameters_that_nothing_reads(file):
+    tape = loaded((VERSION_1 / "version_1_decided.tape").read_bytes(), file)
+    assert [str(d) for d in tape.decisions] == [
+        "model.py:9 in loss: the truth of a comparison or a Value (if, while, and, in, max, ...)"
+    ]
+    assert tape.value_and_grad(2.0, 3.0) == (4.0, [-8.0, 0.0])
+    with pytest.raises(NonFiniteError, match=r"model\.py:9"):
+        tape(math.inf, 3.0)
+
+
+def test_file_of_a_tape_without_random_numbers_has_no_word_of_them(file):
+    assert b"random" not in saved(model_tape(), file)
+    content = saved(TAPES["dropout"](), file)
+    _, described, _ = split(content)
+    assert (described["random"], described["training"]) == (
+        [["dropout", 0.4, 3], ["dropout", 0.1, 1]],
+        True,
+    )
+    assert numbers(content, "inputs")[0] == [1] * 7
+    assert numbers(content, "parameters")[0][0] == 9.0
+    assert saved(fg.load_tape(file).eval(), file) != content
+    assert not fg.load_tape(file).training
 
 
 @pytest.mark.wide

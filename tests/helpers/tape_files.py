@@ -93,10 +93,21 @@ def structured_tape():
     )
 
 
+def dropout_tape():
+    w = [Value(0.5), Value(-2.0)]
+
+    def program(x):
+        row = fg.functional.dropout([w[0] * v + w[1] for v in x], 0.4)
+        return fg.functional.dropout([fg.functional.sum(row) ** 2], 0.1)[0]
+
+    return fg.record(program, [1.0, 2.0, 3.0], parameters=[Value(9.0), *w])  # the first is not read
+
+
 TAPES = {
     "model": model_tape,
     "structured": structured_tape,
     "table": table_tape,
+    "dropout": dropout_tape,
     "input": lambda: fg.record(lambda x, y: x, 1.0, [2.0]),
     "constant": lambda: fg.record(lambda x: Value(math.nan), [1.0]),
 }
@@ -124,6 +135,7 @@ def arguments(tape, number, batch=0):
 def computed(tape, number):
     """Return everything that a tape computes, for one sample and for batches."""
     found = []
+    tape.generator = nn.init.Generator(5)
     for batch in (0, 3, 9):
         args = arguments(tape, number, batch)
         found.append(tape(*args))

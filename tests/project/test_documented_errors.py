@@ -326,7 +326,6 @@ def run_missing(tmp_path):
 CALLS = {
     ("functional.dropout", "FastgradTypeError"): lambda p, m: functional.dropout([1.0], "0.5"),
     ("functional.dropout", "FastgradValueError"): lambda p, m: functional.dropout([1.0], 2.0),
-    ("functional.dropout", "TapeError"): lambda p, m: tape_of(functional.dropout),
     ("nn.Module.forward", "FastgradTypeError"): lambda p, m: nn.Module()(1.0),
     ("nn.Module.load_state_dict", "FastgradTypeError"): lambda p, m: nn.Module().load_state_dict(5),
     ("nn.Module.load_state_dict", "FastgradValueError"): (
@@ -528,6 +527,7 @@ CALLS = {
         lambda p, m: tape_of().finish([[1.0]], of=1, wrt="inputs")
     ),
     ("tape.Tape.finish", "TapeError"): lambda p, m: tape_of(calls_python).finish([[1.0]], of=1),
+    ("tape.Tape.train", "FastgradTypeError"): lambda p, m: tape_of().train("no"),
     ("tape.Tape.save", "TapeError"): lambda p, m: tape_of(calls_python).save(p / "a"),
     ("tape.Tape.save", "FastgradTypeError"): lambda p, m: keyed().save(p / "a"),
     ("tape.Tape.save", "FastgradValueError"): lambda p, m: deep().save(p / "a"),

@@ -14,6 +14,7 @@ def restore(
     recorded: int,
     places: int,
     custom_operations: tuple[Any, ...] = (),
+    dropouts: list[tuple[float, int]] | None = ...,
 ) -> tuple[str, str, str] | None: ...
 def bind(
     tape: Replay, parameters: list[Any], data: bytes, arguments: list[Any], result: Any

@@ -16,6 +16,7 @@ class Replay:
     name: str
     names: list[str]
     custom_operations: tuple[Any, ...]
+    training: bool
     places: list[tuple[str, int, str]]
     decisions: list[Decision]
     def __init__(
@@ -25,6 +26,7 @@ class Replay:
         arguments: list[Any],
         result: Any,
         fixed: tuple[Value, ...] = ...,
+        dropouts: list[tuple[float, int]] | None = ...,
     ) -> None: ...
     def __len__(self) -> int: ...
     @property

@@ -18,12 +18,17 @@ static inline void philox(uint32_t counter[4], uint64_t seed) {
     }
 }
 
+/* 53 bits of the two words that a draw has. */
+static inline int64_t philox_bits(uint32_t high, uint32_t low) {
+    return (int64_t)((uint64_t)(high >> 5) << 26 | low >> 6);
+}
+
 /* The number of 0 to 1, without 1, that a draw of a sample has in a call. */
 static inline double philox_uniform(uint64_t seed, uint64_t call, uint32_t sample, uint64_t draw) {
     uint32_t words[4] = {(uint32_t)(draw / 2), sample, (uint32_t)call, (uint32_t)(call >> 32)};
     philox(words, seed);
     const uint32_t *pair = words + 2 * (draw % 2);
-    return ((pair[0] >> 5) * 67108864.0 + (pair[1] >> 6)) / 9007199254740992.0;
+    return (double)philox_bits(pair[0], pair[1]) / 9007199254740992.0;
 }
 
 #endif

@@ -10,6 +10,7 @@ cdef unsigned recording_threads  # number of threads that record; if any, ask is
 cdef bint is_recorded(node_id id) noexcept
 cpdef bint is_recording() noexcept
 cdef int recorded_read(node_id id, str what) except -1
+cdef int recorded_draw(str what) except -1
 cdef int recorded_truth(node_id id) except -1
 cdef int recorded_use(node_id id, str what, bint inputs) except -1
 cpdef int program_level() except -1

@@ -184,6 +184,16 @@ cdef int recorded_read(node_id id, str what) except -1:
     return 0
 
 
+cdef int recorded_draw(str what) except -1:
+    """Tell the hook of numbers that were drawn, which a replay would keep."""
+    cdef list hooks
+    if record_depth == unreported_depth:
+        return 0
+    hooks = <list> <object> record_hooks
+    hooks[len(hooks) - 1][0](what)
+    return 0
+
+
 cdef inline bint is_plain_leaf(node_id id) noexcept:
     return node_at(id).op == OP_LEAF and not node_at(id).flags & INPUT
 

@@ -112,11 +112,38 @@ static void load_inputs(const Worker *w, const InputColumn *inputs, double *row,
     const BatchRun *run = w->job->run;
     for (uint32_t i = 0; i < run->plan->n_lanes; i++) {
         if (!run->plan->lanes[i]) continue;
-        const double *from = inputs[i].data + (ptrdiff_t)begin * inputs[i].stride;
-        copy_in(row, from, inputs[i].stride, count);
-        fill(row + count, padded - count, row[count - 1]); /* as harmless as the last sample */
+        if (inputs[i].data) {
+            const double *from = inputs[i].data + (ptrdiff_t)begin * inputs[i].stride;
+            copy_in(row, from, inputs[i].stride, count);
+            fill(row + count, padded - count, row[count - 1]); /* as harmless as the last sample */
+        }
         row += w->job->stride;
     }
+}
+
+/* Draws what samples have of their own: all of it, or nothing, has rows, one behind the other. */
+static int load_drawn(Worker *w, size_t begin, size_t count, size_t padded) {
+    const BatchRun *run = w->job->run;
+    const Program *p = run->plan->program;
+    const size_t stride = w->job->stride;
+    DrawKey key = run->draws;
+    if (!p->n_drawn || !run->draws.is_on || run->plan->row_of[program_arguments(p)] == NO_SLOT)
+        return TAPE_OK;
+    double *row = w->values + run->plan->row_of[program_arguments(p)] * stride;
+    for (uint32_t d = 0; d < p->n_dropouts; d++, key.call++) {
+        const Dropout *dropout = &p->dropouts[d];
+        for (uint32_t i = 0; i < dropout->n; i += 2, row += stride) {
+            const DrawPair pair = draw_pair(dropout, &key, begin, i);
+            const int is_last = i + 1 == dropout->n;
+            double *second = is_last ? w->spare : row + stride;
+            run->kernels->draw(&pair, padded, row, second);
+            fill(row + count, padded - count, row[count - 1]);
+            fill(second + count, padded - count, second[count - 1]);
+            if (!is_last) row += stride;
+            if (poll_worker(w, 16 * padded)) return TAPE_STOPPED;
+        }
+    }
+    return TAPE_OK;
 }
 
 static void load_filled(const Worker *w, const double *broadcasts, double *rows, size_t padded) {
@@ -552,6 +579,7 @@ static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
     const size_t stride = w->job->stride, padded = pad_to_lanes(count);
     const uint32_t first = plan->row_of[plan->program->outputs[0]];
     load_inputs(w, run->inputs, w->values, begin, count, padded);
+    TRY(load_drawn(w, begin, count, padded));
     load_filled(w, w->job->broadcast_values, w->values, padded);
     const int result = forward(w, count, padded);
     if (result == TAPE_STOPPED) return result;

@@ -17,7 +17,8 @@ cdef class Buffer:           # a view of an argument's numbers, or a converted c
     cdef double *own
 
 cdef class Bound:            # the arguments of a call
-    cdef uint32_t n_inputs
+    cdef uint32_t n_inputs   # the drawn ones, which are the last, included
+    cdef uint32_t n_arguments  # inputs that a call has numbers for
     cdef uint32_t n_leaves   # of these there are columns: the inputs; the parameters too, once asked for
     cdef double *values      # of all slots: the inputs are the first
     cdef InputColumn *columns  # of inputs with a batch axis
@@ -39,7 +40,7 @@ cdef class Out:              # numbers to be given back: in a new array, in a bu
     cdef double *data
     cdef tuple extents
 
-cdef int bound_prepare(Bound bound, uint32_t n_inputs, size_t n_slots) except -1
+cdef int bound_prepare(Bound bound, uint32_t n_inputs, uint32_t n_arguments, size_t n_slots) except -1
 cdef int bind_all(Bound bound, list specs, tuple args) except -1
 cdef int bind_tangents(Bound bound, object spec, object tangents) except -1
 cdef int expect_numbers(Bound bound, list shapes) except -1

@@ -93,9 +93,10 @@ cdef class Bound:
         PyMem_RawFree(self.batched)
 
 
-cdef int bound_prepare(Bound bound, uint32_t n_inputs, size_t n_slots) except -1:
+cdef int bound_prepare(Bound bound, uint32_t n_inputs, uint32_t n_arguments, size_t n_slots) except -1:
     """Give a new object memory for the slots, of which the first are inputs."""
     bound.n_inputs = bound.n_leaves = n_inputs
+    bound.n_arguments = n_arguments
     bound.kept = []
     bound.values = <double *> PyMem_RawCalloc(n_slots + 1, sizeof(double))
     bound.columns = <InputColumn *> PyMem_RawCalloc(<size_t> n_inputs + 1, sizeof(InputColumn))
@@ -120,7 +121,7 @@ cdef int bind_all(Bound bound, list specs, tuple args) except -1:
         raise error_of(
             "FastgradTypeError", f"{len(specs)} argument(s), as recorded", f"{len(args)}",
             "tangents of jvp" if bound.tangents else "arguments of a tape")
-    memset(bound.batched, 0, bound.n_inputs)
+    memset(bound.batched, 0, bound.n_arguments)
     for i in range(len(args)):
         bind(bound, specs[i], args[i])
     if bound.given is not None and bound.n >= 0:
@@ -138,7 +139,7 @@ cdef int bind_tangents(Bound bound, object spec, object tangents) except -1:
 cdef bint bind_floats(Bound bound, tuple args) noexcept:
     """Bind one float for each input; False, and any of them bound, where these are not the arguments."""
     cdef Py_ssize_t i
-    if len(args) != <Py_ssize_t> bound.n_inputs:
+    if len(args) != <Py_ssize_t> bound.n_arguments:
         return False
     for i in range(len(args)):
         if not PyFloat_CheckExact(<object> PyTuple_GET_ITEM(args, i)):
@@ -153,7 +154,7 @@ cdef void load_sample(Bound bound, Py_ssize_t s) noexcept nogil:
     if bound.n < 0:  # then `batched` may be that of an earlier call
         return
     bound.sample = bound.first + s if bound.numbers == NULL else <Py_ssize_t> bound.numbers[s]
-    for e in range(bound.n_inputs):
+    for e in range(bound.n_arguments):
         if bound.batched[e]:
             bound.values[e] = bound.columns[e].data[s * bound.columns[e].stride]
 

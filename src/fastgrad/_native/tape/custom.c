@@ -102,7 +102,8 @@ static int sequence_prepare(Sequence *q) {
 static void load_lanes(const Sequence *q, const InputColumn *columns, double *slots, size_t s) {
     const Plan *plan = q->run->plan;
     for (uint32_t i = 0; i < plan->n_lanes; i++)
-        if (plan->lanes[i]) slots[i] = columns[i].data[(ptrdiff_t)s * columns[i].stride];
+        if (plan->lanes[i] && columns[i].data)
+            slots[i] = columns[i].data[(ptrdiff_t)s * columns[i].stride];
 }
 
 /* Values or tangents of the outputs. */
@@ -130,6 +131,8 @@ static int sample_run(Sequence *q, size_t s) {
     const Plan *plan = run->plan;
     const uint32_t out = plan->program->outputs[0];
     load_lanes(q, run->inputs, q->values, s);
+    if (plan->program->n_drawn && !is_shared(q, program_arguments(plan->program)))
+        TRY(program_draw(plan->program, &run->draws, s, q->values, &run->poll));
     q->forth.sample = q->back.sample = run->numbers ? (int64_t)run->numbers[s] : (int64_t)s;
     TRY(steps_forward(&q->forth, q->values, &run->poll));
     give_outputs(q, run->outputs, run->output_strides, q->values, s);

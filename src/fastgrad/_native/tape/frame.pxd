@@ -3,7 +3,7 @@
 from libc.stdint cimport uint64_t
 
 from fastgrad._native.tape.bind cimport Bound, Out, Shape
-from fastgrad._native.tape.header cimport Groups, Program, Pulls, Workspace
+from fastgrad._native.tape.header cimport DrawKey, Groups, Program, Pulls, Workspace
 
 cdef class Frame(Bound):
     cdef double *adjoints    # of all slots
@@ -16,6 +16,7 @@ cdef class Frame(Bound):
     cdef Py_ssize_t *output_strides
     cdef Workspace workspace
     cdef uint64_t read_at    # arena.writes when the parameters in the slots were read; 0: read them
+    cdef DrawKey draws       # what the call draws from
     cdef object plan         # what it runs: another thread may replace it in the tape's cache
 
 cdef Frame frame_new(const Program *p)

@@ -10,7 +10,7 @@ from libc.string cimport memcpy, memset
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
 
 from fastgrad._native.tape.bind cimport Out, Shape, bound_prepare, out_new
-from fastgrad._native.tape.header cimport InputColumn, Program, program_slots
+from fastgrad._native.tape.header cimport InputColumn, Program, program_arguments, program_slots
 
 
 cdef class Frame(Bound):
@@ -26,7 +26,7 @@ cdef class Frame(Bound):
 cdef Frame frame_new(const Program *p):
     """Make a frame for the calls of a program, whose constants it has."""
     cdef Frame frame = Frame.__new__(Frame)
-    bound_prepare(frame, p.n_inputs, program_slots(p))
+    bound_prepare(frame, p.n_inputs, program_arguments(p), program_slots(p))
     frame.adjoints = <double *> PyMem_RawCalloc(program_slots(p) + 1, sizeof(double))
     frame.grads = <double **> PyMem_RawCalloc(<size_t> p.n_inputs + 1, sizeof(double *))
     frame.grad_strides = <Py_ssize_t *> PyMem_RawCalloc(<size_t> p.n_inputs + 1, sizeof(Py_ssize_t))

@@ -25,6 +25,14 @@ cdef extern from "tape/tape.h" nogil:
         void *tape
         PythonForward forward
         PythonPartials partials
+    ctypedef struct Dropout:
+        double p
+        uint32_t n
+    ctypedef struct DrawKey:
+        uint64_t seed
+        uint64_t call
+        uint64_t sample
+        bint is_on
     ctypedef struct Program:
         uint32_t n_inputs
         uint32_t n_parameters
@@ -39,6 +47,10 @@ cdef extern from "tape/tape.h" nogil:
         uint32_t n_terms
         uint32_t *outputs
         PythonCalls python
+        Dropout *dropouts
+        uint32_t n_dropouts
+        uint32_t n_drawn
+    uint32_t program_arguments(const Program *p)
     uint32_t program_leaves(const Program *p)
     uint32_t program_slots(const Program *p)
 
@@ -64,6 +76,8 @@ cdef extern from "tape/tape.h" nogil:
     int program_build(Recording *recording, uint32_t n_inputs, Poll *poll, Program *program)
     void program_free(Program *program)
     size_t program_bytes(const Program *program)
+    int program_draw(
+        const Program *program, const DrawKey *key, uint64_t sample, double *values, Poll *poll)
 
     ctypedef struct Steps:
         const Program *program
@@ -118,6 +132,7 @@ cdef extern from "tape/tape.h" nogil:
         const InputColumn *inputs
         size_t n
         const uint64_t *numbers
+        DrawKey draws
         const double *slots
         double *slot_adjoints
         double seed

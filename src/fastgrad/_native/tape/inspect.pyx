@@ -16,7 +16,7 @@ from fastgrad._native.ops.codes cimport (
 )
 from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.header cimport (
-    Plan, Program, TapeOp, program_leaves, program_slots, take_entry,
+    DrawKey, Plan, Program, TapeOp, program_leaves, program_slots, take_entry,
 )
 from fastgrad._native.tape.replay cimport CachedPlan, Replay, SAMPLE_STEPS
 from fastgrad._native.tape.wrt cimport Want
@@ -93,6 +93,15 @@ def argument_shapes(Replay tape not None):
     return tuple(found)
 
 
+def dropouts(Replay tape not None):
+    """Give of each dropout the probability of 0, and how many factors it draws."""
+    cdef list found = []
+    cdef uint32_t d
+    for d in range(tape.program.n_dropouts):
+        found.append((tape.program.dropouts[d].p, tape.program.dropouts[d].n))
+    return found
+
+
 def shapes(Replay tape not None):
     return list(tape.shapes or ())
 
@@ -120,7 +129,8 @@ def replay_in_full(Replay tape not None, tuple args not None):
     """Run one sample: give the values of all slots, their adjoints, and the partials of each operation.
 
     An adjoint is None where no parameter or input leads to the result through that slot, and all are
-    unless the result is one number. Partials stand in the order of the operands of `operation`.
+    unless the result is one number. Partials stand in the order of the operands of `operation`. Dropouts
+    draw what they will in the next call.
     """
     cdef Frame frame = tape.frame_take()
     cdef Poll poll = poll_begin(poll_with_gil)
@@ -140,6 +150,7 @@ def replay_in_full(Replay tape not None, tuple args not None):
                 "ShapeError", "one sample", f"a batch of {frame.n}", f"tape of {tape.name}",
                 "give the arguments of one call")
         load_sample(frame, 0)
+        tape.draws_begin(frame, NULL, False)
         for want in wants or [None]:
             tape.run_scalar(frame, want)
             for i in range(n if want is not None else 0):
@@ -197,7 +208,16 @@ def first_nonfinite(Replay tape not None, tuple args not None, *gradients):
     -------
     tuple or None
         The fields of `fastgrad.tape.NonFinite`.
+
+    Notes
+    -----
+    Dropouts draw what they will in the next call.
     """
+    return first_nonfinite_drawn(tape, args, NULL, gradients)
+
+
+cdef tuple first_nonfinite_drawn(Replay tape, tuple args, const DrawKey *drawn, tuple gradients):
+    """The same with what a call has drawn."""
     cdef Frame frame = tape.frame_take()
     cdef Poll poll = poll_begin(poll_with_gil)
     cdef Py_ssize_t s
@@ -206,8 +226,9 @@ def first_nonfinite(Replay tape not None, tuple args not None, *gradients):
         for wrt in gradients if is_number(tape.result) else ():
             wants.append(tape.want(wrt))
         tape.frame_bind_values(frame, args)
+        tape.draws_begin(frame, drawn, False)
         for s in range(max(frame.n, 1)):
-            found = nonfinite_in_sample(tape, frame, s, wants or [None], &poll)
+            found = nonfinite_in_sample(tape, frame, s, s, wants or [None], &poll)
             if found is not None:
                 return found
         return None
@@ -215,13 +236,18 @@ def first_nonfinite(Replay tape not None, tuple args not None, *gradients):
         tape.frame_give(frame)
 
 
-cdef tuple nonfinite_in_sample(Replay tape, Frame frame, Py_ssize_t s, list wants, Poll *poll):
-    """Run one sample of a bound frame, and find what its result or gradients come from."""
+cdef tuple nonfinite_in_sample(
+        Replay tape, Frame frame, Py_ssize_t s, Py_ssize_t number, list wants, Poll *poll):
+    """Run one sample of a bound frame, and find what its result or gradients come from.
+
+    It draws as the sample of this number.
+    """
     cdef Want want
     cdef uint32_t n_leaves = tape.program.n_inputs + tape.program.n_parameters
     cdef uint32_t i
     load_sample(frame, s)
     sample = frame.sample if frame.n >= 0 else None
+    tape.draw(frame, number)
     for want in wants:
         tape.run_scalar(frame, want)
         poll_signals(poll, 2 * tape.program.n_ops + SAMPLE_STEPS)
@@ -394,12 +420,12 @@ cdef bint is_finite_array(object array) except -1:
     return not n
 
 
-cdef object expect_decided(Replay tape, tuple args, object result):
+cdef object expect_decided(Replay tape, tuple args, const DrawKey *drawn, object result):
     """Give a result, or raise if it is not finite: the decisions that the tape keeps may be wrong for it."""
     if is_finite(result):
         return result
     from fastgrad.errors import word_result
-    found = first_nonfinite(tape, args)
+    found = first_nonfinite_drawn(tape, args, drawn, ())
     got = f"{result!r} as their sum" if found is None else word_result(*found)
     frozen = "".join(map("\n  {}".format, tape.decisions))
     raise error_of(

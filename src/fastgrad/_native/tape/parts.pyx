@@ -1,7 +1,8 @@
 """Parts: some groups of a batch, run anywhere, and what becomes of all of them: one call's bits.
 
 A part gives what its groups add up to, not a gradient: sums of gradients made in another order, or
-through what is done once a call, would have other bits.
+through what is done once a call, would have other bits. Dropouts draw by the state that the tape's
+generator is in, the same in all parts of a call; `finish` makes the call count.
 """
 
 from libc.string cimport memcpy, memset
@@ -18,9 +19,10 @@ from fastgrad._native.tape.tape cimport TapeCore, expect_threads
 from fastgrad._native.tape.wrt cimport Want
 
 
-cdef int load(Replay tape, Frame frame, tuple args, object data) except -1:
+cdef int load(Replay tape, Frame frame, tuple args, object data, bint take) except -1:
     """Bind the arguments of a call, and the parameters' data: bytes, or None for what they have."""
     tape.frame_bind(frame, args)
+    tape.draws_begin(frame, NULL, take)
     if data is None:
         return 0
     cdef bytes given = data
@@ -67,6 +69,7 @@ def batch_of(Replay tape not None, tuple args not None):
     cdef Frame frame = tape.frame_take()
     try:
         tape.frame_bind(frame, args)
+        tape.draws_begin(frame, NULL, False)
         return frame.n, <bytes> (<char *> frame.batched)[:tape.program.n_inputs]
     finally:
         tape.frame_give(frame)
@@ -82,7 +85,7 @@ def starts(Replay tape not None, tuple args not None, Py_ssize_t of, object wrt)
     cdef list found = []
     cdef size_t g
     try:
-        tape.frame_bind(frame, args)
+        load(tape, frame, args, None, False)
         cached = plan_of(tape, frame, wrt)
         for g in range(tape.group_count(cached, of) + 1):
             found.append(tape.group_begin(cached, of, g))
@@ -126,7 +129,7 @@ def sums(
     cdef bytes rows
     try:
         frame.first = start
-        load(tape, frame, args, data)
+        load(tape, frame, args, data, False)
         cached = plan_of(tape, frame, wrt)
         n = tape.group_count(cached, of)
         if not 0 <= first < end <= <Py_ssize_t> n:
@@ -137,6 +140,7 @@ def sums(
                 "ShapeError", f"samples {begin} to {tape.group_begin(cached, of, end)}", f"{frame.n} samples",
                 f"groups {first} to {end} of {of} samples", "tape.group_starts says where they begin")
         frame.first = <Py_ssize_t> begin
+        frame.draws.sample += begin
         part.of, part.first, part.end, part.is_added = of, first, end, added
         begin = first
         while begin < <size_t> end:
@@ -206,7 +210,7 @@ def finish(
     cdef double scale = 1.0 / <double> of if mean else 1.0
     cdef object value
     try:
-        load(tape, frame, args, data)
+        load(tape, frame, args, data, True)
         cached = plan_of(tape, frame, wrt)
         for shape in want.shapes:
             if shape.size and shape.start < tape.program.n_inputs and frame.batched[shape.start]:
@@ -240,7 +244,8 @@ def call(TapeCore tape not None, tuple args not None, Py_ssize_t first, int thre
     cdef Frame frame = tape.frame_take()
     try:
         frame.first = first
-        load(tape, frame, args, data)
+        load(tape, frame, args, data, False)
+        frame.draws.sample += <size_t> first
         return tape.results(frame, threads)
     finally:
         tape.frame_give(frame)
@@ -253,7 +258,8 @@ def call_each(
     try:
         frame.first = first
         tape.expect_scalar()
-        load(tape, frame, args, data)
+        load(tape, frame, args, data, False)
+        frame.draws.sample += <size_t> first
         return tape.gradient_of_each(frame, tape.want(wrt), threads)
     finally:
         tape.frame_give(frame)

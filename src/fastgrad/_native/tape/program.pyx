@@ -247,10 +247,11 @@ cdef tuple copy_operations(Program *p, dict arrays, list codes, uint32_t places)
 
 
 def restore(Replay tape not None, dict arrays not None, list codes not None, uint32_t recorded,
-            uint32_t places, tuple custom_operations not None=()):
+            uint32_t places, tuple custom_operations not None=(), list dropouts=None):
     """Make an empty tape's program out of arrays like those of `export`.
 
-    The caller vouches for the sizes: those of operations, a, b, sources agree, opcodes come from
+    The caller vouches for the sizes: those of operations, a, b, sources agree, and those of inputs
+    with the arguments and dropouts; opcodes come from
     `opcodes` and differ, and there are at most VALUES_MAX slots and terms.
 
     Returns
@@ -272,6 +273,7 @@ def restore(Replay tape not None, dict arrays not None, list codes not None, uin
     if p.ops == NULL or p.sources == NULL:
         raise MemoryError()
     p.n_inputs = <uint32_t> len(arrays["inputs"])
+    tape.dropouts_set(dropouts)
     p.n_parameters = <uint32_t> (len(arrays["parameters"]) // 8)
     p.n_constants = <uint32_t> (len(arrays["constants"]) // 8)
     p.constants = <double *> copy_of(data_of(arrays["constants"]), p.n_constants, 8)

@@ -13,12 +13,13 @@ void program_free(Program *program) {
     PyMem_RawFree(program->constants);
     PyMem_RawFree(program->terms);
     PyMem_RawFree(program->outputs);
+    PyMem_RawFree(program->dropouts);
     memset(program, 0, sizeof *program);
 }
 
 size_t program_bytes(const Program *p) {
     return p->n_ops * (sizeof(TapeOp) + sizeof(uint32_t)) + p->n_constants * sizeof(double) +
-           ((size_t)p->n_terms + p->n_outputs) * sizeof(uint32_t);
+           ((size_t)p->n_terms + p->n_outputs) * sizeof(uint32_t) + p->n_dropouts * sizeof(Dropout);
 }
 
 /* ---- folding: references are RECORD_LEAF | leaf or the number of an operation ---- */

@@ -2,9 +2,12 @@
 
 from libc.stdint cimport int64_t, uint32_t
 
+from fastgrad._native.base.poll cimport Poll
 from fastgrad._native.memory.arena cimport Node
 from fastgrad._native.tape.frame cimport Frame
-from fastgrad._native.tape.header cimport BatchPart, BatchRun, Groups, Kernels, Plan, Program, Pulls, Steps
+from fastgrad._native.tape.header cimport (
+    BatchPart, BatchRun, DrawKey, Groups, Kernels, Plan, Program, Pulls, Steps,
+)
 from fastgrad._native.tape.wrt cimport Want, Wants
 
 cdef enum:
@@ -32,6 +35,7 @@ cdef class Replay:
     cdef bint plain          # numbers in, one Value out: a single sample has a short path
     cdef list frames         # not in use
     cdef const Kernels *kernels
+    cdef public bint training  # calls draw what dropouts leave; else they leave all
     cdef readonly tuple custom_operations  # what replay calls, by the numbers that OP_CUSTOM lists
     cdef bint said_threads   # that they are one
     cdef public str name     # of the function, and of its arguments; for messages
@@ -46,6 +50,12 @@ cdef class Replay:
     cdef int frame_bind(self, Frame frame, tuple args) except -1
     cdef int frame_bind_values(self, Frame frame, tuple args) except -1
     cdef bint frame_bind_plain(self, Frame frame, tuple args) except -1
+    cdef int dropouts_set(self, object dropouts) except -1
+    cdef int draws_begin(self, Frame frame, const DrawKey *key, bint take) except -1
+    cdef int draws_record(self, Frame frame) except -1
+    cdef int draws_give(self, Frame frame) except -1
+    cdef int draw(self, Frame frame, Py_ssize_t sample) except -1
+    cdef int perform_draw(self, Frame frame, Py_ssize_t sample, Poll *poll) noexcept nogil
     cdef int call_custom(
         self, uint32_t number, uint32_t n, const double *x, int64_t sample, double *y,
         double *partials) except -1

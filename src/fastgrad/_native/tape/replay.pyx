@@ -5,7 +5,7 @@ the parameters' data, runs, and gives the frame back. One sample runs the whole 
 interpreter; a batch runs a plan made for the set of arguments that have a batch axis.
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint8_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy, memset
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
@@ -19,7 +19,7 @@ from fastgrad._native.graph.handle cimport HandleLayout, is_value
 from fastgrad._native.memory.arena cimport FRESH, Node, arena, block_disown, node_at
 from fastgrad._native.ops.codes cimport OP_TAKE
 from fastgrad._native.graph.recording cimport (
-    call_unreported, program_level, recorded_read, recording_threads,
+    call_unreported, is_recording, program_level, recorded_draw, recorded_read, recording_threads,
 )
 from fastgrad._native.tape.bind cimport (
     bind_all, bind_floats, expect_numbers, expect_spec, is_number, load_sample, shapes_of,
@@ -27,11 +27,13 @@ from fastgrad._native.tape.bind cimport (
 from fastgrad._native.tape.extract cimport Recorded, record_graph
 from fastgrad._native.tape.frame cimport Frame, frame_deepen, frame_new
 from fastgrad._native.tape.header cimport (
-    BatchPart, BatchRun, Groups, Kernels, LEAF_PARAMETER, NO_SLOT, PlanRequest, Program, PythonForward,
+    BatchPart, BatchRun, DrawKey, Dropout, Groups, Kernels, LEAF_PARAMETER, NO_SLOT, PlanRequest,
+    Program, PythonForward,
     PythonPartials, Steps, TAPE_BAD_INDEX, TAPE_NO_MEMORY, TAPE_OK, TAPE_TOO_LARGE, TapeOp,
     batch_finish, batch_group_begin, batch_groups, batch_run, batch_subtree,
     groups_build, groups_bytes, groups_forward, groups_free, groups_reverse, kernels_named, plan_build,
-    plan_bytes, plan_free, program_build, program_bytes, program_free, program_slots, pulls_build,
+    plan_bytes, plan_free, program_arguments, program_build,
+    program_bytes, program_draw, program_free, program_slots, pulls_build,
     pulls_bytes, pulls_free, steps_forward, steps_reverse, steps_tangent, take_entry,
 )
 from fastgrad._native.tape.wrt cimport Want, wants_new
@@ -54,6 +56,8 @@ cdef enum:
 
 cdef int fail(int result) except -1:
     """Raise what a native result stands for; the error of a stop is set already."""
+    if result == TAPE_OK:
+        return 0
     if result == TAPE_NO_MEMORY:
         raise MemoryError()
     if result == TAPE_TOO_LARGE:
@@ -148,10 +152,11 @@ cdef class Replay:
 
     def __cinit__(self):
         self.custom_operations = ()
+        self.training = True
 
     def __init__(
             self, list inputs not None, list outputs not None, list arguments not None, object result,
-            tuple fixed not None=()):
+            tuple fixed not None=(), list dropouts=None):
         cdef uint32_t n = <uint32_t> len(inputs)  # now: signal handlers could change the list
         cdef Recorded recorded = record_graph(inputs, outputs, fixed)
         cdef Poll poll = poll_begin(poll_without_gil)
@@ -163,11 +168,12 @@ cdef class Replay:
         if built != TAPE_OK:
             fail(built)
         self.custom_operations = operations_of(recorded)
+        self.dropouts_set(dropouts)
         self.adopt(used_parameters(recorded, self.program.n_parameters), arguments, result)
 
     cdef int adopt(self, list parameters, list arguments, object result) except -1:
         """Fill in what follows from the program, the parameters and the shapes."""
-        expect_spec(arguments, self.program.n_inputs)
+        expect_spec(arguments, program_arguments(&self.program))
         expect_spec(result, self.program.n_outputs)
         self.captured = tuple(parameters)
         if self.custom_operations:
@@ -271,6 +277,66 @@ cdef class Replay:
     cdef bint frame_bind_plain(self, Frame frame, tuple args) except -1:
         """Bind floats to a tape of numbers, the case worth a path of its own; False for anything else."""
         return self.plain and bind_floats(frame, args) and self.parameters_load(frame) == 0
+
+    # What a call draws ------------------------------------------------------------------------------
+
+    cdef int dropouts_set(self, object dropouts) except -1:
+        """Say which inputs, the last ones, are drawn: p and a number of factors for each dropout."""
+        cdef Program *p = &self.program
+        cdef uint32_t drawn = 0
+        cdef uint32_t d = 0
+        if not dropouts:
+            return 0
+        p.dropouts = <Dropout *> PyMem_RawCalloc(len(dropouts), sizeof(Dropout))
+        if p.dropouts == NULL:
+            raise MemoryError()
+        p.n_dropouts = <uint32_t> len(dropouts)
+        for probability, n in tuple(dropouts):
+            p.dropouts[d].p, p.dropouts[d].n = probability, n
+            drawn += p.dropouts[d].n
+            d += 1
+        p.n_drawn = drawn
+        return 0
+
+    cdef int draws_begin(self, Frame frame, const DrawKey *key, bint take) except -1:
+        """Say what a bound call draws from: a key, or the generator, whose next numbers it takes or reads."""
+        cdef bint training = self.training
+        frame.draws.is_on, frame.draws.sample = training, 0
+        if not self.program.n_dropouts or not training:
+            return self.draws_give(frame)
+        if key != NULL:
+            frame.draws = key[0]
+        else:
+            frame.draws.seed, frame.draws.call, frame.draws.sample = (
+                self.generator.take(self.program.n_dropouts if take else 0))
+            if recording_threads and is_recording() and take:
+                self.draws_record(frame)
+        return self.draws_give(frame)
+
+    cdef int draws_record(self, Frame frame) except -1:
+        """In a recording: what a call with Values draws is drawn by the tape that is being recorded."""
+        cdef uint32_t first = program_arguments(&self.program)
+        if frame.given is None:
+            return recorded_draw("dropout")
+        frame.draws.is_on = False
+        frame.given[first:self.program.n_inputs] = self.hidden_inputs()
+        return 0
+
+    cdef int draws_give(self, Frame frame) except -1:
+        """Mark what a batch draws sample by sample; one sample has it in its slots."""
+        cdef bint batched = frame.n >= 0 and frame.draws.is_on
+        cdef uint32_t i
+        for i in range(program_arguments(&self.program), self.program.n_inputs):
+            frame.batched[i], frame.columns[i].data = batched, NULL
+        return 0 if batched else self.draw(frame, 0)
+
+    cdef int draw(self, Frame frame, Py_ssize_t sample) except -1:
+        """Put what one sample draws into the slots."""
+        cdef Poll poll = poll_begin(poll_with_gil)
+        return fail(self.perform_draw(frame, sample, &poll))
+
+    cdef int perform_draw(self, Frame frame, Py_ssize_t sample, Poll *poll) noexcept nogil:
+        return program_draw(&self.program, &frame.draws, <uint64_t> sample, frame.values, poll)
 
     # Parameters -------------------------------------------------------------------------------------
 
@@ -544,6 +610,7 @@ cdef class Replay:
         else:
             run.poll = poll_begin(NULL)
         run.outputs, run.output_strides = frame.outputs, frame.output_strides
+        run.draws = frame.draws
         if reverse:
             run.slot_adjoints = frame.adjoints
             run.input_grads, run.grad_strides = frame.grads, frame.grad_strides
@@ -674,6 +741,7 @@ cdef class Replay:
         cdef int result
         for s in range(max(frame.n, 1)):
             load_sample(frame, s)
+            self.draw(frame, s)
             steps.sample = frame.sample
             result = steps_forward(&steps, frame.values, &poll)
             if result != TAPE_OK and result != TAPE_BAD_INDEX:

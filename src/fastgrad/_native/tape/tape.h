@@ -36,6 +36,19 @@ typedef struct {
     PythonPartials partials;
 } PythonCalls;
 
+/* Factors that a call draws, for one dropout: 0 with probability p, else 1 / (1 - p). */
+typedef struct {
+    double p;
+    uint32_t n;
+} Dropout;
+
+/* What they are drawn from: dropout d of a program has number call + d, and sample s of a run has
+ * number sample + s, so a part of a batch draws what it does in the whole. */
+typedef struct {
+    uint64_t seed, call, sample;
+    int is_on; /* else they are 1 */
+} DrawKey;
+
 typedef struct {
     uint32_t n_inputs, n_parameters, n_constants, n_ops, n_outputs;
     uint32_t n_recorded; /* operations before simplification */
@@ -46,6 +59,9 @@ typedef struct {
     uint32_t n_terms;
     uint32_t *outputs; /* slots */
     PythonCalls python;
+    /* The last inputs are no arguments: they are drawn, dropout by dropout. */
+    Dropout *dropouts;
+    uint32_t n_dropouts, n_drawn;
 } Program;
 
 enum tape_result {
@@ -74,6 +90,7 @@ enum tape_result {
 static inline uint32_t program_leaves(const Program *p) {
     return p->n_inputs + p->n_parameters + p->n_constants;
 }
+static inline uint32_t program_arguments(const Program *p) { return p->n_inputs - p->n_drawn; }
 static inline uint32_t program_slots(const Program *p) { return program_leaves(p) + p->n_ops; }
 
 /* What the recorder hands over: operands name leaves (RECORD_LEAF set) or earlier operations. */
@@ -99,6 +116,10 @@ typedef struct {
 int program_build(Recording *recording, uint32_t n_inputs, Poll *poll, Program *program);
 void program_free(Program *program);
 size_t program_bytes(const Program *program);
+
+/* Puts into the slots what a sample draws, or 1. */
+int program_draw(
+    const Program *program, const DrawKey *key, uint64_t sample, double *values, Poll *poll);
 
 /* ---- one sample at a time ---- */
 
@@ -167,6 +188,16 @@ typedef struct {
         size_t begin, size_t end, size_t k, size_t n);
 } Products;
 
+/* Two draws of one dropout, that share their random words, for samples from a first one on. */
+typedef struct {
+    uint64_t seed, call;
+    uint32_t sample, pair;
+    int64_t threshold; /* of bits: below it a factor is 0 */
+    double scale;
+} DrawPair;
+
+DrawPair draw_pair(const Dropout *dropout, const DrawKey *key, uint64_t sample, uint32_t draw);
+
 struct GroupStep;
 struct Groups;
 struct PullStep;
@@ -192,6 +223,7 @@ typedef struct {
     void (*scale_tangent)(
         size_t n, double a, double ta, const double *b, const double *tb, double *t);
     double (*sum)(size_t n, const double *a);
+    void (*draw)(const DrawPair *pair, size_t n, double *first, double *second);
     /* steps of groups.h, of one sample */
     void (*group_step)(const struct GroupStep *step, const struct Groups *groups, double *values);
     void (*pull_step)(const struct PullStep *step, const struct Pulls *pulls, const double *values,
@@ -299,13 +331,14 @@ typedef struct {
     const Plan *plan;
     const Kernels *kernels;
     Workspace *workspace;
-    const InputColumn *inputs; /* one per leaf of the plan's lanes */
+    const InputColumn *inputs; /* one per leaf of the plan's lanes; no data: drawn */
     size_t n;                  /* samples */
     const uint64_t *numbers;   /* of samples, for messages; NULL: 0, 1, ... */
-    const double *slots;       /* values of what is the same for all samples */
-    double *slot_adjoints;     /* NULL: forward only */
-    double seed;               /* adjoint of each sample's first output */
-    double **outputs;          /* per output of the program: n numbers, or NULL */
+    DrawKey draws;
+    const double *slots;   /* values of what is the same for all samples */
+    double *slot_adjoints; /* NULL: forward only */
+    double seed;           /* adjoint of each sample's first output */
+    double **outputs;      /* per output of the program: n numbers, or NULL */
     ptrdiff_t *output_strides;
     const InputColumn *tangents; /* NULL: none; as inputs, for forward mode */
     const double *slot_tangents;

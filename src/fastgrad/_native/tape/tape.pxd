@@ -12,5 +12,6 @@ cdef class TapeCore(Replay):
     cdef tuple gradient(self, Frame frame, bint mean, Want want, int threads)
     cdef list gradient_outs(self, Frame frame, list shapes)
     cdef tuple gradient_of_each(self, Frame frame, Want want, int threads)
+    cdef int tangents_clear(self, Frame along) noexcept
     cdef tuple pushforward(self, Frame at, Frame along, Want want, int threads)
     cdef bytes join_lanes(self, Frame at, Frame along, Want want)

@@ -13,6 +13,7 @@ from fastgrad._native.tape.bind cimport (
     out_new, rebuild, shapes_of,
 )
 from fastgrad._native.tape.frame cimport Frame, frame_gradient, frame_result, frame_widen
+from fastgrad._native.tape.header cimport DrawKey, program_arguments
 from fastgrad._native.tape.inspect cimport expect_decided, expect_finite
 from fastgrad._native.tape.replay cimport CachedPlan
 from fastgrad._native.tape.wrt cimport Want
@@ -99,20 +100,24 @@ cdef class TapeCore(Replay):
         if check is not False and flag_expect(check, "check"):
             expect_finite(self, args, None)
         cdef Frame frame = self.frame_take()
+        cdef DrawKey drawn
         try:
             n_threads = expect_threads(threads)
             if self.frame_bind_plain(frame, args):
+                self.draws_begin(frame, NULL, True)
                 self.run_single(frame, None)
                 result = frame.values[self.program.outputs[0]]
             else:
                 self.frame_bind_values(frame, args)
+                self.draws_begin(frame, NULL, True)
                 if frame.given is not None:
                     result = append(self, frame)
                 else:
                     result = self.results(frame, n_threads)
+            drawn = frame.draws
         finally:
             self.frame_give(frame)
-        return expect_decided(self, args, result) if self.decisions else result
+        return expect_decided(self, args, &drawn, result) if self.decisions else result
 
     cdef object results(self, Frame frame, int threads):
         """Run a bound frame forwards, and give the result in its structure."""
@@ -174,10 +179,11 @@ cdef class TapeCore(Replay):
             n_threads = expect_threads(threads)
             self.expect_scalar()
             self.frame_bind(frame, args)
+            self.draws_begin(frame, NULL, True)
             value = self.run_gradient(
                 frame, expect_reduce(reduce, False), self.want("parameters"), n_threads)
             if self.decisions:
-                expect_decided(self, args, value)
+                expect_decided(self, args, &frame.draws, value)
             self.gradient_add(frame)
             return value
         finally:
@@ -229,26 +235,31 @@ cdef class TapeCore(Replay):
             expect_finite(self, args, wrt)
         cdef Frame frame = self.frame_take()
         cdef Want want
+        cdef DrawKey drawn
         cdef tuple result
         try:
             want = self.want(wrt)
             n_threads = expect_threads(threads)
             if type(wrt) is str and wrt == "inputs" and reduce == "mean" and \
                     self.frame_bind_plain(frame, args):
+                self.draws_begin(frame, NULL, True)
                 self.run_single(frame, want)
                 result = (
-                    frame.values[self.program.outputs[0]], floats(frame.adjoints, self.program.n_inputs))
+                    frame.values[self.program.outputs[0]],
+                    floats(frame.adjoints, program_arguments(&self.program)))
             else:
                 self.expect_scalar()
                 self.frame_bind(frame, args)
+                self.draws_begin(frame, NULL, True)
                 if reduce is None and frame.n >= 0:
                     result = self.gradient_of_each(frame, want, n_threads)
                 else:
                     result = self.gradient(frame, expect_reduce(reduce, True), want, n_threads)
+            drawn = frame.draws
         finally:
             self.frame_give(frame)
         if self.decisions:
-            expect_decided(self, args, result[0])
+            expect_decided(self, args, &drawn, result[0])
         return result
 
     cdef tuple gradient(self, Frame frame, bint mean, Want want, int threads):
@@ -343,15 +354,17 @@ cdef class TapeCore(Replay):
             expect_tuple(tangents, "tangents of jvp")
         cdef Frame at = self.frame_take()
         cdef Frame along = self.frame_take()
+        cdef DrawKey drawn
         cdef tuple result
         try:
             n_threads = expect_threads(threads)
             self.frame_bind(at, args)
+            self.draws_begin(at, NULL, True)
             if want.parameters:
                 frame_widen(at, self.program.n_inputs + self.program.n_parameters)
                 frame_widen(along, self.program.n_inputs + self.program.n_parameters)
             along.tangents = True
-            memset(along.values + self.program.n_inputs, 0, self.program.n_parameters * sizeof(double))
+            self.tangents_clear(along)
             along.read_at = 0
             if inputs:
                 bind_all(along, self.arguments, tangents)
@@ -364,12 +377,20 @@ cdef class TapeCore(Replay):
             at.arrays = along.arrays = at.arrays or along.arrays
             at.n = along.n = max(at.n, along.n)
             result = self.pushforward(at, along, want, n_threads)
+            drawn = at.draws
         finally:
             self.frame_give(along)
             self.frame_give(at)
         if self.decisions:
-            expect_decided(self, args, result[0])
+            expect_decided(self, args, &drawn, result[0])
         return result
+
+    cdef int tangents_clear(self, Frame along) noexcept:
+        """Let nothing change but what tangents are bound to: no parameter, nothing that is drawn."""
+        cdef uint32_t first = program_arguments(&self.program)
+        memset(along.values + first, 0, (self.program.n_drawn + self.program.n_parameters) * sizeof(double))
+        memset(along.batched + first, 0, self.program.n_drawn)
+        return 0
 
     cdef tuple pushforward(self, Frame at, Frame along, Want want, int threads):
         """Run two bound frames forwards, arguments and tangents."""

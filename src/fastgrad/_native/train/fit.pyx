@@ -29,7 +29,7 @@ from fastgrad._native.graph.recording cimport recording_threads
 from fastgrad._native.tape.bind cimport bind_all, expect_numbers, load_sample
 from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.inspect cimport nonfinite_in_sample
-from fastgrad._native.tape.header cimport BatchRun, InputColumn, Steps, TAPE_OK
+from fastgrad._native.tape.header cimport BatchRun, DrawKey, InputColumn, Steps, TAPE_OK, program_arguments
 from fastgrad._native.tape.replay cimport Replay
 from fastgrad._native.tape.wrt cimport Want
 from fastgrad._native.train.optim cimport Updater, updater_is_busy, updater_mark
@@ -282,14 +282,14 @@ cdef class Member:
 
     cdef int rows_make(self, size_t n) except -1:
         """Make room for so many samples, which are bound one by one."""
-        cdef size_t n_inputs = self.tape.program.n_inputs
+        cdef size_t n_inputs = program_arguments(&self.tape.program)
         self.rows = <double *> room(n, n_inputs * sizeof(double) or 1)
         self.numbers = <uint64_t *> room(n, sizeof(uint64_t))
         return 0
 
     cdef int row_add(self, tuple sample, size_t number) except -1:
         """Read one sample."""
-        cdef size_t n_inputs = self.tape.program.n_inputs
+        cdef size_t n_inputs = program_arguments(&self.tape.program)
         self.frame.reading = <Py_ssize_t> number  # for messages
         bind_all(self.frame, self.tape.arguments, sample)
         expect_numbers(self.frame, self.tape.shapes)
@@ -306,7 +306,7 @@ cdef class Member:
     cdef void rows_bind(self) noexcept:
         """Have the rows as a batch whose samples differ in each argument."""
         cdef uint32_t e
-        cdef uint32_t n_inputs = self.tape.program.n_inputs
+        cdef uint32_t n_inputs = program_arguments(&self.tape.program)
         for e in range(n_inputs):
             self.frame.columns[e].data, self.frame.columns[e].stride = self.rows + e, n_inputs
             self.frame.batched[e] = 1
@@ -383,19 +383,35 @@ cdef class Member:
             if not self.frame.batched[e]:
                 continue
             column = &self.frame.columns[e]
+            if column.data == NULL:  # a run draws it
+                self.columns[e].data = NULL
+                continue
             for s in range(self.n_picked):
                 to[s] = column.data[<Py_ssize_t> self.places[s] * column.stride]
             self.columns[e].data, self.columns[e].stride = to, 1
             to += self.most
+
+    cdef void draws_set(self, uint64_t call, size_t sample) noexcept nogil:
+        """Say by which numbers dropouts draw: of a call, and of the first sample in the mini-batch."""
+        self.frame.draws.call, self.frame.draws.sample = call, sample
+        self.run.draws = self.frame.draws
+
+    cdef int compute_one(self) noexcept nogil:
+        cdef Poll poll
+        cdef int result = TAPE_OK
+        if self.n:
+            load_sample(self.frame, <Py_ssize_t> self.places[0] if self.places != NULL else 0)
+        if self.tape.program.n_drawn:
+            poll = poll_begin(poll_without_gil)
+            result = self.tape.perform_draw(self.frame, 0, &poll)
+        return self.tape.perform_single(self.frame, self.want) if result == TAPE_OK else result
 
     cdef int compute(self, double scale, double *total) noexcept nogil:
         """Compute the sum of the losses of the samples picked, and the gradient of their part."""
         cdef int result
         self.weight = scale
         if not self.n or self.n_picked == 1:
-            if self.n:
-                load_sample(self.frame, <Py_ssize_t> self.places[0] if self.places != NULL else 0)
-            result = self.tape.perform_single(self.frame, self.want)
+            result = self.compute_one()
             total[0] = self.frame.values[self.tape.program.outputs[0]]
             return result
         if self.columns != NULL:
@@ -455,6 +471,8 @@ cdef class Loop:
     cdef size_t batch
     cdef size_t count          # samples in the mini-batch
     cdef size_t next           # place in the order
+    cdef uint64_t skipped      # steps before the first
+    cdef uint32_t n_dropouts   # of the tape that has the most
     cdef bint mean
     cdef bint shuffled         # each epoch has an order of its own
     cdef bint advancing
@@ -480,6 +498,7 @@ cdef class Loop:
             self.bind(data)
         else:
             self.read(data, list(chosen))
+        self.draws_begin(seed)
         self.batch = self.n if batch_size is None else <size_t> min(<object> self.n, batch_size)
         try:
             self.losses = <double *> room(steps, sizeof(double))
@@ -490,6 +509,17 @@ cdef class Loop:
         self.source = source
         self.follow()
         self.plan(threads)
+
+    cdef int draws_begin(self, uint64_t seed) except -1:
+        """Draw for dropouts by the seed, other numbers than orders and new modules have."""
+        cdef Member member
+        cdef DrawKey key
+        cdef uint64_t state = ~seed
+        key.seed, key.call, key.sample, key.is_on = random_next(&state), 0, 0, True
+        for member in self.members:
+            member.tape.draws_begin(member.frame, &key, False)
+            self.n_dropouts = max(self.n_dropouts, member.tape.program.n_dropouts)
+        return 0
 
     cdef int members_make(self, tuple tapes) except -1:
         """Take a frame of each tape."""
@@ -714,6 +744,7 @@ cdef class Loop:
         cdef Poll poll = poll_begin(poll_with_gil)
         cdef size_t passed
         self.expect_open()
+        self.skipped += <uint64_t> count
         while count > 0 and self.batch < self.n:
             passed = self.next_count()  # it may begin an epoch, at place 0
             self.next += passed
@@ -743,6 +774,8 @@ cdef class Loop:
         cdef double scale
         cdef double part = 0.0
         cdef double total = 0.0
+        cdef uint64_t call = (self.skipped + <uint64_t> self.done) * self.n_dropouts
+        cdef size_t before = 0
         cdef size_t i
         cdef int result
         if self.batch < self.n:
@@ -752,6 +785,8 @@ cdef class Loop:
         scale = 1.0 / <double> self.count if self.mean else 1.0
         for i in range(self.n_touched):
             self.failed = self.touched[i]
+            (<Member> self.each[self.touched[i]]).draws_set(call, before)
+            before += (<Member> self.each[self.touched[i]]).n_picked
             if self.own_data != NULL:
                 (<Member> self.each[self.touched[i]]).parameters_load(self.own_data)
             result = (<Member> self.each[self.touched[i]]).compute(scale, &part)
@@ -850,6 +885,7 @@ cdef class Loop:
         cdef size_t first = self.next - self.count if self.batch < self.n else 0
         cdef size_t s
         cdef Member member
+        cdef dict drawn = {}
         if self.members is None or self.closed or self.advancing:
             return None
         for s in range(first, first + self.count):
@@ -857,8 +893,9 @@ cdef class Loop:
             member = self.members[self.member[at] if self.member != NULL else 0]
             if self.own_data != NULL:
                 member.parameters_load(self.own_data)
+            number = drawn[id(member)] = drawn.get(id(member), -1) + 1
             found = nonfinite_in_sample(
-                member.tape, member.frame, self.places[at] if self.places != NULL else at,
+                member.tape, member.frame, self.places[at] if self.places != NULL else at, number,
                 [member.want], &poll)
             if found is not None:
                 return found

@@ -6,6 +6,7 @@
 #define FASTGRAD_FUNCTIONS_IN_LOOPS
 #include <string.h>
 
+#include "base/philox.h"
 #include "tape/tape.h"
 
 #define INLINE static inline __attribute__((always_inline)) /* extents are constants inside */
@@ -327,6 +328,21 @@ static void scale_tangent(size_t n, double a, double ta, const double *restrict 
     for (size_t i = 0; i < n; i++) t[i] += tangent_term(b[i], ta) + tangent_term(a, tb[i]);
 }
 
+/* ---- draws ---- */
+
+/* philox() for one sample after another: what it loops over, written so that loops are vectors. */
+static void draw(const DrawPair *pair, size_t n, double *restrict first, double *restrict second) {
+    const int64_t threshold = pair->threshold;
+    const double scale = pair->scale;
+    EACH_SAMPLE(i, n) {
+        uint32_t words[4] = {pair->pair, pair->sample + (uint32_t)i, (uint32_t)pair->call,
+            (uint32_t)(pair->call >> 32)};
+        philox(words, pair->seed);
+        first[i] = philox_bits(words[0], words[1]) >= threshold ? scale : 0.0;
+        second[i] = philox_bits(words[2], words[3]) >= threshold ? scale : 0.0;
+    }
+}
+
 static double dot_lanes(size_t n, const double *a, const double *b) {
     part sum[PARTS] = {{0}};
     size_t at = 0;
@@ -380,6 +396,7 @@ const Kernels KERNELS = {
     .layer_inputs = layer_inputs,
     .layer_biases = layer_biases,
     .sum = sum_lanes,
+    .draw = draw,
     .group_step = group_step,
     .pull_step = pull_step,
     .products = {{.reverse = {OP_EACH(REVERSE_ENTRY)},
