@@ -158,7 +158,8 @@ bench: $(BENCH)  ## time this machine; rewrite README's table, docs/benchmarks.m
 bench-peers: $(BENCH) $(PEERS)/.installed  ## the same, beside PyTorch, JAX, XAD, CasADi, autograd
 	$(PY) -m benchmarks.run --json $(RESULTS)
 	$(PY) -m benchmarks.report $(RESULTS)
-pictures: build  ## redraw README's and docs/benchmarks.md's pictures from the stored times
+pictures: $(VENV)/.extra-viz build  ## redraw the pictures of docs/pictures.md, and those of the stored times
+	$(PY) tools/pictures.py
 	$(PY) -m benchmarks.report --pictures
 bench-compare: $(BENCH)  ## this tree against BASE=<git revision>, in alternation; ENGINE=fastgrad_tape: tapes
 	$(PY) -m benchmarks.compare $(or $(BASE),HEAD) --engine $(or $(ENGINE),fastgrad)
