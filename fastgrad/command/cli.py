@@ -248,6 +248,12 @@ def _explore(options: argparse.Namespace) -> int:
     return run_explore(options.file, options.arguments, options.root, options.out)
 
 
+def _playground(options: argparse.Namespace) -> int:
+    from fastgrad.command.pages import run_playground
+
+    return run_playground(options.out)
+
+
 def _bench(options: argparse.Namespace) -> int:
     from fastgrad.command.bench.cases import WORKLOADS
     from fastgrad.command.bench.table import DEFAULT, run_bench
@@ -341,6 +347,12 @@ _EXPLORE = """\
 Run a program, or load a tape that was saved, and write one HTML file in which a person walks
 through the computation, forward and backward, changes numbers, and takes gradient steps; fastgrad's
 own engine computes in it.
+"""
+
+_PLAYGROUND = """\
+Write one HTML file in which a network learns to tell two classes of points: choose data, layers,
+activation and optimizer, run or step, watch the boundary, weights and gradients, and take the
+trained network away as Python. fastgrad's own engine trains in it.
 """
 
 _BENCH = """\
@@ -539,6 +551,20 @@ COMMANDS = (
             _option("--root", metavar="NAME", help="the program's Value or tape (the last one)"),
             _option(
                 "--out", metavar="FILE", default="explorer.html", help="to write (explorer.html)"
+            ),
+        ),
+    ),
+    Command(
+        "playground",
+        "write a page in which a network learns, step by step",
+        _PLAYGROUND,
+        _playground,
+        (
+            _option(
+                "--out",
+                metavar="FILE",
+                default="playground.html",
+                help="to write (playground.html)",
             ),
         ),
     ),

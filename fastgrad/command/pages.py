@@ -11,7 +11,7 @@ from fastgrad.engine import Value
 from fastgrad.errors import ProgramError, explain, show
 from fastgrad.tape import Tape, load_tape
 
-__all__ = ["run_explore"]
+__all__ = ["run_explore", "run_playground"]
 
 PROGRAMS = (".py", ".ipynb")
 
@@ -56,6 +56,34 @@ def run_explore(program: str, arguments: Sequence[str], root: str | None, out: s
         explore(found, out)
     except OSError as error:
         raise ProgramError(explain("a file to read or write", f"{error}", "explore")) from error
+    print(f"{out}: {os.path.getsize(out):,} bytes")
+    return 0
+
+
+def run_playground(out: str) -> int:
+    """Write the playground.
+
+    Parameters
+    ----------
+    out : str
+        Path of the page.
+
+    Returns
+    -------
+    int
+        0.
+
+    Raises
+    ------
+    ProgramError
+        If the file cannot be written.
+    """
+    from fastgrad.pages.playground import playground
+
+    try:
+        playground(out)
+    except OSError as error:
+        raise ProgramError(explain("a file to write", f"{error}", "playground")) from error
     print(f"{out}: {os.path.getsize(out):,} bytes")
     return 0
 

@@ -1,4 +1,4 @@
-"""`fastgrad explore`: a page of what a program has computed, or of a saved tape.
+"""`fastgrad explore`: a page of what a program has computed, or of a saved tape; the playground.
 
 Oracle: the page that `fastgrad.explore` makes.
 """
@@ -78,3 +78,10 @@ def test_program_that_fails_has_its_own_status(program, capsys):
     (program / "wrong.py").write_text("1 / 0\n")
     assert explored("wrong.py") == 1
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_playground_is_written(program, capsys):
+    assert cli.main(["playground"]) == 0
+    assert capsys.readouterr().out.startswith("playground.html: ")
+    assert "<title>fastgrad playground</title>" in (program / "playground.html").read_text("utf-8")
+    assert cli.main(["playground", "--out", "no/where"]) == 2

@@ -36,7 +36,7 @@ def opened(browser, path, width=1280, height=900, scheme="light", fragment=""):
     page.on("dialog", lambda dialog: (said.append(f"dialog {dialog.message}"), dialog.dismiss()))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(path.as_uri() + fragment)
-    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    page.wait_for_selector("html[data-ready=true]", state="attached")
     yield page
     assert said == []
     assert [url for url in asked if not url.startswith(("data:", path.as_uri()))] == []

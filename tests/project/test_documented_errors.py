@@ -214,6 +214,18 @@ def picture():
     return fg.viz.draw_dot(Value(1.0) + 2)
 
 
+def played(path):
+    from fastgrad.pages.playground import playground
+
+    playground(path)
+
+
+def command_played(path):
+    from fastgrad.command.pages import run_playground
+
+    run_playground(path)
+
+
 def explored_custom():
     twice = fg.custom("twice")(lambda a: 2 * a)
     twice.partials(lambda a, y: (2.0,))
@@ -598,6 +610,10 @@ CALLS = {
         ""
     ),
     ("pages.explorer.Page.save", "OSError"): lambda p, m: fg.explore(Value(1.0)).save(p),
+    ("pages.playground.playground", "OSError"): lambda p, m: played(p / "no" / "file"),
+    ("command.pages.run_playground", "ProgramError"): lambda p, m: command_played(
+        p / "no" / "file"
+    ),
     ("command.pages.run_explore", "ProgramError"): lambda p, m: explored("no such file", p),
     ("command.pages.run_explore", "FastgradError"): lambda p, m: explored(__file__[:-3] + ".md", p),
     ("viz.place", "FastgradValueError"): lambda p, m: fg.viz.place([], [], rankdir="up"),
