@@ -118,7 +118,8 @@ class Engine {
     return program;
   }
 
-  /* Reads a tape file, docs/tape-format.md; returns {program, name, description}. */
+  /* Reads a tape file, docs/tape-format.md; returns {program, name, description}. What is drawn at
+   * each call while training has to be switched off: its inputs, the last ones, are 1. */
   tape(bytes) {
     const fail = (expected, got) => {
       throw new RangeError(`expected ${expected}, got ${got}`);
@@ -130,7 +131,7 @@ class Engine {
     const decode = (from, to) => new TextDecoder().decode(bytes.subarray(from, to));
     const { __metadata__: metadata, ...tensors } = JSON.parse(decode(8, 8 + header));
     if (metadata?.format !== "fastgrad.tape") fail("a tape file", "another");
-    if (metadata.version !== "1") fail("version 1 of tape files", metadata.version);
+    if (!["1", "2"].includes(metadata.version)) fail("version 1 or 2 of tape files", metadata.version);
     const types = { F64: Float64Array, U32: Uint32Array, U16: Uint16Array, U8: Uint8Array };
     const read = (name) => {
       const tensor = tensors[name] ?? fail(`a tensor ${name}`, "none");
@@ -149,6 +150,11 @@ class Engine {
       terms: read("terms"),
       outputs: read("outputs"),
     });
+    const drawn = (description.random ?? []).map(([kind, , count]) =>
+      (kind === "dropout" ? count : fail("dropout", kind)));
+    if (drawn.length && description.training) fail("a tape that draws nothing: tape.train(False)", "dropout");
+    const count = drawn.reduce((a, b) => a + b, 0);
+    program.values.fill(1, program.counts.inputs - count, program.counts.inputs);
     return { program, name: description.name, description };
   }
 }
@@ -228,10 +234,10 @@ class Program {
 
   // -- batches
 
-  /* Says which inputs differ from sample to sample: a 0 or 1 for each. */
+  /* Says which inputs differ from sample to sample: a 0 or 1 for each; 0 for those left out. */
   plan(lanes, { inputs = false } = {}) {
-    const address = this.engine.put(Uint8Array.from(lanes));
-    this.lanes = [...lanes];
+    this.lanes = Array.from({ length: this.counts.inputs }, (_, i) => lanes[i] ?? 0);
+    const address = this.engine.put(Uint8Array.from(this.lanes));
     const result = this.native.page_plan(this.address, address, inputs ? 1 : 0);
     this.engine.free(address);
     this.expect(result);

@@ -5,6 +5,7 @@ Oracle: tapes, fit and the table of this build; Node.js runs fastgrad/pages/engi
 
 import base64
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -189,10 +190,30 @@ def test_what_is_unknown_is_refused_by_name(tmp_path):
     assert (
         refused(b"tanh", b"tanX") == "RangeError: expected an operation of this fastgrad, got tanX"
     )
-    assert refused(b'"version":"1"', b'"version":"9"').endswith("got 9")
+    assert refused(b'"version":"2"', b'"version":"9"').endswith("got 9")
     assert (
         refused(b"fastgrad.tape", b"fastgrad.tapX")
         == "RangeError: expected a tape file, got another"
     )
     assert refused(b'"terms"', b'"tormt"') == "RangeError: expected a tensor terms, got none"
     assert asked([{"call": "describe", "tape": ""}])[0].endswith("0 bytes")
+
+
+def test_tape_of_version_1_and_one_that_dropped_out_are_read(tmp_path):
+    old = Path(__file__).parents[1] / "files" / "version_1_decided.tape"
+    content = base64.b64encode(old.read_bytes()).decode()
+    assert asked([{"call": "describe", "tape": content}]) == [fg.load_tape(old).name]
+    tape = record(lambda x, y: sum(functional.dropout([x * y, x + y], 0.5), 0.0), 1.0, 2.0)
+    (drawing,) = asked([{"call": "describe", "tape": tape_text(tape, tmp_path)}])
+    assert drawing == (
+        "RangeError: expected a tape that draws nothing: tape.train(False), got dropout"
+    )
+    tape.train(False)
+    text = tape_text(tape, tmp_path)
+    columns = {"columns": packed([3.0, 4.0, 5.0, 6.0]), "n": 2, "lanes": [1, 1], "seed": 1}
+    one, many = asked([
+        {"call": "sample", "tape": text, "inputs": packed([3.0, 5.0])},
+        {"call": "batch", "tape": text, **columns},
+    ])  # fmt: skip
+    assert unpacked(one)["called"].tolist() == [tape(3.0, 5.0)] == [23.0]
+    assert unpacked(many)["outputs"].tolist() == [23.0, 34.0]
