@@ -170,36 +170,43 @@ static const double *operand_row(const Worker *w, uint32_t operand, double *spar
     return spare;
 }
 
-/* Operand i of a map. */
-static uint32_t map_operand(const Worker *w, const BatchStep *step, uint32_t first, uint32_t i) {
-    return first & BROADCAST ? w->job->run->plan->lists[step->list + i] : first + i;
+static double *row_at(double *rows, const Worker *w, uint32_t row) {
+    return rows + row * w->job->stride;
+}
+
+/* Operand a (side 0) or b of result i of a map. */
+static uint32_t map_operand(const Worker *w, const BatchStep *step, int side, uint32_t i) {
+    const uint32_t first = side ? step->b : step->a;
+    if (first == LISTED) return w->job->run->plan->lists[step->list + 2 * i + (uint32_t)side];
+    return first & BROADCAST ? first : first + i;
 }
 
 static void map_forward(const Worker *w, const BatchStep *step, size_t padded) {
-    const size_t stride = w->job->stride;
-    double *y = w->values + step->y * stride;
+    const size_t stride = w->job->stride, all = (step->m - 1) * stride + padded;
+    double *y = row_at(w->values, w, step->y);
     const Kernels *kernels = w->job->run->kernels;
-    if (!((step->a | step->b) & BROADCAST)) {
-        kernels->forward[step->op]((step->m - 1) * stride + padded, w->values + step->a * stride,
-            w->values + step->b * stride, y);
+    if (!(step->a & BROADCAST)) {
+        const double *a = row_at(w->values, w, step->a);
+        if (step->b & BROADCAST)
+            kernels->forward_broadcast[step->op](all, a, broadcast_value(w, step->b), y);
+        else kernels->forward[step->op](all, a, row_at(w->values, w, step->b), y);
         return;
     }
     for (uint32_t i = 0; i < step->m; i++) {
-        const uint32_t b = map_operand(w, step, step->b, i);
-        const double *a = operand_row(w, map_operand(w, step, step->a, i), w->spare, padded);
+        const uint32_t b = map_operand(w, step, 1, i);
+        const double *a = operand_row(w, map_operand(w, step, 0, i), w->spare, padded);
         if (b & BROADCAST)
             kernels->forward_broadcast[step->op](padded, a, broadcast_value(w, b), y + i * stride);
         else kernels->forward[step->op](padded, a, w->values + b * stride, y + i * stride);
     }
 }
 
-static void dot_forward(const Worker *w, const BatchStep *step, size_t padded) {
+/* A dot that has broadcast inputs among its pairs. */
+static void pairs_forward(
+    const Worker *w, const uint32_t *pair, uint32_t k, size_t padded, double *y) {
     const size_t stride = w->job->stride;
     const Products *products = &w->job->run->kernels->products[0];
-    const uint32_t *pair = w->job->run->plan->lists + step->list;
-    double *y = w->values + step->y * stride;
-    memcpy(y, operand_row(w, step->a, w->spare, padded), padded * sizeof *y);
-    for (uint32_t i = 0; i < step->k; i++, pair += 2) {
+    for (uint32_t i = 0; i < k; i++, pair += 2) {
         if (pair[0] & BROADCAST)
             products->scale_add(
                 padded, broadcast_value(w, pair[0]), operand_row(w, pair[1], w->spare, padded), y);
@@ -209,6 +216,18 @@ static void dot_forward(const Worker *w, const BatchStep *step, size_t padded) {
         else
             products->multiply_add(
                 padded, w->values + pair[0] * stride, w->values + pair[1] * stride, y);
+    }
+}
+
+static void dot_forward(const Worker *w, const BatchStep *step, size_t padded) {
+    const size_t stride = w->job->stride;
+    const uint32_t *item = w->job->run->plan->lists + step->list;
+    double *y = row_at(w->values, w, step->y);
+    for (uint32_t r = 0; r < step->m; r++, y += stride, item += 1 + 2 * step->k) {
+        memcpy(y, operand_row(w, item[0], w->spare, padded), padded * sizeof *y);
+        if (step->live & PAIRS_OF_ROWS)
+            w->job->run->kernels->dot_forward(w->values, item + 1, step->k, stride, padded, y);
+        else pairs_forward(w, item + 1, step->k, padded, y);
     }
 }
 
@@ -231,18 +250,37 @@ static void layer_forward(const Worker *w, const BatchStep *step, size_t padded)
         step->k, stride, padded, y);
 }
 
-static int take_forward(const Worker *w, const BatchStep *step, size_t count, size_t padded) {
-    const size_t stride = w->job->stride;
-    const uint32_t *entries = w->job->run->plan->lists + step->list;
+/* Which entry each sample of takes names, NO_SLOT where none: in spare rows but the first. */
+static uint32_t *entries_find(const Worker *w, const BatchStep *step, size_t padded) {
     const double *index = operand_row(w, step->a, w->spare, padded);
-    double *y = w->values + step->y * stride;
-    int result = TAPE_OK;
+    uint32_t *entries = (uint32_t *)(w->spare + w->job->stride);
     for (size_t s = 0; s < padded; s++) {
         const int64_t e = take_entry(index[s], step->k);
-        if (e < 0) y[s] = NAN;
-        else if (entries[e] & BROADCAST) y[s] = broadcast_value(w, entries[e]);
-        else y[s] = w->values[entries[e] * stride + s];
-        if (e < 0 && s < count) result = TAPE_BAD_INDEX;
+        entries[s] = e < 0 ? NO_SLOT : (uint32_t)e;
+    }
+    return entries;
+}
+
+static double entry_value(const Worker *w, uint32_t entry, size_t s) {
+    return entry & BROADCAST ? broadcast_value(w, entry) : row_at(w->values, w, entry)[s];
+}
+
+static int take_forward(const Worker *w, const BatchStep *step, size_t count, size_t padded) {
+    const uint32_t *list = w->job->run->plan->lists + step->list, k = step->k;
+    const uint32_t *e = entries_find(w, step, padded);
+    int result = TAPE_OK, is_bad = 0;
+    for (size_t s = 0; s < padded; s++) {
+        is_bad |= e[s] == NO_SLOT;
+        if (e[s] == NO_SLOT && s < count) result = TAPE_BAD_INDEX;
+    }
+    for (uint32_t c = 0; c < step->m; c++, list += k) {
+        double *y = row_at(w->values, w, step->y + c);
+        if (step->weights != NO_SLOT && !is_bad) {
+            const double *table = w->job->broadcast_values + step->weights + (size_t)c * k;
+            for (size_t s = 0; s < padded; s++) y[s] = table[e[s]];
+        } else
+            for (size_t s = 0; s < padded; s++)
+                y[s] = e[s] == NO_SLOT ? NAN : entry_value(w, list[e[s]], s);
     }
     return result;
 }
@@ -264,21 +302,42 @@ static int forward(Worker *w, size_t count, size_t padded) {
     return result;
 }
 
+static int overlap(uint32_t a, uint32_t b, uint32_t m) { return a < b + m && b < a + m; }
+
+/* A map whose operands are rows one after another, of which none is there twice. */
+static int is_plain_map(const Worker *w, const BatchStep *step) {
+    const int binary = op_is_binary(step->op);
+    if (step->a & BROADCAST) return 0;
+    if (step->b & BROADCAST) return !binary || !is_live(w, step->b);
+    return !binary || !overlap(step->a, step->b, step->m);
+}
+
+static void plain_map_reverse(const Worker *w, const BatchStep *step, size_t padded) {
+    const size_t all = (step->m - 1) * w->job->stride + padded;
+    const Products *products = &w->job->run->kernels->products[w->again];
+    const double *a = row_at(w->values, w, step->a), *y = row_at(w->values, w, step->y),
+                 *g = row_at(w->adjoints, w, step->y);
+    double *da = row_at(w->adjoints, w, step->a);
+    if (step->b & BROADCAST)
+        products->reverse_broadcast[step->op](all, a, broadcast_value(w, step->b), y, g, da);
+    else
+        products->reverse[step->op](
+            all, a, row_at(w->values, w, step->b), y, g, da, row_at(w->adjoints, w, step->b));
+}
+
 static void map_reverse(
     const Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
+    if (is_plain_map(w, step)) {
+        plain_map_reverse(w, step, padded);
+        return;
+    }
     const size_t stride = w->job->stride;
     const Kernels *kernels = w->job->run->kernels;
     const int binary = op_is_binary(step->op);
     const Products *products = &kernels->products[w->again];
-    const double *g = w->adjoints + step->y * stride, *y = w->values + step->y * stride;
-    if (!((step->a | step->b) & BROADCAST) && (!binary || step->a != step->b)) {
-        products->reverse[step->op]((step->m - 1) * stride + padded, w->values + step->a * stride,
-            w->values + step->b * stride, y, g, w->adjoints + step->a * stride,
-            w->adjoints + step->b * stride);
-        return;
-    }
+    const double *g = row_at(w->adjoints, w, step->y), *y = row_at(w->values, w, step->y);
     for (uint32_t i = step->m; i-- > 0;) {
-        const uint32_t a = map_operand(w, step, step->a, i), b = map_operand(w, step, step->b, i);
+        const uint32_t a = map_operand(w, step, 0, i), b = map_operand(w, step, 1, i);
         if (b & BROADCAST && (!binary || !is_live(w, b))) {
             products->reverse_broadcast[step->op](padded, w->values + a * stride,
                 broadcast_value(w, b), y + i * stride, g + i * stride, w->adjoints + a * stride);
@@ -299,14 +358,12 @@ static void map_reverse(
     }
 }
 
-static void dot_reverse(
-    const Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
+/* What a dot gives pairs that have broadcast inputs among them, or rows that nobody needs. */
+static void pairs_reverse(const Worker *w, const uint32_t *pairs, uint32_t k, const double *g,
+    double *acc, size_t count, size_t padded) {
     const size_t stride = w->job->stride;
-    const Kernels *kernels = w->job->run->kernels;
-    const Products *products = &kernels->products[w->again];
-    const uint32_t *pairs = w->job->run->plan->lists + step->list;
-    const double *g = w->adjoints + step->y * stride;
-    for (uint32_t i = step->k; i-- > 0;) {
+    const Products *products = &w->job->run->kernels->products[w->again];
+    for (uint32_t i = k; i-- > 0;) {
         for (int side = 0; side < 2; side++) {
             const uint32_t to = pairs[2 * i + side], by = pairs[2 * i + 1 - side];
             if (!is_live(w, to)) continue;
@@ -320,8 +377,22 @@ static void dot_reverse(
                     padded, w->values + by * stride, g, w->adjoints + to * stride);
         }
     }
-    if (step->a & BROADCAST) acc[step->a & ~BROADCAST] += kernels->sum(count, g);
-    else kernels->products[0].scale_add(padded, 1.0, g, w->adjoints + step->a * stride);
+}
+
+static void dot_reverse(
+    const Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
+    const size_t stride = w->job->stride, items = 1 + 2 * (size_t)step->k;
+    const Kernels *kernels = w->job->run->kernels;
+    for (uint32_t r = step->m; r-- > 0;) {
+        const uint32_t *item = w->job->run->plan->lists + step->list + r * items;
+        const double *g = row_at(w->adjoints, w, step->y + r);
+        if (step->live & LIVE_PAIRS && !w->again)
+            kernels->dot_reverse(w->values, w->adjoints, item + 1, step->k, stride, padded, g);
+        else pairs_reverse(w, item + 1, step->k, g, acc, count, padded);
+        if (!is_live(w, item[0])) continue;
+        if (item[0] & BROADCAST) acc[item[0] & ~BROADCAST] += kernels->sum(count, g);
+        else kernels->products[0].scale_add(padded, 1.0, g, w->adjoints + item[0] * stride);
+    }
 }
 
 /* What a layer gives its inputs, by the rule: each sum in the order of the kernel. */
@@ -379,15 +450,19 @@ static int layer_reverse(
 
 static void take_reverse(
     const Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
-    const size_t stride = w->job->stride;
-    const uint32_t *entries = w->job->run->plan->lists + step->list;
-    const double *index = operand_row(w, step->a, w->spare, padded),
-                 *g = w->adjoints + step->y * stride;
-    for (size_t s = 0; s < count; s++) {
-        const int64_t e = take_entry(index[s], step->k);
-        if (e < 0) continue;
-        if (entries[e] & BROADCAST) acc[entries[e] & ~BROADCAST] += g[s];
-        else w->adjoints[entries[e] * stride + s] += g[s];
+    const uint32_t k = step->k, *e = entries_find(w, step, padded);
+    for (uint32_t c = step->m; c-- > 0;) {
+        const uint32_t *list = w->job->run->plan->lists + step->list + (size_t)c * k;
+        const double *g = row_at(w->adjoints, w, step->y + c);
+        if (step->weights != NO_SLOT) {
+            double *table = acc + step->weights + (size_t)c * k;
+            for (size_t s = 0; s < count; s++) table[e[s]] += g[s];
+        } else
+            for (size_t s = 0; s < count; s++) {
+                const uint32_t entry = list[e[s]];
+                if (entry & BROADCAST) acc[entry & ~BROADCAST] += g[s];
+                else row_at(w->adjoints, w, entry)[s] += g[s];
+            }
     }
 }
 
@@ -461,8 +536,8 @@ static const double *tangent_row(const Worker *w, uint32_t operand, double *spar
 static void map_tangent(const Worker *w, const BatchStep *step, size_t padded) {
     const size_t stride = w->job->stride;
     const Kernels *kernels = w->job->run->kernels;
-    const double *y = w->values + step->y * stride;
-    double *t = w->adjoints + step->y * stride, *spare = w->spare + 2 * stride;
+    const double *y = row_at(w->values, w, step->y);
+    double *t = row_at(w->adjoints, w, step->y), *spare = w->spare + 2 * stride;
     if (!((step->a | step->b) & BROADCAST)) {
         kernels->tangent[step->op]((step->m - 1) * stride + padded, w->values + step->a * stride,
             w->values + step->b * stride, y, w->adjoints + step->a * stride,
@@ -470,7 +545,7 @@ static void map_tangent(const Worker *w, const BatchStep *step, size_t padded) {
         return;
     }
     for (uint32_t i = 0; i < step->m; i++, y += stride, t += stride) {
-        const uint32_t a = map_operand(w, step, step->a, i), b = map_operand(w, step, step->b, i);
+        const uint32_t a = map_operand(w, step, 0, i), b = map_operand(w, step, 1, i);
         if (b & BROADCAST && broadcast_tangent(w, b) == 0.0)
             kernels->tangent_broadcast[step->op](padded, w->values + a * stride,
                 broadcast_value(w, b), y, w->adjoints + a * stride, t);
@@ -499,10 +574,13 @@ static void pair_tangent(const Worker *w, uint32_t a, uint32_t b, double *t, siz
 }
 
 static void dot_tangent(const Worker *w, const BatchStep *step, size_t padded) {
-    const uint32_t *pair = w->job->run->plan->lists + step->list;
-    double *t = w->adjoints + step->y * w->job->stride;
-    memcpy(t, tangent_row(w, step->a, w->spare, padded), padded * sizeof *t);
-    for (uint32_t i = 0; i < step->k; i++, pair += 2) pair_tangent(w, pair[0], pair[1], t, padded);
+    const uint32_t *item = w->job->run->plan->lists + step->list;
+    double *t = row_at(w->adjoints, w, step->y);
+    for (uint32_t r = 0; r < step->m; r++, t += w->job->stride) {
+        memcpy(t, tangent_row(w, *item++, w->spare, padded), padded * sizeof *t);
+        for (uint32_t i = 0; i < step->k; i++, item += 2)
+            pair_tangent(w, item[0], item[1], t, padded);
+    }
 }
 
 /* Whether the weights of a layer do not change, so that it is as linear as in its values. */
@@ -546,15 +624,16 @@ static void layer_tangent(const Worker *w, const BatchStep *step, size_t padded)
 }
 
 static void take_tangent(const Worker *w, const BatchStep *step, size_t padded) {
-    const size_t stride = w->job->stride;
-    const uint32_t *entries = w->job->run->plan->lists + step->list;
-    const double *index = operand_row(w, step->a, w->spare, padded);
-    double *t = w->adjoints + step->y * stride;
-    for (size_t s = 0; s < padded; s++) {
-        const int64_t e = take_entry(index[s], step->k);
-        if (e < 0) t[s] = NAN;
-        else if (entries[e] & BROADCAST) t[s] = broadcast_tangent(w, entries[e]);
-        else t[s] = w->adjoints[entries[e] * stride + s];
+    const uint32_t *list = w->job->run->plan->lists + step->list;
+    const uint32_t *e = entries_find(w, step, padded);
+    for (uint32_t c = 0; c < step->m; c++, list += step->k) {
+        double *t = row_at(w->adjoints, w, step->y + c);
+        for (size_t s = 0; s < padded; s++) {
+            const uint32_t entry = e[s] == NO_SLOT ? 0 : list[e[s]];
+            if (e[s] == NO_SLOT) t[s] = NAN;
+            else if (entry & BROADCAST) t[s] = broadcast_tangent(w, entry);
+            else t[s] = row_at(w->adjoints, w, entry)[s];
+        }
     }
 }
 

@@ -5,12 +5,13 @@
 
 #include <string.h>
 
+#include "tape/schedule.h"
 #include "tape/tape.h"
 
-/* What a block of samples costs, in picoseconds: each step and each weight of a layer, and each row
- * of a sample by what holds the block's rows. They are figures of one machine: a plan, and with it
- * the order of sums, has to be the same on all. */
-enum { STEP_PS = 15000, WEIGHT_PS = 2200, BLOCK_MAX = 256 };
+/* What a block of samples costs, in picoseconds: each step, each row that is worked on by
+ * itself, each weight of a layer, and each row of a sample by what holds the block's rows. They are
+ * figures of one machine: a plan, and with it the order of sums, has to be the same on all. */
+enum { STEP_PS = 15000, CALL_PS = 8000, WEIGHT_PS = 2200, BLOCK_MAX = 256 };
 static const struct {
     size_t bytes;
     uint64_t row_ps;
@@ -65,7 +66,14 @@ typedef struct {
      * inputs are read if nobody but the layer reads them from there on. */
     uint32_t *uses;
     uint64_t *uses_expected;
+    Schedule schedule;
+    uint32_t *operands; /* of the results that may become a step: a, b, a, b, ... */
 } Planner;
+
+enum {
+    JOIN_MOST = 1 << 12, /* results, or operands, in a step: there are polls between steps */
+    RUN_LEAST = 4        /* results of a map that is worth a step of its own */
+};
 
 static int grow(void **memory, uint32_t *capacity, uint32_t need, size_t size) {
     if (need <= *capacity) return TAPE_OK;
@@ -139,7 +147,7 @@ static int64_t steps_of(const TapeOp *op) { /* between polls */
 
 /* ---- which neurons form a layer ---- */
 
-enum { VARIES = 0 }; /* provisional row of what varies */
+#define NOT_PLACED (NO_SLOT - 1) /* provisional row of what varies */
 
 static int is_uniform(const Plan *plan, uint32_t slot) { return plan->row_of[slot] == NO_SLOT; }
 
@@ -312,60 +320,106 @@ static int emit_layer(Planner *p, uint32_t first) {
     return step_add(plan, step);
 }
 
-static int emit_list(Planner *p, uint32_t i) { /* no layer; a custom one never runs */
+/* Gives a row to the result of each of n operations, one after another: the first of them. */
+static uint32_t rows_place(Planner *p, const uint32_t *group, uint32_t n) {
     Plan *plan = p->plan;
-    const TapeOp *op = &p->program->ops[i];
-    const uint32_t *terms = p->program->terms + op->a;
-    const int is_take = op->op == OP_TAKE;
-    BatchStep step = {.kind = is_take ? BATCH_TAKE : BATCH_DOT,
-        .op = (uint16_t)op->op,
-        .k = op->b,
-        .m = 1,
+    const uint32_t first = plan->n_rows;
+    for (uint32_t r = 0; r < n; r++)
+        plan->row_of[program_leaves(p->program) + group[r]] = plan->n_rows++;
+    return first;
+}
+
+/* Whether n * k entries of a list are broadcast inputs one after another. */
+static int is_table(const uint32_t *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (list[i] != list[0] + i) return 0;
+    return list[0] & BROADCAST;
+}
+
+/* Dots in no layer, of as many pairs each; or takes of the same index. Custom ones never run. */
+static int emit_lists(Planner *p, const uint32_t *group, uint32_t n) {
+    Plan *plan = p->plan;
+    const TapeOp *head = &p->program->ops[group[0]];
+    const uint32_t listed = (uint32_t)op_listed(head->op, head->b);
+    BatchStep step = {.kind = head->op == OP_TAKE ? BATCH_TAKE : BATCH_DOT,
+        .op = (uint16_t)head->op,
+        .k = head->b,
+        .m = n,
+        .weights = NO_SLOT,
         .list = plan->n_lists,
-        .op_index = i};
+        .op_index = group[0]};
     uint32_t item;
-    TRY(operand(p, terms[0], &step.a));
-    for (uint32_t t = 1; t < op_listed(op->op, op->b); t++) {
-        TRY(operand(p, terms[t], &item));
-        TRY(list_add(plan, item));
+    if (step.kind == BATCH_TAKE) TRY(operand(p, p->program->terms[head->a], &step.a));
+    for (uint32_t r = 0; r < n; r++) {
+        const uint32_t *terms = p->program->terms + p->program->ops[group[r]].a;
+        for (uint32_t t = step.kind == BATCH_TAKE; t < listed; t++) {
+            TRY(operand(p, terms[t], &item));
+            TRY(list_add(plan, item));
+        }
     }
-    step.y = plan->row_of[program_leaves(p->program) + i] = plan->n_rows++;
+    const uint32_t *list = plan->lists + step.list;
+    if (step.kind == BATCH_TAKE && is_table(list, (size_t)n * step.k))
+        step.weights = list[0] & ~BROADCAST;
+    step.y = rows_place(p, group, n);
     return step_add(plan, step);
 }
 
-static int follows(uint32_t operand, uint32_t first, uint32_t m) {
-    if (operand & BROADCAST) return first & BROADCAST; /* any: a map lists them */
-    return operand == first + m;
+/* How many results from x on have operands that go on as rows one after another, or as one
+ * broadcast input for all. */
+static uint32_t run_of(const uint32_t *x, uint32_t n) {
+    uint32_t m = 1;
+    for (; m < n; m++)
+        for (int side = 0; side < 2; side++) {
+            const uint32_t first = x[side], next = x[2 * m + (uint32_t)side];
+            if (next != (first & BROADCAST ? first : first + m)) return m;
+        }
+    return m;
 }
 
-static int overlap(uint32_t a, uint32_t b, uint32_t m) {
-    return !((a | b) & BROADCAST) && a != b && a < b + m && b < a + m;
-}
-
-static int emit_map(Planner *p, uint32_t i) {
+/* A map of n results, whose operands begin at x, and whose first row is y. */
+static int map_add(Planner *p, const TapeOp *op, uint32_t op_index, const uint32_t *x, uint32_t n,
+    uint32_t y, int is_run) {
     Plan *plan = p->plan;
-    const TapeOp *op = &p->program->ops[i];
-    BatchStep step = {
-        .kind = BATCH_MAP, .op = (uint16_t)op->op, .m = 1, .list = plan->n_lists, .op_index = i};
-    TRY(operand(p, op->a, &step.a));
-    step.b = step.a;
-    if (op_reads_b(op->op) && op->b != op->a) TRY(operand(p, op->b, &step.b));
-    step.y = plan->row_of[program_leaves(p->program) + i] = plan->n_rows++;
-    if ((step.a | step.b) & BROADCAST) {
-        TRY(list_add(plan, step.a & BROADCAST ? step.a : step.b));
-        *(step.a & BROADCAST ? &step.a : &step.b) = BROADCAST;
-    }
-
-    BatchStep *back = plan->n_steps ? &plan->steps[plan->n_steps - 1] : NULL;
-    if (back && back->kind == BATCH_MAP && back->op == step.op &&
-        follows(step.y, back->y, back->m) && (back->a == back->b) == (step.a == step.b) &&
-        (follows(step.a, back->a, back->m) && follows(step.b, back->b, back->m)) &&
-        (step.a & BROADCAST || step.a < back->y) && (step.b & BROADCAST || step.b < back->y) &&
-        !overlap(back->a, back->b, back->m + 1)) {
-        back->m++;
-        return TAPE_OK;
-    }
+    BatchStep step = {.kind = BATCH_MAP,
+        .op = (uint16_t)op->op,
+        .m = n,
+        .y = y,
+        .a = is_run ? x[0] : LISTED,
+        .b = is_run ? x[1] : LISTED,
+        .list = plan->n_lists,
+        .op_index = op_index};
+    for (uint32_t i = 0; !is_run && i < 2 * n; i++) TRY(list_add(plan, x[i]));
     return step_add(plan, step);
+}
+
+/* Operations of the table, of one kind: those whose operands run on are a map each, what lies
+ * between them lists its operands. */
+static int emit_maps(Planner *p, const uint32_t *group, uint32_t n) {
+    const TapeOp *ops = p->program->ops, *head = &ops[group[0]];
+    uint32_t *x = p->operands, listed = 0; /* the first one that is listed, and not yet a step */
+    for (uint32_t r = 0; r < n; r++) {
+        const TapeOp *op = &ops[group[r]];
+        TRY(operand(p, op->a, &x[2 * r]));
+        x[2 * r + 1] = x[2 * r];
+        if (op_reads_b(op->op) && op->b != op->a) TRY(operand(p, op->b, &x[2 * r + 1]));
+        if (op_is_add_or_mul(op->op) && x[2 * r] & BROADCAST) { /* either is as good */
+            const uint32_t a = x[2 * r];
+            x[2 * r] = x[2 * r + 1];
+            x[2 * r + 1] = a;
+        }
+    }
+    const uint32_t y = rows_place(p, group, n);
+    for (uint32_t r = 0, m; r < n; r += m) {
+        m = run_of(x + 2 * r, n - r);
+        const int is_run = m == n || m >= RUN_LEAST, is_last = r + m == n;
+        const uint32_t end = is_run ? r : r + m;
+        if ((is_run || is_last) && listed < end)
+            TRY(map_add(p, head, group[listed], x + 2 * listed, end - listed, y + listed, 0));
+        if (!is_run) continue;
+        TRY(map_add(p, head, group[r], x + 2 * r, m, y + r, 1));
+        listed = r + m;
+    }
+    return TAPE_OK;
 }
 
 /* Whether a neuron has no other with it, and a dot of it needs no filled rows. */
@@ -376,19 +430,50 @@ static int is_alone(const Planner *p, uint32_t i) {
     return neuron.n_shared > 0;
 }
 
+static int is_placed(const Planner *p, uint32_t slot) {
+    return p->plan->row_of[slot] != NOT_PLACED;
+}
+
+/* Whether an operation reads nothing that a step to come gives. */
+static int is_ready(const Planner *p, uint32_t i) {
+    const TapeOp *op = &p->program->ops[i];
+    if (op_is_row(op->op))
+        return is_placed(p, op->a) && (!op_reads_b(op->op) || is_placed(p, op->b));
+    const uint32_t n = (uint32_t)op_listed(op->op, op->b);
+    for (uint32_t t = 0; t < n; t++)
+        if (!is_placed(p, p->program->terms[op->a + t])) return 0;
+    return 1;
+}
+
+/* How many operations from a place on are of one kind, and may run side by side. */
+static uint32_t group_of(const Planner *p, uint32_t at) {
+    const Schedule *schedule = &p->schedule;
+    const uint32_t *order = schedule->order;
+    const TapeOp *head = &p->program->ops[order[at]];
+    uint32_t most = JOIN_MOST, end = at + 1;
+    if (!op_is_row(head->op)) most /= 1 + head->b;
+    for (; end < schedule->n && end - at < most; end++)
+        if (schedule->kind[order[end]] != schedule->kind[order[at]] || !is_ready(p, order[end]) ||
+            p->program->ops[order[end]].op != head->op ||
+            (!op_is_row(head->op) && p->program->ops[order[end]].b != head->b))
+            break;
+    return end - at;
+}
+
 static int emit_all(Planner *p) {
     const Program *program = p->program;
-    const uint32_t leaves = program_leaves(program);
-    for (uint32_t i = 0; i < program->n_ops; i++) {
-        if (poll_signals(p->poll, steps_of(&program->ops[i]))) return TAPE_STOPPED;
-        if (p->plan->row_of[leaves + i] == NO_SLOT) continue;
+    const uint32_t *order = p->schedule.order;
+    for (uint32_t at = 0, n; at < p->schedule.n; at += n) {
+        const uint32_t i = order[at];
+        const int is_row = op_is_row(program->ops[i].op);
+        n = 1;
         if (p->layer_of[i] && !is_alone(p, i)) {
-            if (p->layer_of[i] == 1 + i) TRY(emit_layer(p, i));
-        } else if (op_is_row(program->ops[i].op)) {
-            TRY(emit_map(p, i));
+            TRY(emit_layer(p, i));
         } else {
-            TRY(emit_list(p, i));
+            n = group_of(p, at);
+            TRY(is_row ? emit_maps(p, order + at, n) : emit_lists(p, order + at, n));
         }
+        if (poll_signals(p->poll, n * steps_of(&program->ops[i]))) return TAPE_STOPPED;
     }
     return TAPE_OK;
 }
@@ -418,6 +503,9 @@ static int planner_reserve(Planner *p) {
     TRY_ROOM(p->seen, slots);
     TRY_ROOM(p->filled_of, slots);
     TRY_ROOM(p->broadcast_of, slots);
+    TRY_ROOM(p->schedule.order, n_ops);
+    TRY_ROOM(p->schedule.kind, n_ops);
+    TRY_ROOM(p->operands, 2 * JOIN_MOST);
     if (!p->request->in_scalar_order) return TAPE_OK;
     TRY_ROOM(p->uses, slots);
     TRY_ROOM(p->uses_expected, n_ops);
@@ -436,7 +524,7 @@ static int split_program(Planner *p) {
     for (uint32_t i = 0; i < program->n_ops; i++) {
         if (poll_signals(p->poll, steps_of(&program->ops[i]))) return TAPE_STOPPED;
         if (varies(plan, program, &program->ops[i])) {
-            plan->row_of[leaves + i] = VARIES;
+            plan->row_of[leaves + i] = NOT_PLACED;
             continue;
         }
         plan->uniform[plan->n_uniform++] = i;
@@ -472,9 +560,12 @@ static int join_layers(Planner *p) {
 static uint32_t block_of(const Plan *plan) {
     uint64_t of_block = (uint64_t)plan->n_steps * STEP_PS, best = UINT64_MAX;
     uint32_t block = LANES;
-    for (uint32_t i = 0; i < plan->n_steps; i++)
-        if (plan->steps[i].n_tied)
-            of_block += (uint64_t)plan->steps[i].m * plan->steps[i].k * WEIGHT_PS;
+    for (uint32_t i = 0; i < plan->n_steps; i++) {
+        const BatchStep *step = &plan->steps[i];
+        if (step->n_tied) of_block += (uint64_t)step->m * step->k * WEIGHT_PS;
+        if (step->kind == BATCH_MAP && step->a == LISTED) of_block += (uint64_t)step->m * CALL_PS;
+        if (step->kind == BATCH_DOT) of_block += (uint64_t)step->m * step->k * CALL_PS;
+    }
     for (uint32_t samples = LANES; samples <= BLOCK_MAX; samples *= 2) {
         const size_t bytes = 2 * sizeof(double) * plan->n_rows * samples;
         size_t level = 0;
@@ -487,9 +578,22 @@ static uint32_t block_of(const Plan *plan) {
     return block;
 }
 
+/* Whether the pairs of dots are rows, and all of them live. */
+static unsigned live_pairs_of(const Plan *plan, const BatchStep *step) {
+    unsigned live = PAIRS_OF_ROWS | LIVE_PAIRS;
+    const uint32_t *item = plan->lists + step->list;
+    for (uint32_t r = 0; r < step->m; r++, item += 1 + 2 * step->k)
+        for (uint32_t t = 1; t <= 2 * step->k; t++) {
+            if (item[t] & BROADCAST) return 0;
+            if (!plan->live_rows[item[t]]) live &= ~(unsigned)LIVE_PAIRS;
+        }
+    return live;
+}
+
 static unsigned live_of(const Plan *plan, const BatchStep *step) {
     unsigned live = 0;
     for (uint32_t i = 0; i < step->m; i++) live |= LIVE_RESULT * plan->live_rows[step->y + i];
+    if (step->op == OP_DOT && step->kind == BATCH_DOT) live |= live_pairs_of(plan, step);
     if (step->kind != BATCH_LAYER) return live;
     for (uint32_t i = 0; i < step->k; i++)
         live |= LIVE_INPUT * plan->live_rows[plan->lists[step->list + i]];
@@ -560,9 +664,17 @@ static int blocks_reserve(Planner *p) {
 
 static int build(Planner *p) {
     TRY(planner_reserve(p));
+    Schedule *schedule = &p->schedule;
+    schedule->program = p->program;
+    schedule->row_of = p->plan->row_of;
+    schedule->layer_of = p->layer_of;
+    schedule->next = p->next;
+    schedule->last = p->last;
+    schedule->by_level = !p->request->in_scalar_order;
     TRY(split_program(p));
     TRY(join_layers(p));
     TRY(blocks_reserve(p));
+    TRY(schedule_build(&p->schedule, p->poll));
     TRY(emit_all(p));
     TRY(tie_layers(p));
     TRY(mark_live(p));
@@ -587,5 +699,8 @@ int plan_build(const Program *program, const PlanRequest *request, Poll *poll, P
     PyMem_RawFree(p.block_table);
     PyMem_RawFree(p.uses);
     PyMem_RawFree(p.uses_expected);
+    PyMem_RawFree(p.schedule.order);
+    PyMem_RawFree(p.schedule.kind);
+    PyMem_RawFree(p.operands);
     return result;
 }

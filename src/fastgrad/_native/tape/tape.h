@@ -224,6 +224,11 @@ typedef struct {
         size_t n, double a, double ta, const double *b, const double *tb, double *t);
     double (*sum)(size_t n, const double *a);
     void (*draw)(const DrawPair *pair, size_t n, double *first, double *second);
+    /* a dot whose k pairs are rows: adds it to y; gives all of them what it gives */
+    void (*dot_forward)(
+        const double *values, const uint32_t *pairs, size_t k, size_t stride, size_t n, double *y);
+    void (*dot_reverse)(const double *values, double *adjoints, const uint32_t *pairs, size_t k,
+        size_t stride, size_t n, const double *g);
     /* steps of groups.h, of one sample */
     void (*group_step)(const struct GroupStep *step, const struct Groups *groups, double *values);
     void (*pull_step)(const struct PullStep *step, const struct Pulls *pulls, const double *values,
@@ -244,18 +249,22 @@ enum batch_kind { BATCH_MAP, BATCH_LAYER, BATCH_DOT, BATCH_TAKE };
 /* Bit of an operand that is a broadcast input: a value that is the same for all samples, named by
  * its index into broadcasts. */
 #define BROADCAST 0x80000000u
+/* A map whose operands follow no rule: its list has a and b of each result. */
+#define LISTED 0xffffffffu
 
 typedef struct {
     uint16_t op;
     uint8_t kind, live; /* of batch_kind, of live_step */
-    /* Rows; those of y, y+1, ... follow. One of a map's a and b may be BROADCAST: its list has
-     * them. */
+    /* Rows; those of y, y+1, ... follow, and so do a map's a and b, unless they are LISTED, or one
+     * broadcast input for all. */
     uint32_t y, a, b;
-    uint32_t m;    /* results in a row */
-    uint32_t k;    /* layer: inputs; dot: pairs, after its initial value a; take: entries */
-    uint32_t list; /* layer: x, and m initial values if they vary; dot: w0, x0, ...; take: entries,
-                      its index is a */
-    uint32_t weights;      /* layer: first broadcast input of m * k, row by row */
+    uint32_t m; /* results, each with a row */
+    uint32_t k; /* layer: inputs; dot: pairs of each; take: entries of each */
+    uint32_t
+        list; /* layer: x, and m initial values if they vary; dot: of each result its initial
+                 value, w0, x0, ...; take: of each its entries, the index is a; map: if LISTED */
+    uint32_t weights;      /* layer: first broadcast input of m * k, row by row; take: of its
+                              entries, if they follow one another; else NO_SLOT */
     uint32_t biases;       /* layer: first of m; NO_SLOT: initial values vary */
     uint32_t tied, n_tied; /* layer that is the first of its weights: all of them */
     uint32_t op_index;     /* first operation of the program that it stands for */
@@ -263,7 +272,14 @@ typedef struct {
 
 /* What of a step leads to what a gradient is of: any result; of a layer an input, a weight, a
  * broadcast initial value. */
-enum live_step { LIVE_RESULT = 1, LIVE_INPUT = 2, LIVE_WEIGHT = 4, LIVE_BIAS = 8 };
+enum live_step {
+    LIVE_RESULT = 1,
+    LIVE_INPUT = 2,
+    LIVE_WEIGHT = 4,
+    LIVE_BIAS = 8,
+    PAIRS_OF_ROWS = 16, /* dots: no broadcast input among them */
+    LIVE_PAIRS = 32     /* dots: all of them, and rows */
+};
 
 /* A row that has one broadcast input in all lanes. */
 typedef struct {

@@ -355,6 +355,50 @@ static double dot_lanes(size_t n, const double *a, const double *b) {
     return folded_parts(sum);
 }
 
+/* Several pairs of rows: what they add up to stays in registers. */
+INLINE void pairs_tile(const double *values, const uint32_t *pairs, size_t k, size_t stride,
+    size_t at, size_t wide, double *y) {
+    part sum[ACROSS / WIDTH];
+    EACH(v, wide) sum[v] = load(y + at + v * WIDTH);
+    for (const uint32_t *pair = pairs; pair < pairs + 2 * k; pair += 2) {
+        const double *a = values + pair[0] * stride + at, *b = values + pair[1] * stride + at;
+        EACH(v, wide) sum[v] += load(a + v * WIDTH) * load(b + v * WIDTH);
+    }
+    EACH(v, wide) store(y + at + v * WIDTH, sum[v]);
+}
+
+static void dot_forward(
+    const double *values, const uint32_t *pairs, size_t k, size_t stride, size_t n, double *y) {
+    size_t at = 0;
+    for (; at + ACROSS <= n; at += ACROSS)
+        pairs_tile(values, pairs, k, stride, at, ACROSS / WIDTH, y);
+    for (; at < n; at += WIDTH) pairs_tile(values, pairs, k, stride, at, 1, y);
+}
+
+/* The last pair first, and a row that is there twice one after another. */
+INLINE void pairs_back(const double *values, double *adjoints, const uint32_t *pairs, size_t k,
+    size_t stride, size_t at, size_t wide, const double *g) {
+    part by[ACROSS / WIDTH];
+    EACH(v, wide) by[v] = load(g + at + v * WIDTH);
+    for (const uint32_t *pair = pairs + 2 * k; pair > pairs;) {
+        pair -= 2;
+        const size_t a = pair[0] * stride + at, b = pair[1] * stride + at;
+        EACH(v, wide) {
+            double *da = adjoints + a + v * WIDTH, *db = adjoints + b + v * WIDTH;
+            store(da, load(da) + load(values + b + v * WIDTH) * by[v]);
+            store(db, load(db) + load(values + a + v * WIDTH) * by[v]);
+        }
+    }
+}
+
+static void dot_reverse(const double *values, double *adjoints, const uint32_t *pairs, size_t k,
+    size_t stride, size_t n, const double *g) {
+    size_t at = 0;
+    for (; at + ACROSS <= n; at += ACROSS)
+        pairs_back(values, adjoints, pairs, k, stride, at, ACROSS / WIDTH, g);
+    for (; at < n; at += WIDTH) pairs_back(values, adjoints, pairs, k, stride, at, 1, g);
+}
+
 /* The three of them for partials a and adjoints b, by the rule. */
 RARE void multiply_add_again(
     size_t n, const double *restrict a, const double *restrict b, double *restrict y) {
@@ -397,6 +441,8 @@ const Kernels KERNELS = {
     .layer_biases = layer_biases,
     .sum = sum_lanes,
     .draw = draw,
+    .dot_forward = dot_forward,
+    .dot_reverse = dot_reverse,
     .group_step = group_step,
     .pull_step = pull_step,
     .products = {{.reverse = {OP_EACH(REVERSE_ENTRY)},
