@@ -184,8 +184,10 @@ def test_row_of_a_table_is_one_step():
     index = np.array([0, 3, -1, 2, 3, 0, 0, -4, 1])
     values, grads = tape.value_and_grad(index, reduce="sum")
     assert values == pytest.approx(sum(sum(v.data for v in table[i]) for i in index))
-    counts = np.bincount(index % 4, minlength=4)
-    assert list(grads) == [float(n) for n in counts for _ in range(5)]
+    counts = {
+        v: n for n, row in zip(np.bincount(index % 4, minlength=4), table, strict=True) for v in row
+    }
+    assert list(grads) == [counts[p] for p in tape.parameters]
 
 
 @pytest.mark.parametrize("computed", [False, True])
@@ -233,3 +235,29 @@ def test_wide_map_is_cut_between_polls():
     assert steps(tape, n) == math.ceil(n / 4096) + n
     X = np.linspace(-1, 1, 3 * n).reshape(3, n)
     assert bits(tape(X)) == bits([tape(x) for x in X])
+
+
+# -- where adjoints are ----------------------------------------------------------------------------
+
+
+def test_adjoints_of_a_chain_share_rows():
+    def chain(x, y):
+        for _ in range(50):
+            x = x.sin() * y
+        return x
+
+    made = plan(fg.record(chain, 0.5, 0.5), b"\1\1")
+    assert (made["rows"], made["adjoints"]) == (102, 2 + 2)
+
+
+def test_adjoints_of_tied_layers_are_kept_for_their_weights():
+    w = [[Value(0.1 * (i - j)) for j in range(4)] for i in range(4)]
+
+    def program(x):
+        for _ in range(6):
+            x = [sum(a * v for a, v in zip(row, x, strict=True)).tanh() for row in w]
+        return sum(x)
+
+    tape = fg.record(program, [0.5] * 4)
+    made = plan(tape, b"\1" * 4)
+    assert 6 * 4 <= made["adjoints"] < made["rows"] - 6 * 4 + 6

@@ -181,6 +181,14 @@ static uint32_t map_operand(const Worker *w, const BatchStep *step, int side, ui
     return first & BROADCAST ? first : first + i;
 }
 
+/* The row of its adjoint; of a broadcast input, the first. */
+static double *map_adjoint(const Worker *w, const BatchStep *step, int side, uint32_t i) {
+    uint32_t row = (side ? step->db : step->da) + i;
+    if (step->a == LISTED)
+        row = w->job->run->plan->adjoint_lists[step->list + 2 * i + (uint32_t)side];
+    return row_at(w->adjoints, w, row & BROADCAST ? 0 : row);
+}
+
 static void map_forward(const Worker *w, const BatchStep *step, size_t padded) {
     const size_t stride = w->job->stride, all = (step->m - 1) * stride + padded;
     double *y = row_at(w->values, w, step->y);
@@ -231,17 +239,17 @@ static void dot_forward(const Worker *w, const BatchStep *step, size_t padded) {
     }
 }
 
-/* The rows that the neurons of a layer begin with, if they vary; else NULL. */
-static const uint32_t *initial_rows(const Worker *w, const BatchStep *step) {
-    if (step->biases != NO_SLOT) return NULL;
-    return w->job->run->plan->lists + step->list + step->k;
+/* The rows that the neurons of a layer begin with, if they vary, from one of the plan's lists; else
+ * NULL. */
+static const uint32_t *initial_rows(const BatchStep *step, const uint32_t *lists) {
+    return step->biases == NO_SLOT ? lists + step->list + step->k : NULL;
 }
 
 static void layer_forward(const Worker *w, const BatchStep *step, size_t padded) {
     const size_t stride = w->job->stride;
     const Plan *plan = w->job->run->plan;
     const double *broadcasts = w->job->broadcast_values;
-    const uint32_t *initial = initial_rows(w, step);
+    const uint32_t *initial = initial_rows(step, w->job->run->plan->lists);
     double *y = w->values + step->y * stride;
     for (uint32_t r = 0; initial && r < step->m; r++)
         memcpy(y + r * stride, w->values + initial[r] * stride, padded * sizeof *y);
@@ -316,13 +324,13 @@ static void plain_map_reverse(const Worker *w, const BatchStep *step, size_t pad
     const size_t all = (step->m - 1) * w->job->stride + padded;
     const Products *products = &w->job->run->kernels->products[w->again];
     const double *a = row_at(w->values, w, step->a), *y = row_at(w->values, w, step->y),
-                 *g = row_at(w->adjoints, w, step->y);
-    double *da = row_at(w->adjoints, w, step->a);
+                 *g = row_at(w->adjoints, w, step->dy);
+    double *da = row_at(w->adjoints, w, step->da);
     if (step->b & BROADCAST)
         products->reverse_broadcast[step->op](all, a, broadcast_value(w, step->b), y, g, da);
     else
         products->reverse[step->op](
-            all, a, row_at(w->values, w, step->b), y, g, da, row_at(w->adjoints, w, step->b));
+            all, a, row_at(w->values, w, step->b), y, g, da, row_at(w->adjoints, w, step->db));
 }
 
 static void map_reverse(
@@ -335,16 +343,16 @@ static void map_reverse(
     const Kernels *kernels = w->job->run->kernels;
     const int binary = op_is_binary(step->op);
     const Products *products = &kernels->products[w->again];
-    const double *g = row_at(w->adjoints, w, step->y), *y = row_at(w->values, w, step->y);
+    const double *g = row_at(w->adjoints, w, step->dy), *y = row_at(w->values, w, step->y);
     for (uint32_t i = step->m; i-- > 0;) {
         const uint32_t a = map_operand(w, step, 0, i), b = map_operand(w, step, 1, i);
+        double *da = map_adjoint(w, step, 0, i), *db = map_adjoint(w, step, 1, i),
+               *extra = w->spare + 2 * stride;
         if (b & BROADCAST && (!binary || !is_live(w, b))) {
             products->reverse_broadcast[step->op](padded, w->values + a * stride,
-                broadcast_value(w, b), y + i * stride, g + i * stride, w->adjoints + a * stride);
+                broadcast_value(w, b), y + i * stride, g + i * stride, da);
             continue;
         }
-        double *da = w->adjoints + a * stride, *db = w->adjoints + b * stride,
-               *extra = w->spare + 2 * stride;
         const int spared = (a & BROADCAST) || (binary && ((b & BROADCAST) || a == b));
         if (spared) fill(extra, padded, 0.0);
         if (a & BROADCAST) da = extra;
@@ -359,22 +367,22 @@ static void map_reverse(
 }
 
 /* What a dot gives pairs that have broadcast inputs among them, or rows that nobody needs. */
-static void pairs_reverse(const Worker *w, const uint32_t *pairs, uint32_t k, const double *g,
-    double *acc, size_t count, size_t padded) {
+static void pairs_reverse(const Worker *w, const uint32_t *pairs, const uint32_t *adjoints,
+    uint32_t k, const double *g, double *acc, size_t count, size_t padded) {
     const size_t stride = w->job->stride;
     const Products *products = &w->job->run->kernels->products[w->again];
     for (uint32_t i = k; i-- > 0;) {
         for (int side = 0; side < 2; side++) {
             const uint32_t to = pairs[2 * i + side], by = pairs[2 * i + 1 - side];
             if (!is_live(w, to)) continue;
-            if (to & BROADCAST)
+            if (to & BROADCAST) {
                 acc[to & ~BROADCAST] += products->dot(
                     count, operand_row(w, by, w->spare, padded), g);
-            else if (by & BROADCAST)
-                products->scale_add(padded, broadcast_value(w, by), g, w->adjoints + to * stride);
-            else
-                products->multiply_add(
-                    padded, w->values + by * stride, g, w->adjoints + to * stride);
+                continue;
+            }
+            double *d = row_at(w->adjoints, w, adjoints[2 * i + side]);
+            if (by & BROADCAST) products->scale_add(padded, broadcast_value(w, by), g, d);
+            else products->multiply_add(padded, w->values + by * stride, g, d);
         }
     }
 }
@@ -384,14 +392,17 @@ static void dot_reverse(
     const size_t stride = w->job->stride, items = 1 + 2 * (size_t)step->k;
     const Kernels *kernels = w->job->run->kernels;
     for (uint32_t r = step->m; r-- > 0;) {
-        const uint32_t *item = w->job->run->plan->lists + step->list + r * items;
-        const double *g = row_at(w->adjoints, w, step->y + r);
+        const size_t at = step->list + r * items;
+        const uint32_t *item = w->job->run->plan->lists + at,
+                       *to = w->job->run->plan->adjoint_lists + at;
+        const double *g = row_at(w->adjoints, w, step->dy + r);
         if (step->live & LIVE_PAIRS && !w->again)
-            kernels->dot_reverse(w->values, w->adjoints, item + 1, step->k, stride, padded, g);
-        else pairs_reverse(w, item + 1, step->k, g, acc, count, padded);
+            kernels->dot_reverse(
+                w->values, w->adjoints, item + 1, to + 1, step->k, stride, padded, g);
+        else pairs_reverse(w, item + 1, to + 1, step->k, g, acc, count, padded);
         if (!is_live(w, item[0])) continue;
         if (item[0] & BROADCAST) acc[item[0] & ~BROADCAST] += kernels->sum(count, g);
-        else kernels->products[0].scale_add(padded, 1.0, g, w->adjoints + item[0] * stride);
+        else kernels->products[0].scale_add(padded, 1.0, g, row_at(w->adjoints, w, to[0]));
     }
 }
 
@@ -399,10 +410,10 @@ static void dot_reverse(
 static void layer_inputs_again(const Worker *w, const BatchStep *step, size_t padded) {
     const size_t stride = w->job->stride;
     const Products *products = &w->job->run->kernels->products[1];
-    const uint32_t *x = w->job->run->plan->lists + step->list;
+    const uint32_t *x = w->job->run->plan->adjoint_lists + step->list;
     const double *weight = w->job->broadcast_values + step->weights;
     for (size_t r = 0; r < step->m; r++) {
-        const double *g = w->adjoints + (step->y + r) * stride;
+        const double *g = w->adjoints + (step->dy + r) * stride;
         for (size_t j = 0; j < step->k; j++, weight++)
             products->scale_add(padded, *weight, g, w->adjoints + x[j] * stride);
     }
@@ -412,8 +423,8 @@ static void layer_initial_reverse(
     const Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
     const size_t stride = w->job->stride;
     const Kernels *kernels = w->job->run->kernels;
-    const uint32_t *initial = initial_rows(w, step);
-    const double *g = w->adjoints + step->y * stride;
+    const uint32_t *initial = initial_rows(step, w->job->run->plan->adjoint_lists);
+    const double *g = w->adjoints + step->dy * stride;
     if (step->live & LIVE_BIAS)
         kernels->layer_biases(acc + step->biases, step->m, stride, count, g);
     for (uint32_t r = 0; initial && r < step->m; r++, g += stride)
@@ -442,8 +453,8 @@ static int layer_reverse(
     if (step->live & LIVE_INPUT && w->again) layer_inputs_again(w, step, padded);
     else if (step->live & LIVE_INPUT)
         w->job->run->kernels->layer_inputs(w->job->broadcast_values + step->weights, w->adjoints,
-            w->job->run->plan->lists + step->list, step->m, step->k, stride, padded,
-            w->adjoints + step->y * stride);
+            w->job->run->plan->adjoint_lists + step->list, step->m, step->k, stride, padded,
+            w->adjoints + step->dy * stride);
     layer_initial_reverse(w, step, acc, count, padded);
     return TAPE_OK;
 }
@@ -452,8 +463,8 @@ static void take_reverse(
     const Worker *w, const BatchStep *step, double *acc, size_t count, size_t padded) {
     const uint32_t k = step->k, *e = entries_find(w, step, padded);
     for (uint32_t c = step->m; c-- > 0;) {
-        const uint32_t *list = w->job->run->plan->lists + step->list + (size_t)c * k;
-        const double *g = row_at(w->adjoints, w, step->y + c);
+        const uint32_t *list = w->job->run->plan->adjoint_lists + step->list + (size_t)c * k;
+        const double *g = row_at(w->adjoints, w, step->dy + c);
         if (step->weights != NO_SLOT) {
             double *table = acc + step->weights + (size_t)c * k;
             for (size_t s = 0; s < count; s++) table[e[s]] += g[s];
@@ -472,14 +483,22 @@ static void filled_reverse(const Worker *w, double *acc, size_t count) {
         const FilledRow *filled = &plan->filled[i];
         if (is_live(w, filled->broadcast))
             acc[filled->broadcast & ~BROADCAST] += w->job->run->kernels->sum(
-                count, w->adjoints + filled->row * w->job->stride);
+                count, row_at(w->adjoints, w, filled->adjoint));
     }
+}
+
+static void clear(const Worker *w, uint32_t first, uint32_t n) {
+    const RowRange *range = w->job->run->plan->clears + first;
+    const size_t row = w->job->stride * sizeof(double);
+    for (const RowRange *end = range + n; range < end; range++)
+        memset(row_at(w->adjoints, w, range->row), 0, range->n * row);
 }
 
 static int reverse(Worker *w, double *acc, size_t count, size_t padded) {
     const Plan *plan = w->job->run->plan;
     for (uint32_t i = plan->n_steps; i-- > 0;) {
         const BatchStep *step = &plan->steps[i];
+        clear(w, step->clear, step->n_clear);
         if (!(step->live & LIVE_RESULT)) continue;
         if (poll_worker(w, 2 * work_of(step, padded))) return TAPE_STOPPED;
         switch (step->kind) {
@@ -594,7 +613,7 @@ static int layer_is_fixed(const Worker *w, const BatchStep *step) {
 /* What the tangents of a layer begin with. Zeros are added to it: it is no -0. */
 static void layer_tangent_begin(const Worker *w, const BatchStep *step, size_t padded) {
     const size_t stride = w->job->stride;
-    const uint32_t *initial = initial_rows(w, step);
+    const uint32_t *initial = initial_rows(step, w->job->run->plan->lists);
     double *t = w->adjoints + step->y * stride;
     for (uint32_t r = 0; r < step->m; r++, t += stride) {
         const uint32_t from = initial ? initial[r] : BROADCAST | (step->biases + r);
@@ -673,9 +692,9 @@ static int run_block(Worker *w, size_t group, size_t begin, size_t count) {
     if (first != NO_SLOT)
         *group_total(w->job, group) += run->kernels->sum(count, w->values + first * stride);
     if (!run->slot_adjoints || result != TAPE_OK) return result;
-    memset(w->adjoints, 0, plan->n_rows * stride * sizeof(double));
+    clear(w, 0, plan->n_clears_first);
     if (first != NO_SLOT) { /* else the inputs' gradients are those zeros */
-        fill(w->adjoints + first * stride, count, run->seed);
+        fill(w->adjoints + plan->seed * stride, count, run->seed);
         TRY(reverse(w, group_sums(w->job, group), count, padded));
     }
     write_input_grads(w, begin, count);
@@ -802,7 +821,9 @@ static int workspace_reserve(Workspace *workspace, size_t size) {
 static int job_place(Job *job) {
     const BatchRun *run = job->run;
     const Plan *plan = run->plan;
-    const size_t rows = plan->n_rows * job->stride, each = 2 * rows + SPARE_ROWS * job->stride;
+    const size_t values = plan->n_rows * job->stride;
+    const size_t adjoints = (run->tangents ? plan->n_rows : plan->n_adjoints) * job->stride;
+    const size_t each = values + adjoints + SPARE_ROWS * job->stride;
     const size_t sums = (job->end - job->first) * (plan->n_broadcasts + 1);
     TRY(workspace_reserve(
         run->workspace, (size_t)job->n_workers * each + 2 * plan->n_broadcasts + sums + LANES));
@@ -812,8 +833,8 @@ static int job_place(Job *job) {
         w->job = job;
         w->poll = t ? poll_begin(NULL) : run->poll;
         w->values = at;
-        w->adjoints = at + rows;
-        w->spare = at + 2 * rows;
+        w->adjoints = at + values;
+        w->spare = at + values + adjoints;
         w->again = 0;
     }
     for (uint32_t p = 0; p < plan->n_broadcasts; p++) at[p] = run->slots[plan->broadcasts[p]];

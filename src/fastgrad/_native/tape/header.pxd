@@ -105,6 +105,7 @@ cdef extern from "tape/tape.h" nogil:
         uint32_t *uniform_live
         uint32_t n_uniform_live
         uint32_t n_steps
+        uint32_t n_adjoints
         uint32_t n_broadcasts
         uint32_t n_rows
         uint32_t n_layers

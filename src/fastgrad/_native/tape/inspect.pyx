@@ -120,7 +120,7 @@ def plan(Replay tape not None, bytes batched not None):
     tape.frame_give(frame)
     p = &cached.plan
     return {"uniform": p.n_uniform, "steps": p.n_steps, "layers": p.n_layers, "rows": p.n_rows,
-            "broadcasts": p.n_broadcasts, "block": p.block}
+            "broadcasts": p.n_broadcasts, "block": p.block, "adjoints": p.n_adjoints}
 
 
 # One sample in full -------------------------------------------------------------------------------

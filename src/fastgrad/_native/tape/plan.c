@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "tape/adjoints.h"
 #include "tape/schedule.h"
 #include "tape/tape.h"
 
@@ -26,6 +27,8 @@ void plan_free(Plan *plan) {
     PyMem_RawFree(plan->live_broadcasts);
     PyMem_RawFree(plan->steps);
     PyMem_RawFree(plan->lists);
+    PyMem_RawFree(plan->adjoint_lists);
+    PyMem_RawFree(plan->clears);
     PyMem_RawFree(plan->broadcasts);
     PyMem_RawFree(plan->filled);
     PyMem_RawFree(plan->tied);
@@ -36,8 +39,9 @@ void plan_free(Plan *plan) {
 size_t plan_bytes(const Plan *p) {
     return p->n_lanes + p->n_rows + p->n_broadcasts + p->steps_capacity * sizeof(BatchStep) +
            p->filled_capacity * sizeof(FilledRow) + p->n_layers * sizeof(LayerUse) +
-           ((size_t)p->n_uniform + p->n_uniform_live + p->lists_capacity + p->broadcasts_capacity +
-               program_slots(p->program)) *
+           p->n_clears * sizeof(RowRange) +
+           ((size_t)p->n_uniform + p->n_uniform_live + p->lists_capacity + p->n_lists +
+               p->broadcasts_capacity + program_slots(p->program)) *
                sizeof(uint32_t);
 }
 
@@ -68,6 +72,7 @@ typedef struct {
     uint64_t *uses_expected;
     Schedule schedule;
     uint32_t *operands; /* of the results that may become a step: a, b, a, b, ... */
+    uint8_t *begins;    /* per row: the first of some whose adjoints stay together */
 } Planner;
 
 enum {
@@ -265,7 +270,8 @@ static int input_row(Planner *p, uint32_t slot, uint32_t *row) {
     if (!p->filled_of[slot]) {
         TRY(grow((void **)&plan->filled, &plan->filled_capacity, plan->n_filled + 1,
             sizeof *plan->filled));
-        plan->filled[plan->n_filled++] = (FilledRow){plan->n_rows, broadcast};
+        p->begins[plan->n_rows] = 1;
+        plan->filled[plan->n_filled++] = (FilledRow){plan->n_rows, 0, broadcast};
         p->filled_of[slot] = ++plan->n_rows;
     }
     *row = p->filled_of[slot] - 1;
@@ -311,6 +317,7 @@ static int emit_layer(Planner *p, uint32_t first) {
     step.weights = block_shared(p, block, neuron.k);
     TRY(emit_initial(p, &step, begin, end));
     step.y = plan->n_rows;
+    p->begins[step.y] = 1;
     for (i = begin;; i = p->next[i]) {
         plan->row_of[leaves + i] = plan->n_rows++;
         step.m++;
@@ -324,6 +331,7 @@ static int emit_layer(Planner *p, uint32_t first) {
 static uint32_t rows_place(Planner *p, const uint32_t *group, uint32_t n) {
     Plan *plan = p->plan;
     const uint32_t first = plan->n_rows;
+    p->begins[first] = 1;
     for (uint32_t r = 0; r < n; r++)
         plan->row_of[program_leaves(p->program) + group[r]] = plan->n_rows++;
     return first;
@@ -366,12 +374,13 @@ static int emit_lists(Planner *p, const uint32_t *group, uint32_t n) {
 
 /* How many results from x on have operands that go on as rows one after another, or as one
  * broadcast input for all. */
-static uint32_t run_of(const uint32_t *x, uint32_t n) {
+static uint32_t run_of(const Planner *p, const uint32_t *x, uint32_t n) {
     uint32_t m = 1;
     for (; m < n; m++)
         for (int side = 0; side < 2; side++) {
             const uint32_t first = x[side], next = x[2 * m + (uint32_t)side];
             if (next != (first & BROADCAST ? first : first + m)) return m;
+            if (!(next & BROADCAST) && p->begins[next]) return m;
         }
     return m;
 }
@@ -410,7 +419,7 @@ static int emit_maps(Planner *p, const uint32_t *group, uint32_t n) {
     }
     const uint32_t y = rows_place(p, group, n);
     for (uint32_t r = 0, m; r < n; r += m) {
-        m = run_of(x + 2 * r, n - r);
+        m = run_of(p, x + 2 * r, n - r);
         const int is_run = m == n || m >= RUN_LEAST, is_last = r + m == n;
         const uint32_t end = is_run ? r : r + m;
         if ((is_run || is_last) && listed < end)
@@ -506,6 +515,7 @@ static int planner_reserve(Planner *p) {
     TRY_ROOM(p->schedule.order, n_ops);
     TRY_ROOM(p->schedule.kind, n_ops);
     TRY_ROOM(p->operands, 2 * JOIN_MOST);
+    TRY_ROOM(p->begins, 2 * slots); /* a slot may have a row that is filled with it */
     if (!p->request->in_scalar_order) return TAPE_OK;
     TRY_ROOM(p->uses, slots);
     TRY_ROOM(p->uses_expected, n_ops);
@@ -567,7 +577,7 @@ static uint32_t block_of(const Plan *plan) {
         if (step->kind == BATCH_DOT) of_block += (uint64_t)step->m * step->k * CALL_PS;
     }
     for (uint32_t samples = LANES; samples <= BLOCK_MAX; samples *= 2) {
-        const size_t bytes = 2 * sizeof(double) * plan->n_rows * samples;
+        const size_t bytes = sizeof(double) * (plan->n_rows + plan->n_adjoints) * samples;
         size_t level = 0;
         while (bytes > caches[level].bytes) level++;
         const uint64_t cost = of_block / samples + plan->n_rows * caches[level].row_ps;
@@ -646,7 +656,7 @@ static int tie_layers(Planner *p) {
             n += *at;
             *at = BROADCAST | step->tied;
         }
-        plan->tied[(*at)++ & ~BROADCAST] = (LayerUse){step->list, step->y};
+        plan->tied[(*at)++ & ~BROADCAST] = (LayerUse){step->list, step->y, 0};
     }
     PyMem_RawFree(end);
     return TAPE_OK;
@@ -677,6 +687,7 @@ static int build(Planner *p) {
     TRY(schedule_build(&p->schedule, p->poll));
     TRY(emit_all(p));
     TRY(tie_layers(p));
+    TRY(adjoints_place(p->plan, p->begins, p->poll));
     TRY(mark_live(p));
     p->plan->block = block_of(p->plan);
     return TAPE_OK;
@@ -702,5 +713,6 @@ int plan_build(const Program *program, const PlanRequest *request, Poll *poll, P
     PyMem_RawFree(p.schedule.order);
     PyMem_RawFree(p.schedule.kind);
     PyMem_RawFree(p.operands);
+    PyMem_RawFree(p.begins);
     return result;
 }

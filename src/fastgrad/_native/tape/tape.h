@@ -162,8 +162,8 @@ enum { LANES = 8 }; /* logical lanes, whatever the hardware has: the order of su
 
 /* One of the layers that have the same weights. */
 typedef struct {
-    uint32_t list; /* its inputs */
-    uint32_t y;
+    uint32_t list;  /* its inputs */
+    uint32_t y, dy; /* rows of values, of adjoints */
 } LayerUse;
 
 /* Where layers have their rows. */
@@ -224,11 +224,12 @@ typedef struct {
         size_t n, double a, double ta, const double *b, const double *tb, double *t);
     double (*sum)(size_t n, const double *a);
     void (*draw)(const DrawPair *pair, size_t n, double *first, double *second);
-    /* a dot whose k pairs are rows: adds it to y; gives all of them what it gives */
+    /* a dot whose k pairs are rows: adds it to y; gives all of them, whose adjoints are the rows
+     * `to`, what it gives */
     void (*dot_forward)(
         const double *values, const uint32_t *pairs, size_t k, size_t stride, size_t n, double *y);
-    void (*dot_reverse)(const double *values, double *adjoints, const uint32_t *pairs, size_t k,
-        size_t stride, size_t n, const double *g);
+    void (*dot_reverse)(const double *values, double *adjoints, const uint32_t *pairs,
+        const uint32_t *to, size_t k, size_t stride, size_t n, const double *g);
     /* steps of groups.h, of one sample */
     void (*group_step)(const struct GroupStep *step, const struct Groups *groups, double *values);
     void (*pull_step)(const struct PullStep *step, const struct Pulls *pulls, const double *values,
@@ -263,11 +264,13 @@ typedef struct {
     uint32_t
         list; /* layer: x, and m initial values if they vary; dot: of each result its initial
                  value, w0, x0, ...; take: of each its entries, the index is a; map: if LISTED */
-    uint32_t weights;      /* layer: first broadcast input of m * k, row by row; take: of its
-                              entries, if they follow one another; else NO_SLOT */
-    uint32_t biases;       /* layer: first of m; NO_SLOT: initial values vary */
-    uint32_t tied, n_tied; /* layer that is the first of its weights: all of them */
-    uint32_t op_index;     /* first operation of the program that it stands for */
+    uint32_t weights;        /* layer: first broadcast input of m * k, row by row; take: of its
+                                entries, if they follow one another; else NO_SLOT */
+    uint32_t biases;         /* layer: first of m; NO_SLOT: initial values vary */
+    uint32_t tied, n_tied;   /* layer that is the first of its weights: all of them */
+    uint32_t op_index;       /* first operation of the program that it stands for */
+    uint32_t dy, da, db;     /* as y, a, b: rows of adjoints */
+    uint32_t clear, n_clear; /* rows of adjoints that it is the first in reverse to add to */
 } BatchStep;
 
 /* What of a step leads to what a gradient is of: any result; of a layer an input, a weight, a
@@ -283,8 +286,13 @@ enum live_step {
 
 /* A row that has one broadcast input in all lanes. */
 typedef struct {
-    uint32_t row, broadcast;
+    uint32_t row, adjoint, broadcast;
 } FilledRow;
+
+/* Rows of adjoints, one after another. */
+typedef struct {
+    uint32_t row, n;
+} RowRange;
 
 /* What a plan is made for. */
 typedef struct {
@@ -309,13 +317,18 @@ typedef struct {
     uint32_t n_steps, steps_capacity;
     uint32_t *lists;
     uint32_t n_lists, lists_capacity;
-    uint32_t *broadcasts; /* slots of the broadcast inputs */
+    uint32_t *adjoint_lists; /* the same, of rows of adjoints */
+    RowRange *clears;
+    uint32_t n_clears, n_clears_first; /* the first of them: before a reverse sweep */
+    uint32_t *broadcasts;              /* slots of the broadcast inputs */
     uint32_t n_broadcasts, broadcasts_capacity;
     FilledRow *filled;
     uint32_t n_filled, filled_capacity;
     LayerUse *tied;   /* layers, those of the same weights together */
     uint32_t *row_of; /* per slot: its lanes, NO_SLOT if it is the same for all samples */
     uint32_t n_rows;
+    uint32_t n_adjoints; /* rows: what is not needed at the same time shares them */
+    uint32_t seed;       /* row of the first result's adjoint; NO_SLOT: it does not vary */
     uint32_t n_layers;
     uint32_t block; /* samples that are worked on at a time */
 } Plan;

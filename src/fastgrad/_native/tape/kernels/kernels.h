@@ -259,7 +259,7 @@ INLINE void weights_tile(double *dw, const LayerRows *from, const LayerUse *uses
     EACH(i, rows) EACH(c, columns) EACH(p, PARTS) sum[i][c][p] = all(0.0);
     for (const LayerUse *use = uses; use < uses + n_uses; use++) {
         const uint32_t *x = from->lists + use->list + j;
-        const double *g = from->adjoints + (use->y + r) * stride;
+        const double *g = from->adjoints + (use->dy + r) * stride;
         size_t at = 0;
         for (; at + LANES <= n; at += LANES)
             weights_add(sum, from->values, x, rows, columns, stride, at, g);
@@ -300,7 +300,7 @@ RARE void layer_weights_again(double *dw, const LayerRows *from, const LayerUse 
         double sum[LANES] = {0};
         for (const LayerUse *use = uses; use < uses + n_uses; use++) {
             const double *x = from->values + from->lists[use->list + i % k] * from->stride;
-            const double *g = from->adjoints + (use->y + i / k) * from->stride;
+            const double *g = from->adjoints + (use->dy + i / k) * from->stride;
             for (size_t s = 0; s < n; s++) sum[s % LANES] += op_product(x[s], g[s]);
         }
         dw[i] += folded(sum);
@@ -376,27 +376,27 @@ static void dot_forward(
 }
 
 /* The last pair first, and a row that is there twice one after another. */
-INLINE void pairs_back(const double *values, double *adjoints, const uint32_t *pairs, size_t k,
-    size_t stride, size_t at, size_t wide, const double *g) {
+INLINE void pairs_back(const double *values, double *adjoints, const uint32_t *pairs,
+    const uint32_t *to, size_t k, size_t stride, size_t at, size_t wide, const double *g) {
     part by[ACROSS / WIDTH];
     EACH(v, wide) by[v] = load(g + at + v * WIDTH);
-    for (const uint32_t *pair = pairs + 2 * k; pair > pairs;) {
-        pair -= 2;
-        const size_t a = pair[0] * stride + at, b = pair[1] * stride + at;
+    for (size_t t = 2 * k; t > 0;) {
+        t -= 2;
+        const double *a = values + pairs[t] * stride + at, *b = values + pairs[t + 1] * stride + at;
+        double *da = adjoints + to[t] * stride + at, *db = adjoints + to[t + 1] * stride + at;
         EACH(v, wide) {
-            double *da = adjoints + a + v * WIDTH, *db = adjoints + b + v * WIDTH;
-            store(da, load(da) + load(values + b + v * WIDTH) * by[v]);
-            store(db, load(db) + load(values + a + v * WIDTH) * by[v]);
+            store(da + v * WIDTH, load(da + v * WIDTH) + load(b + v * WIDTH) * by[v]);
+            store(db + v * WIDTH, load(db + v * WIDTH) + load(a + v * WIDTH) * by[v]);
         }
     }
 }
 
-static void dot_reverse(const double *values, double *adjoints, const uint32_t *pairs, size_t k,
-    size_t stride, size_t n, const double *g) {
+static void dot_reverse(const double *values, double *adjoints, const uint32_t *pairs,
+    const uint32_t *to, size_t k, size_t stride, size_t n, const double *g) {
     size_t at = 0;
     for (; at + ACROSS <= n; at += ACROSS)
-        pairs_back(values, adjoints, pairs, k, stride, at, ACROSS / WIDTH, g);
-    for (; at < n; at += WIDTH) pairs_back(values, adjoints, pairs, k, stride, at, 1, g);
+        pairs_back(values, adjoints, pairs, to, k, stride, at, ACROSS / WIDTH, g);
+    for (; at < n; at += WIDTH) pairs_back(values, adjoints, pairs, to, k, stride, at, 1, g);
 }
 
 /* The three of them for partials a and adjoints b, by the rule. */
