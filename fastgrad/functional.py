@@ -36,7 +36,6 @@ from fastgrad._native.graph.functional import (
     floor_divide,
     floordiv,
     ge,
-    gelu,
     greater,
     greater_equal,
     gt,
@@ -164,6 +163,7 @@ __all__ = [
 ]
 # </generated>
 from fastgrad._native.graph.functional import where
+from fastgrad.formulas.activations import gelu
 from fastgrad.formulas.chance import dropout
 from fastgrad.formulas.losses import (
     accuracy,

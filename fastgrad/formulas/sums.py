@@ -33,6 +33,7 @@ __all__ = [
     "prod",
     "products_of",
     "sum",
+    "sums_of_products",
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastgrad.errors import FastgradValueError, explain
 from fastgrad.formulas.rows import by_elements, depth_of, like, listed
 from fastgrad.formulas.softmax import softmax
-from fastgrad.formulas.sums import dot
+from fastgrad.formulas.sums import sums_of_products
 from fastgrad.functional import add, mul
 from fastgrad.nn.layers import GELU, LayerNorm, Linear
 from fastgrad.nn.module import Module
@@ -83,10 +83,11 @@ class CausalSelfAttention(Module):
                 [row[part + begin : part + begin + d] for row in made] for part in (0, n, 2 * n)
             )
             for t, query in enumerate(queries):
-                scores = [mul(dot(query, key), scale) for key in keys[: t + 1]]
-                shares = softmax(scores)
-                columns = zip(*values[: t + 1], strict=True)
-                mixed[t] += [dot(shares, list(column)) for column in columns]
+                zeros = [0.0] * (t + 1)
+                scores = sums_of_products(query, keys[: t + 1], zeros)
+                shares = softmax([mul(score, scale) for score in scores])
+                columns = [list(column) for column in zip(*values[: t + 1], strict=True)]
+                mixed[t] += sums_of_products(shares, columns, [0.0] * d)
         return like(x, [self.c_proj(row) for row in mixed])
 
     def __repr__(self) -> str:

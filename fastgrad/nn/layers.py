@@ -8,6 +8,7 @@ from typing import Any
 
 from fastgrad import functional
 from fastgrad._native.graph.engine import numbers_of
+from fastgrad._native.graph.neurons import KeptRows, call_kept_rows
 from fastgrad._native.graph.recording import is_recording
 from fastgrad.engine import Value
 from fastgrad.errors import (
@@ -16,8 +17,8 @@ from fastgrad.errors import (
     TapeError,
     describe,
     explain,
-    show,
 )
+from fastgrad.formulas.activations import expect_approximation
 from fastgrad.formulas.rows import by_elements, expect_length, expect_number, expect_part, listed
 from fastgrad.nn import init
 from fastgrad.nn.module import Module
@@ -36,6 +37,7 @@ __all__ = [
     "Sequential",
     "Sigmoid",
     "Tanh",
+    "linear_kept",
     "matrix",
     "vector",
 ]
@@ -51,6 +53,14 @@ def matrix(rows: int, columns: int, bound: float = 0.0) -> list[list[Value]]:
     """Return rows of parameters, drawn evenly from -bound to bound."""
     flat = vector(rows * columns, bound)
     return [flat[i * columns : (i + 1) * columns] for i in range(rows)]
+
+
+def linear_kept(kept: KeptRows, x: Any, weight: Any, bias: Any) -> Any:
+    """Compute `functional.linear`, with blocks of weights that are kept from call to call."""
+    if type(x) is list and x and type(x[0]) is list:
+        return [linear_kept(kept, row, weight, bias) for row in x]
+    sums = call_kept_rows(kept, x, weight, bias)
+    return functional.linear(x, weight, bias) if sums is None else sums
 
 
 class Linear(Module):
@@ -88,10 +98,11 @@ class Linear(Module):
         bound = 1.0 / math.sqrt(in_features)
         self.weight = matrix(out_features, in_features, bound)
         self.bias = vector(out_features, bound) if bias else None
+        self._kept = KeptRows()
 
     def forward(self, x: Any) -> Any:
         """Return ``out_features`` numbers for a row of ``in_features``, or a batch of rows."""
-        return functional.linear(x, self.weight, self.bias)
+        return linear_kept(self._kept, x, self.weight, self.bias)
 
     def __repr__(self) -> str:
         bias = "" if self.bias else ", bias=False"
@@ -380,12 +391,6 @@ class Sigmoid(_Elementwise):
     function = staticmethod(functional.sigmoid)
 
 
-def _gelu_tanh(x: Any) -> Any:
-    inner = functional.mul(functional.mul(functional.square(x), x), 0.044715)
-    inner = functional.mul(functional.add(x, inner), math.sqrt(2.0 / math.pi))
-    return functional.mul(functional.mul(x, 0.5), functional.add(functional.tanh(inner), 1.0))
-
-
 class GELU(_Elementwise):
     """Apply ``x * (1 + erf(x / sqrt(2))) / 2`` to each number.
 
@@ -401,12 +406,11 @@ class GELU(_Elementwise):
     """
 
     def __init__(self, approximate: str = "none") -> None:
-        kinds: dict[str, Any] = {"none": functional.gelu, "tanh": _gelu_tanh}
-        if approximate not in kinds:
-            got = show(approximate)
-            raise FastgradValueError(explain("'none' or 'tanh'", got, "approximate of GELU"))
+        expect_approximation(approximate, "approximate of GELU")
         self.approximate = approximate
-        self.function = kinds[approximate]
+
+    def function(self, x: Any) -> Any:
+        return functional.gelu(x, self.approximate)
 
 
 # Containers ---------------------------------------------------------------------------------------

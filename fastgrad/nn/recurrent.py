@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from fastgrad._native.graph.neurons import KeptRows
 from fastgrad.errors import FastgradValueError, ShapeError, describe, explain, show
 from fastgrad.formulas.rows import depth_of, expect_length, is_row, like, listed
-from fastgrad.formulas.sums import linear
 from fastgrad.functional import add, mul, relu, sigmoid, sub, tanh
-from fastgrad.nn.layers import matrix, vector
+from fastgrad.nn.layers import linear_kept, matrix, vector
 from fastgrad.nn.module import Module
 from fastgrad.nn.neurons import expect_room, expect_width
 
@@ -36,12 +36,13 @@ class _Cell(Module):
         self.weight_hh = matrix(rows, hidden_size, bound)
         self.bias_ih = vector(rows, bound) if bias else None
         self.bias_hh = vector(rows, bound) if bias else None
+        self._kept_ih, self._kept_hh = KeptRows(), KeptRows()
 
     def _of_input(self, x: list[Any]) -> list[list[Any]]:
-        return self._split(linear(x, self.weight_ih, self.bias_ih))
+        return self._split(linear_kept(self._kept_ih, x, self.weight_ih, self.bias_ih))
 
     def _of_state(self, h: list[Any]) -> list[list[Any]]:
-        return self._split(linear(h, self.weight_hh, self.bias_hh))
+        return self._split(linear_kept(self._kept_hh, h, self.weight_hh, self.bias_hh))
 
     def _split(self, rows: list[Any]) -> list[list[Any]]:
         n = self.hidden_size

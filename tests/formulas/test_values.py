@@ -271,4 +271,4 @@ def test_every_function_of_rows_has_a_case():
     tried = {name.split()[0] for name in CASES} | {"accuracy", "one_hot", "where"}
     compiled = functional.logaddexp.__class__
     written = {n for n in functional.__all__ if not isinstance(getattr(functional, n), compiled)}
-    assert written - {"dropout"} <= tried
+    assert written - {"dropout", "gelu"} <= tried  # they have files of their own

@@ -18,6 +18,7 @@ _FOLDED = [  # the signatures of a function of any number of operands, and what 
     ("operands: Iterable[_Number], /", "float"),
     ("operands: Iterable[Value | _Number], /", "Value | float"),
 ]
+WITH_OPTIONS = ("gelu",)  # fastgrad/formulas has what users find in functional
 WIDE = 60  # a longer derivative has no room in the table of the documentation
 _EXCEPTIONS = {
     "zero_division": "ZeroDivisionError", "overflow": "OverflowError", "domain": "ValueError",
@@ -200,7 +201,7 @@ def reasons(row) -> dict[str, str]:
 def exports(rows: Iterable) -> str:
     """Return the imports and `__all__` of functional.py."""
     names = _in_order(name for row in rows for name in row.functions)
-    listed = [f"    {name}," for name in names]
+    listed = [f"    {name}," for name in names if name not in WITH_OPTIONS]
     imported = ["from fastgrad._native.graph.functional import (", *listed, ")"]
     return "\n".join([*imported, "", *_listed(names)])
 
@@ -219,6 +220,8 @@ def stubs(rows: Sequence) -> str:
     lines = [*_listed(_in_order(name for row in rows for name in row.functions)), ""]
     for row in rows:
         for name in row.functions:
+            if name in WITH_OPTIONS:
+                continue
             plain = _signature(row, types=True).replace("_Input", "_Number")
             results = [(plain.replace("_Number", "Value", 1), "Value"), (plain, "float")]
             if row.with_operand:

@@ -502,6 +502,66 @@ def call_linear(list inputs, list rows, list biases):
         layers_end(made)
 
 
+cdef class KeptRows:
+    """Blocks of weights, kept from call to call for whoever calls with the same rows."""
+
+    cdef list neurons  # linear ones, of the rows and biases of the last call; none is ever changed
+
+    def __reduce__(self):
+        return KeptRows, ()  # a copy keeps its own
+
+
+cdef bint has_kept(list neurons, list rows, list biases) noexcept:
+    """Tell whether neurons are those of some rows and biases, the same objects."""
+    cdef Py_ssize_t n = PyList_GET_SIZE(rows)
+    cdef Py_ssize_t i
+    cdef NeuronCore neuron
+    if neurons is None or PyList_GET_SIZE(neurons) != n or PyList_GET_SIZE(biases) != n:
+        return False
+    for i in range(n):
+        neuron = <NeuronCore> PyList_GET_ITEM(neurons, i)
+        if <PyObject *> neuron.w != <PyObject *> PyList_GET_ITEM(rows, i) or \
+                <PyObject *> neuron.b != <PyObject *> PyList_GET_ITEM(biases, i):
+            return False
+    return True
+
+
+cdef list rows_kept(KeptRows kept, list rows, list biases):
+    """Give linear neurons of some rows and biases: those kept, or new ones."""
+    cdef list made
+    cdef NeuronCore neuron
+    if not has_kept(kept.neurons, rows, biases):
+        made = []
+        for row, bias in zip(rows, biases):
+            neuron = NeuronCore.__new__(NeuronCore)
+            neuron.w, neuron.b, neuron.flag, neuron.has_activation = row, bias, False, False
+            made.append(neuron)
+        kept.neurons = made
+    return kept.neurons
+
+
+def call_kept_rows(KeptRows kept not None, inputs, rows, biases):
+    """Return ``biases[i] + rows[i][0]*inputs[0] + ...`` for each row, as `call_linear` does.
+
+    None where something is not plain: rows of Values in lists, each as long as the inputs.
+    """
+    cdef uint32_t xs = 0
+    cdef uint32_t made = 0
+    cdef list neurons
+    if not PyList_CheckExact(inputs) or not PyList_CheckExact(rows) or not PyList_CheckExact(biases):
+        return None
+    try:
+        xs = inputs_block(<list> inputs) if value_is_unpatched() else 0
+        if xs and PyList_GET_SIZE(rows) == PyList_GET_SIZE(biases):
+            neurons = rows_kept(kept, <list> rows, <list> biases)
+            made = layer_push(neurons, xs)
+        return outputs_listed(made) if made else None
+    finally:
+        if xs:
+            block_give(xs)
+        layers_end(made)
+
+
 def set_layer_call(function):
     """Register the method `Layer.__call__`, so that an override is recognised."""
     global layer_call
