@@ -86,17 +86,17 @@ class no_grad(_Scope, NoGradScope):
 Value.no_grad = no_grad
 
 
-def svg_in_notebook(thing: Any) -> str | None:
+def svg_in_notebook(self: Any) -> str | None:
     """Return what notebooks show of a Value, a Module or a tape; None where text has to do."""
     from importlib import import_module
 
-    svg: str | None = import_module("fastgrad.viz.notebook").svg_of(thing)  # a layer above
+    svg: str | None = import_module("fastgrad.viz.notebook").svg_of(self)  # a layer above
     return svg
 
 
-def text_in_notebook(thing: Any) -> str:
+def text_in_notebook(self: Any) -> str:
     """Return what marimo shows where there is no picture; Jupyter takes the repr by itself."""
-    return repr(thing)
+    return repr(self)
 
 
 Value._repr_svg_ = svg_in_notebook

@@ -1,4 +1,4 @@
-"""The command line: `python -m fastgrad run | demo | makemore | microgpt | bench | info`.
+"""The command line: `python -m fastgrad run | demo | makemore | microgpt | lessons | bench | info`.
 
 A command is a row of COMMANDS: what help says of it, its options, what it calls. The modules that
 do the work are imported by the command that needs them.
@@ -254,6 +254,12 @@ def _playground(options: argparse.Namespace) -> int:
     return run_playground(options.out)
 
 
+def _lessons(options: argparse.Namespace) -> int:
+    from fastgrad.command.lessons import run_lessons
+
+    return run_lessons(options.number, options.port)
+
+
 def _bench(options: argparse.Namespace) -> int:
     from fastgrad.command.bench.cases import WORKLOADS
     from fastgrad.command.bench.table import DEFAULT, run_bench
@@ -353,6 +359,11 @@ _PLAYGROUND = """\
 Write one HTML file in which a network learns to tell two classes of points: choose data, layers,
 activation and optimizer, run or step, watch the boundary, weights and gradients, and take the
 trained network away as Python. fastgrad's own engine trains in it.
+"""
+
+_LESSONS = """\
+Serve one of eight lessons, from a slope to makemore, as a page on this machine alone; without N
+list them. In a checkout. Needs the extra: pip install '.[lessons]'
 """
 
 _BENCH = """\
@@ -565,6 +576,22 @@ COMMANDS = (
                 metavar="FILE",
                 default="playground.html",
                 help="to write (playground.html)",
+            ),
+        ),
+    ),
+    Command(
+        "lessons",
+        "list the lessons, or serve one",
+        _LESSONS,
+        _lessons,
+        (
+            _option("number", metavar="N", nargs="?", type=_whole(1, 99), help="which one"),
+            _option(
+                "--port",
+                type=_whole(1, 65535),
+                default=2718,
+                metavar="P",
+                help="where it listens, on 127.0.0.1 (2718)",
             ),
         ),
     ),

@@ -210,6 +210,15 @@ def cell(source):
     read_notebook(json.dumps(notebook).encode(), "some.ipynb")
 
 
+def lessons(monkeypatch, number):
+    from fastgrad.command.lessons import run_lessons
+
+    monkeypatch.setitem(sys.modules, "marimo", None)
+    monkeypatch.setattr("fastgrad.command.lessons.find_spec", lambda name: None)
+    monkeypatch.setattr("pathlib.Path.glob", lambda *_: [1])
+    run_lessons(number)
+
+
 def picture():
     return fg.viz.draw_dot(Value(1.0) + 2)
 
@@ -642,6 +651,8 @@ CALLS = {
     ("command.cli.main", "SystemExit"): lambda p, m: command("--no-such-option"),
     ("command.demo.run_demo", "MissingExtraError"): lambda p, m: demo(m, p),
     ("command.demo.run_demo", "FastgradValueError"): lambda p, m: demo_output(m, p),
+    ("command.lessons.run_lessons", "ProgramError"): lambda p, m: lessons(m, 99),
+    ("command.lessons.run_lessons", "MissingExtraError"): lambda p, m: lessons(m, 1),
     ("command.program.replace_in_program", "ProgramError"): lambda p, m: replace("Value"),
     ("command.program.parse_replacement", "ProgramError"): lambda p, m: replacement("a b"),
     ("command.notebook.read_notebook", "ProgramError"): lambda p, m: no_notebook(),
