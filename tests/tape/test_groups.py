@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from helpers.custom_operations import swish
 from helpers.failing_allocations import skip_what_crashes_python
+from helpers.groups import LEVELS, ODD, assert_same, bits, in_both
 from helpers.polls import POLL_INTERVAL, at_each_poll, stop_at
 from helpers.processes import python
 from helpers.tally import tally
@@ -27,9 +28,7 @@ from fastgrad._native.tape.replay import use_groups
 from fastgrad.errors import FastgradIndexError, FastgradValueError
 
 pytestmark = pytest.mark.wide
-LEVELS = ("baseline", "avx2", "avx512")
 PROGRAMS = {"nightly": 1_000, "few": 5}.get(os.environ.get("HYPOTHESIS_PROFILE", ""), 120)
-ODD = (0.0, -0.0, math.inf, -math.inf, math.nan, 1e300, 1e-310, -1.0, 5e-324)
 WIDTHS = (1, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 40, 130)  # of a level
 STEPS = {
     "add": lambda a, b, pick: a + b,
@@ -100,38 +99,6 @@ class Wide:
         y = self(x, self.index)
         y.backward()
         return y.data, [a.grad for a in x], {id(p): p.grad for p in self.parameters}
-
-
-def bits(numbers):
-    """Tell numbers apart, but for the sign and payload of a nan."""
-    return [a.hex() if a == a else "nan" for a in numbers]
-
-
-def replayed(tape, *args):
-    """Give the value, and the gradients in all arguments and in the parameters."""
-    value, (inputs, *_) = tape.value_and_grad(*args, wrt="inputs")
-    again, parameters = tape.value_and_grad(*args)
-    assert bits([value, value]) == bits([again, tape(*args)])
-    return value, list(inputs), list(parameters)
-
-
-def in_both(tape, *args):
-    """Give what groups give, and what the interpreter does."""
-    before = use_groups("always")
-    try:
-        for _ in range(2):  # planned at the second call of each
-            replayed(tape, *args)
-        grouped = replayed(tape, *args)
-        use_groups("never")
-        return grouped, replayed(tape, *args)
-    finally:
-        use_groups(before)
-
-
-def assert_same(grouped, plain):
-    assert [bits(part if isinstance(part, list) else [part]) for part in grouped] == [
-        bits(part if isinstance(part, list) else [part]) for part in plain
-    ]
 
 
 def check_program(seed):
@@ -419,8 +386,10 @@ import fastgrad as fg
 from fastgrad._native.tape.replay import use_groups
 use_groups("always")
 x = [0.1 * i for i in range(40)]
+w = [[fg.Value(0.01 * i * j) for i in range(9)] for j in range(6)]
 def f(x):
-    return sum(100 * (b - a**2) ** 2 + (1 - a) * (1 - a) for a, b in zip(x, x[1:]))
+    layer = sum(sum(a * b for a, b in zip(row, x)).tanh() for row in w)
+    return layer + sum(100 * (b - a**2) ** 2 + (1 - a) * (1 - a) for a, b in zip(x, x[1:]))
 expected = fg.record(f, x).value_and_grad(x, wrt="inputs")
 raised = unplanned = 0
 call = fg.record(f, x).value_and_grad

@@ -197,7 +197,10 @@ def test_tapes_of_unlike_parameters_share_an_optimizer(size):
     for by_hand in (False, True):
         problem = Problem()
         function = loss_of(problem.weights)
-        problem.tapes = fg.TapeFamily(fg.record(function, [0.5] * n, 1.0) for n in (3, 1, 4, 2))
+        problem.tapes = fg.TapeFamily(
+            fg.record(function, [0.5] * n, 1.0, parameters=[problem.weights[n - 1]])
+            for n in (3, 1, 4, 2)
+        )
         assert list(problem.tapes.parameters) != list(problem.tapes[((1,), ())].parameters)
         optimizer = optim.Adam(problem.weights, lr=0.02)
         if by_hand:

@@ -20,7 +20,8 @@ typedef struct {
 enum group_form {
     GROUP_MAP,   /* y = op(a, b) */
     GROUP_SUMS,  /* y = ((init + w*x) + w*x) + ..., or of plain terms: n sums side by side */
-    GROUP_ALONG, /* the same, one long sum: a is its initial value, b and c run along its terms */
+    GROUP_LAYER, /* the same, whose products begin with rows of weights times one row of inputs */
+    GROUP_ALONG, /* one long sum: a is its initial value, b and c run along its terms */
     GROUP_TAKE,  /* one of k entries, numbered by a */
     GROUP_LIST   /* operations one by one, where there are few on a level */
 };
@@ -30,10 +31,14 @@ typedef struct GroupStep {
     uint32_t n, y;     /* results, side by side; the first one's index */
     uint32_t k;        /* terms, or entries */
     /* Sums: the Ref of their initial values; those of terms follow, w and x or x alone. Take: its
-     * entries in the pool. List: its first operation. */
+     * entries in the pool. List: its first operation. Layer: as sums, without the terms that b
+     * (inputs, one after the other), a (in the pool, where each sum's row of weights begins) and c
+     * (how many they are) are for. */
     uint32_t list;
     Ref a, b, c;
 } GroupStep;
+
+enum { LAYER_MOST = 128 }; /* inputs of a layer that do not lie side by side */
 
 /* What a user of a value contributes to its adjoint. */
 enum use_kind {

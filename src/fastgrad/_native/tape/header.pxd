@@ -156,7 +156,16 @@ cdef extern from "tape/tape.h" nogil:
     int batch_finish(BatchRun *run, size_t n, double *rows, size_t *sizes)
 
 cdef extern from "tape/groups.h" nogil:
+    enum:
+        GROUP_LAYER
+    ctypedef struct GroupStep:
+        int form
+        uint32_t n
+    ctypedef struct Extent:
+        size_t n
     ctypedef struct Groups:
+        const GroupStep *steps
+        Extent steps_extent
         size_t n_values
         bint pays_alone
     ctypedef struct Pulls:

@@ -16,7 +16,7 @@ from fastgrad._native.ops.codes cimport (
 )
 from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.header cimport (
-    DrawKey, Plan, Program, TapeOp, program_leaves, program_slots, take_entry,
+    DrawKey, GROUP_LAYER, Groups, Plan, Program, TapeOp, program_leaves, program_slots, take_entry,
 )
 from fastgrad._native.tape.replay cimport CachedPlan, Replay, SAMPLE_STEPS
 from fastgrad._native.tape.wrt cimport Want
@@ -82,6 +82,17 @@ cdef tuple shape_in(object spec):
     for child in children:
         parts.append(shape_in(child))
     return tuple(parts if keys is None else zip(keys, parts))
+
+
+def layers_of_one(Replay tape not None):
+    """Give the rows of each layer in which a single sample runs: none until that is planned."""
+    cdef const Groups *groups = &tape.groups
+    cdef list found = []
+    cdef size_t i
+    for i in range(groups.steps_extent.n):
+        if groups.steps[i].form == GROUP_LAYER:
+            found.append(groups.steps[i].n)
+    return found
 
 
 def argument_shapes(Replay tape not None):

@@ -75,7 +75,7 @@ int groups_forward(
         if (s->form == GROUP_LIST) list_forward(s, g, v);
         else if (s->form == GROUP_TAKE) TRY(take_forward(s, g, v));
         else kernels->group_step(s, g, v);
-        POLL((int64_t)s->n * (1 + s->k));
+        POLL((int64_t)s->n * (1 + s->k + (s->form == GROUP_LAYER ? s->c.at : 0)));
     }
     for (uint32_t o = 0; o < p->n_outputs; o++) v[p->outputs[o]] = v[g->value_of[p->outputs[o]]];
     return TAPE_OK;

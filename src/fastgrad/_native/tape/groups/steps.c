@@ -358,6 +358,84 @@ static int wide_push(const Forth *f, Groups *g, const uint32_t *group, uint32_t 
     return TAPE_OK;
 }
 
+/* How many products of a sum, from the first on, have a factor that lies behind the one before. */
+static uint32_t row_length(const Groups *g, const uint32_t *x, uint32_t products, int side) {
+    const uint32_t first = g->value_of[x[1 + side]];
+    uint32_t j = 0;
+    while (j < products && g->value_of[x[1 + 2 * j + (uint32_t)side]] == first + j) j++;
+    return j;
+}
+
+static int is_same_row(
+    const Groups *g, const uint32_t *x, const uint32_t *z, uint32_t length, int side) {
+    for (uint32_t j = 0; j < length; j++)
+        if (x[2 + 2 * j - (uint32_t)side] != z[2 + 2 * j - (uint32_t)side]) return 0;
+    return row_length(g, z, length, side) == length;
+}
+
+/* How many sums of a group, from the first on, are a layer: rows of weights, the factors `side` of
+ * the first `length` products, times one row of inputs. 0: fewer than are worth it. */
+static uint32_t layer_find(const Forth *f, const Groups *g, const uint32_t *group, uint32_t n,
+    uint32_t *length, int *side) {
+    const Units *u = &f->units;
+    const uint32_t *x = u->operands + u->begin[group[0]], products = terms_of(u, group[0]) / 2;
+    uint32_t best = 0;
+    for (int s = 0; s < 2; s++) {
+        const uint32_t row = row_length(g, x, products, s);
+        uint32_t rows = row < LAYER_LEAST ? 0 : 1;
+        if (row > LAYER_MOST && row_length(g, x, row, 1 - s) < row) continue;
+        while (rows && rows < n && is_same_row(g, x, u->operands + u->begin[group[rows]], row, s))
+            rows++;
+        if (rows < NARROW || rows <= best) continue;
+        best = rows;
+        *length = row;
+        *side = s;
+    }
+    return best;
+}
+
+static int layer_push(const Forth *f, Groups *g, const uint32_t *group, uint32_t n, uint32_t length,
+    int side, uint32_t y) {
+    const Units *u = &f->units;
+    const uint32_t *x = u->operands + u->begin[group[0]], k = terms_of(u, group[0]);
+    GroupStep step = {.form = GROUP_LAYER, .op = OP_DOT, .n = n, .y = y, .c = {length, REF_ONE}};
+    step.k = (k - 1) / 2 - length;
+    step.list = (uint32_t)g->terms_extent.n;
+    for (uint32_t t = 0; t < k; t += t ? 1 : 1 + 2 * length) {
+        Ref ref;
+        for (uint32_t r = 0; r < n; r++) f->x[r] = g->value_of[u->operands[u->begin[group[r]] + t]];
+        TRY(groups_ref(g, f->x, n, &ref));
+        PUSH(g, terms, ref);
+    }
+    for (uint32_t j = 0; j < length; j++) f->x[j] = g->value_of[x[2 + 2 * j - (uint32_t)side]];
+    TRY(groups_ref(g, f->x, length, &step.b));
+    step.a.at = (uint32_t)g->pool_extent.n;
+    step.a.mode = REF_GATHER;
+    for (uint32_t r = 0; r < n || r < LANES; r++)
+        PUSH(g, pool,
+            g->value_of[u->operands[u->begin[group[r < n ? r : n - 1]] + 1 + (uint32_t)side]]);
+    g->cost += costs.step + costs.product * n * length;
+    PUSH(g, steps, step);
+    return TAPE_OK;
+}
+
+/* Sums of products: their layers, and what is between. */
+static int layers_push(const Forth *f, Groups *g, const uint32_t *group, uint32_t n, uint32_t y) {
+    uint32_t begin = 0, length = 0;
+    int side = 0;
+    for (uint32_t at = 0; at < n;) {
+        const uint32_t rows = layer_find(f, g, group + at, n - at, &length, &side);
+        if (!rows) {
+            at++;
+            continue;
+        }
+        if (begin < at) TRY(wide_push(f, g, group + begin, at - begin, y + begin));
+        TRY(layer_push(f, g, group + at, rows, length, side, y + at));
+        begin = at += rows;
+    }
+    return begin < n ? wide_push(f, g, group + begin, n - begin, y + begin) : TAPE_OK;
+}
+
 static int is_narrow(const Forth *f, uint32_t i, uint32_t n) {
     const enum unit_form form = f->units.form[i];
     if (n >= NARROW || form == UNIT_TAKE || form == UNIT_PLAIN) return 0;
@@ -375,7 +453,7 @@ static int group_push(
                                   : along_push(f, g, group[r], y + r));
         return TAPE_OK;
     }
-    return wide_push(f, g, group, n, y);
+    return (form == UNIT_SUM ? layers_push : wide_push)(f, g, group, n, y);
 }
 
 static uint32_t group_end(const Forth *f, uint32_t begin) {
