@@ -99,6 +99,12 @@ class Header:
         self.number(name, x)
         self.number(f"{name}_LO", x - mp.mpf(double(x)))
 
+    def halves(self, name: str, x: mp.mpf) -> None:
+        """Write a number, its upper 26 bits, and what these leave of it."""
+        self.number(name, x)
+        self.number(f"{name}_A", truncated(x, 26))
+        self.number(f"{name}_B", x - truncated(x, 26))
+
     def table(self, name: str, rows: list[tuple[mp.mpf, ...]]) -> None:
         """Write rows of numbers, by their bits."""
         texts = [", ".join(f"0x{bits_of(x):016x}" for x in row) for row in rows]
@@ -153,7 +159,7 @@ def relative(f: Function) -> Function:
 
 
 def exponential(to: Header) -> None:
-    """e^x = 2^k 2^(j/128) e^r, K = 128 k + j, -64 <= j < 64, |r| <= log(2)/256."""
+    """e^x = 2^k 2^(j/128) e^r, -64 <= j < 64, |r| <= log(2)/256; a row for each j + 64."""
     step = mp.log(2) / ROWS
     high = truncated(step, 32)
     to.number("LOG2E_N", 1 / step)
@@ -166,7 +172,7 @@ def exponential(to: Header) -> None:
     )
     rows = []
     for i in range(ROWS):
-        x = mp.mpf(2) ** (mp.mpf(i if i < ROWS // 2 else i - ROWS) / ROWS)
+        x = mp.mpf(2) ** (mp.mpf(i - ROWS // 2) / ROWS)
         rows.append((x, x - mp.mpf(double(x))))
     to.table("EXP_TABLE", rows)
 
@@ -228,6 +234,7 @@ def normal(to: Header) -> None:
     """exp(t^2/2) Phi(-t) = G(s) / (t + 2), s = (t - 2) / (t + 2); after Shepherd, Laframboise.
 
     And exp(x^2) erfc(x) = H(s) / (x + 3/2), s = (x - 3/2) / (x + 3/2), from x = 1/2 on; below, erf.
+    erf itself has the like, with 5/2, from 1 on, where it need not be as good.
     """
 
     def g(s: mp.mpf) -> mp.mpf:
@@ -249,8 +256,38 @@ def normal(to: Header) -> None:
         "ERF", small, lambda z: z + mp.mpf(2) ** -40, 0, mp.mpf("0.51") ** 2, 8, by_name=True
     )
     to.number("ERF_HEAD", gauss - 1)
-    to.pair("GAUSS", gauss)
-    to.pair("DENSITY", 1 / mp.sqrt(2 * mp.pi))
+    half = mp.mpf(11) / 32
+    head = mp.mpf(double(mp.erf(mp.sqrt(half)) / mp.sqrt(half) - 1))
+    to.number("ERF_MIDDLE", head)
+
+    def wide(t: mp.mpf) -> mp.mpf:  # what the rounding of the head misses is beside it
+        z = t + half
+        return (gauss - 1 if abs(z) < TINY else mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1) - head
+
+    slope = mp.diff(wide, 0)
+    first = mp.mpf(double(slope))
+    to.number("ERF_SLOPE", first)
+    to.polynomial(
+        "ERF_WIDE",
+        lambda t: (wide(t) / t - first) / t,
+        lambda t: t * t,
+        *(-0.34375, 0.48),
+        10,
+        by_name=True,
+    )
+
+    def upper(s: mp.mpf) -> mp.mpf:
+        x = mp.mpf(2.5) * (1 + s) / (1 - s)
+        return mp.exp(x * x) * mp.erfc(x) * (x + mp.mpf(2.5))
+
+    def counts(s: mp.mpf) -> mp.mpf:  # 1 less that, times this, is erf
+        x = mp.mpf(2.5) * (1 + s) / (1 - s)
+        return mp.exp(-x * x) / (x + mp.mpf(2.5)) + mp.mpf(2) ** -24
+
+    ends = ((x - mp.mpf(2.5)) / (x + mp.mpf(2.5)) for x in (0.89, 6))
+    to.polynomial("ERF_UPPER", upper, counts, *ends, 15, by_name=True)
+    to.halves("GAUSS", gauss)
+    to.halves("DENSITY", 1 / mp.sqrt(2 * mp.pi))
 
 
 def quarters(to: Header) -> None:

@@ -103,8 +103,32 @@ FUNCTIONS = {
 # Functions of C's library, which it rounds exactly.
 OF_C = {"ceil", "fabs", "floor", "rint", "sqrt"}
 
-# Their text in loops holds for |u| < 2^17: fg_far_bit tells where more is needed.
-NEAR = {"cos", "sin", "tan", "tan_slope"}
+# How far their texts in loops reach, macros of functions/: fg_far_bit tells where more is needed.
+REACH = {
+    "cos": "FG_ANGLE_REACH",
+    "cosh": "FG_SINH_REACH",
+    "erf": "FG_ERF_REACH",
+    "erfc": "FG_ERF_REACH",
+    "exp": "FG_EXP_REACH",
+    "exp2": "FG_EXP_REACH",
+    "expm1": "FG_EXP_REACH",
+    "gauss": "FG_ERF_REACH",
+    "gelu": "FG_GELU_REACH",
+    "gelu_slope": "FG_GELU_REACH",
+    "log": "FG_NORMAL",
+    "log10": "FG_NORMAL",
+    "log1p": "FG_NORMAL_BEHIND_1",
+    "log2": "FG_NORMAL",
+    "sigmoid": "FG_SIGMOID_REACH",
+    "sigmoid_slope": "FG_SIGMOID_SLOPE_REACH",
+    "sin": "FG_ANGLE_REACH",
+    "sinh": "FG_SINH_REACH",
+    "softplus": "FG_SOFTPLUS_REACH",
+    "tan": "FG_ANGLE_REACH",
+    "tan_slope": "FG_ANGLE_REACH",
+    "tanh": "FG_TANH_REACH",
+    "tanh_slope": "FG_TANH_SLOPE_REACH",
+}
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 _COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
-from expression import NEAR, derivative, parse, to_c, variables
+from expression import REACH, derivative, parse, to_c, variables
 
 NOTE = "Written by tools/ops/generate.py from fastgrad/ops.py: edit that, then run `make ops`."
 POWER = "fg_power(a, b - 1.0)"  # in C; whoever has it already gives it to op_<name>_da_given
@@ -138,7 +139,7 @@ def _arrays(structural: Sequence, rows: Sequence) -> list[str]:
         f"#define OP_EACH(X) \\\n{each(rows)}\n",
         "/* Those that have a second operand or a parameter. */",
         f"#define OP_EACH_BROADCAST(X) \\\n{each(filter(_reads_b, rows))}\n",
-        "/* Those of one operand whose texts in loops hold for operands near 0 only. */",
+        "/* Those of one operand whose texts in loops do not reach all operands. */",
         f"#define OP_EACH_NEAR(X) \\\n{each(filter(is_near, rows))}\n",
         _array("Name in the table.", "const char *const op_name[OP_COUNT]",
                [f'"{name}"' for name in names]),
@@ -194,14 +195,16 @@ def _kernels(row) -> str:
     """Return the functions of one row: its value, and each partial."""
     lines = _formula(_VALUE.format(row.name), row.forward, "ab")
     lines += [f"enum {{ op_{row.name}_is_light = {int(is_light(row))} }};"]
-    lines += [f"enum {{ op_{row.name}_is_near = {int(is_near(row))} }};", ""]
+    lines += [f"#define op_{row.name}_reach {reach(row, (row.forward,))}"]
+    lines += [f"#define op_{row.name}_slope_reach {reach(row, row.partials)}", ""]
     partials = [*row.partials, "0"][:2]
     for operand, text in zip("ab", partials, strict=True):
         lines += _formula(_PARTIAL.format(row.name, operand), text, "aby")
         if row.parameter and POWER in to_c(parse(text)):  # tapes have it for many samples at once
             given = _formula(_GIVEN.format(row.name, operand), text, "aby")
             lines += [line.replace(POWER, "power") for line in given]
-    return "\n".join(_fold(line) for line in lines)
+    text = "\n".join(_fold(line) for line in lines)
+    return re.sub(r"\bfg_log\(", "fg_log_any(", text) if row.arity == 2 else text
 
 
 def is_light(row) -> bool:
@@ -217,10 +220,28 @@ def is_light(row) -> bool:
     )
 
 
+def reach(row, texts: Iterable[str]) -> str:
+    """Return how far a loop's texts of a row reach, a macro of `functions/`.
+
+    Those of two operands call functions that reach all numbers, `fg_<name>_any`.
+    """
+    calls = [
+        part
+        for text in texts
+        for part in ast.walk(parse(text))
+        if isinstance(part, ast.Call) and ast.unparse(part.func) in REACH
+    ]
+    if row.arity != 1 or not calls:
+        return "FG_ANYWHERE"
+    (only,) = {REACH[ast.unparse(call.func)] for call in calls}
+    if any(ast.unparse(call.args[0]) != "a" for call in calls):
+        raise ValueError(f"{row.name}: a loop asks of its operand alone whether it is in reach")
+    return only
+
+
 def is_near(row) -> bool:
-    """Tell whether a loop's texts of value and partials hold for operands near 0 only."""
-    parts = [part for text in (row.forward, *row.partials) for part in ast.walk(parse(text))]
-    return any(isinstance(part, ast.Call) and ast.unparse(part.func) in NEAR for part in parts)
+    """Tell whether a loop's texts of value or partials do not reach all operands."""
+    return any(reach(row, texts) != "FG_ANYWHERE" for texts in ((row.forward,), row.partials))
 
 
 def second_partials(row) -> dict[str, ast.expr]:

@@ -51,9 +51,15 @@ FG_INLINE double fg_from_bits(uint64_t u) {
 /* The upper 26 bits of a significand: the product of two such is exact. */
 FG_INLINE double fg_top(double x) { return fg_from_bits(fg_bits(x) & 0xFFFFFFFFF8000000u); }
 
+/* The upper 13 bits: its square has 26. */
+FG_INLINE double fg_cut(double x) { return fg_from_bits(fg_bits(x) & 0xFFFFFF0000000000u); }
+
+/* The upper 17 bits: the product of three such is exact. */
+FG_INLINE double fg_third(double x) { return fg_from_bits(fg_bits(x) & 0xFFFFFFF000000000u); }
+
 FG_INLINE double fg_size(double x) { return fg_from_bits(fg_bits(x) & 0x7FFFFFFFFFFFFFFFu); }
 
-FG_INLINE double fg_with_sign(double x, double of) { /* x >= 0 */
+FG_INLINE double fg_with_sign(double x, double of) { /* x >= 0, or has it anyway */
     return fg_from_bits(fg_bits(x) | (fg_bits(of) & 0x8000000000000000u));
 }
 
@@ -79,6 +85,25 @@ FG_INLINE double fg_nan(void) { return fg_from_bits(0x7FF8000000000000u); }
 #define FG_POLYNOMIAL_8(c, i0, i1, i2, i3, i4, i5, i6, i7, x, x2, x4)                              \
     (((c##i0 + x * c##i1) + x2 * (c##i2 + x * c##i3)) +                                            \
         x4 * ((c##i4 + x * c##i5) + x2 * (c##i6 + x * c##i7)))
+
+/* ---- how far a text reaches ----
+ *
+ * A text in a loop need not hold for all numbers: a loop asks fg_far_bit of its samples, and has
+ * those where bit 63 is set computed one by one, by the function of the same name, which may
+ * branch. So no text selects what nobody asks for. A reach is a number that all |x| have to be
+ * below, or: */
+#define FG_ANYWHERE 0.0
+#define FG_NORMAL (-1.0)          /* x is positive and normal */
+#define FG_NORMAL_BEHIND_1 (-2.0) /* 1 + x is */
+
+FG_INLINE uint64_t fg_far_bit(double reach, double x) {
+    uint64_t u = fg_bits(reach == FG_NORMAL_BEHIND_1 ? 1.0 + x : x);
+    if (reach == FG_ANYWHERE) return 0;
+    if (reach < 0.0) return u | (u + 0x0010000000000000u) | (u - 0x0010000000000000u);
+    return (u & 0x7FFFFFFFFFFFFFFFu) + (0x8000000000000000u - fg_bits(reach));
+}
+
+FG_INLINE int fg_is_far(double reach, double x) { return (int)(fg_far_bit(reach, x) >> 63); }
 
 #define FG_MAGIC 0x1.8p52 /* with it added, |x| < 2^51 is a whole number in the low bits */
 
@@ -117,6 +142,12 @@ FG_INLINE fg_pair fg_quotient(double n, fg_pair of, double one, fg_pair by) {
     double whole = one + (by.hi + by.lo), inverse = 1.0 / whole;
     double q = fg_top(n * inverse), high = fg_top(whole), low = ((one - high) + by.hi) + by.lo;
     return fg_pair_of(q, (((of.hi - q * high) + of.lo) - q * low) * inverse);
+}
+
+/* The same where by.hi has 26 bits, and by.lo is not small, of's rest neither: about 2^-12. */
+FG_INLINE fg_pair fg_quotient_of_cut(fg_pair of, fg_pair by) {
+    double inverse = 1.0 / (by.hi + by.lo), q = fg_top((of.hi + of.lo) * inverse);
+    return fg_pair_of(q, (((of.hi - q * by.hi) + of.lo) - q * by.lo) * inverse);
 }
 
 /* a b to some 2^-75 of it, by the upper halves of both, whose product is exact. */

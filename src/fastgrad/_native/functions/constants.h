@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* e^x = 2^k 2^(j/128) e^r, K = 128 k + j, -64 <= j < 64, |r| <= log(2)/256. */
+/* e^x = 2^k 2^(j/128) e^r, -64 <= j < 64, |r| <= log(2)/256; a row for each j + 64. */
 #define FG_LOG2E_N 0x1.71547652b82fep+7
 #define FG_LN2_N_A 0x1.62e42fee00000p-8
 #define FG_LN2_N_B 0x1.a39ef35793c76p-40
@@ -14,70 +14,6 @@
 #define FG_EXP_2 0x1.55555d88e27efp-5
 #define FG_EXP_3 0x1.111115c0cf6f5p-7
 static const uint64_t fg_exp_table[128][2] = {
-    {0x3ff0000000000000, 0x0000000000000000},
-    {0x3ff0163da9fb3335, 0x3c9b61299ab8cdb7},
-    {0x3ff02c9a3e778061, 0xbc719083535b085d},
-    {0x3ff04315e86e7f85, 0xbc90a31c1977c96e},
-    {0x3ff059b0d3158574, 0x3c8d73e2a475b465},
-    {0x3ff0706b29ddf6de, 0xbc8c91dfe2b13c27},
-    {0x3ff0874518759bc8, 0x3c6186be4bb284ff},
-    {0x3ff09e3ecac6f383, 0x3c91487818316136},
-    {0x3ff0b5586cf9890f, 0x3c98a62e4adc610b},
-    {0x3ff0cc922b7247f7, 0x3c901edc16e24f71},
-    {0x3ff0e3ec32d3d1a2, 0x3c403a1727c57b53},
-    {0x3ff0fb66affed31b, 0xbc6b9bedc44ebd7b},
-    {0x3ff11301d0125b51, 0xbc96c51039449b3a},
-    {0x3ff12abdc06c31cc, 0xbc51b514b36ca5c7},
-    {0x3ff1429aaea92de0, 0xbc932fbf9af1369e},
-    {0x3ff15a98c8a58e51, 0x3c82406ab9eeab0a},
-    {0x3ff172b83c7d517b, 0xbc819041b9d78a76},
-    {0x3ff18af9388c8dea, 0xbc911023d1970f6c},
-    {0x3ff1a35beb6fcb75, 0x3c8e5b4c7b4968e4},
-    {0x3ff1bbe084045cd4, 0xbc995386352ef607},
-    {0x3ff1d4873168b9aa, 0x3c9e016e00a2643c},
-    {0x3ff1ed5022fcd91d, 0xbc91df98027bb78c},
-    {0x3ff2063b88628cd6, 0x3c8dc775814a8495},
-    {0x3ff21f49917ddc96, 0x3c82a97e9494a5ee},
-    {0x3ff2387a6e756238, 0x3c99b07eb6c70573},
-    {0x3ff251ce4fb2a63f, 0x3c8ac155bef4f4a4},
-    {0x3ff26b4565e27cdd, 0x3c82bd339940e9d9},
-    {0x3ff284dfe1f56381, 0xbc9a4c3a8c3f0d7e},
-    {0x3ff29e9df51fdee1, 0x3c8612e8afad1255},
-    {0x3ff2b87fd0dad990, 0xbc410adcd6381aa4},
-    {0x3ff2d285a6e4030b, 0x3c90024754db41d5},
-    {0x3ff2ecafa93e2f56, 0x3c71ca0f45d52383},
-    {0x3ff306fe0a31b715, 0x3c86f46ad23182e4},
-    {0x3ff32170fc4cd831, 0x3c8a9ce78e18047c},
-    {0x3ff33c08b26416ff, 0x3c932721843659a6},
-    {0x3ff356c55f929ff1, 0xbc8b5cee5c4e4628},
-    {0x3ff371a7373aa9cb, 0xbc963aeabf42eae2},
-    {0x3ff38cae6d05d866, 0xbc9e958d3c9904bd},
-    {0x3ff3a7db34e59ff7, 0xbc75e436d661f5e3},
-    {0x3ff3c32dc313a8e5, 0xbc9efff8375d29c3},
-    {0x3ff3dea64c123422, 0x3c8ada0911f09ebc},
-    {0x3ff3fa4504ac801c, 0xbc97d023f956f9f3},
-    {0x3ff4160a21f72e2a, 0xbc5ef3691c309278},
-    {0x3ff431f5d950a897, 0xbc81c7dde35f7999},
-    {0x3ff44e086061892d, 0x3c489b7a04ef80d0},
-    {0x3ff46a41ed1d0057, 0x3c9c944bd1648a76},
-    {0x3ff486a2b5c13cd0, 0x3c73c1a3b69062f0},
-    {0x3ff4a32af0d7d3de, 0x3c99cb62f3d1be56},
-    {0x3ff4bfdad5362a27, 0x3c7d4397afec42e2},
-    {0x3ff4dcb299fddd0d, 0x3c98ecdbbc6a7833},
-    {0x3ff4f9b2769d2ca7, 0xbc94b309d25957e3},
-    {0x3ff516daa2cf6642, 0xbc8f768569bd93ef},
-    {0x3ff5342b569d4f82, 0xbc807abe1db13cad},
-    {0x3ff551a4ca5d920f, 0xbc8d689cefede59b},
-    {0x3ff56f4736b527da, 0x3c99bb2c011d93ad},
-    {0x3ff58d12d497c7fd, 0x3c8295e15b9a1de8},
-    {0x3ff5ab07dd485429, 0x3c96324c054647ad},
-    {0x3ff5c9268a5946b7, 0x3c3c4b1b816986a2},
-    {0x3ff5e76f15ad2148, 0x3c9ba6f93080e65e},
-    {0x3ff605e1b976dc09, 0xbc93e2429b56de47},
-    {0x3ff6247eb03a5585, 0xbc9383c17e40b497},
-    {0x3ff6434634ccc320, 0xbc8c483c759d8933},
-    {0x3ff6623882552225, 0xbc9bb60987591c34},
-    {0x3ff68155d44ca973, 0x3c6038ae44f73e65},
     {0x3fe6a09e667f3bcd, 0xbc8bdd3413b26456},
     {0x3fe6c012750bdabf, 0xbc62895667ff0b0d},
     {0x3fe6dfb23c651a2f, 0xbc5bbe3a683c88ab},
@@ -142,6 +78,70 @@ static const uint64_t fg_exp_table[128][2] = {
     {0x3fef7bfdad9cbe14, 0xbc8dbb12d006350a},
     {0x3fefa7c1819e90d8, 0x3c774853f3a5931e},
     {0x3fefd3c22b8f71f1, 0x3c52eb74966579e7},
+    {0x3ff0000000000000, 0x0000000000000000},
+    {0x3ff0163da9fb3335, 0x3c9b61299ab8cdb7},
+    {0x3ff02c9a3e778061, 0xbc719083535b085d},
+    {0x3ff04315e86e7f85, 0xbc90a31c1977c96e},
+    {0x3ff059b0d3158574, 0x3c8d73e2a475b465},
+    {0x3ff0706b29ddf6de, 0xbc8c91dfe2b13c27},
+    {0x3ff0874518759bc8, 0x3c6186be4bb284ff},
+    {0x3ff09e3ecac6f383, 0x3c91487818316136},
+    {0x3ff0b5586cf9890f, 0x3c98a62e4adc610b},
+    {0x3ff0cc922b7247f7, 0x3c901edc16e24f71},
+    {0x3ff0e3ec32d3d1a2, 0x3c403a1727c57b53},
+    {0x3ff0fb66affed31b, 0xbc6b9bedc44ebd7b},
+    {0x3ff11301d0125b51, 0xbc96c51039449b3a},
+    {0x3ff12abdc06c31cc, 0xbc51b514b36ca5c7},
+    {0x3ff1429aaea92de0, 0xbc932fbf9af1369e},
+    {0x3ff15a98c8a58e51, 0x3c82406ab9eeab0a},
+    {0x3ff172b83c7d517b, 0xbc819041b9d78a76},
+    {0x3ff18af9388c8dea, 0xbc911023d1970f6c},
+    {0x3ff1a35beb6fcb75, 0x3c8e5b4c7b4968e4},
+    {0x3ff1bbe084045cd4, 0xbc995386352ef607},
+    {0x3ff1d4873168b9aa, 0x3c9e016e00a2643c},
+    {0x3ff1ed5022fcd91d, 0xbc91df98027bb78c},
+    {0x3ff2063b88628cd6, 0x3c8dc775814a8495},
+    {0x3ff21f49917ddc96, 0x3c82a97e9494a5ee},
+    {0x3ff2387a6e756238, 0x3c99b07eb6c70573},
+    {0x3ff251ce4fb2a63f, 0x3c8ac155bef4f4a4},
+    {0x3ff26b4565e27cdd, 0x3c82bd339940e9d9},
+    {0x3ff284dfe1f56381, 0xbc9a4c3a8c3f0d7e},
+    {0x3ff29e9df51fdee1, 0x3c8612e8afad1255},
+    {0x3ff2b87fd0dad990, 0xbc410adcd6381aa4},
+    {0x3ff2d285a6e4030b, 0x3c90024754db41d5},
+    {0x3ff2ecafa93e2f56, 0x3c71ca0f45d52383},
+    {0x3ff306fe0a31b715, 0x3c86f46ad23182e4},
+    {0x3ff32170fc4cd831, 0x3c8a9ce78e18047c},
+    {0x3ff33c08b26416ff, 0x3c932721843659a6},
+    {0x3ff356c55f929ff1, 0xbc8b5cee5c4e4628},
+    {0x3ff371a7373aa9cb, 0xbc963aeabf42eae2},
+    {0x3ff38cae6d05d866, 0xbc9e958d3c9904bd},
+    {0x3ff3a7db34e59ff7, 0xbc75e436d661f5e3},
+    {0x3ff3c32dc313a8e5, 0xbc9efff8375d29c3},
+    {0x3ff3dea64c123422, 0x3c8ada0911f09ebc},
+    {0x3ff3fa4504ac801c, 0xbc97d023f956f9f3},
+    {0x3ff4160a21f72e2a, 0xbc5ef3691c309278},
+    {0x3ff431f5d950a897, 0xbc81c7dde35f7999},
+    {0x3ff44e086061892d, 0x3c489b7a04ef80d0},
+    {0x3ff46a41ed1d0057, 0x3c9c944bd1648a76},
+    {0x3ff486a2b5c13cd0, 0x3c73c1a3b69062f0},
+    {0x3ff4a32af0d7d3de, 0x3c99cb62f3d1be56},
+    {0x3ff4bfdad5362a27, 0x3c7d4397afec42e2},
+    {0x3ff4dcb299fddd0d, 0x3c98ecdbbc6a7833},
+    {0x3ff4f9b2769d2ca7, 0xbc94b309d25957e3},
+    {0x3ff516daa2cf6642, 0xbc8f768569bd93ef},
+    {0x3ff5342b569d4f82, 0xbc807abe1db13cad},
+    {0x3ff551a4ca5d920f, 0xbc8d689cefede59b},
+    {0x3ff56f4736b527da, 0x3c99bb2c011d93ad},
+    {0x3ff58d12d497c7fd, 0x3c8295e15b9a1de8},
+    {0x3ff5ab07dd485429, 0x3c96324c054647ad},
+    {0x3ff5c9268a5946b7, 0x3c3c4b1b816986a2},
+    {0x3ff5e76f15ad2148, 0x3c9ba6f93080e65e},
+    {0x3ff605e1b976dc09, 0xbc93e2429b56de47},
+    {0x3ff6247eb03a5585, 0xbc9383c17e40b497},
+    {0x3ff6434634ccc320, 0xbc8c483c759d8933},
+    {0x3ff6623882552225, 0xbc9bb60987591c34},
+    {0x3ff68155d44ca973, 0x3c6038ae44f73e65},
 };
 
 /* log(2^k m), m in [sqrt(1/2), sqrt(2)), a row for each 7 bits of m. */
@@ -497,10 +497,41 @@ static const uint64_t fg_log_tails[128][1] = {
 #define FG_ERF_7 0x1.b7491c6d9aed3p-20
 #define FG_ERF_8 -0x1.3891c1a4fc056p-23
 #define FG_ERF_HEAD 0x1.06eba8214db69p-3
+#define FG_ERF_MIDDLE 0x1.7573cf2e58377p-7
+#define FG_ERF_SLOPE -0x1.3aa812afefa55p-2
+#define FG_ERF_WIDE_0 0x1.6a8c12b83145dp-4
+#define FG_ERF_WIDE_1 -0x1.518c140f78cc0p-6
+#define FG_ERF_WIDE_2 0x1.02c849d1ebe2ap-8
+#define FG_ERF_WIDE_3 -0x1.4f6a7603c970ap-11
+#define FG_ERF_WIDE_4 0x1.77ac6ebaf7fc6p-14
+#define FG_ERF_WIDE_5 -0x1.7208fad46d520p-17
+#define FG_ERF_WIDE_6 0x1.45135665187dcp-20
+#define FG_ERF_WIDE_7 -0x1.01a319ff3bc0ep-23
+#define FG_ERF_WIDE_8 0x1.74521ef4742c8p-27
+#define FG_ERF_WIDE_9 -0x1.e8fe0aa9fdf11p-31
+#define FG_ERF_WIDE_10 0x1.818288b8f4331p-35
+#define FG_ERF_UPPER_0 0x1.0dd50785280a5p+0
+#define FG_ERF_UPPER_1 -0x1.9bfb53c4039d9p-1
+#define FG_ERF_UPPER_2 0x1.d0cedcb8c910cp-2
+#define FG_ERF_UPPER_3 -0x1.5eb8eba1df311p-3
+#define FG_ERF_UPPER_4 0x1.d0acf691a8c1dp-6
+#define FG_ERF_UPPER_5 0x1.1305f56257581p-7
+#define FG_ERF_UPPER_6 -0x1.3bcdce0dc5182p-8
+#define FG_ERF_UPPER_7 -0x1.cc8b059a2faf3p-12
+#define FG_ERF_UPPER_8 0x1.7069dc119df00p-11
+#define FG_ERF_UPPER_9 0x1.e91873ea1d874p-15
+#define FG_ERF_UPPER_10 -0x1.d8457d7feb514p-14
+#define FG_ERF_UPPER_11 -0x1.4737ed1c8db3bp-16
+#define FG_ERF_UPPER_12 0x1.31912a8bd26f5p-16
+#define FG_ERF_UPPER_13 0x1.bb6545ecdbda8p-18
+#define FG_ERF_UPPER_14 -0x1.30940ee40e2b1p-19
+#define FG_ERF_UPPER_15 -0x1.a43e59b2eb262p-20
 #define FG_GAUSS 0x1.20dd750429b6dp+0
-#define FG_GAUSS_LO 0x1.1ae3a914fed80p-56
+#define FG_GAUSS_A 0x1.20dd750000000p+0
+#define FG_GAUSS_B 0x1.0a6db446b8ea4p-30
 #define FG_DENSITY 0x1.9884533d43651p-2
-#define FG_DENSITY_LO -0x1.cbc0d30ebfd15p-56
+#define FG_DENSITY_A 0x1.9884530000000p-2
+#define FG_DENSITY_B 0x1.ea1b284687e5ap-29
 
 /* Sin and cos within an eighth of a turn by x^2; pi/2 in parts; the bits of 2/pi. */
 #define FG_TWO_OVER_PI 0x1.45f306dc9c883p-1
@@ -523,12 +554,48 @@ static const uint64_t fg_log_tails[128][1] = {
 #define FG_COS_4 0x1.1eea890e2e204p-29
 #define FG_COS_5 -0x1.8ff9ad8c46497p-37
 static const uint32_t fg_two_over_pi[42] = {
-    0x00000000, 0x00000000, 0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc0, 0xdb629599,
-    0x3c439041, 0xfe5163ab, 0xdebbc561, 0xb7246e3a, 0x424dd2e0, 0x06492eea, 0x09d1921c,
-    0xfe1deb1c, 0xb129a73e, 0xe88235f5, 0x2ebb4484, 0xe99c7026, 0xb45f7e41, 0x3991d639,
-    0x835339f4, 0x9c845f8b, 0xbdf9283b, 0x1ff897ff, 0xde05980f, 0xef2f118b, 0x5a0a6d1f,
-    0x6d367ecf, 0x27cb09b7, 0x4f463f66, 0x9e5fea2d, 0x7527bac7, 0xebe5f17b, 0x3d0739f7,
-    0x8a5292ea, 0x6bfb5fb1, 0x1f8d5d08, 0x56033046, 0xfc7b6bab, 0xf0cfbc20, 0x9af4361d,
+    0x00000000,
+    0x00000000,
+    0xa2f9836e,
+    0x4e441529,
+    0xfc2757d1,
+    0xf534ddc0,
+    0xdb629599,
+    0x3c439041,
+    0xfe5163ab,
+    0xdebbc561,
+    0xb7246e3a,
+    0x424dd2e0,
+    0x06492eea,
+    0x09d1921c,
+    0xfe1deb1c,
+    0xb129a73e,
+    0xe88235f5,
+    0x2ebb4484,
+    0xe99c7026,
+    0xb45f7e41,
+    0x3991d639,
+    0x835339f4,
+    0x9c845f8b,
+    0xbdf9283b,
+    0x1ff897ff,
+    0xde05980f,
+    0xef2f118b,
+    0x5a0a6d1f,
+    0x6d367ecf,
+    0x27cb09b7,
+    0x4f463f66,
+    0x9e5fea2d,
+    0x7527bac7,
+    0xebe5f17b,
+    0x3d0739f7,
+    0x8a5292ea,
+    0x6bfb5fb1,
+    0x1f8d5d08,
+    0x56033046,
+    0xfc7b6bab,
+    0xf0cfbc20,
+    0x9af4361d,
 };
 
 /* atan, to tan(pi/8), and asin, to 1/2, by x^2. */
@@ -566,32 +633,74 @@ static const uint32_t fg_two_over_pi[42] = {
 #define FG_CBRT_OF_2 0x1.428a2f98d728bp+0
 
 /* sin(pi f) / f and cos(pi f) by f^2, |f| <= 1/4. */
-static const double fg_sinpi[8] = {-0x1.5837e7fdfc6fap-16, 0x1.e8a329d5975a6p-12, -0x1.e306d999c5db3p-8, 0x1.5078342eb96e3p-4, -0x1.32d2cce5e34ffp-1, 0x1.466bc6775a716p+1, -0x1.4abbce625be50p+2, 0x1.921fb54442d18p+1};
-static const double fg_sinpi_lo[3] = {-0x1.f40ca70cd8fadp-53, 0x1.191dbc3f9b27cp-54, 0x1.10b725c8962dfp-53};
-static const double fg_cospi[8] = {-0x1.add5ccda8914fp-14, 0x1.f9bb1152d35aep-10, -0x1.a6d1d287b37dfp-6, 0x1.e1f5065b67f61p-3, -0x1.55d3c7e3a819dp+0, 0x1.03c1f081b58ecp+2, -0x1.3bd3cc9be45dcp+2, 0x1.0000000000000p+0};
-static const double fg_cospi_lo[3] = {0x1.c1e4898e2c0f2p-52, 0x1.5f6d89d83ed5cp-52, -0x1.27463f2eec770p-58};
+static const double fg_sinpi[8] = {-0x1.5837e7fdfc6fap-16, 0x1.e8a329d5975a6p-12,
+    -0x1.e306d999c5db3p-8, 0x1.5078342eb96e3p-4, -0x1.32d2cce5e34ffp-1, 0x1.466bc6775a716p+1,
+    -0x1.4abbce625be50p+2, 0x1.921fb54442d18p+1};
+static const double fg_sinpi_lo[3] = {
+    -0x1.f40ca70cd8fadp-53, 0x1.191dbc3f9b27cp-54, 0x1.10b725c8962dfp-53};
+static const double fg_cospi[8] = {-0x1.add5ccda8914fp-14, 0x1.f9bb1152d35aep-10,
+    -0x1.a6d1d287b37dfp-6, 0x1.e1f5065b67f61p-3, -0x1.55d3c7e3a819dp+0, 0x1.03c1f081b58ecp+2,
+    -0x1.3bd3cc9be45dcp+2, 0x1.0000000000000p+0};
+static const double fg_cospi_lo[3] = {
+    0x1.c1e4898e2c0f2p-52, 0x1.5f6d89d83ed5cp-52, -0x1.27463f2eec770p-58};
 #define FG_PI 0x1.921fb54442d18p+1
 #define FG_PI_LO 0x1.1a62633145c07p-53
 
 /* The logarithm of Gamma, its derivative, and their expansions at infinity by 1/x^2. */
-static const double fg_lgamma_below_1[25] = {0x1.0b7599cc34c22p-4, 0x1.1873d598177ccp+6, 0x1.6455fc83a7790p+8, 0x1.aff6ac8fdaedfp+9, 0x1.493fc98907375p+10, 0x1.60b243c84f5c2p+10, 0x1.1956244a19f40p+10, 0x1.5a2322711bf18p+9, 0x1.4f766e07a172fp+8, 0x1.03fd33ace54bep+7, 0x1.43b9a36ead05dp+5, 0x1.49860d0daf260p+3, 0x1.015ffe6f9230ep+1, 0x1.b588f97325256p-2, -0x1.74c16805239a4p-5, 0x1.ad8f516ecd7a5p-4, -0x1.c66a39957e983p-4, 0x1.011847dc08150p-3, -0x1.2703029e9d3abp-3, 0x1.5b40d0902a231p-3, -0x1.a8b9c159039acp-3, 0x1.151322acbfc82p-2, -0x1.9a4d55beaa96fp-2, 0x1.a51a6625307d8p-1, -0x1.2788cfc6fb619p-1};
-static const double fg_lgamma_below_1_lo[3] = {-0x1.0e5a36d2b463ap-56, 0x1.6e1adc92420d5p-56, 0x1.a058c578b55dcp-58};
-static const double fg_lgamma_above_1[20] = {-0x1.39a060d0861e4p-10, 0x1.3f82088cabe55p-8, -0x1.e2de36d946e83p-8, 0x1.249354fdd0d12p-10, 0x1.09c1b3c826151p-6, -0x1.3b404e8f5b140p-5, 0x1.daf28caa4f095p-5, -0x1.267c7775b9585p-4, 0x1.4f5c8b128339dp-4, -0x1.7327fcef48bfep-4, 0x1.99c22d3e66c7ap-4, -0x1.c7fda7c382939p-4, 0x1.010ac100efb1cp-3, -0x1.270398b74ec8dp-3, 0x1.5b40ca8d1a591p-3, -0x1.a8b9c1759da88p-3, 0x1.151322ac6d9ffp-2, -0x1.9a4d55beaaf3bp-2, 0x1.a51a6625307d0p-1, -0x1.2788cfc6fb619p-1};
-static const double fg_lgamma_above_1_lo[3] = {-0x1.26744263ca603p-60, 0x1.4a8e3fa48e183p-58, 0x1.9f97088f1a247p-58};
-static const double fg_lgamma_at_2[22] = {0x1.d28e5e9c70b74p-26, -0x1.2cbc8b92c6056p-26, 0x1.f3ebba83f5cabp-26, -0x1.e5f8f95a66f51p-24, 0x1.dcabe7fbd5f8fp-23, -0x1.d96c89da330cdp-22, 0x1.ff2a3e36aa2fdp-21, -0x1.1213cae03a123p-19, 0x1.25a1781fc2ecbp-18, -0x1.3cb7b62199de4p-17, 0x1.580d833fb4968p-16, -0x1.78de82f3603b9p-15, 0x1.a127b25fab131p-14, -0x1.d3fd4bb3bb528p-13, 0x1.0b36af84238a8p-11, -0x1.38ac5c2d1c01dp-10, 0x1.7add6eadba1c0p-9, -0x1.e404fc218d82fp-8, 0x1.51322ac7d8470p-6, -0x1.13e001a55760cp-4, 0x1.4a34cc4a60fa6p-2, 0x1.b0ee6072093cep-2};
-static const double fg_lgamma_at_2_lo[3] = {-0x1.2bd1344616a43p-60, 0x1.1cbd0644304cbp-56, 0x1.80570378d1b7cp-58};
+static const double fg_lgamma_below_1[25] = {0x1.0b7599cc34c22p-4, 0x1.1873d598177ccp+6,
+    0x1.6455fc83a7790p+8, 0x1.aff6ac8fdaedfp+9, 0x1.493fc98907375p+10, 0x1.60b243c84f5c2p+10,
+    0x1.1956244a19f40p+10, 0x1.5a2322711bf18p+9, 0x1.4f766e07a172fp+8, 0x1.03fd33ace54bep+7,
+    0x1.43b9a36ead05dp+5, 0x1.49860d0daf260p+3, 0x1.015ffe6f9230ep+1, 0x1.b588f97325256p-2,
+    -0x1.74c16805239a4p-5, 0x1.ad8f516ecd7a5p-4, -0x1.c66a39957e983p-4, 0x1.011847dc08150p-3,
+    -0x1.2703029e9d3abp-3, 0x1.5b40d0902a231p-3, -0x1.a8b9c159039acp-3, 0x1.151322acbfc82p-2,
+    -0x1.9a4d55beaa96fp-2, 0x1.a51a6625307d8p-1, -0x1.2788cfc6fb619p-1};
+static const double fg_lgamma_below_1_lo[3] = {
+    -0x1.0e5a36d2b463ap-56, 0x1.6e1adc92420d5p-56, 0x1.a058c578b55dcp-58};
+static const double fg_lgamma_above_1[20] = {-0x1.39a060d0861e4p-10, 0x1.3f82088cabe55p-8,
+    -0x1.e2de36d946e83p-8, 0x1.249354fdd0d12p-10, 0x1.09c1b3c826151p-6, -0x1.3b404e8f5b140p-5,
+    0x1.daf28caa4f095p-5, -0x1.267c7775b9585p-4, 0x1.4f5c8b128339dp-4, -0x1.7327fcef48bfep-4,
+    0x1.99c22d3e66c7ap-4, -0x1.c7fda7c382939p-4, 0x1.010ac100efb1cp-3, -0x1.270398b74ec8dp-3,
+    0x1.5b40ca8d1a591p-3, -0x1.a8b9c1759da88p-3, 0x1.151322ac6d9ffp-2, -0x1.9a4d55beaaf3bp-2,
+    0x1.a51a6625307d0p-1, -0x1.2788cfc6fb619p-1};
+static const double fg_lgamma_above_1_lo[3] = {
+    -0x1.26744263ca603p-60, 0x1.4a8e3fa48e183p-58, 0x1.9f97088f1a247p-58};
+static const double fg_lgamma_at_2[22] = {0x1.d28e5e9c70b74p-26, -0x1.2cbc8b92c6056p-26,
+    0x1.f3ebba83f5cabp-26, -0x1.e5f8f95a66f51p-24, 0x1.dcabe7fbd5f8fp-23, -0x1.d96c89da330cdp-22,
+    0x1.ff2a3e36aa2fdp-21, -0x1.1213cae03a123p-19, 0x1.25a1781fc2ecbp-18, -0x1.3cb7b62199de4p-17,
+    0x1.580d833fb4968p-16, -0x1.78de82f3603b9p-15, 0x1.a127b25fab131p-14, -0x1.d3fd4bb3bb528p-13,
+    0x1.0b36af84238a8p-11, -0x1.38ac5c2d1c01dp-10, 0x1.7add6eadba1c0p-9, -0x1.e404fc218d82fp-8,
+    0x1.51322ac7d8470p-6, -0x1.13e001a55760cp-4, 0x1.4a34cc4a60fa6p-2, 0x1.b0ee6072093cep-2};
+static const double fg_lgamma_at_2_lo[3] = {
+    -0x1.2bd1344616a43p-60, 0x1.1cbd0644304cbp-56, 0x1.80570378d1b7cp-58};
 #define FG_LGAMMA_STIRLING 0x1.d67f1c864beb5p-1
 #define FG_LGAMMA_STIRLING_LO -0x1.65b5a1b7ff5dfp-55
 #define FG_LNPI 0x1.250d048e7a1bdp+0
 #define FG_LNPI_LO 0x1.7abf2ad8d5088p-57
-static const double fg_lgamma_tail[7] = {0x1.4c3829132c98bp-8, -0x1.ef980c25087d8p-10, 0x1.b92c938d403d2p-11, -0x1.38134e166afcdp-11, 0x1.a01a017e8adc5p-11, -0x1.6c16c16c14af7p-9, 0x1.5555555555555p-4};
+static const double fg_lgamma_tail[7] = {0x1.4c3829132c98bp-8, -0x1.ef980c25087d8p-10,
+    0x1.b92c938d403d2p-11, -0x1.38134e166afcdp-11, 0x1.a01a017e8adc5p-11, -0x1.6c16c16c14af7p-9,
+    0x1.5555555555555p-4};
 #define FG_DIGAMMA_ROOT 0x1.762d86356be3fp+0
 #define FG_DIGAMMA_ROOT_LO 0x1.b86a722197829p-54
-static const double fg_digamma_slope[23] = {0x1.fc3a1a0212bdap-14, -0x1.7606d91bafe14p-13, 0x1.8753e42106e7fp-14, -0x1.2f52340d11d38p-13, 0x1.55b4fe5f71aeep-12, -0x1.fda8304e93774p-12, 0x1.69e84c9c03716p-11, -0x1.0fb184dc40d27p-10, 0x1.99dce96edc4cep-10, -0x1.336df07f90b41p-9, 0x1.cd1f7860b29cdp-9, -0x1.5a06a2cad325cp-8, 0x1.03c0b0f5c82c1p-7, -0x1.86356411ffaccp-7, 0x1.2564716239534p-6, -0x1.b9f8b11b4f505p-6, 0x1.4de9aa17d2e56p-5, -0x1.fb44202a25367p-5, 0x1.8512e590384e1p-4, -0x1.2feeeb98a78d0p-3, 0x1.eca189b8e6f76p-3, -0x1.b1cb63005ee98p-2, 0x1.e6f0cbb873616p-1};
-static const double fg_digamma_slope_lo[3] = {0x1.5e0f7e2fb7555p-57, -0x1.8601f9609f2cap-56, 0x1.8d11588f51863p-55};
-static const double fg_digamma_tail[8] = {-0x1.3302f971cbf6ap-2, 0x1.47dd0bc087ce8p-4, -0x1.58e87bf76c109p-6, 0x1.f07735cb61135p-8, -0x1.11110c2dc0e78p-8, 0x1.04104101a9b1cp-8, -0x1.1111111110d77p-7, 0x1.5555555555555p-4};
-static const double fg_trigamma_tail[8] = {-0x1.254991b210f79p+2, 0x1.1c194d1fff572p+0, -0x1.0276046ea86edp-2, 0x1.36484fe01bdb0p-4, -0x1.1111069d21145p-5, 0x1.8618617bd8cf8p-6, -0x1.11111111101b7p-5, 0x1.5555555555555p-3};
-static const double fg_tetragamma_tail[9] = {0x1.0f09285f1d106p+9, -0x1.b04ba356a6dc3p+6, 0x1.15181acef644ap+4, -0x1.a4fa3b4a81e93p+1, 0x1.aaa99408efdc1p-1, -0x1.3333318d1411fp-2, 0x1.5555555413827p-3, -0x1.5555555555260p-3, 0x1.0000000000000p-1};
-static const double fg_pentagamma_tail[10] = {-0x1.78d0a6fbd7097p+16, 0x1.0942f972536d6p+14, -0x1.074485c0960a6p+11, 0x1.1756147a899a5p+8, -0x1.707f9e0f2f4e0p+5, 0x1.3fffdb18c5ce8p+3, -0x1.7fffffa7a6ccbp+1, 0x1.555555551f69ep+0, -0x1.fffffffffff33p-1, 0x1.0000000000000p+1};
+static const double fg_digamma_slope[23] = {0x1.fc3a1a0212bdap-14, -0x1.7606d91bafe14p-13,
+    0x1.8753e42106e7fp-14, -0x1.2f52340d11d38p-13, 0x1.55b4fe5f71aeep-12, -0x1.fda8304e93774p-12,
+    0x1.69e84c9c03716p-11, -0x1.0fb184dc40d27p-10, 0x1.99dce96edc4cep-10, -0x1.336df07f90b41p-9,
+    0x1.cd1f7860b29cdp-9, -0x1.5a06a2cad325cp-8, 0x1.03c0b0f5c82c1p-7, -0x1.86356411ffaccp-7,
+    0x1.2564716239534p-6, -0x1.b9f8b11b4f505p-6, 0x1.4de9aa17d2e56p-5, -0x1.fb44202a25367p-5,
+    0x1.8512e590384e1p-4, -0x1.2feeeb98a78d0p-3, 0x1.eca189b8e6f76p-3, -0x1.b1cb63005ee98p-2,
+    0x1.e6f0cbb873616p-1};
+static const double fg_digamma_slope_lo[3] = {
+    0x1.5e0f7e2fb7555p-57, -0x1.8601f9609f2cap-56, 0x1.8d11588f51863p-55};
+static const double fg_digamma_tail[8] = {-0x1.3302f971cbf6ap-2, 0x1.47dd0bc087ce8p-4,
+    -0x1.58e87bf76c109p-6, 0x1.f07735cb61135p-8, -0x1.11110c2dc0e78p-8, 0x1.04104101a9b1cp-8,
+    -0x1.1111111110d77p-7, 0x1.5555555555555p-4};
+static const double fg_trigamma_tail[8] = {-0x1.254991b210f79p+2, 0x1.1c194d1fff572p+0,
+    -0x1.0276046ea86edp-2, 0x1.36484fe01bdb0p-4, -0x1.1111069d21145p-5, 0x1.8618617bd8cf8p-6,
+    -0x1.11111111101b7p-5, 0x1.5555555555555p-3};
+static const double fg_tetragamma_tail[9] = {0x1.0f09285f1d106p+9, -0x1.b04ba356a6dc3p+6,
+    0x1.15181acef644ap+4, -0x1.a4fa3b4a81e93p+1, 0x1.aaa99408efdc1p-1, -0x1.3333318d1411fp-2,
+    0x1.5555555413827p-3, -0x1.5555555555260p-3, 0x1.0000000000000p-1};
+static const double fg_pentagamma_tail[10] = {-0x1.78d0a6fbd7097p+16, 0x1.0942f972536d6p+14,
+    -0x1.074485c0960a6p+11, 0x1.1756147a899a5p+8, -0x1.707f9e0f2f4e0p+5, 0x1.3fffdb18c5ce8p+3,
+    -0x1.7fffffa7a6ccbp+1, 0x1.555555551f69ep+0, -0x1.fffffffffff33p-1, 0x1.0000000000000p+1};
 
 #endif

@@ -15,10 +15,8 @@
     X(sinh) X(cosh) X(tanh) X(tanh_slope) X(sigmoid) X(sigmoid_slope) X(softplus) \
     X(erf) X(erfc) X(gauss) X(gelu) X(gelu_slope) \
     X(asin) X(acos) X(asin_slope) X(atan) X(atan_slope) X(cbrt) X(cbrt_slope) \
-    X(asinh_slope) X(acosh_slope) X(atanh_slope) FG_EACH_NEAR_TEXT(X)
+    X(asinh_slope) X(acosh_slope) X(atanh_slope) X(sin) X(cos) X(tan) X(tan_slope)
 /* clang-format on */
-/* Those whose text holds for |x| < 2^17: a loop asks fg_far_bit of its samples first. */
-#define FG_EACH_NEAR_TEXT(X) X(sin) X(cos) X(tan) X(tan_slope)
 #define FG_EACH_TEXT_OF_TWO(X) X(logaddexp) X(pow) X(share)
 
 #if defined(FASTGRAD_FUNCTIONS_IN_LOOPS)
@@ -45,6 +43,12 @@
 #endif
 FG_EACH_TEXT(FG_OF_TEXT)
 FG_EACH_TEXT_OF_TWO(FG_OF_TEXT_OF_TWO)
+/* For texts of two operands, which no loop asks for their reach. */
+#if defined(FASTGRAD_FUNCTIONS_IN_LOOPS)
+FG_INLINE double fg_log_any(double a) { return fg_log_any_text(a); }
+#else
+#define fg_log_any fg_log
+#endif
 FG_FUNCTION double fg_power(double x, double k); /* pow, of a few k exact or quicker */
 
 FG_FUNCTION double fg_asinh(double a);

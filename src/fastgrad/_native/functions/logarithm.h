@@ -47,29 +47,29 @@ FG_INLINE fg_pair fg_log_sum(double x, double rest, double shift) {
     return fg_pair_of(two.hi, (one.lo + two.lo) + lo);
 }
 
-/* y, but for 0, negatives, inf and nan. */
-FG_INLINE double fg_log_ends(double x, double y) {
-    y = x > 0.0 ? y : fg_nan();
+FG_INLINE double fg_log_text(double x) {
+    fg_pair y = fg_log_sum(x, 0.0, 0.0);
+    return y.hi + y.lo;
+}
+
+/* Of any x. */
+FG_INLINE double fg_log_any_text(double x) {
+    double up = x < 0x1p-1022 ? 0x1p54 : 1.0, shift = x < 0x1p-1022 ? -54.0 : 0.0;
+    fg_pair p = fg_log_sum(x * up, 0.0, shift);
+    double y = x > 0.0 ? p.hi + p.lo : fg_nan();
     y = x == 0.0 ? -fg_inf() : y;
     return x < fg_inf() ? y : x;
 }
 
-FG_INLINE double fg_log_text(double x) {
-    double up = x < 0x1p-1022 ? 0x1p54 : 1.0, shift = x < 0x1p-1022 ? -54.0 : 0.0;
-    fg_pair y = fg_log_sum(x * up, 0.0, shift);
-    return fg_log_ends(x, y.hi + y.lo);
-}
-
 FG_INLINE double fg_log1p_text(double x) {
     fg_pair d = fg_sum(1.0, x), p = fg_log_sum(d.hi, d.lo, 0.0);
-    double y = fg_log_ends(d.hi, p.hi + p.lo);
+    double y = p.hi + p.lo;
     return fg_size(x) < 0x1p-54 ? x : y;
 }
 
-/* The parts of log(x) but for k log(2), which is left in *k; any x. */
-FG_INLINE fg_pair fg_log_rest(double x, double *k) {
-    double up = x < 0x1p-1022 ? 0x1p54 : 1.0, shift = x < 0x1p-1022 ? -54.0 : 0.0;
-    fg_log_parts parts = fg_log_split(x * up, 0.0);
+/* The parts of log(x) but for k log(2), which is left in *k, with shift added; as fg_log_sum. */
+FG_INLINE fg_pair fg_log_rest(double x, double shift, double *k) {
+    fg_log_parts parts = fg_log_split(x, 0.0);
     fg_pair m = fg_fast_sum(parts.l, parts.r);
     *k = parts.k + shift;
     m.lo += parts.p + (parts.r_lo - parts.r_lo * parts.r);
@@ -77,33 +77,42 @@ FG_INLINE fg_pair fg_log_rest(double x, double *k) {
 }
 
 /* k is whole and the rest at most 1/2, so that powers of two are exact. */
-FG_INLINE double fg_log2_text(double x) {
+FG_INLINE double fg_log2_sum(double x, double shift) {
     double k;
-    fg_pair m = fg_halves(fg_log_rest(x, &k), fg_pair_of(FG_LOG2E, FG_LOG2E_LO));
+    fg_pair m = fg_halves(fg_log_rest(x, shift, &k), fg_pair_of(FG_LOG2E, FG_LOG2E_LO));
     fg_pair y = fg_fast_sum(k, m.hi);
-    return fg_log_ends(x, y.hi + (y.lo + m.lo));
+    return y.hi + (y.lo + m.lo);
 }
 
-FG_INLINE double fg_log10_text(double x) {
+FG_INLINE double fg_log10_sum(double x, double shift) {
     double k;
-    fg_pair m = fg_halves(fg_log_rest(x, &k), fg_pair_of(FG_LOG10E, FG_LOG10E_LO));
+    fg_pair m = fg_halves(fg_log_rest(x, shift, &k), fg_pair_of(FG_LOG10E, FG_LOG10E_LO));
     fg_pair y = fg_fast_sum(k * FG_LOG10_2_A, m.hi);
-    return fg_log_ends(x, y.hi + (y.lo + (m.lo + k * FG_LOG10_2_B)));
+    return y.hi + (y.lo + (m.lo + k * FG_LOG10_2_B));
 }
+
+FG_INLINE double fg_log2_text(double x) { return fg_log2_sum(x, 0.0); }
+
+FG_INLINE double fg_log10_text(double x) { return fg_log10_sum(x, 0.0); }
 
 #if !defined(FASTGRAD_FUNCTIONS_DECLARED)
 FG_FUNCTION double fg_log(double x) {
-    fg_pair y;
-    if (!(x >= 0x1p-1022 && x < HUGE_VAL)) return fg_log_text(x);
-    y = fg_log_sum(x, 0.0, 0.0);
-    return y.hi + y.lo;
+    return fg_is_far(FG_NORMAL, x) ? fg_log_any_text(x) : fg_log_text(x);
 }
 
-FG_FUNCTION double fg_log1p(double x) { return fg_log1p_text(x); }
+FG_FUNCTION double fg_log1p(double x) {
+    return fg_is_far(FG_NORMAL_BEHIND_1, x) ? fg_log_any_text(1.0 + x) : fg_log1p_text(x);
+}
 
-FG_FUNCTION double fg_log2(double x) { return fg_log2_text(x); }
+FG_FUNCTION double fg_log2(double x) {
+    if (!fg_is_far(FG_NORMAL, x)) return fg_log2_text(x);
+    return x > 0.0 && x < HUGE_VAL ? fg_log2_sum(x * 0x1p54, -54.0) : fg_log_any_text(x);
+}
 
-FG_FUNCTION double fg_log10(double x) { return fg_log10_text(x); }
+FG_FUNCTION double fg_log10(double x) {
+    if (!fg_is_far(FG_NORMAL, x)) return fg_log10_text(x);
+    return x > 0.0 && x < HUGE_VAL ? fg_log10_sum(x * 0x1p54, -54.0) : fg_log_any_text(x);
+}
 
 /* ---- for functions of single numbers ---- */
 

@@ -16,29 +16,42 @@ FG_INLINE double fg_sigmoid_of(double x, double rest) {
     return x < -745.14 ? 0.0 : y;
 }
 
-FG_INLINE double fg_sigmoid_text(double x) { return fg_sigmoid_of(x, 0.0); }
+#define FG_SIGMOID_REACH 708.0
+#define FG_SIGMOID_SLOPE_REACH 650.0
+#define FG_SOFTPLUS_REACH 600.0
 
-FG_INLINE double fg_sigmoid_slope_text(double x) { return fg_bell(fg_size(x), 1.0); }
+FG_INLINE double fg_sigmoid_text(double x) {
+    fg_pair u = fg_decay_near(fg_size(x)), n, q;
+    n.hi = x < 0.0 ? u.hi : 1.0, n.lo = x < 0.0 ? u.lo : 0.0;
+    q = fg_quotient(n.hi + n.lo, n, 1.0, u);
+    return q.hi + q.lo;
+}
+
+FG_INLINE double fg_sigmoid_slope_text(double x) { return fg_bell(fg_size(x)); }
 
 /* large + log1p(exp(-(a + rest))), a >= 0. For large = 0 all of the value is log1p(u), which is
  * u - u^2/2 where u is small. */
-FG_INLINE double fg_softplus_of(double large, double a, double rest) {
-    double whole, y;
-    fg_pair u = fg_decay(a, rest, &whole), d, p, sum;
+FG_INLINE double fg_softplus_from(double large, double a, fg_pair u) {
+    fg_pair d, p, sum;
     u = fg_fast_sum(u.hi, u.lo);
     d = fg_fast_sum(1.0, u.hi);
     p = fg_log_sum(d.hi, d.lo + u.lo, 0.0);
     p.hi = a > 21.0 ? u.hi : p.hi;
-    p.lo = a > 21.0 ? u.lo - 0.5 * (whole * whole) : p.lo;
+    p.lo = a > 21.0 ? u.lo - 0.5 * (u.hi * u.hi) : p.lo;
     sum = fg_sum(large, p.hi);
-    y = sum.hi + (sum.lo + p.lo);
+    return sum.hi + (sum.lo + p.lo);
+}
+
+FG_INLINE double fg_softplus_of(double large, double a, double rest) {
+    double whole, y;
+    fg_pair u = fg_decay(a, rest, &whole);
+    y = fg_softplus_from(large, a, u);
     y = a > 600.0 ? large + whole : y; /* where parts of the pair may be subnormal */
     return a > 745.14 ? large : y;
 }
 
 FG_INLINE double fg_softplus_text(double x) {
-    double y = fg_softplus_of(x > 0.0 ? x : 0.0, fg_size(x), 0.0);
-    return x == x ? y : x;
+    return fg_softplus_from(x > 0.0 ? x : 0.0, fg_size(x), fg_decay_near(fg_size(x)));
 }
 
 /* log(exp(a) + exp(b)); infinite where the larger is, of equal infinities too. */
@@ -63,21 +76,15 @@ FG_INLINE double fg_share_text(double a, double b) {
 
 #if !defined(FASTGRAD_FUNCTIONS_DECLARED)
 FG_FUNCTION double fg_sigmoid(double x) {
-    fg_exp_parts e;
-    fg_pair u, n;
-    double s;
-    if (!(fg_size(x) <= 40.0)) return fg_sigmoid_text(x);
-    e = fg_exp_split(-fg_size(x), 0.0);
-    s = fg_exp_scale(e);
-    u = fg_pair_of(e.hi * s, fg_exp_lo(e) * s);
-    n = x < 0.0 ? u : fg_pair_of(1.0, 0.0);
-    u = fg_quotient(n.hi + n.lo, n, 1.0, u);
-    return u.hi + u.lo;
+    return fg_size(x) < FG_SIGMOID_REACH ? fg_sigmoid_text(x) : fg_sigmoid_of(x, 0.0);
 }
 
-FG_FUNCTION double fg_sigmoid_slope(double x) { return fg_sigmoid_slope_text(x); }
+FG_FUNCTION double fg_sigmoid_slope(double x) { return fg_bell_any(fg_size(x)); }
 
-FG_FUNCTION double fg_softplus(double x) { return fg_softplus_text(x); }
+FG_FUNCTION double fg_softplus(double x) {
+    if (fg_size(x) < FG_SOFTPLUS_REACH) return fg_softplus_text(x);
+    return x == x ? fg_softplus_of(x > 0.0 ? x : 0.0, fg_size(x), 0.0) : x;
+}
 
 FG_FUNCTION double fg_logaddexp(double a, double b) { return fg_logaddexp_text(a, b); }
 

@@ -2,7 +2,7 @@
  *
  * Below 2^17 they are taken off in four parts of pi/2 (Cody, Waite 1980), in vectors, too. Beyond,
  * the argument times those bits of 2/pi that matter is computed in whole numbers (Payne, Hanek
- * 1983), of one number at a time: fg_is_far says where, and a loop over samples asks that first. */
+ * 1983), of one number at a time. */
 #ifndef FASTGRAD_FUNCTIONS_TRIGONOMETRIC_H
 #define FASTGRAD_FUNCTIONS_TRIGONOMETRIC_H
 
@@ -13,12 +13,7 @@ typedef struct {
     uint64_t quarters; /* the quarter turns taken off, modulo 4 */
 } fg_angle;
 
-/* Whether |x| >= 2^17, or x is inf or nan: in bit 63. */
-FG_INLINE uint64_t fg_far_bit(double x) {
-    return (fg_bits(x) & 0x7FFFFFFFFFFFFFFFu) + 0x3F00000000000000u;
-}
-
-FG_INLINE int fg_is_far(double x) { return (int)(fg_far_bit(x) >> 63); }
+#define FG_ANGLE_REACH 0x1p17
 
 /* n < 2^17 and the parts A, B, C have 36 bits: products with them are exact, and the first
  * difference is, too. The fourth reaches 2^-168; no rest of a double here is below 2^-60. */
@@ -171,23 +166,23 @@ FG_INLINE fg_angle fg_angle_small(double x) {
 FG_FUNCTION double fg_sin(double x) {
     double a = fg_size(x);
     if (a < 0.785 && a > 0x1p-27) return fg_sine_of(fg_angle_small(x), 0);
-    return fg_is_far(x) ? fg_sin_far(x) : fg_sin_text(x);
+    return fg_is_far(FG_ANGLE_REACH, x) ? fg_sin_far(x) : fg_sin_text(x);
 }
 
 FG_FUNCTION double fg_cos(double x) {
     if (fg_size(x) < 0.785) return fg_sine_of(fg_angle_small(x), 1);
-    return fg_is_far(x) ? fg_cos_far(x) : fg_cos_text(x);
+    return fg_is_far(FG_ANGLE_REACH, x) ? fg_cos_far(x) : fg_cos_text(x);
 }
 
 FG_FUNCTION double fg_tan(double x) {
     double a = fg_size(x);
     if (a < 0.785 && a > 0x1p-27) return fg_tan_of(fg_angle_small(x));
-    return fg_is_far(x) ? fg_tan_far(x) : fg_tan_text(x);
+    return fg_is_far(FG_ANGLE_REACH, x) ? fg_tan_far(x) : fg_tan_text(x);
 }
 
 FG_FUNCTION double fg_tan_slope(double x) {
     if (fg_size(x) < 0.785) return fg_tan_slope_of(fg_angle_small(x));
-    return fg_is_far(x) ? fg_tan_slope_far(x) : fg_tan_slope_text(x);
+    return fg_is_far(FG_ANGLE_REACH, x) ? fg_tan_slope_far(x) : fg_tan_slope_text(x);
 }
 #endif
 

@@ -89,9 +89,13 @@ enum opcode {
     X(keep_unless, OP_KEEP_UNLESS, 2) X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2) \
     X(logaddexp, OP_LOGADDEXP, 2)
 
-/* Those of one operand whose texts in loops hold for operands near 0 only. */
+/* Those of one operand whose texts in loops do not reach all operands. */
 #define OP_EACH_NEAR(X) \
-    X(sin, OP_SIN, 1) X(cos, OP_COS, 1) X(tan, OP_TAN, 1)
+    X(exp, OP_EXP, 1) X(expm1, OP_EXPM1, 1) X(log, OP_LOG, 1) X(log1p, OP_LOG1P, 1) \
+    X(sin, OP_SIN, 1) X(cos, OP_COS, 1) X(tan, OP_TAN, 1) X(sinh, OP_SINH, 1) \
+    X(cosh, OP_COSH, 1) X(tanh, OP_TANH, 1) X(sigmoid, OP_SIGMOID, 1) \
+    X(softplus, OP_SOFTPLUS, 1) X(erf, OP_ERF, 1) X(gelu, OP_GELU, 1) X(log2, OP_LOG2, 1) \
+    X(log10, OP_LOG10, 1) X(exp2, OP_EXP2, 1) X(erfc, OP_ERFC, 1)
 
 /* Name in the table. */
 OP_STATIC const char *const op_name[OP_COUNT] = {
@@ -195,7 +199,8 @@ OP_INLINE double op_add_value(double a, double b) {
 }
 
 enum { op_add_is_light = 1 };
-enum { op_add_is_near = 0 };
+#define op_add_reach FG_ANYWHERE
+#define op_add_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_add_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -212,7 +217,8 @@ OP_INLINE double op_mul_value(double a, double b) {
 }
 
 enum { op_mul_is_light = 1 };
-enum { op_mul_is_near = 0 };
+#define op_mul_reach FG_ANYWHERE
+#define op_mul_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_mul_da(double a, double b, double y) {
     (void)a, (void)y;
@@ -229,7 +235,8 @@ OP_INLINE double op_pow_value(double a, double b) {
 }
 
 enum { op_pow_is_light = 0 };
-enum { op_pow_is_near = 0 };
+#define op_pow_reach FG_ANYWHERE
+#define op_pow_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_pow_da(double a, double b, double y) {
     return (b == 0.0) ? 0.0 : (((((b - 1.0) + 1.0) == b) || !(fabs(a) < HUGE_VAL)) ? (b *
@@ -238,7 +245,7 @@ OP_INLINE double op_pow_da(double a, double b, double y) {
 
 OP_INLINE double op_pow_db(double a, double b, double y) {
     (void)b;
-    return (a == 0.0) ? 0.0 : (y * fg_log(a));
+    return (a == 0.0) ? 0.0 : (y * fg_log_any(a));
 }
 
 OP_INLINE double op_pow_number_value(double a, double b) {
@@ -246,7 +253,8 @@ OP_INLINE double op_pow_number_value(double a, double b) {
 }
 
 enum { op_pow_number_is_light = 0 };
-enum { op_pow_number_is_near = 0 };
+#define op_pow_number_reach FG_ANYWHERE
+#define op_pow_number_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_pow_number_da(double a, double b, double y) {
     return (b == 0.0) ? 0.0 : ((b == 2.0) ? (2.0 * a) : (((((b - 1.0) + 1.0) == b) || !(fabs(a) <
@@ -269,7 +277,8 @@ OP_INLINE double op_relu_value(double a, double b) {
 }
 
 enum { op_relu_is_light = 1 };
-enum { op_relu_is_near = 0 };
+#define op_relu_reach FG_ANYWHERE
+#define op_relu_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_relu_da(double a, double b, double y) {
     (void)a, (void)b;
@@ -286,7 +295,8 @@ OP_INLINE double op_leaky_relu_value(double a, double b) {
 }
 
 enum { op_leaky_relu_is_light = 1 };
-enum { op_leaky_relu_is_near = 0 };
+#define op_leaky_relu_reach FG_ANYWHERE
+#define op_leaky_relu_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_leaky_relu_da(double a, double b, double y) {
     (void)y;
@@ -303,7 +313,8 @@ OP_INLINE double op_prelu_value(double a, double b) {
 }
 
 enum { op_prelu_is_light = 1 };
-enum { op_prelu_is_near = 0 };
+#define op_prelu_reach FG_ANYWHERE
+#define op_prelu_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_prelu_da(double a, double b, double y) {
     (void)y;
@@ -321,7 +332,8 @@ OP_INLINE double op_abs_value(double a, double b) {
 }
 
 enum { op_abs_is_light = 1 };
-enum { op_abs_is_near = 0 };
+#define op_abs_reach FG_ANYWHERE
+#define op_abs_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_abs_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -338,7 +350,8 @@ OP_INLINE double op_min_value(double a, double b) {
 }
 
 enum { op_min_is_light = 1 };
-enum { op_min_is_near = 0 };
+#define op_min_reach FG_ANYWHERE
+#define op_min_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_min_da(double a, double b, double y) {
     (void)y;
@@ -355,7 +368,8 @@ OP_INLINE double op_max_value(double a, double b) {
 }
 
 enum { op_max_is_light = 1 };
-enum { op_max_is_near = 0 };
+#define op_max_reach FG_ANYWHERE
+#define op_max_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_max_da(double a, double b, double y) {
     (void)y;
@@ -373,7 +387,8 @@ OP_INLINE double op_sign_value(double a, double b) {
 }
 
 enum { op_sign_is_light = 1 };
-enum { op_sign_is_near = 0 };
+#define op_sign_reach FG_ANYWHERE
+#define op_sign_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_sign_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -391,7 +406,8 @@ OP_INLINE double op_floor_value(double a, double b) {
 }
 
 enum { op_floor_is_light = 0 };
-enum { op_floor_is_near = 0 };
+#define op_floor_reach FG_ANYWHERE
+#define op_floor_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_floor_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -409,7 +425,8 @@ OP_INLINE double op_ceil_value(double a, double b) {
 }
 
 enum { op_ceil_is_light = 0 };
-enum { op_ceil_is_near = 0 };
+#define op_ceil_reach FG_ANYWHERE
+#define op_ceil_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_ceil_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -426,7 +443,8 @@ OP_INLINE double op_round_value(double a, double b) {
 }
 
 enum { op_round_is_light = 0 };
-enum { op_round_is_near = 0 };
+#define op_round_reach FG_ANYWHERE
+#define op_round_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_round_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -443,7 +461,8 @@ OP_INLINE double op_mod_value(double a, double b) {
 }
 
 enum { op_mod_is_light = 0 };
-enum { op_mod_is_near = 0 };
+#define op_mod_reach FG_ANYWHERE
+#define op_mod_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_mod_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -460,7 +479,8 @@ OP_INLINE double op_floordiv_value(double a, double b) {
 }
 
 enum { op_floordiv_is_light = 0 };
-enum { op_floordiv_is_near = 0 };
+#define op_floordiv_reach FG_ANYWHERE
+#define op_floordiv_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_floordiv_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -477,7 +497,8 @@ OP_INLINE double op_lt_value(double a, double b) {
 }
 
 enum { op_lt_is_light = 1 };
-enum { op_lt_is_near = 0 };
+#define op_lt_reach FG_ANYWHERE
+#define op_lt_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_lt_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -494,7 +515,8 @@ OP_INLINE double op_le_value(double a, double b) {
 }
 
 enum { op_le_is_light = 1 };
-enum { op_le_is_near = 0 };
+#define op_le_reach FG_ANYWHERE
+#define op_le_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_le_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -511,7 +533,8 @@ OP_INLINE double op_eq_value(double a, double b) {
 }
 
 enum { op_eq_is_light = 1 };
-enum { op_eq_is_near = 0 };
+#define op_eq_reach FG_ANYWHERE
+#define op_eq_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_eq_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -528,7 +551,8 @@ OP_INLINE double op_ne_value(double a, double b) {
 }
 
 enum { op_ne_is_light = 1 };
-enum { op_ne_is_near = 0 };
+#define op_ne_reach FG_ANYWHERE
+#define op_ne_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_ne_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -545,7 +569,8 @@ OP_INLINE double op_keep_if_value(double a, double b) {
 }
 
 enum { op_keep_if_is_light = 1 };
-enum { op_keep_if_is_near = 0 };
+#define op_keep_if_reach FG_ANYWHERE
+#define op_keep_if_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_keep_if_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -562,7 +587,8 @@ OP_INLINE double op_keep_unless_value(double a, double b) {
 }
 
 enum { op_keep_unless_is_light = 1 };
-enum { op_keep_unless_is_near = 0 };
+#define op_keep_unless_reach FG_ANYWHERE
+#define op_keep_unless_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_keep_unless_da(double a, double b, double y) {
     (void)a, (void)b, (void)y;
@@ -580,7 +606,8 @@ OP_INLINE double op_exp_value(double a, double b) {
 }
 
 enum { op_exp_is_light = 0 };
-enum { op_exp_is_near = 0 };
+#define op_exp_reach FG_EXP_REACH
+#define op_exp_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_exp_da(double a, double b, double y) {
     (void)a, (void)b;
@@ -598,7 +625,8 @@ OP_INLINE double op_expm1_value(double a, double b) {
 }
 
 enum { op_expm1_is_light = 0 };
-enum { op_expm1_is_near = 0 };
+#define op_expm1_reach FG_EXP_REACH
+#define op_expm1_slope_reach FG_EXP_REACH
 
 OP_INLINE double op_expm1_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -616,7 +644,8 @@ OP_INLINE double op_log_value(double a, double b) {
 }
 
 enum { op_log_is_light = 0 };
-enum { op_log_is_near = 0 };
+#define op_log_reach FG_NORMAL
+#define op_log_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_log_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -634,7 +663,8 @@ OP_INLINE double op_log1p_value(double a, double b) {
 }
 
 enum { op_log1p_is_light = 0 };
-enum { op_log1p_is_near = 0 };
+#define op_log1p_reach FG_NORMAL_BEHIND_1
+#define op_log1p_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_log1p_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -652,7 +682,8 @@ OP_INLINE double op_square_value(double a, double b) {
 }
 
 enum { op_square_is_light = 1 };
-enum { op_square_is_near = 0 };
+#define op_square_reach FG_ANYWHERE
+#define op_square_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_square_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -670,7 +701,8 @@ OP_INLINE double op_sqrt_value(double a, double b) {
 }
 
 enum { op_sqrt_is_light = 0 };
-enum { op_sqrt_is_near = 0 };
+#define op_sqrt_reach FG_ANYWHERE
+#define op_sqrt_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_sqrt_da(double a, double b, double y) {
     (void)a, (void)b;
@@ -688,7 +720,8 @@ OP_INLINE double op_sin_value(double a, double b) {
 }
 
 enum { op_sin_is_light = 0 };
-enum { op_sin_is_near = 1 };
+#define op_sin_reach FG_ANGLE_REACH
+#define op_sin_slope_reach FG_ANGLE_REACH
 
 OP_INLINE double op_sin_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -706,7 +739,8 @@ OP_INLINE double op_cos_value(double a, double b) {
 }
 
 enum { op_cos_is_light = 0 };
-enum { op_cos_is_near = 1 };
+#define op_cos_reach FG_ANGLE_REACH
+#define op_cos_slope_reach FG_ANGLE_REACH
 
 OP_INLINE double op_cos_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -724,7 +758,8 @@ OP_INLINE double op_tan_value(double a, double b) {
 }
 
 enum { op_tan_is_light = 0 };
-enum { op_tan_is_near = 1 };
+#define op_tan_reach FG_ANGLE_REACH
+#define op_tan_slope_reach FG_ANGLE_REACH
 
 OP_INLINE double op_tan_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -742,7 +777,8 @@ OP_INLINE double op_asin_value(double a, double b) {
 }
 
 enum { op_asin_is_light = 0 };
-enum { op_asin_is_near = 0 };
+#define op_asin_reach FG_ANYWHERE
+#define op_asin_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_asin_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -760,7 +796,8 @@ OP_INLINE double op_acos_value(double a, double b) {
 }
 
 enum { op_acos_is_light = 0 };
-enum { op_acos_is_near = 0 };
+#define op_acos_reach FG_ANYWHERE
+#define op_acos_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_acos_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -778,7 +815,8 @@ OP_INLINE double op_atan_value(double a, double b) {
 }
 
 enum { op_atan_is_light = 0 };
-enum { op_atan_is_near = 0 };
+#define op_atan_reach FG_ANYWHERE
+#define op_atan_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_atan_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -795,7 +833,8 @@ OP_INLINE double op_atan2_value(double a, double b) {
 }
 
 enum { op_atan2_is_light = 0 };
-enum { op_atan2_is_near = 0 };
+#define op_atan2_reach FG_ANYWHERE
+#define op_atan2_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_atan2_da(double a, double b, double y) {
     (void)y;
@@ -812,7 +851,8 @@ OP_INLINE double op_hypot_value(double a, double b) {
 }
 
 enum { op_hypot_is_light = 0 };
-enum { op_hypot_is_near = 0 };
+#define op_hypot_reach FG_ANYWHERE
+#define op_hypot_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_hypot_da(double a, double b, double y) {
     (void)y;
@@ -830,7 +870,8 @@ OP_INLINE double op_sinh_value(double a, double b) {
 }
 
 enum { op_sinh_is_light = 0 };
-enum { op_sinh_is_near = 0 };
+#define op_sinh_reach FG_SINH_REACH
+#define op_sinh_slope_reach FG_SINH_REACH
 
 OP_INLINE double op_sinh_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -848,7 +889,8 @@ OP_INLINE double op_cosh_value(double a, double b) {
 }
 
 enum { op_cosh_is_light = 0 };
-enum { op_cosh_is_near = 0 };
+#define op_cosh_reach FG_SINH_REACH
+#define op_cosh_slope_reach FG_SINH_REACH
 
 OP_INLINE double op_cosh_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -866,7 +908,8 @@ OP_INLINE double op_tanh_value(double a, double b) {
 }
 
 enum { op_tanh_is_light = 0 };
-enum { op_tanh_is_near = 0 };
+#define op_tanh_reach FG_TANH_REACH
+#define op_tanh_slope_reach FG_TANH_SLOPE_REACH
 
 OP_INLINE double op_tanh_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -884,7 +927,8 @@ OP_INLINE double op_sigmoid_value(double a, double b) {
 }
 
 enum { op_sigmoid_is_light = 0 };
-enum { op_sigmoid_is_near = 0 };
+#define op_sigmoid_reach FG_SIGMOID_REACH
+#define op_sigmoid_slope_reach FG_SIGMOID_SLOPE_REACH
 
 OP_INLINE double op_sigmoid_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -902,7 +946,8 @@ OP_INLINE double op_softplus_value(double a, double b) {
 }
 
 enum { op_softplus_is_light = 0 };
-enum { op_softplus_is_near = 0 };
+#define op_softplus_reach FG_SOFTPLUS_REACH
+#define op_softplus_slope_reach FG_SIGMOID_REACH
 
 OP_INLINE double op_softplus_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -920,7 +965,8 @@ OP_INLINE double op_erf_value(double a, double b) {
 }
 
 enum { op_erf_is_light = 0 };
-enum { op_erf_is_near = 0 };
+#define op_erf_reach FG_ERF_REACH
+#define op_erf_slope_reach FG_ERF_REACH
 
 OP_INLINE double op_erf_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -938,7 +984,8 @@ OP_INLINE double op_gelu_value(double a, double b) {
 }
 
 enum { op_gelu_is_light = 0 };
-enum { op_gelu_is_near = 0 };
+#define op_gelu_reach FG_GELU_REACH
+#define op_gelu_slope_reach FG_GELU_REACH
 
 OP_INLINE double op_gelu_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -956,7 +1003,8 @@ OP_INLINE double op_log2_value(double a, double b) {
 }
 
 enum { op_log2_is_light = 0 };
-enum { op_log2_is_near = 0 };
+#define op_log2_reach FG_NORMAL
+#define op_log2_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_log2_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -974,7 +1022,8 @@ OP_INLINE double op_log10_value(double a, double b) {
 }
 
 enum { op_log10_is_light = 0 };
-enum { op_log10_is_near = 0 };
+#define op_log10_reach FG_NORMAL
+#define op_log10_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_log10_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -992,7 +1041,8 @@ OP_INLINE double op_exp2_value(double a, double b) {
 }
 
 enum { op_exp2_is_light = 0 };
-enum { op_exp2_is_near = 0 };
+#define op_exp2_reach FG_EXP_REACH
+#define op_exp2_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_exp2_da(double a, double b, double y) {
     (void)a, (void)b;
@@ -1010,7 +1060,8 @@ OP_INLINE double op_cbrt_value(double a, double b) {
 }
 
 enum { op_cbrt_is_light = 0 };
-enum { op_cbrt_is_near = 0 };
+#define op_cbrt_reach FG_ANYWHERE
+#define op_cbrt_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_cbrt_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -1028,7 +1079,8 @@ OP_INLINE double op_asinh_value(double a, double b) {
 }
 
 enum { op_asinh_is_light = 0 };
-enum { op_asinh_is_near = 0 };
+#define op_asinh_reach FG_ANYWHERE
+#define op_asinh_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_asinh_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -1046,7 +1098,8 @@ OP_INLINE double op_acosh_value(double a, double b) {
 }
 
 enum { op_acosh_is_light = 0 };
-enum { op_acosh_is_near = 0 };
+#define op_acosh_reach FG_ANYWHERE
+#define op_acosh_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_acosh_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -1064,7 +1117,8 @@ OP_INLINE double op_atanh_value(double a, double b) {
 }
 
 enum { op_atanh_is_light = 0 };
-enum { op_atanh_is_near = 0 };
+#define op_atanh_reach FG_ANYWHERE
+#define op_atanh_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_atanh_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -1081,7 +1135,8 @@ OP_INLINE double op_logaddexp_value(double a, double b) {
 }
 
 enum { op_logaddexp_is_light = 0 };
-enum { op_logaddexp_is_near = 0 };
+#define op_logaddexp_reach FG_ANYWHERE
+#define op_logaddexp_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_logaddexp_da(double a, double b, double y) {
     (void)y;
@@ -1099,7 +1154,8 @@ OP_INLINE double op_erfc_value(double a, double b) {
 }
 
 enum { op_erfc_is_light = 0 };
-enum { op_erfc_is_near = 0 };
+#define op_erfc_reach FG_ERF_REACH
+#define op_erfc_slope_reach FG_ERF_REACH
 
 OP_INLINE double op_erfc_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -1117,7 +1173,8 @@ OP_INLINE double op_lgamma_value(double a, double b) {
 }
 
 enum { op_lgamma_is_light = 0 };
-enum { op_lgamma_is_near = 0 };
+#define op_lgamma_reach FG_ANYWHERE
+#define op_lgamma_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_lgamma_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -1135,7 +1192,8 @@ OP_INLINE double op_digamma_value(double a, double b) {
 }
 
 enum { op_digamma_is_light = 0 };
-enum { op_digamma_is_near = 0 };
+#define op_digamma_reach FG_ANYWHERE
+#define op_digamma_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_digamma_da(double a, double b, double y) {
     (void)b, (void)y;
@@ -1153,7 +1211,8 @@ OP_INLINE double op_trigamma_value(double a, double b) {
 }
 
 enum { op_trigamma_is_light = 0 };
-enum { op_trigamma_is_near = 0 };
+#define op_trigamma_reach FG_ANYWHERE
+#define op_trigamma_slope_reach FG_ANYWHERE
 
 OP_INLINE double op_trigamma_da(double a, double b, double y) {
     (void)b, (void)y;

@@ -237,7 +237,8 @@ typedef struct {
     Products products[2]; /* plain ones; by the rule of op_product() */
 } Kernels;
 
-/* Value and partial of a row of OP_EACH_NEAR for any operand: loops have the texts of near ones. */
+/* Value and partial of a row of OP_EACH_NEAR for any operand: loops have texts that may not reach
+ * it. */
 double value_of_one(int op, double a);
 double slope_of_one(int op, double a, double y);
 

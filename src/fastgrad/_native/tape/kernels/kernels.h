@@ -55,17 +55,17 @@ INLINE double times(int rule, double partial, double adjoint) {
 
 #include "tape/kernels/powers.h"
 
-/* Whether the texts of a row hold for all samples, and what is computed where they do not. */
-INLINE int is_within_reach(int is_near, size_t n, const double *a) {
-    uint64_t far = 0;
-    if (!is_near) return 1;
-    for (size_t i = 0; i < n; i++) far |= fg_far_bit(a[i]);
-    return !(far >> 63);
+/* Samples that a row's text does not reach are computed one by one. */
+RARE void forward_far(double reach, int op, size_t n, const double *a, double *y) {
+    for (size_t i = 0; i < n; i++)
+        if (fg_is_far(reach, a[i])) y[i] = value_of_one(op, a[i]);
 }
 
-RARE void forward_far(int op, size_t n, const double *a, double *y) {
-    for (size_t i = 0; i < n; i++)
-        if (fg_is_far(a[i])) y[i] = value_of_one(op, a[i]);
+/* Of slopes, which are added up, all are, if one is out of reach. */
+INLINE int is_within_reach(double reach, size_t n, const double *a) {
+    uint64_t far = 0;
+    for (size_t i = 0; i < n; i++) far |= fg_far_bit(reach, a[i]);
+    return !(far >> 63);
 }
 
 RARE void reverse_far(
@@ -81,15 +81,19 @@ RARE void tangent_far(
 #define FORWARD(name, code, arity)                                                                 \
     static void name##_forward(                                                                    \
         size_t n, const double *restrict a, const double *restrict b, double *restrict y) {        \
-        EACH_SAMPLE(i, n) y[i] = op_##name##_value(a[i], b[i]);                                    \
-        if (!is_within_reach(op_##name##_is_near, n, a)) forward_far(code, n, a, y);               \
+        uint64_t far = 0;                                                                          \
+        EACH_SAMPLE(i, n) {                                                                        \
+            y[i] = op_##name##_value(a[i], b[i]);                                                  \
+            far |= fg_far_bit(op_##name##_reach, a[i]);                                            \
+        }                                                                                          \
+        if (far >> 63) forward_far(op_##name##_reach, code, n, a, y);                              \
     }
 /* Light operations multiply plainly, and by the rule only where a group of samples is run again. */
 #define REVERSE(name, code, arity)                                                                 \
     INLINE void name##_reverse_by(int rule, size_t n, const double *restrict a,                    \
         const double *restrict b, const double *restrict y, const double *restrict g,              \
         double *restrict da, double *restrict db) {                                                \
-        if (!is_within_reach(op_##name##_is_near, n, a)) {                                         \
+        if (!is_within_reach(op_##name##_slope_reach, n, a)) {                                     \
             reverse_far(code, n, a, y, g, da);                                                     \
             return;                                                                                \
         }                                                                                          \
@@ -137,7 +141,7 @@ RARE void tangent_far(
     static void name##_tangent(size_t n, const double *restrict a, const double *restrict b,       \
         const double *restrict y, const double *restrict ta, const double *restrict tb,            \
         double *restrict t) {                                                                      \
-        if (!is_within_reach(op_##name##_is_near, n, a)) {                                         \
+        if (!is_within_reach(op_##name##_slope_reach, n, a)) {                                     \
             tangent_far(code, n, a, y, ta, t);                                                     \
             return;                                                                                \
         }                                                                                          \
