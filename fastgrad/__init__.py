@@ -65,7 +65,7 @@ _LAZY = {  # name: module that has it
 }
 _SUBMODULES = (
     "engine", "errors", "family", "functional", "graphs", "nn", "operations", "ops", "optim",
-    "rules", "sklearn", "tape", "training", "viz",
+    "parallel", "rules", "sklearn", "tape", "training", "viz",
 )  # fmt: skip
 
 

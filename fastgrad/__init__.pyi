@@ -7,6 +7,7 @@ from fastgrad import nn as nn
 from fastgrad import operations as operations
 from fastgrad import ops as ops
 from fastgrad import optim as optim
+from fastgrad import parallel as parallel
 from fastgrad import rules as rules
 from fastgrad import sklearn as sklearn
 from fastgrad import tape as tape

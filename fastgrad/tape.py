@@ -26,7 +26,7 @@ from fastgrad._native.tape import parts as _parts
 from fastgrad._native.tape.bind import Shape, expect_unmasked
 from fastgrad._native.tape.program import structure
 from fastgrad._native.tape.replay import SIMD
-from fastgrad._native.tape.tape import TapeCore
+from fastgrad._native.tape.tape import TapeCore, set_elsewhere
 from fastgrad._plain import call_plainly, is_close, is_same, kind_of, numbers_in
 from fastgrad._shapes import extents_of, is_array
 from fastgrad.engine import Value, svg_in_notebook, text_in_notebook
@@ -573,6 +573,15 @@ class Tape(TapeCore):
             place -= sizes[dropout]
             dropout += 1
         return f"dropout{dropout}[{place}]"
+
+
+def _elsewhere(*args: Any, **how: Any) -> Any:
+    from fastgrad.parallel import run
+
+    return run(*args, **how)
+
+
+set_elsewhere(_elsewhere)
 
 
 def record(

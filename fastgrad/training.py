@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastgrad._decisions import note_decisions
 from fastgrad._native.base.errors import flag_expect, whole_expect
@@ -24,6 +25,9 @@ from fastgrad.errors import (
 from fastgrad.family import TapeFamily
 from fastgrad.optim import Optimizer, expect_number
 from fastgrad.tape import Tape
+
+if TYPE_CHECKING:
+    from fastgrad.parallel import Training
 
 __all__ = ["fit"]
 
@@ -45,6 +49,8 @@ def fit(
     shuffle: bool = True,
     callback: Callable[[int, list[float]], Any] | None = None,
     every: int = 1,
+    executor: Any = None,
+    retries: int = 3,
 ) -> list[float]:
     """Minimise a recorded loss, and return its history.
 
@@ -88,6 +94,12 @@ def fit(
         true ends the loop.
     every : int
         Steps between two calls of `callback`.
+    executor : object, optional
+        What computes batches, with the same bits: see `fastgrad.parallel`. The data may then be
+        `fastgrad.parallel.Rows`, as without.
+    retries : int
+        Times that a part of a step which was lost is given to the executor again; then it is
+        computed here, with a FastgradWarning.
 
     Returns
     -------
@@ -147,7 +159,9 @@ def fit(
     rate = _rate(schedule, start + steps)
     _expect_callback(callback)
     source, mean = optimizer.updaters, reduce == "mean"
-    loop = Loop(tapes, data, source, steps, batch_size, seed, mean, threads, shuffle, chosen)
+    loop: Loop | Training = _elsewhere(
+        tapes, data, executor, retries, optimizer, steps, batch_size, seed, mean, threads, shuffle
+    ) or Loop(tapes, data, source, steps, batch_size, seed, mean, threads, shuffle, chosen)
     try:
         _expect_shared(tapes[0].name, len(tapes), *loop.shared())
         loop.skip(start)
@@ -253,6 +267,17 @@ def _rate(schedule: Any, steps: int) -> Callable[[int], Any] | None:
     raise FastgradTypeError(explain(expected, describe(schedule), where))
 
 
+def _elsewhere(
+    tapes: tuple[Tape, ...], data: Any, executor: Any, retries: int, *how: Any
+) -> Training | None:
+    """Return a loop whose batches an executor computes; None, if there is none."""
+    if executor is None and "fastgrad.parallel" not in sys.modules:
+        return None  # without it there is neither `using` nor Rows
+    from fastgrad.parallel import training
+
+    return training(tapes, data, executor, retries, *how)
+
+
 def _expect_callback(callback: Any) -> None:
     if callback is not None and not callable(callback):
         expected = "a function of the number of steps and the losses"
@@ -262,7 +287,9 @@ def _expect_callback(callback: Any) -> None:
 class _Callback:
     """What fit's callback is told, and when."""
 
-    def __init__(self, loop: Loop, call: Callable[..., Any], start: int, every: int) -> None:
+    def __init__(
+        self, loop: Loop | Training, call: Callable[..., Any], start: int, every: int
+    ) -> None:
         self.loop, self.call, self.start, self.every = loop, call, start, every
         self.told = 0
 
@@ -279,7 +306,7 @@ class _Callback:
 
 
 def _run(
-    loop: Loop,
+    loop: Loop | Training,
     optimizer: Optimizer,
     steps: int,
     start: int,
@@ -307,7 +334,7 @@ def _run(
         bar(loop.done, loop.last(), True)
 
 
-def _stopped(loop: Loop, start: int) -> NonFiniteError:
+def _stopped(loop: Loop | Training, start: int) -> NonFiniteError:
     """Word why a step was not made: its loss or gradient is nan or inf."""
     loss, found = loop.stopped_at, loop.found()
     expected, got = ("a finite loss", repr(loss))
@@ -338,8 +365,6 @@ def _bar(steps: int) -> Callable[..., None]:
 
 
 def _lines(steps: int) -> Callable[..., None]:
-    import sys
-
     printed = shown = -1
 
     def update(done: int, loss: float | None, last: bool = False) -> None:

@@ -17,6 +17,7 @@ REASONS = {
     ("command/test_bench.py", "perf_counter"): "replaced by a clock of the test's own",
     ("project/test_process.py", "alarm"): "HANG: ends a child that a bug has stopped",
     ("project/test_process.py", "dump_traceback_later"): "HANG: likewise, and says where",
+    ("train/test_executors.py", "timeout"): "of executors with clocks of their own: none waits",
     ("tape/test_threads.py", "sleep"): "of no length, or within an exit that a daemon may spoil: it"
     " gives it time, and without any the test would pass as well",
 }

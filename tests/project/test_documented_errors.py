@@ -116,6 +116,19 @@ def tape_bytes():
     return tape_of().__reduce__()[1][0]
 
 
+class OneRank:
+    """A communicator of one process."""
+
+    def allgather(self, thing):
+        return [thing]
+
+    def Get_rank(self):
+        return 0
+
+    def Get_size(self):
+        return 1
+
+
 def pair():
     return tape_of(lambda x: [x[0], x[1]], [1.0, 2.0])
 
@@ -549,6 +562,19 @@ CALLS = {
     ),
     ("tape.Tape.finish", "TapeError"): lambda p, m: tape_of(calls_python).finish([[1.0]], of=1),
     ("tape.Tape.train", "FastgradTypeError"): lambda p, m: tape_of().train("no"),
+    ("parallel.Rows", "FastgradTypeError"): lambda p, m: fg.parallel.Rows(),
+    ("parallel.Rows", "FastgradValueError"): lambda p, m: fg.parallel.Rows(abs, n=0),
+    ("parallel.Rows", "ShapeError"): lambda p, m: fg.parallel.Rows([1.0], [1.0, 2.0]),
+    ("parallel.Rows.read", "ShapeError"): (
+        lambda p, m: fg.parallel.Rows(lambda start, stop: [], n=2).read(0, 1)
+    ),
+    ("parallel.Workers", "FastgradTypeError"): lambda p, m: fg.parallel.Workers(3),
+    ("parallel.Workers", "FastgradValueError"): lambda p, m: fg.parallel.Workers(None, tasks=0),
+    ("parallel.Ranks.value_and_grad", "ShapeError"): (
+        lambda p, m: fg.parallel.mpi(OneRank()).value_and_grad(tape_of(), 1.0)
+    ),
+    ("parallel.mpi", "FastgradTypeError"): lambda p, m: fg.parallel.mpi(3),
+    ("parallel.using", "FastgradTypeError"): lambda p, m: fg.parallel.using(3).__enter__(),
     ("tape.Tape.save", "TapeError"): lambda p, m: tape_of(calls_python).save(p / "a"),
     ("tape.Tape.save", "FastgradTypeError"): lambda p, m: keyed().save(p / "a"),
     ("tape.Tape.save", "FastgradValueError"): lambda p, m: deep().save(p / "a"),

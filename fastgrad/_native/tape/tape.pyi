@@ -1,13 +1,23 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastgrad._native.tape.replay import Replay
 from fastgrad.engine import Value
 
+def use_executors(more: int) -> None: ...
+def set_elsewhere(function: Callable[..., Any]) -> None: ...
+
 class TapeCore(Replay):
-    def __call__(self, *args: Any, threads: int = 1, check: bool = False) -> Any: ...
+    def __call__(
+        self, *args: Any, threads: int = 1, check: bool = False, executor: Any = None
+    ) -> Any: ...
     def backward(
-        self, *args: Any, reduce: str = "mean", threads: int = 1, check: bool = False
+        self,
+        *args: Any,
+        reduce: str = "mean",
+        threads: int = 1,
+        check: bool = False,
+        executor: Any = None,
     ) -> float: ...
     def value_and_grad(
         self,
@@ -16,6 +26,7 @@ class TapeCore(Replay):
         wrt: str | int | Value | Sequence[str | int | Value] = "parameters",
         threads: int = 1,
         check: bool = False,
+        executor: Any = None,
     ) -> tuple[Any, Any]: ...
     def jvp(
         self,

@@ -55,10 +55,28 @@ cdef int expect_threads(object threads) except -1:
     return n
 
 
+cdef int executors_used = 0  # blocks of fastgrad.parallel.using that are open, in any thread
+
+
+def use_executors(int more):
+    """Count the blocks in which batches are computed elsewhere."""
+    global executors_used
+    executors_used += more
+
+
+cdef object elsewhere = None  # has a batch computed by an executor; NotImplemented: nobody is to
+
+
+def set_elsewhere(function):
+    """Say what computes batches for which there is an executor: this module comes below it."""
+    global elsewhere
+    elsewhere = function
+
+
 cdef class TapeCore(Replay):
     """What `fastgrad.tape.Tape` inherits: see there."""
 
-    def __call__(self, *args, threads=1, check=False):
+    def __call__(self, *args, threads=1, check=False, executor=None):
         """Return the result for one sample, or for each sample of a batch.
 
         Parameters
@@ -70,6 +88,8 @@ cdef class TapeCore(Replay):
             That share a batch's samples; they change no bit of the result.
         check : bool
             Look for nan and inf first, with `check`: in the result, and in the gradient that is asked for.
+        executor : object, optional
+            What computes a batch, with the same bits: anything with submit, see `fastgrad.parallel`.
 
         Returns
         -------
@@ -99,6 +119,11 @@ cdef class TapeCore(Replay):
         """
         if check is not False and flag_expect(check, "check"):
             expect_finite(self, args, None)
+        cdef object found = NotImplemented
+        if executor is not None or executors_used:
+            found = elsewhere(self, "call", args, executor, threads=threads)
+        if found is not NotImplemented:
+            return expect_decided(self, args, found) if self.decisions else found
         cdef Frame frame = self.frame_take()
         cdef DrawKey drawn
         try:
@@ -144,12 +169,12 @@ cdef class TapeCore(Replay):
             self.run_batch(frame, self.plan_for(frame, self.want("parameters")), 0.0, False, threads)
         return rebuild(self.result, outs)
 
-    def backward(self, *args, reduce="mean", threads=1, check=False):
+    def backward(self, *args, reduce="mean", threads=1, check=False, executor=None):
         """Run forward and backward; add the gradient into the parameters' grad; return the loss.
 
         Parameters
         ----------
-        *args, threads, check
+        *args, threads, check, executor
             As for a call.
         reduce : "mean" or "sum"
             What is made of a batch's losses: what is returned, and what the gradient is of.
@@ -173,6 +198,11 @@ cdef class TapeCore(Replay):
         """
         if check is not False and flag_expect(check, "check"):
             expect_finite(self, args, "parameters")
+        cdef object found = NotImplemented
+        if executor is not None or executors_used:
+            found = elsewhere(self, "backward", args, executor, reduce=reduce, threads=threads)
+        if found is not NotImplemented:
+            return expect_decided(self, args, found) if self.decisions else found
         cdef Frame frame = self.frame_take()
         cdef object value  # a float, made before anything is changed
         try:
@@ -197,12 +227,13 @@ cdef class TapeCore(Replay):
         cdef double scale = 1.0 / <double> frame.n if mean else 1.0
         return self.run_batch(frame, self.plan_for(frame, want), scale, True, threads) * scale
 
-    def value_and_grad(self, *args, reduce="mean", wrt="parameters", threads=1, check=False):
+    def value_and_grad(
+            self, *args, reduce="mean", wrt="parameters", threads=1, check=False, executor=None):
         """Return the value and its gradient in the parameters or in arguments; touches no grad.
 
         Parameters
         ----------
-        *args, threads, check
+        *args, threads, check, executor
             As for a call.
         reduce : "mean", "sum" or None
             Of a batch: None gives each sample's value and its own gradient.
@@ -233,6 +264,14 @@ cdef class TapeCore(Replay):
         """
         if check is not False and flag_expect(check, "check"):
             expect_finite(self, args, wrt)
+        cdef object found = NotImplemented
+        if executor is not None or executors_used:
+            found = elsewhere(
+                self, "value_and_grad", args, executor, reduce=reduce, wrt=wrt, threads=threads)
+        if found is not NotImplemented:
+            if self.decisions:
+                expect_decided(self, args, found[0])
+            return found
         cdef Frame frame = self.frame_take()
         cdef Want want
         cdef DrawKey drawn
