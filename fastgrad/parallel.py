@@ -20,8 +20,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fastgrad import _random
 from fastgrad._native.base.errors import whole_expect
 from fastgrad._native.graph.engine import VERSION
 from fastgrad._native.graph.recording import program_level
@@ -29,6 +30,7 @@ from fastgrad._native.tape import inspect as _inspect
 from fastgrad._native.tape import parts as _parts
 from fastgrad._native.tape.bind import Shape
 from fastgrad._native.tape.program import structure
+from fastgrad._native.tape.tape import TapeCore as _Tape
 from fastgrad._native.tape.tape import use_executors
 from fastgrad._native.train.optim import step_along
 from fastgrad.engine import Value
@@ -42,9 +44,6 @@ from fastgrad.errors import (
     explain,
     show,
 )
-
-if TYPE_CHECKING:
-    from fastgrad._native.tape.tape import TapeCore
 
 __all__ = ["Ranks", "Rows", "Training", "Workers", "mpi", "run", "using"]
 
@@ -91,7 +90,7 @@ class _Parameter:
         self.place = place
 
 
-def _numbered(tape: TapeCore, wrt: Any) -> Any:
+def _numbered(tape: _Tape, wrt: Any) -> Any:
     """Return `wrt` as it is sent."""
     if isinstance(wrt, list | tuple):
         return [_numbered(tape, item) for item in wrt]
@@ -101,7 +100,7 @@ def _numbered(tape: TapeCore, wrt: Any) -> Any:
     return wrt
 
 
-def _found(tape: TapeCore, wrt: Any) -> Any:
+def _found(tape: _Tape, wrt: Any) -> Any:
     if isinstance(wrt, list):
         return [_found(tape, item) for item in wrt]
     return tape.captured[wrt.place] if isinstance(wrt, _Parameter) else wrt
@@ -114,19 +113,19 @@ class _Job:
         self.verb, self.start, self.stop, self.options = verb, start, stop, options
 
 
-def _perform(tape: TapeCore, args: tuple[Any, ...], job: _Job, parameters: bytes) -> Any:
-    """Do what a task is to do, with the parameters' data as bytes."""
+def _perform(tape: _Tape, args: tuple[Any, ...], job: _Job, state: Any) -> Any:
+    """Do what a task is to do, with the state of the call."""
     how = job.options
     wrt = _found(tape, how.get("wrt"))
     if job.verb == "sums":
         rows, _, _ = _parts.sums(
             tape, args, how["first"], how["end"], how["of"], how["mean"], wrt,
-            how["threads"], parameters, True, job.start,
+            how["threads"], state, True, job.start,
         )  # fmt: skip
         return how["first"], how["end"], rows, True
     if job.verb == "call":
-        return _parts.call(tape, args, job.start, how["threads"], parameters)
-    return _parts.call_each(tape, args, job.start, wrt, how["threads"], parameters)
+        return _parts.call(tape, args, job.start, how["threads"], state)
+    return _parts.call_each(tape, args, job.start, wrt, how["threads"], state)
 
 
 def do_task(
@@ -135,7 +134,7 @@ def do_task(
     tape: tuple[str, bytes | None],
     data: tuple[str, bytes | None],
     job: _Job,
-    parameters: bytes,
+    state: Any,
 ) -> tuple[str, Any]:
     """Do a task in a worker: what executors are given to submit.
 
@@ -151,7 +150,7 @@ def do_task(
         recorded, source = _kept.get(tape, pickle.loads), _kept.get(data, pickle.loads)
         if recorded is None or source is None:
             return "missing", None
-        return "done", _perform(recorded, source.part(job.start, job.stop), job, parameters)
+        return "done", _perform(recorded, source.part(job.start, job.stop), job, state)
     except Exception as error:
         return "error", error
 
@@ -191,7 +190,7 @@ def _packed(thing: Any) -> tuple[str, bytes]:
 class _Held:
     """Data in memory: arguments of a call, some of them with a batch axis of n samples."""
 
-    def __init__(self, tape: TapeCore, args: tuple[Any, ...], n: int, mask: bytes) -> None:
+    def __init__(self, tape: _Tape, args: tuple[Any, ...], n: int, mask: bytes) -> None:
         self.tape, self.args, self.n, self.mask = tape, args, n, mask
         self.packs: dict[tuple[int, int], tuple[str, bytes]] = {}
 
@@ -263,21 +262,26 @@ class _Picked(_Read):
         return (*self.rows.pick(self.indices[start:stop]), *self.shared)
 
 
+def _splitmix(state: int) -> Iterator[int]:
+    """Give the numbers of splitmix64 (Steele, Lea, Flood 2014), as native `fit` does."""
+    mask = (1 << 64) - 1
+    while True:
+        state = (state + 0x9E3779B97F4A7C15) & mask
+        z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+        yield z ^ (z >> 31)
+
+
 def _order(seed: int, n: int, block: int, shuffled: bool) -> Iterator[int]:
     """Give numbers of samples, epoch after epoch: blocks shuffled, and samples within each.
 
     With one block it is the order that `fit` has in one process (Fisher and Yates, splitmix64).
     """
-    state, mask = seed, (1 << 64) - 1
+    numbers = _splitmix(seed)
 
     def shuffle(order: list[int]) -> None:
-        nonlocal state
         for i in range(len(order) - 1 if shuffled else 0, 0, -1):
-            state = (state + 0x9E3779B97F4A7C15) & mask
-            z = state
-            z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
-            z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
-            j = (z ^ (z >> 31)) % (i + 1)
+            j = next(numbers) % (i + 1)
             order[i], order[j] = order[j], order[i]
 
     blocks = list(range(-(-n // block)))
@@ -462,7 +466,7 @@ def _loaded(column: Any) -> Any:
     return column
 
 
-def _source(tape: TapeCore, args: tuple[Any, ...]) -> Any:
+def _source(tape: _Tape, args: tuple[Any, ...]) -> Any:
     """Return the data of a call, or None where no argument has a batch axis."""
     if args and isinstance(args[0], Rows):
         return _Read(args[0], args[1:])
@@ -498,33 +502,41 @@ class _Engine:
     """A batch on any number of workers: what is divided, and what becomes of the parts."""
 
     shares: Callable[[], int]  # how many tasks a step is divided into, if there are so many groups
-    answers: Callable[..., list[Any]]  # tape, source, jobs, parameters: what the jobs give
+    answers: Callable[..., list[Any]]  # tape, source, jobs, state of the call: what the jobs give
 
-    def values(self, tape: TapeCore, source: Any, threads: int) -> Any:
+    def values(self, tape: _Tape, source: Any, threads: int) -> Any:
         k = min(self.shares(), source.n)
         cuts = [source.n * i // k for i in range(k + 1)]
         jobs = [_Job("call", a, b, threads=threads) for a, b in itertools.pairwise(cuts)]
-        found = self.answers(tape, source, jobs, _parts.parameters_of(tape))
+        found = self.answers(tape, source, jobs, _parts.state_of(tape))
         return _merged(structure(tape)[1], found)
 
-    def gradients(self, tape: TapeCore, source: Any, wrt: Any, threads: int) -> Any:
+    def gradients(self, tape: _Tape, source: Any, wrt: Any, threads: int) -> Any:
         """Give each sample's value and gradient."""
         k = min(self.shares(), source.n)
         cuts = [source.n * i // k for i in range(k + 1)]
         sent = _numbered(tape, wrt)
         jobs = [_Job("each", a, b, wrt=sent, threads=threads) for a, b in itertools.pairwise(cuts)]
-        found = self.answers(tape, source, jobs, _parts.parameters_of(tape))
+        found = self.answers(tape, source, jobs, _parts.state_of(tape))
         values, slopes = zip(*found, strict=True)
         if isinstance(wrt, list | tuple):
             return _joined(values), tuple(map(_joined, zip(*slopes, strict=True)))
         return _joined(values), _joined(slopes)
 
     def gradient(
-        self, tape: TapeCore, source: Any, mean: bool, wrt: Any, threads: int, add: bool = False
+        self,
+        tape: _Tape,
+        source: Any,
+        mean: bool,
+        wrt: Any,
+        threads: int,
+        add: bool = False,
+        draws: tuple[int, int, int, int] | None = None,
     ) -> Any:
         """Give value and gradient; or add it to the parameters' grad, and give the value."""
-        parameters, one = _parts.parameters_of(tape), source.part(0, 1)
+        one = source.part(0, 1)
         starts, sent = _parts.starts(tape, one, source.n, wrt), _numbered(tape, wrt)
+        state = _parts.state_of(tape, draws)
         n = len(starts) - 1
         k = min(self.shares(), n)
         cuts = [n * i // k for i in range(k + 1)]
@@ -535,12 +547,12 @@ class _Engine:
             )
             for i, j in itertools.pairwise(cuts)
         ]  # fmt: skip
-        made = self.answers(tape, source, jobs, parameters)
+        made = self.answers(tape, source, jobs, state)
         if add and tape.decisions:
-            value, _ = _parts.finish(tape, one, made, source.n, mean, wrt, parameters, False)
+            value, _ = _parts.finish(tape, one, made, source.n, mean, wrt, state, False)
             if not math.isfinite(value):
                 return value
-        return _parts.finish(tape, one, made, source.n, mean, wrt, parameters, add)
+        return _parts.finish(tape, one, made, source.n, mean, wrt, state, add)
 
 
 # -- executors -------------------------------------------------------------------------------------
@@ -555,7 +567,7 @@ class _Pool:
 
 
 _pools: weakref.WeakKeyDictionary[Any, _Pool] = weakref.WeakKeyDictionary()
-_tapes: weakref.WeakKeyDictionary[TapeCore, tuple[str, bytes]] = weakref.WeakKeyDictionary()
+_tapes: weakref.WeakKeyDictionary[_Tape, tuple[str, bytes]] = weakref.WeakKeyDictionary()
 
 
 def _pool_of(executor: Any) -> _Pool:
@@ -565,7 +577,7 @@ def _pool_of(executor: Any) -> _Pool:
         return _Pool()
 
 
-def _packed_tape(tape: TapeCore) -> tuple[str, bytes]:
+def _packed_tape(tape: _Tape) -> tuple[str, bytes]:
     """Return the sha256 and the bytes of a tape, whatever its parameters are by now."""
     found = _tapes.get(tape)
     if found is None:
@@ -644,22 +656,20 @@ class Workers(_Engine):
     def shares(self) -> int:
         return self.tasks or _workers_of(self.executor)
 
-    def answers(
-        self, tape: TapeCore, source: Any, jobs: list[_Job], parameters: bytes
-    ) -> list[Any]:
+    def answers(self, tape: _Tape, source: Any, jobs: list[_Job], state: Any) -> list[Any]:
         if self.executor is None:
-            return [_perform(tape, source.part(j.start, j.stop), j, parameters) for j in jobs]
-        return _Step(self, tape, source, jobs, parameters).run()
+            return [_perform(tape, source.part(j.start, j.stop), j, state) for j in jobs]
+        return _Step(self, tape, source, jobs, state).run()
 
 
 class _Step:
     """The tasks of one step: sent, answered in any order, sent again where they were lost."""
 
     def __init__(
-        self, workers: Workers, tape: TapeCore, source: Any, jobs: list[_Job], parameters: bytes
+        self, workers: Workers, tape: _Tape, source: Any, jobs: list[_Job], state: Any
     ) -> None:
         self.workers, self.tape, self.source = workers, tape, source
-        self.jobs, self.parameters = jobs, parameters
+        self.jobs, self.state = jobs, state
         self.left = set(range(len(jobs)))  # tasks without an answer
         self.here: set[int] = set()  # of these, what the caller is to do
         self.tries = [0] * len(jobs)
@@ -697,9 +707,7 @@ class _Step:
         try:
             if workers.pool.broken is not None:
                 raise workers.pool.broken
-            future = workers.executor.submit(
-                do_task, serial, VERSION, tape, data, job, self.parameters
-            )
+            future = workers.executor.submit(do_task, serial, VERSION, tape, data, job, self.state)
         except Exception as error:  # a broken pool is not used again
             workers.pool.broken = error
             self.give_up(task, error)
@@ -774,7 +782,7 @@ class _Step:
         for task in sorted(self.here):
             job = self.jobs[task]
             args = self.source.part(job.start, job.stop)
-            self.found[task] = _perform(self.tape, args, job, self.parameters)
+            self.found[task] = _perform(self.tape, args, job, self.state)
 
 
 def _workers_of(executor: Any) -> int:
@@ -817,18 +825,16 @@ class Ranks(_Engine):
     def shares(self) -> int:
         return int(self.size)
 
-    def answers(
-        self, tape: TapeCore, source: Any, jobs: list[_Job], parameters: bytes
-    ) -> list[Any]:
+    def answers(self, tape: _Tape, source: Any, jobs: list[_Job], state: Any) -> list[Any]:
         mine: Any = None
         if self.rank < len(jobs):
             job = jobs[self.rank]
-            mine = self.attempt(tape, source.part(job.start, job.stop), job, parameters)
+            mine = self.attempt(tape, source.part(job.start, job.stop), job, state)
         return self.exchange(mine)
 
-    def attempt(self, tape: TapeCore, args: tuple[Any, ...], job: _Job, parameters: bytes) -> Any:
+    def attempt(self, tape: _Tape, args: tuple[Any, ...], job: _Job, state: Any) -> Any:
         try:
-            return "done", _perform(tape, args, job, parameters)
+            return "done", _perform(tape, args, job, state)
         except Exception as error:
             return "error", error
 
@@ -844,7 +850,7 @@ class Ranks(_Engine):
 
     def value_and_grad(
         self,
-        tape: TapeCore,
+        tape: _Tape,
         *args: Any,
         reduce: str = "mean",
         wrt: Any = "parameters",
@@ -882,7 +888,7 @@ class Ranks(_Engine):
         mean = _expect_mean(reduce)
         counts = self.comm.allgather(source.n)
         ends = list(itertools.accumulate(counts))
-        of, parameters, one = ends[-1], _parts.parameters_of(tape), source.part(0, 1)
+        of, state, one = ends[-1], _parts.state_of(tape), source.part(0, 1)
         starts = _parts.starts(tape, one, of, wrt)
         owners = [_owner(ends, start) for start in starts[:-1]]
         bounds = [starts[_first(owners, r)] for r in range(self.size + 1)]  # samples of each
@@ -903,8 +909,8 @@ class Ranks(_Engine):
                 first=_first(owners, self.rank), end=_first(owners, self.rank + 1), of=of,
                 mean=mean, wrt=wrt, threads=threads,
             )  # fmt: skip
-            mine = self.attempt(tape, _rejoined(tape, pieces, source), job, parameters)
-        return _parts.finish(tape, one, self.exchange(mine), of, mean, wrt, parameters, False)
+            mine = self.attempt(tape, _rejoined(tape, pieces, source), job, state)
+        return _parts.finish(tape, one, self.exchange(mine), of, mean, wrt, state, False)
 
 
 def _first(owners: list[int], rank: int) -> int:
@@ -916,7 +922,7 @@ def _owner(ends: list[int], sample: int) -> int:
     return next(rank for rank, end in enumerate(ends) if sample < end)
 
 
-def _rejoined(tape: TapeCore, pieces: list[tuple[Any, ...]], source: Any) -> tuple[Any, ...]:
+def _rejoined(tape: _Tape, pieces: list[tuple[Any, ...]], source: Any) -> tuple[Any, ...]:
     """Return arguments whose rows come in several pieces."""
     if len(pieces) == 1 or not isinstance(source, _Held):
         return pieces[0]
@@ -1009,7 +1015,7 @@ def current(executor: Any) -> _Engine | None:
 
 
 def run(
-    tape: TapeCore,
+    tape: _Tape,
     verb: str,
     args: tuple[Any, ...],
     executor: Any,
@@ -1043,7 +1049,7 @@ class Training:
     def __init__(
         self,
         engine: _Engine,
-        tape: TapeCore,
+        tape: _Tape,
         source: Any,
         optimizer: Any,
         steps: int,
@@ -1058,6 +1064,8 @@ class Training:
         self.batch = source.n if batch_size is None else min(batch_size, source.n)
         self.order = source.order(seed, shuffled)
         self.next = 0  # in the epoch
+        self.key = next(_splitmix(~seed & ((1 << 64) - 1)))  # dropouts draw by it and the step
+        self.skipped = 0
         self.losses: list[float] = []
         self.stopped_at = math.nan
         self.numbers: Sequence[int] = range(source.n)
@@ -1077,7 +1085,13 @@ class Training:
         self.next = (self.next + count) % self.source.n
         return list(itertools.islice(self.order, count))
 
+    def draws(self) -> tuple[int, int, int, int]:
+        """Return what dropouts draw by: a step draws in parts what it does in the whole."""
+        call = (self.skipped + self.done) * _parts.dropouts_of(self.tape)
+        return self.key, call, 0, int(self.tape.training)
+
     def skip(self, count: int) -> None:
+        self.skipped += count
         for _ in range(count if self.batch < self.source.n else 0):
             self.draw()
 
@@ -1088,13 +1102,25 @@ class Training:
             self.numbers = self.draw()
             if len(self.numbers) == 1:
                 args = source.sample(self.numbers[0])
-                value, gradient = self.tape.value_and_grad(*args, threads=self.threads)
+                value, gradient = self.drawing(self.tape.value_and_grad, *args)
                 return value, gradient
             source = source.batch(self.numbers)
         found: tuple[float, Any] = self.engine.gradient(
-            self.tape, source, self.mean, "parameters", self.threads
+            self.tape, source, self.mean, "parameters", self.threads, draws=self.draws()
         )
         return found
+
+    def drawing(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call what draws from the tape's generator, for it to draw what the step does."""
+        tape: Any = self.tape
+        kept = tape.generator
+        made = _random.Generator(self.key)
+        made.state = self.key, self.draws()[1]
+        try:
+            tape.generator = made
+            return function(*args)
+        finally:
+            tape.generator = kept
 
     def advance(self, count: int) -> bool:
         for _ in range(min(count, self.steps - self.done)):
@@ -1115,7 +1141,7 @@ class Training:
         source = self.source if self.batch == self.source.n else self.source.batch(self.numbers)
         for start in range(0, source.n, _BLOCK):
             args = source.part(start, min(start + _BLOCK, source.n))
-            found = _inspect.first_nonfinite(self.tape, args, "parameters")
+            found = self.drawing(_inspect.first_nonfinite, self.tape, args, "parameters")
             if found is not None:
                 return self.numbers[start + (found[0] or 0)], *found[1:]
         return None
@@ -1131,7 +1157,7 @@ class Training:
 
 
 def training(
-    tapes: tuple[TapeCore, ...], args: Any, executor: Any, retries: int, *how: Any
+    tapes: tuple[_Tape, ...], args: Any, executor: Any, retries: int, *how: Any
 ) -> Training | None:
     """Return a training loop whose batches run elsewhere; None, if nobody is to."""
     engine = current(executor)

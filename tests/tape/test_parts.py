@@ -26,6 +26,9 @@ from fastgrad.errors import (
 pytestmark = [pytest.mark.usefixtures("sound_arena"), pytest.mark.wide]
 
 
+NO_DRAWS = (0, 0, 0, 0)
+
+
 def network(seed=3):
     """Return a tape with a regulariser, whose reverse runs once a call, and a shared argument."""
     random.seed(seed)
@@ -88,7 +91,7 @@ def test_rows_that_are_added_up_in_parts_have_the_bits_of_one_call():
             cuts, made = split(rng, len(starts) - 1), []
             for i, j in itertools.pairwise(cuts):
                 part, added = x[starts[i] : starts[j]], rng.random() < 0.8
-                data = parts.parameters_of(tape)
+                data = parts.state_of(tape)
                 rows, width, arrays = parts.sums(
                     tape, (part,), i, j, n, True, "parameters", 1, data, added
                 )
@@ -131,17 +134,17 @@ def test_parts_use_the_parameters_that_they_are_given():
     w = Value(2.0)
     tape = record(lambda x: (w * x) ** 2, 1.0)
     rows, _, _ = parts.sums(
-        tape, ([1.0],), 0, 1, 1, True, "parameters", 1, struct.pack("d", 3.0), True
+        tape, ([1.0],), 0, 1, 1, True, "parameters", 1, (struct.pack("d", 3.0), NO_DRAWS), True
     )
     made = [(0, 1, rows, True)]
-    three = struct.pack("d", 3.0)
+    three = struct.pack("d", 3.0), NO_DRAWS
     got = parts.finish(tape, ([9.0],), made, 1, True, "parameters", three, False)
     assert (got, tape(1.0), tape([1.0])) == ((9.0, [6.0]), 4.0, [4.0])
     assert parts.call(tape, ([1.0],), 0, 1, three) == [9.0]
     assert parts.call_each(tape, ([1.0],), 0, "parameters", 1, three) == ([9.0], [[6.0]])
     assert tape([1.0]) == [4.0]
     with pytest.raises(ShapeError, match="expected 8 bytes, got 3"):
-        parts.call(tape, ([1.0],), 0, 1, b"abc")
+        parts.call(tape, ([1.0],), 0, 1, (b"abc", NO_DRAWS))
     assert (w.data, w.grad) == (2.0, 0.0)
     assert parts.finish(tape, ([9.0],), made, 1, True, "parameters", three, True) == 9.0
     assert w.grad == 6.0

@@ -509,6 +509,31 @@ def test_fit_of_single_samples_and_of_families_is_computed_here(script):
     assert tape.backward(2.0, executor=pool) == tape(2.0)
 
 
+def test_dropouts_draw_on_executors_what_they_do_in_one_process(script):
+    def computed(**how):
+        w = [Value(0.5), Value(-0.25)]
+        tape = record(
+            lambda x: (
+                functional.dot(functional.dropout([x[0] * w[0], x[1] * w[1]], 0.5), [1.0, 2.0]) ** 2
+            ),
+            [1.0, 2.0],
+        )
+        fg.manual_seed(7)
+        x = np.random.default_rng(3).normal(size=(1001, 2))
+        found = [tape(x, **how).tolist(), tape.value_and_grad(x, **how), tape.backward(x, **how)]
+        found += [p.grad for p in w]
+        found.append([part.tolist() for part in tape.value_and_grad(x, reduce=None, **how)])
+        optimizer = fg.optim.Adam(w, lr=0.01)
+        for batch_size in (None, 500, 1):
+            found.append(fg.fit(tape, x, optimizer=optimizer, steps=4, batch_size=batch_size,
+                                start=1, **how))  # fmt: skip
+        tape.train(False)
+        found += [tape(x, **how).tolist(), fg.fit(tape, x, optimizer=optimizer, steps=2, **how)]
+        return str(found)
+
+    assert computed(executor=Workers(script(), tasks=3)) == computed()
+
+
 def test_retries_of_fit_count(script):
     tape, (x, y) = network(), drawn()
     pool = script(*[RuntimeError("lost")] * 99)

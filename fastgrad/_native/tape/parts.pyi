@@ -6,7 +6,11 @@ from fastgrad._native.tape.tape import TapeCore
 # groups from the first to the second, what `sums` gave of them, and whether with rows added up
 Part: TypeAlias = tuple[int, int, bytes, bool]
 
-def parameters_of(tape: Replay) -> bytes: ...
+# the parameters' data; seed, call, sample, whether dropouts draw
+State: TypeAlias = tuple[bytes, tuple[int, int, int, int]]
+
+def state_of(tape: Replay, draws: tuple[int, int, int, int] | None = None) -> State: ...
+def dropouts_of(tape: Replay) -> int: ...
 def batch_of(tape: Replay, args: tuple[Any, ...]) -> tuple[int, bytes]: ...
 def starts(tape: Replay, args: tuple[Any, ...], of: int, wrt: Any) -> list[int]: ...
 def sums(
@@ -18,7 +22,7 @@ def sums(
     mean: bool,
     wrt: Any,
     threads: int,
-    data: bytes | None,
+    data: State | None,
     added: bool,
     start: int = 0,
 ) -> tuple[bytes, int, bool]: ...
@@ -29,12 +33,12 @@ def finish(
     of: int,
     mean: bool,
     wrt: Any,
-    data: bytes | None,
+    data: State | None,
     added_to_grad: bool,
 ) -> Any: ...
 def call(
-    tape: TapeCore, args: tuple[Any, ...], first: int, threads: int, data: bytes | None
+    tape: TapeCore, args: tuple[Any, ...], first: int, threads: int, data: State | None
 ) -> Any: ...
 def call_each(
-    tape: TapeCore, args: tuple[Any, ...], first: int, wrt: Any, threads: int, data: bytes | None
+    tape: TapeCore, args: tuple[Any, ...], first: int, wrt: Any, threads: int, data: State | None
 ) -> Any: ...

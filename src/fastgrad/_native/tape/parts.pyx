@@ -13,20 +13,23 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from fastgrad._native.base.errors cimport error_of
 from fastgrad._native.tape.bind cimport Shape, floats_of, out_from, rebuild
 from fastgrad._native.tape.frame cimport Frame
-from fastgrad._native.tape.header cimport BatchPart
+from fastgrad._native.tape.header cimport BatchPart, DrawKey
 from fastgrad._native.tape.replay cimport CachedPlan, Replay
 from fastgrad._native.tape.tape cimport TapeCore, expect_threads
 from fastgrad._native.tape.wrt cimport Want
 
 
 cdef int load(Replay tape, Frame frame, tuple args, object data, bint take) except -1:
-    """Bind the arguments of a call, and the parameters' data: bytes, or None for what they have."""
-    tape.frame_bind(frame, args)
-    tape.draws_begin(frame, NULL, take)
-    if data is None:
-        return 0
-    cdef bytes given = data
+    """Bind the arguments of a call, and what else it depends on: as `state_of` gives it, or None for now."""
+    cdef DrawKey key
+    cdef bytes given
     cdef size_t size = tape.program.n_parameters * sizeof(double)
+    tape.frame_bind(frame, args)
+    if data is None:
+        return tape.draws_begin(frame, NULL, take)
+    given, draws = data
+    key.seed, key.call, key.sample, key.is_on = draws
+    tape.draws_begin(frame, &key, False)
     if <size_t> len(given) != size:
         raise error_of("ShapeError", f"{size} bytes", f"{len(given)}", "data of the parameters")
     memcpy(frame.values + tape.program.n_inputs, PyBytes_AS_STRING(given), size)
@@ -52,16 +55,37 @@ cdef CachedPlan plan_of(Replay tape, Frame frame, object wrt):
     return tape.plan_for(frame, want)
 
 
-def parameters_of(Replay tape not None):
-    """Give the parameters' data, 8 bytes each."""
+def state_of(Replay tape not None, draws=None):
+    """Give what a call depends on besides its arguments: the same wherever its parts run.
+
+    Parameters
+    ----------
+    draws : tuple of int, optional
+        What dropouts draw by: seed, number of the call, of the first sample, whether they do. Those of
+        the tape's next call unless given, which are taken.
+
+    Returns
+    -------
+    data : bytes
+        Of the parameters, 8 each.
+    draws : tuple of int
+    """
     cdef Frame frame = tape.frame_take()
     try:
         tape.parameters_load(frame)
-        return PyBytes_FromStringAndSize(
+        data = PyBytes_FromStringAndSize(
             <const char *> (frame.values + tape.program.n_inputs),
             tape.program.n_parameters * sizeof(double))
+        if draws is None and tape.program.n_dropouts and tape.training:
+            draws = tape.generator.take(tape.program.n_dropouts) + (1,)
+        return data, draws or (0, 0, 0, 0)
     finally:
         tape.frame_give(frame)
+
+
+def dropouts_of(Replay tape not None):
+    """Give the number of dropouts."""
+    return tape.program.n_dropouts
 
 
 def batch_of(Replay tape not None, tuple args not None):
@@ -105,8 +129,8 @@ def sums(
         The groups; the arguments have their samples, and no others.
     of : int
         Samples of the whole batch.
-    data : bytes or None
-        The parameters' data, to be used instead of what they have.
+    data : tuple or None
+        What `state_of` gave, to be used instead of what is so now.
     added : bool
         Give a row for each subtree of groups that is whole here, not for each group.
     start : int

@@ -123,7 +123,7 @@ cdef class TapeCore(Replay):
         if executor is not None or executors_used:
             found = elsewhere(self, "call", args, executor, threads=threads)
         if found is not NotImplemented:
-            return expect_decided(self, args, found) if self.decisions else found
+            return expect_decided(self, args, NULL, found) if self.decisions else found
         cdef Frame frame = self.frame_take()
         cdef DrawKey drawn
         try:
@@ -202,7 +202,7 @@ cdef class TapeCore(Replay):
         if executor is not None or executors_used:
             found = elsewhere(self, "backward", args, executor, reduce=reduce, threads=threads)
         if found is not NotImplemented:
-            return expect_decided(self, args, found) if self.decisions else found
+            return expect_decided(self, args, NULL, found) if self.decisions else found
         cdef Frame frame = self.frame_take()
         cdef object value  # a float, made before anything is changed
         try:
@@ -270,7 +270,7 @@ cdef class TapeCore(Replay):
                 self, "value_and_grad", args, executor, reduce=reduce, wrt=wrt, threads=threads)
         if found is not NotImplemented:
             if self.decisions:
-                expect_decided(self, args, found[0])
+                expect_decided(self, args, NULL, found[0])
             return found
         cdef Frame frame = self.frame_take()
         cdef Want want
