@@ -175,15 +175,16 @@ class Theirs:
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=run.options.lr, betas=(0.9, 0.99), weight_decay=decay
         )
+        self.losses = []
 
-    def loss(self, x, t, weight=None, scale=1.0):
+    def loss(self, x, t, weight=None):
         scores = self.model(x)
         if weight is not None:
             return (weight * F.cross_entropy(scores, t, reduction="none")).mean()
         total = F.cross_entropy(
             scores.flatten(0, -2), t.flatten(), ignore_index=self.pad, reduction="sum"
         )
-        return total / len(x) / scale
+        return total / len(x)
 
     def arguments(self, chunk):
         samples = self.run._drawn_from()
@@ -199,9 +200,10 @@ class Theirs:
         for step in range(steps):
             part = data if not size else [d[step * size : (step + 1) * size] for d in data]
             self.optimizer.zero_grad()
-            loss = self.loss(*part, scale=scale)
+            loss = self.loss(*part)  # of a sample: AdamW's eps tells it from that of a character
             loss.backward()
             self.optimizer.step()
+            self.losses.append(loss.detach() / scale)
         return process_time() - begin
 
     def tested(self):

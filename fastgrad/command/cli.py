@@ -483,6 +483,7 @@ COMMANDS = (
                 metavar="N",
                 help="characters of a context (<= 16)",
             ),
+            _option("--dropout", type=float, metavar="X", help="part that training sets to 0 (0)"),
             _option(
                 "--seed", type=_whole(0, 2**32 - 1), metavar="N", help="of all that is drawn (0)"
             ),

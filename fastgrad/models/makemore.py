@@ -74,11 +74,12 @@ class Mlp(nn.Module):
         sizes = [options.block_size * d, *[hidden] * options.n_layer]
         self.hidden = nn.ModuleList(nn.Linear(m, n) for m, n in pairwise(sizes))
         self.head = nn.Linear(hidden, vocabulary)
+        self.drop = nn.Dropout(options.dropout)
 
     def forward(self, x: list[Any]) -> list[Any]:
         row = [v for token in x for v in self.wte(token)]
         for layer in self.hidden:
-            row = _tanh(layer(row))
+            row = self.drop(_tanh(layer(row)))
         return list(self.head(row))
 
 
@@ -93,6 +94,7 @@ class Bow(nn.Module):
         self.wpe = nn.Embedding(options.block_size, d)
         self.up, self.down = nn.Linear(d, hidden), nn.Linear(hidden, d)
         self.head = nn.Linear(d, vocabulary)
+        self.drop = nn.Dropout(options.dropout)
 
     def forward(self, x: list[Any]) -> list[Any]:
         rows = [
@@ -101,7 +103,7 @@ class Bow(nn.Module):
         ]
         mean = [functional.mean(list(column)) for column in zip(*rows, strict=True)]
         row = _added(rows[-1], mean)
-        return list(self.head(_added(row, self.down(_tanh(self.up(row))))))
+        return list(self.head(_added(row, self.down(self.drop(_tanh(self.up(row)))))))
 
 
 class Cnn(nn.Module):
@@ -117,6 +119,7 @@ class Cnn(nn.Module):
             nn.Linear(2 * (hidden if level else d), hidden) for level in range(depth)
         )
         self.head = nn.Linear(hidden, vocabulary)
+        self.drop = nn.Dropout(options.dropout)
 
     def forward(self, x: list[Any]) -> list[Any]:
         rows = [list(self.wte(token)) for token in x]
@@ -124,7 +127,7 @@ class Cnn(nn.Module):
             if len(rows) % 2:
                 rows.insert(0, [0.0] * len(rows[0]))
             pairs = zip(rows[::2], rows[1::2], strict=True)
-            rows = [_tanh(layer([*left, *right])) for left, right in pairs]
+            rows = [self.drop(_tanh(layer([*left, *right]))) for left, right in pairs]
         return list(self.head(rows[0]))
 
 
@@ -140,12 +143,13 @@ class Recurrent(nn.Module):
         self.wte = nn.Embedding(vocabulary, d)
         self.step = self._cell(d, hidden)
         self.head = nn.Linear(hidden, vocabulary)
+        self.drop = nn.Dropout(options.dropout)
 
     def forward(self, x: list[Any]) -> list[list[Any]]:
         out, state = [], self._begin()
         for token in x:
             state = self.step(list(self.wte(token)), state)
-            out.append(list(self.head(self._seen(state))))
+            out.append(list(self.head(self.drop(self._seen(state)))))
         return out
 
     def _begin(self) -> Any:
@@ -187,16 +191,19 @@ class Transformer(nn.Module):
         self.wte = nn.Embedding(vocabulary, d)
         self.wpe = nn.Embedding(options.block_size, d)
         self.blocks = nn.ModuleList(
-            nn.TransformerBlock(d, options.n_head) for _ in range(options.n_layer)
+            nn.TransformerBlock(d, options.n_head, dropout=options.dropout)
+            for _ in range(options.n_layer)
         )
         self.ln_f = nn.LayerNorm(d)
         self.head = nn.Linear(d, vocabulary, bias=False)
+        self.drop = nn.Dropout(options.dropout)
 
     def forward(self, x: list[Any]) -> list[list[Any]]:
         rows = [
             _added(list(self.wte(token)), place)
             for token, place in zip(x, self.wpe.weight, strict=True)
         ]
+        rows = self.drop(rows)
         for block in self.blocks:
             rows = block(rows)
         return [list(self.head(self.ln_f(row))) for row in rows]
@@ -236,8 +243,12 @@ class Options:
         Learning rate of AdamW.
     lr_decay_steps : int
         Steps behind which the rate is a tenth; 0 for never.
+    dropout : float
+        Probability with which a number is set to 0 while training: of what layers of tanh give, or
+        a recurrent state before the last layer; of a transformer of the embeddings and of what its
+        blocks add. Not of a bigram.
     seed : int
-        Of the initial numbers, the split, the mini-batches and the words made.
+        Of the initial numbers, the split, the mini-batches, dropout and the words made.
     test_fraction : float
         Part of the lines that is held back, at most 1,000 of them.
     """
@@ -250,6 +261,7 @@ class Options:
     batch_size: int = 0
     lr: float = 0.0
     lr_decay_steps: int = 0
+    dropout: float = 0.0
     seed: int = 0
     test_fraction: float = 0.1
 
@@ -282,9 +294,14 @@ def _resolved(given: dict[str, Any], longest: int) -> Options:
         right = isinstance(value, int | float if kind is float else kind)
         if wanted and (not right or isinstance(value, bool) or not 0 <= value < math.inf):
             raise FastgradValueError(explain(wanted, show(value), f"{name} of Makemore"))
-    if values["test_fraction"] >= 1:
-        got = f"{values['test_fraction']}"
-        raise FastgradValueError(explain("less than 1", got, "test_fraction of Makemore"))
+    for name in ("dropout", "test_fraction"):
+        if values[name] >= 1:
+            raise FastgradValueError(
+                explain("less than 1", f"{values[name]}", f"{name} of Makemore")
+            )
+    if values["dropout"] and values["model"] == "bigram":
+        got = f"{values['dropout']}"
+        raise FastgradValueError(explain("0 for a bigram", got, "dropout of Makemore"))
     for name, default in DEFAULTS[values["model"]].items():
         values[name] = values[name] or default
     values["block_size"] = values["block_size"] or min(longest + 1, _LONGEST_BLOCK)
@@ -438,7 +455,7 @@ class Makemore:
 
     def _scores_tape(self) -> Tape:
         model, context = self.model, [0.0] * self.options.block_size
-        return record(model, context)
+        return record(model, context).eval()
 
     @property
     def _weighted(self) -> bool:
@@ -494,12 +511,17 @@ class Makemore:
             arguments: tuple[Any, ...] = samples.pairs()
         else:
             arguments = samples.drawn(begin // _CHUNK)
-            how = {"batch_size": options.batch_size, "start": begin % _CHUNK, "shuffle": False}
+            how = {
+                "batch_size": options.batch_size,
+                "start": begin % _CHUNK,
+                "shuffle": False,
+                "seed": (options.seed * 1_000_003 + begin // _CHUNK) % 2**64,  # of dropout
+            }
             scale = samples.mean_targets
         made: list[float] = []
         try:
             made = fit(
-                self._tape("loss"),
+                self._tape("loss").train(),
                 *arguments,
                 optimizer=self._optimizer,
                 steps=end - begin,
@@ -529,12 +551,13 @@ class Makemore:
         lines = self._lines(part)
         if not len(lines):
             return math.nan
+        tape = self._tape("loss").eval()
         if self._weighted:
             pairs = self._samples_of(lines).pairs()
-            return math.fsum(self._tape("loss")(*pairs)) / len(pairs[1])
+            return math.fsum(tape(*pairs)) / len(pairs[1])
         total = 0.0
         for arguments in self._samples_of(lines).all():
-            total += math.fsum(self._tape("loss")(*arguments, threads=self.threads))
+            total += math.fsum(tape(*arguments, threads=self.threads))
         return total / lines.tokens
 
     def counted_optimum(self) -> float:
@@ -812,6 +835,7 @@ def _read(path: str) -> tuple[dict[str, Any], dict[str, list[float]]]:
         names = {"losses", "parameters", "optimizer.0", "optimizer.1"} & header.keys()
         container.expect_keys(header, {"losses", "parameters", *names}, "tensors")
         found = container.tensors(header, data, start, dict.fromkeys(header, "F64"))
+        about["options"].setdefault("dropout", 0.0)  # older ones have none
         _expect_options(about["options"], len(found["parameters"]) // 8)
     except FaultError as fault:
         expected, got, where, *remedy = fault.args
@@ -836,5 +860,7 @@ def _expect_options(options: dict[str, Any], parameters: int) -> None:
         if kind is int:
             most = parameters + 1000 if name in sizes else 2**53
             container.expect_count(options[name], most, name)
+    if not 0 <= options["dropout"] < 1:
+        raise FaultError("0 to less than 1", container.show(options["dropout"]), "dropout")
     if options["model"] not in MODELS:
         raise FaultError(f"one of {', '.join(MODELS)}", container.show(options["model"]), "model")

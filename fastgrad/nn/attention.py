@@ -10,7 +10,7 @@ from fastgrad.formulas.rows import by_elements, depth_of, like, listed
 from fastgrad.formulas.softmax import softmax
 from fastgrad.formulas.sums import sums_of_products
 from fastgrad.functional import add, mul
-from fastgrad.nn.layers import GELU, LayerNorm, Linear
+from fastgrad.nn.layers import GELU, Dropout, LayerNorm, Linear
 from fastgrad.nn.module import Module
 from fastgrad.nn.neurons import expect_width
 
@@ -105,11 +105,14 @@ class TransformerBlock(Module):
         Number of heads; divides n_embd.
     bias : bool
         Whether the linear layers have biases.
+    dropout : float
+        Probability with which, while training, a number of what is added is set to 0.
 
     Attributes
     ----------
     ln_1, ln_2 : LayerNorm
     attn : CausalSelfAttention
+    drop : Dropout
     mlp : dict
         ``c_fc``, a Linear to 4 * n_embd, ``act``, a GELU approximated by tanh, ``c_proj``, a Linear
         back. Named as in nanoGPT and makemore.
@@ -117,10 +120,11 @@ class TransformerBlock(Module):
     Raises
     ------
     FastgradTypeError, FastgradValueError
-        If a number is no positive integer, or n_head does not divide n_embd.
+        If a size is no positive integer, n_head does not divide n_embd, or `dropout` is no number
+        from 0 to 1.
     """
 
-    def __init__(self, n_embd: int, n_head: int, bias: bool = True) -> None:
+    def __init__(self, n_embd: int, n_head: int, bias: bool = True, dropout: float = 0.0) -> None:
         self.ln_1 = LayerNorm(n_embd)
         self.attn = CausalSelfAttention(n_embd, n_head, bias)
         self.ln_2 = LayerNorm(n_embd)
@@ -129,14 +133,15 @@ class TransformerBlock(Module):
             "act": GELU("tanh"),
             "c_proj": Linear(4 * n_embd, n_embd, bias),
         }
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Any) -> Any:
         """Return as many rows: see `CausalSelfAttention.forward`."""
-        x = _added(x, self.attn(self.ln_1(x)))
+        x = _added(x, self.drop(self.attn(self.ln_1(x))))
         out = self.ln_2(x)
         for layer in self.mlp.values():
             out = layer(out)
-        return _added(x, out)
+        return _added(x, self.drop(out))
 
     def __repr__(self) -> str:
         return f"TransformerBlock({self.attn.n_embd}, {self.attn.n_head})"

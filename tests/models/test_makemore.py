@@ -6,12 +6,15 @@ for runs in parts the uninterrupted one, bit for bit.
 
 import json
 import math
+import os
+import re
 from collections import Counter
 
 import pytest
 from helpers.polls import at_each_poll, stop_at
 
 from fastgrad import functional, no_grad
+from fastgrad.command.makemore import run_makemore
 from fastgrad.errors import FastgradTypeError, FastgradValueError, FileFormatError
 from fastgrad.files import container
 from fastgrad.models.makemore import DEFAULTS, MODELS, Makemore
@@ -107,6 +110,36 @@ def test_resumed_run_equals_the_uninterrupted_one(model, tmp_path):
     assert state(loaded) == state(whole)
 
 
+@pytest.mark.parametrize("model", [name for name in ALL if name != "bigram"])
+def test_dropout_is_drawn_by_the_step_and_left_out_of_losses(model, tmp_path):
+    whole, part, none = small(model, dropout=0.4), small(model, dropout=0.4), small(model)
+    assert whole.loss() == none.loss()
+    whole.train(9)
+    part.train(4)
+    part.loss()
+    part.save(tmp_path / "checkpoint")
+    again = small(model, dropout=0.4, threads=2)
+    again.resume(tmp_path / "checkpoint")
+    again.train(5)
+    assert state(again) == state(whole)
+    assert again.loss("test") == whole.loss("test")
+    assert again.sample(4) == whole.sample(4)
+    assert none.train(9)[:1] != whole.losses[:1]
+    assert none.loss() != whole.loss()
+
+
+def test_dropout_of_each_chunk_is_another():
+    run = small("mlp", dropout=0.5, lr=0.0)
+    tape, seeds, samples = run._tape("loss"), [], run._drawn_from()
+    kept = samples.drawn(0)
+    samples.drawn = lambda _: kept
+    for step in (0, 100, 200):
+        run.step = step
+        seeds.append(run.train(1)[0])
+    assert len(set(seeds)) == 3
+    assert tape.training
+
+
 def test_resume_in_another_chunk_and_at_another_rate(tmp_path):
     path = tmp_path / "checkpoint"
     runs = [small("mlp", lr_decay_steps=103) for _ in range(3)]
@@ -163,6 +196,16 @@ def test_bigram_comes_within_0_005_nats_of_the_counted_optimum():
 
     assert run.counted_optimum() == pytest.approx(counted(example_words()), rel=1e-12)
     assert run.counted_optimum() < run.loss() < run.counted_optimum() + 0.005
+
+
+@pytest.mark.skipif("FASTGRAD_NAMES" not in os.environ, reason="set it to makemore's names.txt")
+def test_bigram_of_makemores_names_comes_near_the_counted_optimum(tmp_path, capsys):
+    assert run_makemore(os.environ["FASTGRAD_NAMES"], out=str(tmp_path), test_fraction=0.0) == 0
+    printed = capsys.readouterr().out
+    found = re.search(r"train (\S+), counted optimum (\S+)", printed)
+    assert float(found[2]) == pytest.approx(2.4540145, abs=5e-5)
+    assert abs(float(found[1]) - 2.4540145) < 0.005
+    assert "step 300 of 300" in printed
 
 
 def test_bigram_of_mini_batches_learns_too():
@@ -240,6 +283,8 @@ def test_start_with_an_unseen_character_is_refused():
         ({"lr": math.inf}, FastgradValueError, "got inf (lr"),
         ({"seed": True}, FastgradValueError, "got True (seed"),
         ({"test_fraction": 1.0}, FastgradValueError, "expected less than 1, got 1.0"),
+        ({"dropout": 1}, FastgradValueError, "expected less than 1, got 1 (dropout"),
+        ({"model": "bigram", "dropout": 0.5}, FastgradValueError, "expected 0 for a bigram"),
         ({"model": "transformer", "n_embd": 3}, FastgradValueError, "a divisor of n_embd, 3"),
     ],
 )
@@ -314,6 +359,7 @@ OPTIONS = {
         ({"about": {"options": {**OPTIONS, "n_embd": -1}}}, "n_embd"),
         ({"about": {"options": {**OPTIONS, "n_embd": 10**9}}}, "n_embd"),
         ({"about": {"options": {**OPTIONS, "model": "gpt"}}}, "one of bigram"),
+        ({"about": {"options": {**OPTIONS, "dropout": 1.5}}}, "dropout"),
         ({"about": {"more": 1}}, "known keys only"),
         ({"arrays": {"parameters": bytes(8)}}, "expected arrays of"),
         ({"arrays": {"optimizer.0": bytes(8)}}, "expected arrays of"),
