@@ -335,10 +335,11 @@ class Picture:
         path.write_bytes(write(self))
 
     def _repr_svg_(self) -> str:
-        return self.svg
+        """Return the picture, made narrower where the page is."""
+        return self.svg.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"image/svg+xml": self.svg, "text/plain": repr(self)}
+        return {"image/svg+xml": self._repr_svg_(), "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         marks = self.drawing.marks.values()

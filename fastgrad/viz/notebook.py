@@ -43,7 +43,7 @@ def svg_of(thing: Any) -> str | None:
         if isinstance(thing, Value) and not thing.operands:
             return None
         try:
-            return draw_dot(thing).svg
+            return draw_dot(thing)._repr_svg_()
         except (FastgradValueError, MissingExtraError):
             return None
     layers = _layers(thing)

