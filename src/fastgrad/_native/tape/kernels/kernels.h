@@ -43,6 +43,27 @@ INLINE double folded_parts(const part *x) {
     return folded(sum);
 }
 
+typedef double quad __attribute__((vector_size(32), aligned(8), may_alias));
+
+/* The four sums of lanes [i], [i + 4]: the first step of folding. */
+INLINE quad folded_halves(const part *x) {
+    double sum[LANES];
+    EACH(i, PARTS) store(sum + i * WIDTH, x[i]);
+    return *(const quad *)sum + *(const quad *)(sum + 4);
+}
+
+/* Four sums at once, each added as folded() does. */
+INLINE quad folded_four(const part *a, const part *b, const part *c, const part *d) {
+    const quad s = folded_halves(a), t = folded_halves(b), u = folded_halves(c),
+               v = folded_halves(d);
+    const quad one = __builtin_shufflevector(s, t, 0, 1, 4, 5) +
+                     __builtin_shufflevector(s, t, 2, 3, 6, 7);
+    const quad two = __builtin_shufflevector(u, v, 0, 1, 4, 5) +
+                     __builtin_shufflevector(u, v, 2, 3, 6, 7);
+    return __builtin_shufflevector(one, two, 0, 2, 4, 6) +
+           __builtin_shufflevector(one, two, 1, 3, 5, 7);
+}
+
 /* ---- operations of the table ---- */
 
 /* A partial times an adjoint: plainly, or by the rule that every derivative has. */
@@ -269,7 +290,14 @@ INLINE void weights_tile(double *dw, const LayerRows *from, const LayerUse *uses
             weights_add(sum, from->values, x, rows, columns, stride, at, g);
         if (at < n) weights_rest(sum, from->values, x, rows, columns, stride, at, n, g);
     }
-    EACH(i, rows) EACH(c, columns) dw[(r + i) * k + j + c] += folded_parts(sum[i][c]);
+    dw += r * k + j;
+    if (columns == 4) {
+        EACH(i, rows)
+        *(quad *)(dw + i * k) += folded_four(sum[i][0], sum[i][1], sum[i][2], sum[i][3]);
+    } else if (rows == 4 && columns == 1) {
+        const quad of_rows = folded_four(sum[0][0], sum[1][0], sum[2][0], sum[3][0]);
+        EACH(i, rows) dw[i * k] += of_rows[i];
+    } else EACH(i, rows) EACH(c, columns) dw[i * k + c] += folded_parts(sum[i][c]);
 }
 
 static double sum_lanes(size_t n, const double *a) {
