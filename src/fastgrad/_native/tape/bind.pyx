@@ -183,6 +183,13 @@ cdef inline void bind_column(Bound bound, Py_ssize_t slot, const double *data, P
     bound.batched[slot] = 1
 
 
+cdef bint is_short_row(const Py_buffer *view, Py_ssize_t n) noexcept:
+    """Tell whether a buffer has so many doubles side by side, few enough to be copied at once."""
+    return (
+        n <= PART and view.shape[0] == n and view.strides != NULL and view.strides[0] == sizeof(double)
+        and view.format != NULL and view.format[0] == c"d" and not view.format[1])
+
+
 cdef int bind_view(Bound bound, Shape shape, object arg) except -1:
     """Bind numbers in memory. Returns 0 where no buffer describes them."""
     cdef Buffer buffer = Buffer.__new__(Buffer)
@@ -198,6 +205,9 @@ cdef int bind_view(Bound bound, Shape shape, object arg) except -1:
     except (BufferError, ValueError):  # numbers that no buffer describes, such as NumPy's dates
         return 0
     buffer.viewed = True
+    if view.ndim == 1 and shape.ndim == 1 and is_short_row(view, shape.size):
+        memcpy(bound.values + shape.start, view.buf, shape.size * sizeof(double))
+        return 1
     extra = view.ndim - shape.ndim
     reader = NULL if view.format == NULL else format_reader(view.format, view.itemsize)
     if reader == NULL or view.ndim > FORMAT_AXES_MAX:
@@ -541,7 +551,25 @@ cdef object nested(const double **at, tuple extents, Py_ssize_t depth):
 
 cdef object rebuild(object spec, list outs):
     """Give the numbers of a result, or of arguments, in their structure."""
+    if type(spec) is not Shape and spec[0] is tuple and is_flat(spec[2]):
+        return rebuild_flat(outs)
     return rebuild_from(spec, iter(outs))
+
+
+cdef bint is_flat(list specs) noexcept:
+    """Tell whether nothing is nested here: as nearly always in the gradient by all arguments."""
+    cdef Py_ssize_t i
+    for i in range(len(specs)):
+        if type(specs[i]) is not Shape:
+            return False
+    return True
+
+
+cdef tuple rebuild_flat(list outs):
+    cdef list made = []
+    for out in outs:
+        made.append(out_give(<Out> out) if type(out) is Out else out)
+    return tuple(made)
 
 
 cdef object rebuild_from(object spec, object outs):

@@ -11,6 +11,7 @@ cdef class Frame(Bound):
     cdef const Groups *groups  # how a single sample runs; NULL: in the interpreter
     cdef const Pulls *pulls
     cdef double **grads      # of leaves: where the gradients of samples go
+    cdef bint has_grads      # some are set
     cdef Py_ssize_t *grad_strides
     cdef double **outputs    # where results go
     cdef Py_ssize_t *output_strides

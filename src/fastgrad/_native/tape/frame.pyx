@@ -91,4 +91,5 @@ cdef Out frame_result(Frame frame, Shape shape):
 
 cdef Out frame_gradient(Frame frame, Shape shape):
     """Make room for a gradient of each sample, and say where it is."""
+    frame.has_grads = True
     return out_for(frame, shape, frame.grads, frame.grad_strides)

@@ -250,7 +250,9 @@ cdef class Replay:
         frame.n = frame.sample = frame.reading = -1
         frame.first = 0
         frame.arrays, frame.tangents, frame.given = False, False, None
-        memset(frame.grads, 0, self.program.n_inputs * sizeof(double *))
+        if frame.has_grads:
+            frame.has_grads = False
+            memset(frame.grads, 0, self.program.n_inputs * sizeof(double *))
         memset(frame.outputs, 0, self.program.n_outputs * sizeof(double *))
         return frame
 
