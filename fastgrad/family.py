@@ -80,6 +80,27 @@ class TapeFamily(Mapping[tuple[Any, ...], Tape]):
         some = f"{len(self)} tape{'' if len(self) == 1 else 's'}"
         return f"<{some} of {self.name}, {len(self.parameters)} parameters>"
 
+    def train(self, mode: bool = True) -> TapeFamily:
+        """Let calls drop what dropouts drop, or with False nothing: `Tape.train` of each tape.
+
+        Returns
+        -------
+        TapeFamily
+            This one.
+
+        Raises
+        ------
+        FastgradTypeError
+            If `mode` is no bool.
+        """
+        for tape in self._tapes.values():
+            tape.train(mode)
+        return self
+
+    def eval(self) -> TapeFamily:
+        """Let calls drop nothing: the same as ``train(False)``."""
+        return self.train(False)
+
     def tape_of(self, *args: Any) -> Tape:
         """Return the tape that takes these arguments: one sample, or a batch of one shape.
 

@@ -561,6 +561,9 @@ CALLS = {
         lambda p, m: tape_of().finish([[1.0]], of=1, wrt="inputs")
     ),
     ("tape.Tape.finish", "TapeError"): lambda p, m: tape_of(calls_python).finish([[1.0]], of=1),
+    ("family.TapeFamily.train", "FastgradTypeError"): (
+        lambda p, m: fg.record_each(lambda x: x * 2, [1.0]).train("no")
+    ),
     ("tape.Tape.train", "FastgradTypeError"): lambda p, m: tape_of().train("no"),
     ("parallel.Rows", "FastgradTypeError"): lambda p, m: fg.parallel.Rows(),
     ("parallel.Rows", "FastgradValueError"): lambda p, m: fg.parallel.Rows(abs, n=0),

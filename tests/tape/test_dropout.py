@@ -551,6 +551,10 @@ def test_fit_of_a_family_draws_other_numbers_for_each_sample(batch_size):
         return losses
 
     assert run([9]) == run([2, 7])
+    assert family.eval() is family
+    assert run([9]) == run([9])
+    assert family([3.0]) == 3.0
+    assert all(tape.training for tape in family.train().values())
     assert len(set(run([24]))) > 5
     if batch_size is None:
         key, drawn, expected = splitmix(~2 % 2**64), 0, 0.0
