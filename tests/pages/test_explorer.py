@@ -149,15 +149,17 @@ def test_what_no_page_can_run_is_refused_by_name():
         fg.explore(fg.record(lambda x: twice(x), 1.0))
 
 
-def test_what_is_no_graph_or_too_much_is_refused():
+def test_what_is_no_graph_or_too_much_is_refused(monkeypatch):
     with pytest.raises(FastgradTypeError, match="expected a Value or a tape, got int 1"):
         fg.explore(1)
     with pytest.raises(FastgradTypeError, match="a Module or Values"):
         fg.explore(Value(1.0), parameters=3)
-    with pytest.raises(FastgradValueError, match="at most 1000 nodes"):
-        fg.explore(functional.dot([Value(1.0)] * 501, [Value(2.0)] * 501))
-    with pytest.raises(FastgradValueError, match="at most 1000 nodes"):
-        fg.explore(sum(Value(1.0) for _ in range(600)))
+    monkeypatch.setattr(explorer, "LIMIT", 20)
+    a, b = Value(1.0), Value(2.0)
+    with pytest.raises(FastgradValueError, match=r"at most 20 nodes, got 2\d"):
+        fg.explore(functional.dot([a] * 11, [b] * 11))  # one node, of which a page shows 21
+    with pytest.raises(FastgradValueError, match="at most 20 nodes, got more"):
+        fg.explore(sum(Value(1.0) for _ in range(11)))
 
 
 def test_licences_in_pages_are_those_of_the_package():

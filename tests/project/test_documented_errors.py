@@ -248,6 +248,11 @@ def command_played(path):
     run_playground(path)
 
 
+def explored_in_part(monkeypatch):
+    monkeypatch.setattr("fastgrad.pages.explorer.LIMIT", 2)
+    fg.explore(Value(1.0) * Value(2.0))
+
+
 def explored_custom():
     twice = fg.custom("twice")(lambda a: 2 * a)
     twice.partials(lambda a, y: (2.0,))
@@ -638,9 +643,7 @@ CALLS = {
     ("graphs.trace", "FastgradValueError"): lambda p, m: fg.trace(Value(1.0) + 1.0, limit=2),
     ("graphs.trace", "ShapeError"): lambda p, m: fg.trace(tape_of(), [1.0, 2.0]),
     ("pages.explorer.explore", "FastgradTypeError"): lambda p, m: fg.explore(1.0),
-    ("pages.explorer.explore", "FastgradValueError"): lambda p, m: fg.explore(
-        functional.sum([Value(1.0) * 2.0 for _ in range(400)])
-    ),
+    ("pages.explorer.explore", "FastgradValueError"): lambda p, m: explored_in_part(m),
     ("pages.explorer.explore", "TapeError"): lambda p, m: explored_custom(),
     ("pages.explorer.explore", "OSError"): lambda p, m: fg.explore(Value(1.0), p / "no" / "file"),
     ("pages.explorer.Page.save", "FastgradTypeError"): lambda p, m: fg.explore(Value(1.0)).save(1),
