@@ -447,7 +447,9 @@ RARE double dot_again(size_t n, const double *a, const double *b) {
     return folded(sum);
 }
 
+#if !defined(__wasi__) /* a page replays single samples operation by operation */
 #include "tape/kernels/groups.h"
+#endif
 
 #define FORWARD_ENTRY(name, code, arity) [code] = name##_forward,
 #define REVERSE_ENTRY(name, code, arity) [code] = name##_reverse,
@@ -475,8 +477,10 @@ const Kernels KERNELS = {
     .draw = draw,
     .dot_forward = dot_forward,
     .dot_reverse = dot_reverse,
+#if !defined(__wasi__)
     .group_step = group_step,
     .pull_step = pull_step,
+#endif
     .products = {{.reverse = {OP_EACH(REVERSE_ENTRY)},
                      .reverse_broadcast = {OP_EACH_BROADCAST(REVERSE_BROADCAST_ENTRY)},
                      .multiply_add = multiply_add,
