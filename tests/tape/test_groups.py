@@ -7,6 +7,7 @@ interpreter, `use_groups("never")`, for everything.
 import copy
 import math
 import os
+import pickle
 import random
 import threading
 import warnings
@@ -358,6 +359,17 @@ def test_threads_that_call_one_tape_get_their_own_results():
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("made", [copy.copy, lambda tape: pickle.loads(pickle.dumps(tape))])
+def test_tape_that_was_not_recorded_here_is_planned_too(made):
+    """Its values one call later than those of one that `record` has called, and its gradients."""
+    tape, x = recorded_rosenbrock(200)
+    other = made(tape)
+    for one in (tape, other):
+        for _ in range(4):
+            one.value_and_grad(x, wrt="inputs")
+    assert other.nbytes == tape.nbytes
 
 
 def test_planning_and_running_poll_and_an_interrupt_leaves_the_tape_right():

@@ -461,9 +461,9 @@ cdef class Replay:
             self.singles += calls
             if self.singles >= SINGLES:
                 self.plan_groups()
-        if want is not None and want.singles < GRADIENTS:
-            want.singles += calls
-            if want.singles >= GRADIENTS and self.groups.n_values:
+        if want is not None and want.pulls is None:
+            want.singles = min(want.singles + calls, <int> GRADIENTS)
+            if want.singles == GRADIENTS and self.groups.n_values:
                 self.plan_pulls(want)
         if not self.groups.n_values or groups_used == "never":
             return 0
