@@ -95,6 +95,15 @@ test-browser: $(VENV)/.extra-test build  ## pages in Chromium, headless
 	  $(MAKE) --no-print-directory $(VENV)/.extra-browser && $(PYTEST) -m browser tests/pages; \
 	else echo "test-browser: SKIPPED, no chromium on PATH"; fi
 
+# Open MPI is Debian's, as Chromium is.
+test-clusters: $(VENV)/.extra-test build  ## executors on Dask and MPI themselves
+	@$(MAKE) --no-print-directory $(VENV)/.extra-dask $(VENV)/.extra-mpi >/dev/null 2>&1 || \
+	  echo "test-clusters: the extras dask and mpi cannot be installed: their tests are SKIPPED"; \
+	command -v mpirun >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  apt-get -qq update && apt-get -qq install -y --no-install-recommends openmpi-bin >/dev/null; } || true; \
+	command -v mpirun >/dev/null || echo "test-clusters: no mpirun on PATH: its test is SKIPPED"; \
+	$(PYTEST) -m cluster tests/train/test_clusters.py
+
 # A variant shadows the installed package. PYTHONSAFEPATH keeps this directory, which holds the release build, off sys.path.
 variant = env PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-$(1)" FASTGRAD_EXPECT=$(1)
 
@@ -132,7 +141,7 @@ refleaks:  ## tests repeated by a debug interpreter: no reference is left behind
 refleaks-found: $(VENV)/.tools $(NATIVE) $(PURE)
 	$(PY) -m pip install -q $$($(call requirements,["project"]["optional-dependencies"]["test"]))
 	FASTGRAD_BUILD=debug $(PY) setup.py -q build --build-lib build/lib-pydebug
-	env -u PYTHONWARNINGS PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-pydebug:$(CURDIR)/tests" FASTGRAD_EXPECT=debug $(PYTEST) -q -p helpers.refleaks -m "not slow and not nightly and not browser and not wide"
+	env -u PYTHONWARNINGS PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/lib-pydebug:$(CURDIR)/tests" FASTGRAD_EXPECT=debug $(PYTEST) -q -p helpers.refleaks -m "not slow and not nightly and not browser and not cluster and not wide"
 
 # The suite as `make test` runs it, under coverage: .ci/run has no other run of it.
 # Narrow ids reach the lines that speak of overflow.
@@ -221,4 +230,4 @@ clean:  ## remove what was built; `rm -r .venv` removes the environment
 	rm -f fastgrad/*.so $(VENV)/.built
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-.PHONY: help build debug annotate ops ops-check wasm wasm-check demo test test-slow test-browser test-unprivileged test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers pictures bench-compare bench-micro instructions instructions-update lint wheel wheels cross-check sdist-test wheel-test ci nightly clean
+.PHONY: help build debug annotate ops ops-check wasm wasm-check demo test test-slow test-browser test-clusters test-unprivileged test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers pictures bench-compare bench-micro instructions instructions-update lint wheel wheels cross-check sdist-test wheel-test ci nightly clean

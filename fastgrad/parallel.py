@@ -191,7 +191,9 @@ class _Held:
     """Data in memory: arguments of a call, some of them with a batch axis of n samples."""
 
     def __init__(self, tape: _Tape, args: tuple[Any, ...], n: int, mask: bytes) -> None:
-        self.tape, self.args, self.n, self.mask = tape, args, n, mask
+        self.tape, self.args, self.n, self.mask = tape, args, n, b"\1" * len(mask)
+        self.args = self.taken(lambda x: x.tolist() if isinstance(x, memoryview) else x)
+        self.mask = mask
         self.packs: dict[tuple[int, int], tuple[str, bytes]] = {}
 
     def taken(self, pick: Callable[[Any], Any]) -> tuple[Any, ...]:

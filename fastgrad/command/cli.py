@@ -504,6 +504,7 @@ COMMANDS = (
             _option(
                 "--threads", type=_whole(1, _MOST), metavar="N", help="that share a mini-batch (1)"
             ),
+            _option("--executor", metavar="WHERE", help="dask://host:port, processes:N or mpi"),
         ),
         None,
         _MAKEMORE_NOTES,

@@ -6,23 +6,96 @@ checkpoint is written beside its place and moved there.
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
 from fastgrad import nn
-from fastgrad.errors import FastgradValueError, explain
+from fastgrad.errors import FastgradValueError, explain, show
 from fastgrad.models.makemore import Makemore
 
 __all__ = ["STEPS", "run_makemore"]
 
 STEPS = {"bigram": 300, "transformer": 500}  # of a run, unless asked otherwise
 _STEPS = 1000  # of other models
+_PROCESSES = 1000
 _SHOWN = 3  # words in a line of progress
 _SMOOTHED = 50  # points of the curve: means of as many parts
 
 
+@contextmanager
+def _computing(executor: str | None) -> Iterator[bool]:
+    """Have batches computed where --executor says; give whether this process shows and writes."""
+    from fastgrad.parallel import mpi, using
+
+    kind, _, what = (executor or "").partition(":")
+    if executor is None:
+        yield True
+    elif kind == "processes" and what.isdecimal() and 0 < int(what) <= _PROCESSES:
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        with ProcessPoolExecutor(int(what), get_context("spawn")) as pool, using(pool):
+            yield True
+    elif kind == "dask" and what.startswith("//"):
+        import distributed
+
+        connect: Any = distributed.Client
+        with connect(f"tcp:{what}") as client, using(client):
+            yield True
+    elif executor == "mpi":
+        from mpi4py import MPI
+
+        with using(mpi(MPI.COMM_WORLD)):
+            yield MPI.COMM_WORLD.Get_rank() == 0
+    else:
+        expected = "dask://host:port, processes:N or mpi"
+        raise FastgradValueError(explain(expected, show(executor), "--executor"))
+
+
 def run_makemore(
+    file: str | None = None,
+    out: str = "makemore",
+    resume: bool = False,
+    executor: str | None = None,
+    **how: Any,
+) -> int:
+    """Train, show progress, write checkpoints, a curve and words: see `_run`.
+
+    Parameters
+    ----------
+    file, out, resume, **how
+        As for `_run`.
+    executor : str, optional
+        What computes batches: "dask://host:port", "processes:N" or "mpi", where the first rank
+        alone shows and writes.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 130 after Ctrl-C.
+
+    Raises
+    ------
+    FastgradValueError
+        If `executor` is none of these; otherwise as for `_run`.
+    """
+    with _computing(executor) as is_first:
+        if is_first:
+            return _run(file, out=out, resume=resume, **how)
+        with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
+            checkpoint = Path(out) / "checkpoint.safetensors"
+            if resume and checkpoint.exists():
+                shutil.copy(checkpoint, folder)
+            return _run(file, out=folder, resume=resume, **how)
+
+
+def _run(
     file: str | None = None,
     steps: int | None = None,
     out: str = "makemore",
