@@ -53,6 +53,8 @@ def test_sums_of_neurons_open_and_close():
     first = data["sums"][0]
     inside = [i for i, node in enumerate(data["nodes"]) if node.get("inside") == first["node"]]
     assert len(inside) == 3  # two products, and the sum of one of them
+    assert [data["nodes"][first["node"]]["operands"][0], data["nodes"][inside[1]]["operands"]] == [
+        inside[1], [first["operands"][0], inside[0]]]  # fmt: skip
     for name in ("LR", "TD"):
         assert all(data["layouts"][f"{name} open"]["boxes"])
         closed = data["layouts"][f"{name} closed"]["boxes"]
