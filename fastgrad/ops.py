@@ -16,6 +16,7 @@ __all__ = [
     "names",
     "native",
     "rows",
+    "slopes",
 ]
 
 ZERO_DIVISION = "zero_division"  # ZeroDivisionError
@@ -39,6 +40,9 @@ class Op:
         The result, computed so that it is within `tolerance` everywhere in `domain`.
     partials : tuple of str
         One text per operand, `dy/da` then `dy/db`; their number is the arity.
+    rules : tuple of str, optional
+        What derivative tapes have for the partials that are no plain formula: calls of rows by
+        name. A text that reads `g` is what an operand's adjoint gets of the result's, `g`.
     doc : str
         One line, an imperative sentence.
     domain : tuple of (float, float)
@@ -108,6 +112,7 @@ class Op:
     slopes: float = 1.5
     cancels: tuple[float, float, float] | None = None
     flat: bool = False
+    rules: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Fill in what follows from the name and the forward text."""
@@ -215,12 +220,14 @@ _ROWS = (
        ("0 if b == 0 else " + _POWER.format("pow"), "0 if a == 0 else y * log(a)"),
        symbol="**", method=None, domain=((1e-60, 1e60), EXPONENT),
        raises=_POWER_RAISES, singular=_POWER_SINGULAR, tolerance=0.55, slopes=2.1,
+       rules=("pow_slope(a, b)", "keep_if(a, y * log(a))"),
        doc="Raise a to the power b."),
     Op("pow_number", "power(a, b)",
        ("0 if b == 0 else 2 * a if b == 2 else " + _POWER.format("power"),), formula="pow(a, b)",
        symbol="**", method=None, parameter=("k", None), variant_of="pow",
        domain=((1e-60, 1e60), EXPONENT),
        raises=_POWER_RAISES, singular=_POWER_SINGULAR, tolerance=0.55, slopes=2.1,
+       rules=("power_slope(a, b)",),
        doc="Raise a to the power k, a plain number."),
     Op("neg", "-a", ("-1",), symbol="-", method=None, domain=(ANY,), composite="mul(a, -1)",
        doc="Negate a number."),
@@ -236,25 +243,31 @@ _ROWS = (
     # -- pieces of straight lines
     Op("relu", "0 if a < 0 else a", ("1 if y > 0 else 0",), symbol="ReLU", domain=(ANY,), flat=True,
        formula="a if a > 0 else 0",
+       rules=("keep_if(lt(0, y), g)",),
        doc="Return a where it is positive, else 0."),
     Op("leaky_relu", "b * a if a < 0 else a", ("1 if a > 0 else b",), domain=(ANY, UNIT),
        parameter=("slope", 0.01), formula="a if a > 0 else b * a", with_operand="prelu",
+       rules=("leaky_slope(a, b)",),
        doc="Return a where it is positive, else slope * a."),
     Op("prelu", "b * a if a < 0 else a", ("1 if a > 0 else b", "a if a < 0 else 0"),
        formula="a if a > 0 else b * a", domain=(ANY, UNIT),
+       rules=("leaky_slope(a, b)", "keep_if(lt(a, 0), a)"),
        doc="Return a where it is positive, else b * a: leaky_relu with a slope that is a Value."),
     Op("abs", "fabs(a)", ("1 if a > 0 else -1 if a < 0 else 0",), domain=(ANY,),
        aliases=("absolute",),
+       rules=("abs_slope(a)",),
        doc="Return the absolute value of a; its derivative at 0 and nan is 0."),
     Op("min", "a if a <= b or a != a else b",
        ("1 if a <= b or a != a else 0", "0 if a <= b or a != a else 1"),
        formula="a if a <= b else b", domain=(ANY, ANY), method="minimum", aliases=("minimum",),
        folds=True,
+       rules=("keep_if(le(a, b) + ne(a, a), g)", "keep_unless(le(a, b) + ne(a, a), g)"),
        doc="Return the smaller of two numbers, the first of equals, nan if either is nan."),
     Op("max", "a if a >= b or a != a else b",
        ("1 if a >= b or a != a else 0", "0 if a >= b or a != a else 1"),
        formula="a if a >= b else b", domain=(ANY, ANY), method="maximum", aliases=("maximum",),
        folds=True,
+       rules=("keep_if(le(b, a) + ne(a, a), g)", "keep_unless(le(b, a) + ne(a, a), g)"),
        doc="Return the larger of two numbers, the first of equals, nan if either is nan."),
     Op("sign", "1 if a > 0 else -1 if a < 0 else 0 if a == 0 else a", ("0",), domain=(ANY,),
        doc="Return -1, 0 or 1, the sign of a."),
@@ -297,9 +310,11 @@ _ROWS = (
        doc="Return 1 where a differs from b, else 0."),
     Op("keep_if", "b if a != 0 else -0.0", ("0", "1 if a != 0 else 0"), method=None,
        domain=(TRUTH, ANY), flat=True,
+       rules=("0", "keep_if(a, g)"),
        doc="Return b where the condition a holds, that is, is not 0; else -0.0."),
     Op("keep_unless", "-0.0 if a != 0 else b", ("0", "0 if a != 0 else 1"), method=None,
        domain=(TRUTH, ANY), flat=True,
+       rules=("0", "keep_unless(a, g)"),
        doc="Return b where the condition a is 0, else -0.0."),
 
     # -- exponentials and logarithms
@@ -395,6 +410,81 @@ _ROWS = (
        doc="Return the derivative of digamma."),
 )  # fmt: skip
 
+# -- slopes: what derivatives are made of that no row above is. Nodes and tapes have them, people
+# write none of them. A nan of theirs is a number that has no derivative here.
+_PAIR = "{0} * ({0} - 1) * {1}(a, {0} - 2) if {0} * ({0} - 1) != 0 else 0"
+_PAIR_RULE = "keep_if(b * (b - 1), b * (b - 1) * {0}(a, b - 2))"
+
+_SLOPES = (
+    Op("product", "a * b if a != 0 and b != 0 else 0", ("b", "a"), domain=(ANY, ANY), method=None,
+       doc="Multiply a partial by an adjoint: 0 where either is, be the other infinite or nan."),
+    Op("quotient", "a / b", ("1 / b", "-(y / b)"), domain=(SMALL, (1e-90, 1e90)), method=None,
+       slopes=3.0, doc="Divide a by b, rounded once."),
+    Op("pow_slope",
+       "0 if b == 0 else " + _POWER.format("pow").replace("y", "pow(a, b)"),
+       (_PAIR.format("b", "pow"), "pow(a, b - 1) * (1 + b * log(a)) if a != 0 else 0"),
+       rules=(_PAIR_RULE.format("pow"), "keep_if(a, pow(a, b - 1) * (1 + b * log(a)))"),
+       formula="b * pow(a, b - 1)", domain=((1e-30, 1e30), EXPONENT), method=None,
+       tolerance=2.1, slopes=8.0, doc="Return the derivative of pow in its base."),
+    Op("power_slope",
+       "0 if b == 0 else 2 * a if b == 2 else "
+       + _POWER.format("power").replace("y", "power(a, b)"),
+       (_PAIR.format("b", "power"),), rules=(_PAIR_RULE.format("power"),),
+       formula="b * pow(a, b - 1)", parameter=("k", None), method=None,
+       domain=((1e-30, 1e30), EXPONENT), tolerance=2.1, slopes=8.0,
+       doc="Return the derivative of pow_number."),
+    Op("leaky_slope", "1 if a > 0 else b", ("0", "0 if a > 0 else 1"),
+       rules=("0", "keep_unless(lt(0, a), g)"), domain=(ANY, UNIT), method=None,
+       doc="Return the derivative of leaky_relu."),
+    Op("abs_slope", "1 if a > 0 else -1 if a < 0 else 0", ("0",), domain=(ANY,), method=None,
+       doc="Return the derivative of abs."),
+    Op("tan_slope", "tan_slope(a)", ("2 * tan(a) * y",), domain=(SMALL,), method=None, slopes=4.0,
+       doc="Return the derivative of tan."),
+    Op("asin_slope", "asin_slope(a)", ("a * y * y * y",), domain=(UNIT,), method=None, slopes=6.0,
+       singular="fabs(a) == 1", doc="Return the derivative of asin."),
+    Op("atan_slope", "atan_slope(a)", ("-2 * a * y * y",), domain=(SMALL,), method=None,
+       slopes=6.0, doc="Return the derivative of atan."),
+    Op("over_square", "over_square(a, b)",
+       ("(over_square(b, a) - y) * (over_square(b, a) + y)", "-2 * y * over_square(b, a)"),
+       domain=(SMALL, SMALL), method=None, slopes=6.0, singular="a == 0 and b == 0",
+       doc="Return a / (a * a + b * b), a derivative of atan2."),
+    Op("hypot_slope", "hypot_slope(a, b)",
+       ("hypot_slope(b, a) * hypot_slope(b, a) / hypot(a, b) if hypot(a, b) != 0 else 0",
+        "-(y * hypot_slope(b, a) / hypot(a, b)) if hypot(a, b) != 0 else 0"),
+       rules=("keep_if(hypot(a, b), hypot_slope(b, a) * hypot_slope(b, a) / hypot(a, b))",
+              "keep_if(hypot(a, b), -(y * hypot_slope(b, a) / hypot(a, b)))"),
+       domain=(SMALL, SMALL), method=None, slopes=8.0,
+       doc="Return a / hypot(a, b), a derivative of hypot."),
+    Op("tanh_slope", "tanh_slope(a)", ("-2 * tanh(a) * y",), domain=((-350.0, 350.0),), method=None,
+       slopes=4.0, doc="Return the derivative of tanh."),
+    Op("sigmoid_slope", "sigmoid_slope(a)", ("y * (1 - 2 * sigmoid(a))",),
+       domain=((-700.0, 700.0),), method=None, cancels=(-1.0, 1.0, 0.25), slopes=4.0,
+       doc="Return the derivative of sigmoid."),
+    Op("gauss", "gauss(a)", ("-2 * a * y",), domain=((-26.0, 26.0),), method=None, slopes=4.0,
+       doc="Return the derivative of erf."),
+    Op("density", "density(a)", ("-a * y",), domain=((-37.0, 37.0),), method=None, slopes=4.0,
+       doc="Return the density of the normal distribution."),
+    Op("gelu_slope", "gelu_slope(a)", ("2 * density(a) - density(a) * a * a",),
+       domain=((-37.0, 37.0),), method=None, slopes=6.0, cancels=(-2.0, 2.0, 0.8),
+       doc="Return the derivative of gelu."),
+    Op("cbrt_slope", "cbrt_slope(a)", ("-2 * y / (3 * a)",), domain=(SMALL,), method=None,
+       slopes=4.0, singular="a == 0", doc="Return the derivative of cbrt."),
+    Op("asinh_slope", "asinh_slope(a)", ("-a * y * y * y",), domain=(SMALL,), method=None,
+       slopes=6.0, doc="Return the derivative of asinh."),
+    Op("acosh_slope", "acosh_slope(a)", ("-a * y * y * y",), domain=((1.0, 1e100),), method=None,
+       slopes=6.0, singular="a == 1", doc="Return the derivative of acosh."),
+    Op("atanh_slope", "atanh_slope(a)", ("2 * a * y * y",), domain=(UNIT,), method=None,
+       slopes=6.0, singular="fabs(a) == 1", doc="Return the derivative of atanh."),
+    Op("share", "share(a, b)", ("y * share(b, a)", "-(y * share(b, a))"),
+       domain=((-300.0, 300.0), (-300.0, 300.0)), method=None, slopes=4.0,
+       doc="Return the derivative of logaddexp."),
+    Op("tetragamma", "tetragamma(a)", ("pentagamma(a)",), domain=((1e-60, 1e100),), method=None,
+       tolerance=2.0, slopes=2.0, doc="Return the derivative of trigamma."),
+    Op("pentagamma", "pentagamma(a)", ("inf - inf",), rules=("none",), domain=((1e-60, 1e100),),
+       method=None, tolerance=2.0,
+       doc="Return the derivative of tetragamma, whose own is not known here."),
+)  # fmt: skip
+
 TABLE = MappingProxyType({row.name: row for row in _ROWS})
 
 _STRUCTURAL = (
@@ -422,6 +512,11 @@ def rows() -> tuple[Op, ...]:
 def native() -> tuple[Op, ...]:
     """Return the rows that have an opcode, in the order of the opcodes."""
     return tuple(row for row in rows() if not row.composite)
+
+
+def slopes() -> tuple[Op, ...]:
+    """Return the rows that only derivatives are made of; their opcodes follow those of `native`."""
+    return _SLOPES
 
 
 def names() -> tuple[str, ...]:

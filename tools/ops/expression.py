@@ -44,6 +44,7 @@ FUNCTIONS = {
     "exp": Function("u", ("exp(u)",)),
     "expm1": Function("u", ("exp(u)",)),
     "fabs": Function("u", ("1 if u > 0 else -1 if u < 0 else 0",)),
+    "density": Function("u", ("-u * density(u)",)),
     "digamma": Function("u", ("trigamma(u)",)),
     "erfc": Function("u", ("-gauss(u)",)),
     "exp2": Function("u", ("0.6931471805599453 * exp2(u)",)),
@@ -68,7 +69,7 @@ FUNCTIONS = {
     "trigamma": Function("u", ("tetragamma(u)",)),
     "floor": Function("u", ("0",)),
     "gelu": Function("u", ("gelu_slope(u)",)),
-    "gelu_slope": Function("u", ("0.3989422804014327 * exp(-0.5 * u * u) * (2 - u * u)",)),
+    "gelu_slope": Function("u", ("density(u) * (2 - u * u)",)),
     "hypot": Function("uv", ("hypot_slope(u, v)", "hypot_slope(v, u)")),
     "hypot_slope": Function(
         "uv",

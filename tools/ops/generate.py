@@ -17,6 +17,7 @@ import expression
 import print_c
 import print_python
 import print_rules
+import print_slopes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,8 +34,11 @@ def load_table(root: Path = ROOT, table: str = "ops") -> ModuleType:
     return module
 
 
-def check_row(row) -> None:
-    """Raise ExpressionError, naming the row, where one of its texts is wrong."""
+def check_row(row, twice: bool = True) -> None:
+    """Raise ExpressionError, naming the row, where one of its texts is wrong.
+
+    `twice`: it must have second derivatives, as those of the table.
+    """
     inputs = row.arity + (row.parameter is not None)
     operands = "ab"[:inputs]
     texts = [(row.forward, operands), (row.formula, operands), (row.singular or "0", "aby")]
@@ -43,7 +47,8 @@ def check_row(row) -> None:
     try:
         for text, names in texts:
             expression.parse(text, names)
-        print_c.second_partials(row)
+        if twice:
+            print_c.second_partials(row)
         for _, kind, _ in row.raises:
             if kind not in print_c.ERRORS:
                 raise expression.ExpressionError(f"{kind!r} is no kind of error")
@@ -59,9 +64,13 @@ def outputs_of_operations(root: Path = ROOT) -> dict[str, str]:
     rows, native, structural = table.rows(), table.native(), tuple(table.STRUCTURAL.values())
     for row in rows:
         check_row(row)
+    for row in table.slopes():
+        check_row(row, twice=False)
+    coded = (*native, *table.slopes())
     return {
-        "src/fastgrad/_native/ops/ops.h": print_c.header(structural, native),
-        "src/fastgrad/_native/ops/codes.pxd": print_c.declarations(structural, native),
+        "src/fastgrad/_native/ops/ops.h": print_c.header(structural, native, table.slopes()),
+        "src/fastgrad/_native/ops/slopes.h": print_slopes.slopes(coded),
+        "src/fastgrad/_native/ops/codes.pxd": print_c.declarations(structural, coded),
         "src/fastgrad/_native/ops/methods.pxi": print_python.methods(native),
         "src/fastgrad/_native/ops/functional.pxi": print_python.functions(rows),
         **filled(root, "fastgrad/functional.pyi", print_python.stubs(rows)),

@@ -24,6 +24,16 @@ _PARTIAL = "double op_{}_d{}(double a, double b, double y)"
 _GIVEN = "double op_{}_d{}_given(double a, double b, double y, double power)"
 
 
+def is_tame(row) -> bool:
+    """Tell whether finite operands give a finite value, unless a sum or product is too large."""
+    tree = parse(row.forward)
+    divides = any(isinstance(node, ast.Div) for node in ast.walk(tree))
+    called = {ast.unparse(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
+    steep = called & {"pow", "power", "tetragamma", "pentagamma"}
+    refused = [text for text, _, _ in row.raises if text != "fabs(a) == inf"]
+    return not (divides or steep or row.singular or refused)
+
+
 def _reads_b(row) -> bool:
     return row.arity == 2 or row.parameter is not None
 
@@ -47,15 +57,18 @@ _QUESTIONS = (
      lambda _: False, lambda row: row.block),
     ("op_is_comparison", "It gives 1 where the comparison holds, else 0.",
      lambda row: row.symbol in ("<", "<=", "==", "!="), lambda _: False),
+    ("op_is_tame", "Finite operands give a finite value, unless a sum or product is too large.",
+     is_tame, lambda _: False),
 )  # fmt: skip
 _LISTED = "unsigned long long op_listed(int op, unsigned n)"
 _COUNTED = "unsigned op_counted(int op, unsigned listed)"
 
 
-def header(structural: Sequence, rows: Sequence) -> str:
+def header(structural: Sequence, native: Sequence, slopes: Sequence) -> str:
     """Return `ops.h`."""
+    rows = (*native, *slopes)
     parts = [_HEAD, *_arrays(structural, rows), *_questions(structural, rows)]
-    return "\n".join([*parts, *map(_kernels, rows), *_dispatch(rows), _FOOT])
+    return "\n".join([*parts, *map(_kernels, rows), *_dispatch(rows, native), _FOOT])
 
 
 _HEAD = f"""\
@@ -176,7 +189,7 @@ def _questions(structural: Sequence, rows: Sequence) -> list[str]:
     listed = [f"{{{first}, {each}}}" for first, each in (row.listed for row in structural)]
     return [
         _array("What the functions below tell, a bit for each.",
-               "const unsigned char op_answers[OP_COUNT]", list(map(str, answers))),
+               "const unsigned short op_answers[OP_COUNT]", list(map(str, answers))),
         _array("Operands that a tape lists: at the start, and for each of what b counts.",
                "const unsigned char op_lists[OP_COUNT][2]", listed),
         *functions,
@@ -269,7 +282,7 @@ def _function(signature: str, tree: ast.expr, names: str) -> list[str]:
     return [*head, f"    return {to_c(tree)};", "}", ""]
 
 
-def _dispatch(rows: Sequence) -> list[str]:
+def _dispatch(rows: Sequence, native: Sequence) -> list[str]:
     """Return the functions that take an opcode."""
     expected = [
         f"    if (op == {row.opcode} && error == {ERRORS[kind]})\n"
@@ -292,8 +305,8 @@ def _dispatch(rows: Sequence) -> list[str]:
         "/* The partials as IEEE has them: infinite where the derivative is. For replay. */",
         *_switch(_SLOPES, rows, _slopes_case, "*da = 0.0;"),
         "/* The second partials, of the branch taken at a kink; returns as op_partials does.",
-        " * Operations of one operand leave *dab and *dbb alone. */",
-        *_switch(_SECOND, rows, _second_case, "*daa = 0.0; return OP_OK;"),
+        " * Operations of one operand leave *dab and *dbb alone; slopes have none here. */",
+        *_switch(_SECOND, native, _second_case, "*daa = 0.0; return OP_OK;"),
         "/* What a forward that failed expected: the text of the Python error. */",
         "OP_INLINE const char *op_error_text(int op, int error) {",
         *expected,

@@ -58,6 +58,7 @@ FG_FUNCTION double fg_atan2(double a, double b);
 FG_FUNCTION double fg_over_square(double a, double b);
 FG_FUNCTION double fg_hypot(double a, double b);
 FG_FUNCTION double fg_hypot_slope(double a, double b);
+FG_FUNCTION double fg_density(double a);
 FG_FUNCTION double fg_lgamma(double a);
 FG_FUNCTION double fg_digamma(double a);
 FG_FUNCTION double fg_trigamma(double a);

@@ -216,6 +216,11 @@ FG_FUNCTION double fg_gauss(double x) {
     return fg_size(x) > 28.0 ? 0.0 : fg_gauss_of(x, 0);
 }
 
+/* exp(-x^2/2) / sqrt(2 pi): what derivatives of gelu are made of */
+FG_FUNCTION double fg_density(double x) {
+    return 0x1.6a09e667f3bcdp-2 * fg_gauss(0x1.6a09e667f3bcdp-1 * x);
+}
+
 FG_FUNCTION double fg_gelu(double x) {
     if (fg_size(x) < FG_GELU_REACH) return fg_gelu_of(x, 1);
     return fg_size(x) > 39.0 ? (x < 0.0 ? -0.0 : x) : fg_gelu_of(x, 0);

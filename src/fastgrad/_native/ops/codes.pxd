@@ -67,6 +67,29 @@ cdef extern from "ops/ops.h" nogil:
         OP_LGAMMA
         OP_DIGAMMA
         OP_TRIGAMMA
+        OP_PRODUCT
+        OP_QUOTIENT
+        OP_POW_SLOPE
+        OP_POWER_SLOPE
+        OP_LEAKY_SLOPE
+        OP_ABS_SLOPE
+        OP_TAN_SLOPE
+        OP_ASIN_SLOPE
+        OP_ATAN_SLOPE
+        OP_OVER_SQUARE
+        OP_HYPOT_SLOPE
+        OP_TANH_SLOPE
+        OP_SIGMOID_SLOPE
+        OP_GAUSS
+        OP_DENSITY
+        OP_GELU_SLOPE
+        OP_CBRT_SLOPE
+        OP_ASINH_SLOPE
+        OP_ACOSH_SLOPE
+        OP_ATANH_SLOPE
+        OP_SHARE
+        OP_TETRAGAMMA
+        OP_PENTAGAMMA
         OP_COUNT
 
     enum op_error:
@@ -92,6 +115,7 @@ cdef extern from "ops/ops.h" nogil:
     bint op_calls_python(int op)
     bint op_has_block(int op)
     bint op_is_comparison(int op)
+    bint op_is_tame(int op)
     unsigned long long op_listed(int op, unsigned n)
     unsigned op_counted(int op, unsigned listed)
 

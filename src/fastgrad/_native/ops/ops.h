@@ -59,7 +59,11 @@ enum opcode {
     OP_KEEP_UNLESS, OP_EXP, OP_EXPM1, OP_LOG, OP_LOG1P, OP_SQUARE, OP_SQRT, OP_SIN, OP_COS,
     OP_TAN, OP_ASIN, OP_ACOS, OP_ATAN, OP_ATAN2, OP_HYPOT, OP_SINH, OP_COSH, OP_TANH,
     OP_SIGMOID, OP_SOFTPLUS, OP_ERF, OP_GELU, OP_LOG2, OP_LOG10, OP_EXP2, OP_CBRT, OP_ASINH,
-    OP_ACOSH, OP_ATANH, OP_LOGADDEXP, OP_ERFC, OP_LGAMMA, OP_DIGAMMA, OP_TRIGAMMA, OP_COUNT
+    OP_ACOSH, OP_ATANH, OP_LOGADDEXP, OP_ERFC, OP_LGAMMA, OP_DIGAMMA, OP_TRIGAMMA, OP_PRODUCT,
+    OP_QUOTIENT, OP_POW_SLOPE, OP_POWER_SLOPE, OP_LEAKY_SLOPE, OP_ABS_SLOPE, OP_TAN_SLOPE,
+    OP_ASIN_SLOPE, OP_ATAN_SLOPE, OP_OVER_SQUARE, OP_HYPOT_SLOPE, OP_TANH_SLOPE,
+    OP_SIGMOID_SLOPE, OP_GAUSS, OP_DENSITY, OP_GELU_SLOPE, OP_CBRT_SLOPE, OP_ASINH_SLOPE,
+    OP_ACOSH_SLOPE, OP_ATANH_SLOPE, OP_SHARE, OP_TETRAGAMMA, OP_PENTAGAMMA, OP_COUNT
 };
 
 /* The rows of the table (name, opcode, operands), for whoever needs each of them. */
@@ -78,7 +82,17 @@ enum opcode {
     X(erf, OP_ERF, 1) X(gelu, OP_GELU, 1) X(log2, OP_LOG2, 1) X(log10, OP_LOG10, 1) \
     X(exp2, OP_EXP2, 1) X(cbrt, OP_CBRT, 1) X(asinh, OP_ASINH, 1) X(acosh, OP_ACOSH, 1) \
     X(atanh, OP_ATANH, 1) X(logaddexp, OP_LOGADDEXP, 2) X(erfc, OP_ERFC, 1) \
-    X(lgamma, OP_LGAMMA, 1) X(digamma, OP_DIGAMMA, 1) X(trigamma, OP_TRIGAMMA, 1)
+    X(lgamma, OP_LGAMMA, 1) X(digamma, OP_DIGAMMA, 1) X(trigamma, OP_TRIGAMMA, 1) \
+    X(product, OP_PRODUCT, 2) X(quotient, OP_QUOTIENT, 2) X(pow_slope, OP_POW_SLOPE, 2) \
+    X(power_slope, OP_POWER_SLOPE, 1) X(leaky_slope, OP_LEAKY_SLOPE, 2) \
+    X(abs_slope, OP_ABS_SLOPE, 1) X(tan_slope, OP_TAN_SLOPE, 1) \
+    X(asin_slope, OP_ASIN_SLOPE, 1) X(atan_slope, OP_ATAN_SLOPE, 1) \
+    X(over_square, OP_OVER_SQUARE, 2) X(hypot_slope, OP_HYPOT_SLOPE, 2) \
+    X(tanh_slope, OP_TANH_SLOPE, 1) X(sigmoid_slope, OP_SIGMOID_SLOPE, 1) \
+    X(gauss, OP_GAUSS, 1) X(density, OP_DENSITY, 1) X(gelu_slope, OP_GELU_SLOPE, 1) \
+    X(cbrt_slope, OP_CBRT_SLOPE, 1) X(asinh_slope, OP_ASINH_SLOPE, 1) \
+    X(acosh_slope, OP_ACOSH_SLOPE, 1) X(atanh_slope, OP_ATANH_SLOPE, 1) \
+    X(share, OP_SHARE, 2) X(tetragamma, OP_TETRAGAMMA, 1) X(pentagamma, OP_PENTAGAMMA, 1)
 
 /* Those that have a second operand or a parameter. */
 #define OP_EACH_BROADCAST(X) \
@@ -87,7 +101,10 @@ enum opcode {
     X(max, OP_MAX, 2) X(round, OP_ROUND, 1) X(mod, OP_MOD, 2) X(floordiv, OP_FLOORDIV, 2) \
     X(lt, OP_LT, 2) X(le, OP_LE, 2) X(eq, OP_EQ, 2) X(ne, OP_NE, 2) X(keep_if, OP_KEEP_IF, 2) \
     X(keep_unless, OP_KEEP_UNLESS, 2) X(atan2, OP_ATAN2, 2) X(hypot, OP_HYPOT, 2) \
-    X(logaddexp, OP_LOGADDEXP, 2)
+    X(logaddexp, OP_LOGADDEXP, 2) X(product, OP_PRODUCT, 2) X(quotient, OP_QUOTIENT, 2) \
+    X(pow_slope, OP_POW_SLOPE, 2) X(power_slope, OP_POWER_SLOPE, 1) \
+    X(leaky_slope, OP_LEAKY_SLOPE, 2) X(over_square, OP_OVER_SQUARE, 2) \
+    X(hypot_slope, OP_HYPOT_SLOPE, 2) X(share, OP_SHARE, 2)
 
 /* Those of one operand whose texts in loops do not reach all operands. */
 #define OP_EACH_NEAR(X) \
@@ -95,7 +112,10 @@ enum opcode {
     X(sin, OP_SIN, 1) X(cos, OP_COS, 1) X(tan, OP_TAN, 1) X(sinh, OP_SINH, 1) \
     X(cosh, OP_COSH, 1) X(tanh, OP_TANH, 1) X(sigmoid, OP_SIGMOID, 1) \
     X(softplus, OP_SOFTPLUS, 1) X(erf, OP_ERF, 1) X(gelu, OP_GELU, 1) X(log2, OP_LOG2, 1) \
-    X(log10, OP_LOG10, 1) X(exp2, OP_EXP2, 1) X(erfc, OP_ERFC, 1)
+    X(log10, OP_LOG10, 1) X(exp2, OP_EXP2, 1) X(erfc, OP_ERFC, 1) \
+    X(tan_slope, OP_TAN_SLOPE, 1) X(tanh_slope, OP_TANH_SLOPE, 1) \
+    X(sigmoid_slope, OP_SIGMOID_SLOPE, 1) X(gauss, OP_GAUSS, 1) \
+    X(gelu_slope, OP_GELU_SLOPE, 1)
 
 /* Name in the table. */
 OP_STATIC const char *const op_name[OP_COUNT] = {
@@ -105,7 +125,10 @@ OP_STATIC const char *const op_name[OP_COUNT] = {
     "expm1", "log", "log1p", "square", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan",
     "atan2", "hypot", "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf", "gelu", "log2",
     "log10", "exp2", "cbrt", "asinh", "acosh", "atanh", "logaddexp", "erfc", "lgamma",
-    "digamma", "trigamma"
+    "digamma", "trigamma", "product", "quotient", "pow_slope", "power_slope", "leaky_slope",
+    "abs_slope", "tan_slope", "asin_slope", "atan_slope", "over_square", "hypot_slope",
+    "tanh_slope", "sigmoid_slope", "gauss", "density", "gelu_slope", "cbrt_slope",
+    "asinh_slope", "acosh_slope", "atanh_slope", "share", "tetragamma", "pentagamma"
 };
 
 /* What `_op` shows. */
@@ -115,14 +138,20 @@ OP_STATIC const char *const op_symbol[OP_COUNT] = {
     "<", "<=", "==", "!=", "keep_if", "keep_unless", "exp", "expm1", "log", "log1p", "square",
     "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "hypot", "sinh", "cosh",
     "tanh", "sigmoid", "softplus", "erf", "gelu", "log2", "log10", "exp2", "cbrt", "asinh",
-    "acosh", "atanh", "logaddexp", "erfc", "lgamma", "digamma", "trigamma"
+    "acosh", "atanh", "logaddexp", "erfc", "lgamma", "digamma", "trigamma", "product",
+    "quotient", "pow_slope", "power_slope", "leaky_slope", "abs_slope", "tan_slope",
+    "asin_slope", "atan_slope", "over_square", "hypot_slope", "tanh_slope", "sigmoid_slope",
+    "gauss", "density", "gelu_slope", "cbrt_slope", "asinh_slope", "acosh_slope", "atanh_slope",
+    "share", "tetragamma", "pentagamma"
 };
 
 /* What the functions below tell, a bit for each. */
-OP_STATIC const unsigned char op_answers[OP_COUNT] = {
-    8, 40, 120, 8, 24, 88, 72, 29, 29, 29, 30, 24, 30, 29, 24, 29, 29, 24, 24, 24, 30, 29, 29,
-    157, 157, 157, 157, 29, 29, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 29, 29, 24, 24,
-    24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 29, 24, 24, 24, 24
+OP_STATIC const unsigned short op_answers[OP_COUNT] = {
+    8, 40, 120, 8, 24, 88, 72, 285, 285, 29, 30, 280, 286, 285, 280, 285, 285, 280, 280, 280,
+    30, 29, 29, 413, 413, 413, 413, 285, 285, 24, 24, 24, 24, 280, 24, 280, 280, 280, 24, 24,
+    280, 29, 285, 24, 24, 280, 280, 280, 280, 280, 24, 24, 24, 24, 280, 24, 24, 285, 280, 24,
+    24, 24, 285, 29, 29, 30, 285, 280, 280, 24, 280, 29, 285, 280, 280, 280, 280, 280, 24, 280,
+    24, 24, 285, 24, 24
 };
 
 /* Operands that a tape lists: at the start, and for each of what b counts. */
@@ -182,6 +211,11 @@ OP_INLINE int op_has_block(int op) {
 /* It gives 1 where the comparison holds, else 0. */
 OP_INLINE int op_is_comparison(int op) {
     return (op_answers[op] & 128) != 0;
+}
+
+/* Finite operands give a finite value, unless a sum or product is too large. */
+OP_INLINE int op_is_tame(int op) {
+    return (op_answers[op] & 256) != 0;
 }
 
 /* How many operands an operation of a tape lists, n being its b; 0 for a row. */
@@ -1224,6 +1258,433 @@ OP_INLINE double op_trigamma_db(double a, double b, double y) {
     return 0.0;
 }
 
+OP_INLINE double op_product_value(double a, double b) {
+    return ((a != 0.0) && (b != 0.0)) ? (a * b) : 0.0;
+}
+
+enum { op_product_is_light = 1 };
+#define op_product_reach FG_ANYWHERE
+#define op_product_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_product_da(double a, double b, double y) {
+    (void)a, (void)y;
+    return b;
+}
+
+OP_INLINE double op_product_db(double a, double b, double y) {
+    (void)b, (void)y;
+    return a;
+}
+
+OP_INLINE double op_quotient_value(double a, double b) {
+    return a / b;
+}
+
+enum { op_quotient_is_light = 0 };
+#define op_quotient_reach FG_ANYWHERE
+#define op_quotient_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_quotient_da(double a, double b, double y) {
+    (void)a, (void)y;
+    return 1.0 / b;
+}
+
+OP_INLINE double op_quotient_db(double a, double b, double y) {
+    (void)a;
+    return -(y / b);
+}
+
+OP_INLINE double op_pow_slope_value(double a, double b) {
+    return (b == 0.0) ? 0.0 : (((((b - 1.0) + 1.0) == b) || !(fabs(a) < HUGE_VAL)) ? (b *
+        fg_pow(a, b - 1.0)) : (b * (fg_pow(a, b) / a)));
+}
+
+enum { op_pow_slope_is_light = 0 };
+#define op_pow_slope_reach FG_ANYWHERE
+#define op_pow_slope_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_pow_slope_da(double a, double b, double y) {
+    (void)y;
+    return ((b * (b - 1.0)) != 0.0) ? ((b * (b - 1.0)) * fg_pow(a, b - 2.0)) : 0.0;
+}
+
+OP_INLINE double op_pow_slope_db(double a, double b, double y) {
+    (void)y;
+    return (a != 0.0) ? (fg_pow(a, b - 1.0) * (1.0 + (b * fg_log_any(a)))) : 0.0;
+}
+
+OP_INLINE double op_power_slope_value(double a, double b) {
+    return (b == 0.0) ? 0.0 : ((b == 2.0) ? (2.0 * a) : (((((b - 1.0) + 1.0) == b) || !(fabs(a) <
+        HUGE_VAL)) ? (b * fg_power(a, b - 1.0)) : (b * (fg_power(a, b) / a))));
+}
+
+enum { op_power_slope_is_light = 0 };
+#define op_power_slope_reach FG_ANYWHERE
+#define op_power_slope_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_power_slope_da(double a, double b, double y) {
+    (void)y;
+    return ((b * (b - 1.0)) != 0.0) ? ((b * (b - 1.0)) * fg_power(a, b - 2.0)) : 0.0;
+}
+
+OP_INLINE double op_power_slope_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_leaky_slope_value(double a, double b) {
+    return (a > 0.0) ? 1.0 : b;
+}
+
+enum { op_leaky_slope_is_light = 1 };
+#define op_leaky_slope_reach FG_ANYWHERE
+#define op_leaky_slope_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_leaky_slope_da(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_leaky_slope_db(double a, double b, double y) {
+    (void)b, (void)y;
+    return (a > 0.0) ? 0.0 : 1.0;
+}
+
+OP_INLINE double op_abs_slope_value(double a, double b) {
+    (void)b;
+    return (a > 0.0) ? 1.0 : ((a < 0.0) ? -1.0 : 0.0);
+}
+
+enum { op_abs_slope_is_light = 1 };
+#define op_abs_slope_reach FG_ANYWHERE
+#define op_abs_slope_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_abs_slope_da(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_abs_slope_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_tan_slope_value(double a, double b) {
+    (void)b;
+    return fg_tan_slope(a);
+}
+
+enum { op_tan_slope_is_light = 0 };
+#define op_tan_slope_reach FG_ANGLE_REACH
+#define op_tan_slope_slope_reach FG_ANGLE_REACH
+
+OP_INLINE double op_tan_slope_da(double a, double b, double y) {
+    (void)b;
+    return (2.0 * fg_tan(a)) * y;
+}
+
+OP_INLINE double op_tan_slope_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_asin_slope_value(double a, double b) {
+    (void)b;
+    return fg_asin_slope(a);
+}
+
+enum { op_asin_slope_is_light = 0 };
+#define op_asin_slope_reach FG_ANYWHERE
+#define op_asin_slope_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_asin_slope_da(double a, double b, double y) {
+    (void)b;
+    return ((a * y) * y) * y;
+}
+
+OP_INLINE double op_asin_slope_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_atan_slope_value(double a, double b) {
+    (void)b;
+    return fg_atan_slope(a);
+}
+
+enum { op_atan_slope_is_light = 0 };
+#define op_atan_slope_reach FG_ANYWHERE
+#define op_atan_slope_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_atan_slope_da(double a, double b, double y) {
+    (void)b;
+    return ((-2.0 * a) * y) * y;
+}
+
+OP_INLINE double op_atan_slope_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_over_square_value(double a, double b) {
+    return fg_over_square(a, b);
+}
+
+enum { op_over_square_is_light = 0 };
+#define op_over_square_reach FG_ANYWHERE
+#define op_over_square_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_over_square_da(double a, double b, double y) {
+    return (fg_over_square(b, a) - y) * (fg_over_square(b, a) + y);
+}
+
+OP_INLINE double op_over_square_db(double a, double b, double y) {
+    return (-2.0 * y) * fg_over_square(b, a);
+}
+
+OP_INLINE double op_hypot_slope_value(double a, double b) {
+    return fg_hypot_slope(a, b);
+}
+
+enum { op_hypot_slope_is_light = 0 };
+#define op_hypot_slope_reach FG_ANYWHERE
+#define op_hypot_slope_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_hypot_slope_da(double a, double b, double y) {
+    (void)y;
+    return (fg_hypot(a, b) != 0.0) ? ((fg_hypot_slope(b, a) * fg_hypot_slope(b, a)) / fg_hypot(a,
+        b)) : 0.0;
+}
+
+OP_INLINE double op_hypot_slope_db(double a, double b, double y) {
+    return (fg_hypot(a, b) != 0.0) ? -((y * fg_hypot_slope(b, a)) / fg_hypot(a, b)) : 0.0;
+}
+
+OP_INLINE double op_tanh_slope_value(double a, double b) {
+    (void)b;
+    return fg_tanh_slope(a);
+}
+
+enum { op_tanh_slope_is_light = 0 };
+#define op_tanh_slope_reach FG_TANH_SLOPE_REACH
+#define op_tanh_slope_slope_reach FG_TANH_REACH
+
+OP_INLINE double op_tanh_slope_da(double a, double b, double y) {
+    (void)b;
+    return (-2.0 * fg_tanh(a)) * y;
+}
+
+OP_INLINE double op_tanh_slope_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_sigmoid_slope_value(double a, double b) {
+    (void)b;
+    return fg_sigmoid_slope(a);
+}
+
+enum { op_sigmoid_slope_is_light = 0 };
+#define op_sigmoid_slope_reach FG_SIGMOID_SLOPE_REACH
+#define op_sigmoid_slope_slope_reach FG_SIGMOID_REACH
+
+OP_INLINE double op_sigmoid_slope_da(double a, double b, double y) {
+    (void)b;
+    return y * (1.0 - (2.0 * fg_sigmoid(a)));
+}
+
+OP_INLINE double op_sigmoid_slope_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_gauss_value(double a, double b) {
+    (void)b;
+    return fg_gauss(a);
+}
+
+enum { op_gauss_is_light = 0 };
+#define op_gauss_reach FG_ERF_REACH
+#define op_gauss_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_gauss_da(double a, double b, double y) {
+    (void)b;
+    return (-2.0 * a) * y;
+}
+
+OP_INLINE double op_gauss_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_density_value(double a, double b) {
+    (void)b;
+    return fg_density(a);
+}
+
+enum { op_density_is_light = 0 };
+#define op_density_reach FG_ANYWHERE
+#define op_density_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_density_da(double a, double b, double y) {
+    (void)b;
+    return -a * y;
+}
+
+OP_INLINE double op_density_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_gelu_slope_value(double a, double b) {
+    (void)b;
+    return fg_gelu_slope(a);
+}
+
+enum { op_gelu_slope_is_light = 0 };
+#define op_gelu_slope_reach FG_GELU_REACH
+#define op_gelu_slope_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_gelu_slope_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return (2.0 * fg_density(a)) - ((fg_density(a) * a) * a);
+}
+
+OP_INLINE double op_gelu_slope_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_cbrt_slope_value(double a, double b) {
+    (void)b;
+    return fg_cbrt_slope(a);
+}
+
+enum { op_cbrt_slope_is_light = 0 };
+#define op_cbrt_slope_reach FG_ANYWHERE
+#define op_cbrt_slope_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_cbrt_slope_da(double a, double b, double y) {
+    (void)b;
+    return (-2.0 * y) / (3.0 * a);
+}
+
+OP_INLINE double op_cbrt_slope_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_asinh_slope_value(double a, double b) {
+    (void)b;
+    return fg_asinh_slope(a);
+}
+
+enum { op_asinh_slope_is_light = 0 };
+#define op_asinh_slope_reach FG_ANYWHERE
+#define op_asinh_slope_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_asinh_slope_da(double a, double b, double y) {
+    (void)b;
+    return ((-a * y) * y) * y;
+}
+
+OP_INLINE double op_asinh_slope_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_acosh_slope_value(double a, double b) {
+    (void)b;
+    return fg_acosh_slope(a);
+}
+
+enum { op_acosh_slope_is_light = 0 };
+#define op_acosh_slope_reach FG_ANYWHERE
+#define op_acosh_slope_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_acosh_slope_da(double a, double b, double y) {
+    (void)b;
+    return ((-a * y) * y) * y;
+}
+
+OP_INLINE double op_acosh_slope_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_atanh_slope_value(double a, double b) {
+    (void)b;
+    return fg_atanh_slope(a);
+}
+
+enum { op_atanh_slope_is_light = 0 };
+#define op_atanh_slope_reach FG_ANYWHERE
+#define op_atanh_slope_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_atanh_slope_da(double a, double b, double y) {
+    (void)b;
+    return ((2.0 * a) * y) * y;
+}
+
+OP_INLINE double op_atanh_slope_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_share_value(double a, double b) {
+    return fg_share(a, b);
+}
+
+enum { op_share_is_light = 0 };
+#define op_share_reach FG_ANYWHERE
+#define op_share_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_share_da(double a, double b, double y) {
+    return y * fg_share(b, a);
+}
+
+OP_INLINE double op_share_db(double a, double b, double y) {
+    return -(y * fg_share(b, a));
+}
+
+OP_INLINE double op_tetragamma_value(double a, double b) {
+    (void)b;
+    return fg_tetragamma(a);
+}
+
+enum { op_tetragamma_is_light = 0 };
+#define op_tetragamma_reach FG_ANYWHERE
+#define op_tetragamma_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_tetragamma_da(double a, double b, double y) {
+    (void)b, (void)y;
+    return fg_pentagamma(a);
+}
+
+OP_INLINE double op_tetragamma_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
+OP_INLINE double op_pentagamma_value(double a, double b) {
+    (void)b;
+    return fg_pentagamma(a);
+}
+
+enum { op_pentagamma_is_light = 0 };
+#define op_pentagamma_reach FG_ANYWHERE
+#define op_pentagamma_slope_reach FG_ANYWHERE
+
+OP_INLINE double op_pentagamma_da(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return HUGE_VAL - HUGE_VAL;
+}
+
+OP_INLINE double op_pentagamma_db(double a, double b, double y) {
+    (void)a, (void)b, (void)y;
+    return 0.0;
+}
+
 /* The value; returns an enum op_error. Operations of one operand ignore b. */
 OP_INLINE int op_forward(int op, double a, double b, double *out) {
     double y;
@@ -1427,6 +1888,75 @@ OP_INLINE int op_forward(int op, double a, double b, double *out) {
         if ((a <= 0.0) && (floor(a) == a) && (a > -HUGE_VAL)) return OP_DOMAIN;
         if ((fabs(y) == HUGE_VAL) && (fabs(a) < HUGE_VAL)) return OP_OVERFLOW;
         return OP_OK;
+    case OP_PRODUCT:
+        *out = y = op_product_value(a, b);
+        return OP_OK;
+    case OP_QUOTIENT:
+        *out = y = op_quotient_value(a, b);
+        return OP_OK;
+    case OP_POW_SLOPE:
+        *out = y = op_pow_slope_value(a, b);
+        return OP_OK;
+    case OP_POWER_SLOPE:
+        *out = y = op_power_slope_value(a, b);
+        return OP_OK;
+    case OP_LEAKY_SLOPE:
+        *out = y = op_leaky_slope_value(a, b);
+        return OP_OK;
+    case OP_ABS_SLOPE:
+        *out = y = op_abs_slope_value(a, b);
+        return OP_OK;
+    case OP_TAN_SLOPE:
+        *out = y = op_tan_slope_value(a, b);
+        return OP_OK;
+    case OP_ASIN_SLOPE:
+        *out = y = op_asin_slope_value(a, b);
+        return OP_OK;
+    case OP_ATAN_SLOPE:
+        *out = y = op_atan_slope_value(a, b);
+        return OP_OK;
+    case OP_OVER_SQUARE:
+        *out = y = op_over_square_value(a, b);
+        return OP_OK;
+    case OP_HYPOT_SLOPE:
+        *out = y = op_hypot_slope_value(a, b);
+        return OP_OK;
+    case OP_TANH_SLOPE:
+        *out = y = op_tanh_slope_value(a, b);
+        return OP_OK;
+    case OP_SIGMOID_SLOPE:
+        *out = y = op_sigmoid_slope_value(a, b);
+        return OP_OK;
+    case OP_GAUSS:
+        *out = y = op_gauss_value(a, b);
+        return OP_OK;
+    case OP_DENSITY:
+        *out = y = op_density_value(a, b);
+        return OP_OK;
+    case OP_GELU_SLOPE:
+        *out = y = op_gelu_slope_value(a, b);
+        return OP_OK;
+    case OP_CBRT_SLOPE:
+        *out = y = op_cbrt_slope_value(a, b);
+        return OP_OK;
+    case OP_ASINH_SLOPE:
+        *out = y = op_asinh_slope_value(a, b);
+        return OP_OK;
+    case OP_ACOSH_SLOPE:
+        *out = y = op_acosh_slope_value(a, b);
+        return OP_OK;
+    case OP_ATANH_SLOPE:
+        *out = y = op_atanh_slope_value(a, b);
+        return OP_OK;
+    case OP_SHARE:
+        *out = y = op_share_value(a, b);
+        return OP_OK;
+    case OP_TETRAGAMMA:
+        *out = y = op_tetragamma_value(a, b);
+        return OP_OK;
+    case OP_PENTAGAMMA:
+        *out = y = op_pentagamma_value(a, b);
+        return OP_OK;
     default: *out = 0.0; return OP_OK;
     }
 }
@@ -1624,6 +2154,87 @@ OP_INLINE int op_partials(int op, double a, double b, double y, double *da, doub
     case OP_TRIGAMMA:
         *da = op_trigamma_da(a, b, y);
         return OP_OK;
+    case OP_PRODUCT:
+        *da = op_product_da(a, b, y);
+        *db = op_product_db(a, b, y);
+        return OP_OK;
+    case OP_QUOTIENT:
+        *da = op_quotient_da(a, b, y);
+        *db = op_quotient_db(a, b, y);
+        return OP_OK;
+    case OP_POW_SLOPE:
+        *da = op_pow_slope_da(a, b, y);
+        *db = op_pow_slope_db(a, b, y);
+        return OP_OK;
+    case OP_POWER_SLOPE:
+        *da = op_power_slope_da(a, b, y);
+        return OP_OK;
+    case OP_LEAKY_SLOPE:
+        *da = op_leaky_slope_da(a, b, y);
+        *db = op_leaky_slope_db(a, b, y);
+        return OP_OK;
+    case OP_ABS_SLOPE:
+        *da = op_abs_slope_da(a, b, y);
+        return OP_OK;
+    case OP_TAN_SLOPE:
+        *da = op_tan_slope_da(a, b, y);
+        return OP_OK;
+    case OP_ASIN_SLOPE:
+        if (fabs(a) == 1.0) return OP_ZERO_DIVISION;
+        *da = op_asin_slope_da(a, b, y);
+        return OP_OK;
+    case OP_ATAN_SLOPE:
+        *da = op_atan_slope_da(a, b, y);
+        return OP_OK;
+    case OP_OVER_SQUARE:
+        if ((a == 0.0) && (b == 0.0)) return OP_ZERO_DIVISION;
+        *da = op_over_square_da(a, b, y);
+        *db = op_over_square_db(a, b, y);
+        return OP_OK;
+    case OP_HYPOT_SLOPE:
+        *da = op_hypot_slope_da(a, b, y);
+        *db = op_hypot_slope_db(a, b, y);
+        return OP_OK;
+    case OP_TANH_SLOPE:
+        *da = op_tanh_slope_da(a, b, y);
+        return OP_OK;
+    case OP_SIGMOID_SLOPE:
+        *da = op_sigmoid_slope_da(a, b, y);
+        return OP_OK;
+    case OP_GAUSS:
+        *da = op_gauss_da(a, b, y);
+        return OP_OK;
+    case OP_DENSITY:
+        *da = op_density_da(a, b, y);
+        return OP_OK;
+    case OP_GELU_SLOPE:
+        *da = op_gelu_slope_da(a, b, y);
+        return OP_OK;
+    case OP_CBRT_SLOPE:
+        if (a == 0.0) return OP_ZERO_DIVISION;
+        *da = op_cbrt_slope_da(a, b, y);
+        return OP_OK;
+    case OP_ASINH_SLOPE:
+        *da = op_asinh_slope_da(a, b, y);
+        return OP_OK;
+    case OP_ACOSH_SLOPE:
+        if (a == 1.0) return OP_ZERO_DIVISION;
+        *da = op_acosh_slope_da(a, b, y);
+        return OP_OK;
+    case OP_ATANH_SLOPE:
+        if (fabs(a) == 1.0) return OP_ZERO_DIVISION;
+        *da = op_atanh_slope_da(a, b, y);
+        return OP_OK;
+    case OP_SHARE:
+        *da = op_share_da(a, b, y);
+        *db = op_share_db(a, b, y);
+        return OP_OK;
+    case OP_TETRAGAMMA:
+        *da = op_tetragamma_da(a, b, y);
+        return OP_OK;
+    case OP_PENTAGAMMA:
+        *da = op_pentagamma_da(a, b, y);
+        return OP_OK;
     default: *da = 0.0; return OP_OK;
     }
 }
@@ -1812,11 +2423,87 @@ OP_INLINE void op_slopes(int op, double a, double b, double y, double *da, doubl
     case OP_TRIGAMMA:
         *da = op_trigamma_da(a, b, y);
         break;
+    case OP_PRODUCT:
+        *da = op_product_da(a, b, y);
+        *db = op_product_db(a, b, y);
+        break;
+    case OP_QUOTIENT:
+        *da = op_quotient_da(a, b, y);
+        *db = op_quotient_db(a, b, y);
+        break;
+    case OP_POW_SLOPE:
+        *da = op_pow_slope_da(a, b, y);
+        *db = op_pow_slope_db(a, b, y);
+        break;
+    case OP_POWER_SLOPE:
+        *da = op_power_slope_da(a, b, y);
+        break;
+    case OP_LEAKY_SLOPE:
+        *da = op_leaky_slope_da(a, b, y);
+        *db = op_leaky_slope_db(a, b, y);
+        break;
+    case OP_ABS_SLOPE:
+        *da = op_abs_slope_da(a, b, y);
+        break;
+    case OP_TAN_SLOPE:
+        *da = op_tan_slope_da(a, b, y);
+        break;
+    case OP_ASIN_SLOPE:
+        *da = op_asin_slope_da(a, b, y);
+        break;
+    case OP_ATAN_SLOPE:
+        *da = op_atan_slope_da(a, b, y);
+        break;
+    case OP_OVER_SQUARE:
+        *da = op_over_square_da(a, b, y);
+        *db = op_over_square_db(a, b, y);
+        break;
+    case OP_HYPOT_SLOPE:
+        *da = op_hypot_slope_da(a, b, y);
+        *db = op_hypot_slope_db(a, b, y);
+        break;
+    case OP_TANH_SLOPE:
+        *da = op_tanh_slope_da(a, b, y);
+        break;
+    case OP_SIGMOID_SLOPE:
+        *da = op_sigmoid_slope_da(a, b, y);
+        break;
+    case OP_GAUSS:
+        *da = op_gauss_da(a, b, y);
+        break;
+    case OP_DENSITY:
+        *da = op_density_da(a, b, y);
+        break;
+    case OP_GELU_SLOPE:
+        *da = op_gelu_slope_da(a, b, y);
+        break;
+    case OP_CBRT_SLOPE:
+        *da = op_cbrt_slope_da(a, b, y);
+        break;
+    case OP_ASINH_SLOPE:
+        *da = op_asinh_slope_da(a, b, y);
+        break;
+    case OP_ACOSH_SLOPE:
+        *da = op_acosh_slope_da(a, b, y);
+        break;
+    case OP_ATANH_SLOPE:
+        *da = op_atanh_slope_da(a, b, y);
+        break;
+    case OP_SHARE:
+        *da = op_share_da(a, b, y);
+        *db = op_share_db(a, b, y);
+        break;
+    case OP_TETRAGAMMA:
+        *da = op_tetragamma_da(a, b, y);
+        break;
+    case OP_PENTAGAMMA:
+        *da = op_pentagamma_da(a, b, y);
+        break;
     default: *da = 0.0;
     }
 }
 /* The second partials, of the branch taken at a kink; returns as op_partials does.
- * Operations of one operand leave *dab and *dbb alone. */
+ * Operations of one operand leave *dab and *dbb alone; slopes have none here. */
 OP_INLINE int op_second(int op, double a, double b, double y, double *daa, double *dab, double
         *dbb) {
     switch (op) {
@@ -1996,7 +2683,7 @@ OP_INLINE int op_second(int op, double a, double b, double y, double *daa, doubl
         *daa = (-2.0 * a) * fg_gauss(a);
         return OP_OK;
     case OP_GELU:
-        *daa = (0.3989422804014327 * fg_exp((-0.5 * a) * a)) * (2.0 - (a * a));
+        *daa = fg_density(a) * (2.0 - (a * a));
         return OP_OK;
     case OP_LOG2:
         *daa = (0.0 - (1.4426950408889634 / a)) / a;
@@ -2129,6 +2816,16 @@ OP_INLINE const char *op_singular_text(int op) {
         return "cbrt has an infinite derivative where a == 0";
     case OP_ACOSH:
         return "acosh has an infinite derivative where a == 1";
+    case OP_ASIN_SLOPE:
+        return "asin_slope has an infinite derivative where |a| == 1";
+    case OP_OVER_SQUARE:
+        return "over_square has an infinite derivative where a == 0 and b == 0";
+    case OP_CBRT_SLOPE:
+        return "cbrt_slope has an infinite derivative where a == 0";
+    case OP_ACOSH_SLOPE:
+        return "acosh_slope has an infinite derivative where a == 1";
+    case OP_ATANH_SLOPE:
+        return "atanh_slope has an infinite derivative where |a| == 1";
     default: return "operation has an infinite derivative where it is singular";
     }
 }
