@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 __all__ = [
+    "DerivativeError",
     "FastgradAttributeError",
     "FastgradError",
     "FastgradIndexError",
@@ -79,6 +80,10 @@ class ShapeError(FastgradValueError):
 
 class TapeError(FastgradRuntimeError):
     """A function cannot be recorded, or a tape is used against its recording."""
+
+
+class DerivativeError(TapeError):
+    """A derivative that cannot be made: of an operation without one, or too long."""
 
 
 class FileFormatError(FastgradValueError):

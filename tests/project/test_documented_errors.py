@@ -527,6 +527,29 @@ CALLS = {
     ("tape.record", "FastgradValueError"): lambda p, m: fg.record(
         abs, 1.0, parameters=2 * [Value(1.0)]
     ),
+    ("tape.Tape.grad_tape", "DerivativeError"): lambda p, m: tape_of(calls_python).grad_tape(wrt=0),
+    ("tape.Tape.grad_tape", "FastgradValueError"): lambda p, m: tape_of().grad_tape(wrt="no"),
+    ("tape.Tape.grad_tape", "TapeError"): lambda p, m: pair().grad_tape(wrt=0),
+    ("tape.Tape.jvp_tape", "DerivativeError"): lambda p, m: tape_of(calls_python).jvp_tape(wrt=0),
+    ("tape.Tape.jvp_tape", "FastgradValueError"): lambda p, m: tape_of().jvp_tape(wrt="no"),
+    ("tape.Tape.vjp_tape", "DerivativeError"): lambda p, m: tape_of(calls_python).vjp_tape(wrt=0),
+    ("tape.Tape.vjp_tape", "FastgradValueError"): lambda p, m: tape_of().vjp_tape(wrt="no"),
+    ("tape.Tape.hvp_tape", "DerivativeError"): lambda p, m: tape_of(calls_python).hvp_tape(wrt=0),
+    ("tape.Tape.hvp_tape", "FastgradValueError"): lambda p, m: tape_of().hvp_tape(wrt="no"),
+    ("tape.Tape.hvp_tape", "TapeError"): lambda p, m: pair().hvp_tape(wrt=0),
+    ("tape.Tape.hessian_tape", "DerivativeError"): lambda p, m: tape_of(calls_python).hessian_tape(
+        wrt=0
+    ),
+    ("tape.Tape.hessian_tape", "FastgradValueError"): lambda p, m: tape_of().hessian_tape(wrt="no"),
+    ("tape.Tape.hessian_tape", "TapeError"): lambda p, m: pair().hessian_tape(wrt=0),
+    ("tape.Tape.hessian_tape", "ShapeError"): lambda p, m: tape_of().hessian_tape(wrt="inputs"),
+    ("tape.Tape.jacobian_tape", "DerivativeError"): lambda p, m: tape_of(
+        calls_python
+    ).jacobian_tape(wrt=0),
+    ("tape.Tape.jacobian_tape", "FastgradValueError"): lambda p, m: tape_of().jacobian_tape(
+        wrt="no"
+    ),
+    ("tape.Tape.jacobian_tape", "ShapeError"): lambda p, m: tape_of().jacobian_tape(wrt="inputs"),
     ("tape.TapeCore.jvp", "ShapeError"): lambda p, m: tape_of().jvp(([1.0] * 2,), ([1.0] * 3,)),
     ("tape.TapeCore.value_and_grad", "TapeError"): lambda p, m: pair().value_and_grad([1.0, 2.0]),
     ("tape.TapeCore.value_and_grad", "FastgradValueError"): (

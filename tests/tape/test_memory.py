@@ -81,6 +81,15 @@ def live():
     return 0  # CPython 3.11 loses an argument where a function with cells gets no frame
 each_failure(lambda: None, lambda s: record(cost, [1.0, 2.0], 0))
 """,
+    "derivatives": """
+def after_failure(s):
+    answers()
+    assert set(s.derived or ()) <= {("gradient", wrt, False) for wrt in ("parameters", "x")}
+def act(s):
+    s.grad_tape("parameters")
+    s.hvp_tape("x")
+each_failure(fresh, act)
+""",
     "record structures": """
 example = {"x": [1.0, [2.0, 3.0]]}, (1.0, 2.0)
 def function(p, q):
@@ -274,7 +283,9 @@ each_failure(lambda: None, lambda s: (repr(tape), str(other), tape.stats(), tape
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_each_failing_allocation_raises_and_leaves_tapes_usable(name, tmp_path):
     pytest.importorskip("_testcapi", reason="only CPython's own test module makes allocations fail")
-    skip_what_crashes_python(name in {"record", "record structures", "files", "showing"})
+    skip_what_crashes_python(
+        name in {"record", "derivatives", "record structures", "files", "showing"}
+    )
     process = python("-X", "faulthandler", "-c", FAILING + TAPES + SCENARIOS[name], cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert all(int(failures) > 0 for failures in process.stdout.split())

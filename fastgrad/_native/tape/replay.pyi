@@ -19,6 +19,7 @@ class Replay:
     training: bool
     places: list[tuple[str, int, str]]
     decisions: list[Decision]
+    derived: dict[Any, Any] | None
     def __init__(
         self,
         inputs: list[Value],

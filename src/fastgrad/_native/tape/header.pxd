@@ -11,6 +11,8 @@ cdef extern from "tape/tape.h" nogil:
         TAPE_STOPPED
         TAPE_TOO_LARGE
         TAPE_BAD_INDEX
+        TAPE_TOO_LONG
+        TAPE_NO_RULE
 
     ctypedef struct TapeOp:
         uint32_t a
@@ -78,6 +80,25 @@ cdef extern from "tape/tape.h" nogil:
     size_t program_bytes(const Program *program)
     int program_draw(
         const Program *program, const DrawKey *key, uint64_t sample, double *values, Poll *poll)
+
+    enum:
+        SEED_ONE
+    ctypedef struct DeriveSeed:
+        pass
+    ctypedef struct DerivePick:
+        pass
+    ctypedef struct DeriveRequest:
+        bint forward
+        bint values
+        uint32_t n_inputs
+        const uint8_t *live
+        const DeriveSeed *seeds
+        const DerivePick *picks
+        uint32_t n_seeds
+        uint32_t n_picks
+        uint32_t most
+    int program_derive(
+        const Program *in_, const DeriveRequest *request, Poll *poll, uint32_t *unknown, Program *made)
 
     ctypedef struct Steps:
         const Program *program

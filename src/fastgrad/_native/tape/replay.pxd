@@ -6,7 +6,7 @@ from fastgrad._native.base.poll cimport Poll
 from fastgrad._native.memory.arena cimport Node
 from fastgrad._native.tape.frame cimport Frame
 from fastgrad._native.tape.header cimport (
-    BatchPart, BatchRun, DrawKey, Groups, Kernels, Plan, Program, Pulls, Steps,
+    BatchPart, BatchRun, DeriveRequest, DrawKey, Groups, Kernels, Plan, Program, Pulls, Steps,
 )
 from fastgrad._native.tape.wrt cimport Want, Wants
 
@@ -42,7 +42,9 @@ cdef class Replay:
     cdef public list names
     cdef public list places  # file, line, function; operations number them
     cdef public list decisions  # that the recording has frozen: results must be finite then
+    cdef public dict derived    # derivative tapes that were asked for, by what was asked
 
+    cdef int derive(self, Replay tape, const DeriveRequest *request, str what) except -1
     cdef int adopt(self, list parameters, list arguments, object result) except -1
     cdef int expect_recorded(self) except -1
     cdef Frame frame_take(self)

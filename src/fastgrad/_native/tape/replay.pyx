@@ -17,7 +17,7 @@ from fastgrad._native.base.poll cimport (
 from fastgrad._native.graph.engine cimport custom_operations, custom_result
 from fastgrad._native.graph.handle cimport HandleLayout, is_value
 from fastgrad._native.memory.arena cimport FRESH, Node, arena, block_disown, node_at
-from fastgrad._native.ops.codes cimport OP_TAKE
+from fastgrad._native.ops.codes cimport OP_TAKE, op_name
 from fastgrad._native.graph.recording cimport (
     call_unreported, is_recording, program_level, recorded_draw, recorded_read, recording_threads,
 )
@@ -27,14 +27,13 @@ from fastgrad._native.tape.bind cimport (
 from fastgrad._native.tape.extract cimport Recorded, record_graph
 from fastgrad._native.tape.frame cimport Frame, frame_deepen, frame_new
 from fastgrad._native.tape.header cimport (
-    BatchPart, BatchRun, DrawKey, Dropout, Groups, Kernels, LEAF_PARAMETER, NO_SLOT, PlanRequest,
-    Program, PythonForward,
-    PythonPartials, Steps, TAPE_BAD_INDEX, TAPE_NO_MEMORY, TAPE_OK, TAPE_TOO_LARGE, TapeOp,
-    batch_finish, batch_group_begin, batch_groups, batch_run, batch_subtree,
-    groups_build, groups_bytes, groups_forward, groups_free, groups_reverse, kernels_named, plan_build,
-    plan_bytes, plan_free, program_arguments, program_build,
-    program_bytes, program_draw, program_free, program_slots, pulls_build,
-    pulls_bytes, pulls_free, steps_forward, steps_reverse, steps_tangent, take_entry,
+    BatchPart, BatchRun, DeriveRequest, DrawKey, Dropout, Groups, Kernels, LEAF_PARAMETER, NO_SLOT,
+    PlanRequest, Program, PythonForward, PythonPartials, Steps, TAPE_BAD_INDEX, TAPE_NO_MEMORY,
+    TAPE_NO_RULE, TAPE_OK, TAPE_TOO_LARGE, TAPE_TOO_LONG, TapeOp, batch_finish, batch_group_begin,
+    batch_groups, batch_run, batch_subtree, groups_build, groups_bytes, groups_forward, groups_free,
+    groups_reverse, kernels_named, plan_build, plan_bytes, plan_free, program_arguments, program_build,
+    program_bytes, program_derive, program_draw, program_free, program_slots, pulls_build, pulls_bytes,
+    pulls_free, steps_forward, steps_reverse, steps_tangent, take_entry,
 )
 from fastgrad._native.tape.wrt cimport Want, wants_new
 
@@ -171,6 +170,31 @@ cdef class Replay:
         self.dropouts_set(dropouts)
         self.adopt(used_parameters(recorded, self.program.n_parameters), arguments, result)
 
+    cdef int derive(self, Replay tape, const DeriveRequest *request, str what) except -1:
+        """Make an empty tape's program: the derivative of another's, with its parameters."""
+        cdef Poll poll = poll_begin(poll_without_gil)
+        cdef uint32_t unknown = 0
+        cdef int built
+        tape.expect_recorded()
+        if self.nodes != NULL or self.program.ops != NULL:
+            raise error_of("FastgradTypeError", "a new tape", "one that is recorded already")
+        with nogil:
+            built = program_derive(&tape.program, request, &poll, &unknown, &self.program)
+        where = f"{what} of {tape.name}"
+        if built == TAPE_NO_RULE:
+            raise error_of(
+                "DerivativeError", "operations whose derivatives are operations of a tape",
+                f"{op_name[unknown].decode()}", where,
+                "value_and_grad and jvp of the tape, and backward, have its first derivative")
+        if built == TAPE_TOO_LONG:
+            raise error_of(
+                "DerivativeError", f"at most {request.most} operations", "more", where,
+                "differentiate by less, or ask for products, hvp_tape, jvp_tape, vjp_tape")
+        if built != TAPE_OK:
+            fail(built)
+        self.custom_operations = tape.custom_operations
+        return 0
+
     cdef int adopt(self, list parameters, list arguments, object result) except -1:
         """Fill in what follows from the program, the parameters and the shapes."""
         expect_spec(arguments, program_arguments(&self.program))
@@ -231,6 +255,9 @@ cdef class Replay:
                 total += plan_bytes(&plan.plan)
             if want.pulls is not None:
                 total += pulls_bytes(&(<CachedPulls> want.pulls).pulls)
+        if self.derived is not None:
+            for tape in list(self.derived.values()):
+                total += (<Replay> tape).nbytes
         for frame in self.frames:
             total += (frame.n_values + frame.n_adjoints + frame.workspace.size) * sizeof(double)
         return total

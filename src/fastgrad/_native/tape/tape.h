@@ -69,7 +69,9 @@ enum tape_result {
     TAPE_NO_MEMORY = -1,
     TAPE_STOPPED = -2, /* by a poll: its Python error is set */
     TAPE_TOO_LARGE = -3,
-    TAPE_BAD_INDEX = -4 /* a take names no entry */
+    TAPE_BAD_INDEX = -4, /* a take names no entry */
+    TAPE_TOO_LONG = -5,  /* more operations than a derivative may have */
+    TAPE_NO_RULE = -6    /* an operation whose derivative is not known as operations */
 };
 
 /* Leaves the function with a result that is not TAPE_OK. */
@@ -120,6 +122,36 @@ size_t program_bytes(const Program *program);
 /* Puts into the slots what a sample draws, or 1. */
 int program_draw(
     const Program *program, const DrawKey *key, uint64_t sample, double *values, Poll *poll);
+
+/* ---- derivatives of a program, as programs ---- */
+
+#define SEED_ONE 0xfffffffeu /* where a seed is no input: 1.0 */
+
+/* In a pass, the adjoint of an output or the tangent of an input or parameter: the number of the
+ * derivative's input that it is, or SEED_ONE. The others are 0. */
+typedef struct {
+    uint32_t pass, place, seed;
+} DeriveSeed;
+
+/* Output `at` of the derivative: of a pass, the adjoint of a leaf, or the tangent of an output. */
+typedef struct {
+    uint32_t pass, place, at;
+} DerivePick;
+
+typedef struct {
+    int forward;             /* tangents; else adjoints */
+    int values;              /* the program's outputs come first; `at` counts from behind them */
+    uint32_t n_inputs;       /* of the derivative: the program's, then those that seeds name */
+    const uint8_t *live;     /* of inputs and parameters: what adjoints are asked for */
+    const DeriveSeed *seeds; /* both in the order of passes, which have a seed each */
+    const DerivePick *picks;
+    uint32_t n_seeds, n_picks;
+    uint32_t most; /* operations, before they are simplified */
+} DeriveRequest;
+
+/* The parameters are those of the program. TAPE_NO_RULE: `unknown` has the opcode. */
+int program_derive(
+    const Program *in, const DeriveRequest *request, Poll *poll, uint32_t *unknown, Program *made);
 
 /* ---- one sample at a time ---- */
 
