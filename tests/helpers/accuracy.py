@@ -60,6 +60,7 @@ MPMATH = {name: getattr(mpmath.mp, name, None) for name in expression.FUNCTIONS}
 MPMATH |= {
     "cbrt": lambda u: mpmath.sign(u) * mpmath.cbrt(abs(u)),  # the real root
     "exp2": lambda u: mpmath.mpf(2) ** u,
+    "density": mpmath.npdf,
     "fabs": abs,
     "floordiv": lambda u, v: mpmath.floor(u / v),
     "fma": lambda u, v, w: u * v + w,
