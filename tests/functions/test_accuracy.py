@@ -284,3 +284,18 @@ def test_batch_with_some_huge_numbers_has_the_bits_of_single_ones(name):
         y, (slope,) = by_fastgrad(ops.TABLE[name], [x])
         assert (values[i], slopes[i], tangents[i]) == (y, slope, slope)
         assert tape.value_and_grad(x, wrt="inputs") == (y, (slope,))
+
+
+@pytest.mark.parametrize("name", ["log", "tanh", "sin"])
+def test_rows_of_a_function_in_blocks_that_are_not_full_equal_one_row(name):
+    function = getattr(functional, name)
+    points = np.random.default_rng(6).uniform(0.1, 3.0, (6, 10_000))
+    rows = record(lambda *xs: [function(x) for x in xs], *[0.5] * 6)
+    total = record(lambda *xs: sum(function(x) for x in xs), *[0.5] * 6)
+    one = record(lambda x: function(x), 0.5)
+    values, tangents = rows.jvp(tuple(points), (np.ones(10_000),) * 6)
+    _, slopes = total.value_and_grad(*points, wrt="inputs", reduce=None)
+    for i, x in enumerate(points):
+        value, (slope,) = one.value_and_grad(x, wrt="inputs", reduce=None)
+        for got, expected in ((values.T, value), (tangents.T, slope), (slopes, slope)):
+            assert np.array_equal(got[i], expected)

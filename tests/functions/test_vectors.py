@@ -40,3 +40,9 @@ def test_loops_of_functions_that_have_a_text_are_vectors(path):
     for name, text in loops(path, [f"{name}_forward" for name in names]).items():
         assert len(PACKED.findall(text)) >= 10, f"{name} of {path.name}: scalar instructions only"
         assert not CALL.search(text), f"{name} of {path.name} calls a function"
+
+
+@pytest.mark.parametrize("path", OBJECTS, ids=lambda path: path.stem)
+def test_loops_of_powers_of_one_exponent_are_vectors(path):
+    texts = loops(path, ["power_row", "pow_number_forward_broadcast"]).values()
+    assert sum(len(PACKED.findall(text)) for text in texts) >= 100

@@ -85,12 +85,11 @@ FG_INLINE double fg_bell(double a) {
     return q.hi + q.lo;
 }
 
-/* The same of any a; from 40 on it is u. */
-FG_INLINE double fg_bell_any(double a) {
-    double whole;
-    if (a < 40.0) return fg_bell(a);
-    (void)fg_decay(a, 0.0, &whole);
-    return a > 750.0 ? 0.0 : whole;
+/* The same of any a, times a power of two; from 40 on it is u, which may be subnormal. */
+FG_INLINE double fg_bell_any(double a, double by) {
+    fg_exp_parts e = fg_exp_split(-a, 0.0);
+    if (a < 40.0) return by * fg_bell(a);
+    return a > 750.0 ? 0.0 : by * (e.hi + fg_exp_lo(e)) * fg_exp_half(e) * fg_exp_other(e);
 }
 
 /* 2^x: r is the rest times log(2). */

@@ -40,7 +40,7 @@ FG_FUNCTION double fg_tanh(double x) {
     return x == x ? fg_with_sign(1.0, x) : x;
 }
 
-FG_FUNCTION double fg_tanh_slope(double x) { return 4.0 * fg_bell_any(2.0 * fg_size(x)); }
+FG_FUNCTION double fg_tanh_slope(double x) { return fg_bell_any(2.0 * fg_size(x), 4.0); }
 
 /* Past the reach, both are exp(a) / 2. */
 FG_FUNCTION double fg_sinh(double x) {

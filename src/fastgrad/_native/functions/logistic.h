@@ -16,7 +16,7 @@ FG_INLINE double fg_sigmoid_of(double x, double rest) {
     return x < -745.14 ? 0.0 : y;
 }
 
-#define FG_SIGMOID_REACH 708.0
+#define FG_SIGMOID_REACH 650.0 /* beyond, the rest of the division would be subnormal */
 #define FG_SIGMOID_SLOPE_REACH 650.0
 #define FG_SOFTPLUS_REACH 600.0
 
@@ -79,7 +79,7 @@ FG_FUNCTION double fg_sigmoid(double x) {
     return fg_size(x) < FG_SIGMOID_REACH ? fg_sigmoid_text(x) : fg_sigmoid_of(x, 0.0);
 }
 
-FG_FUNCTION double fg_sigmoid_slope(double x) { return fg_bell_any(fg_size(x)); }
+FG_FUNCTION double fg_sigmoid_slope(double x) { return fg_bell_any(fg_size(x), 1.0); }
 
 FG_FUNCTION double fg_softplus(double x) {
     if (fg_size(x) < FG_SOFTPLUS_REACH) return fg_softplus_text(x);

@@ -50,6 +50,14 @@ FG_INLINE double fg_pow_text(double x, double y) {
     return fg_pick((x == 1.0) | (y == 0.0), 1.0, z);
 }
 
+/* The same of positive normal x, where the result is too; else bit 63 of *far is set. */
+FG_INLINE double fg_pow_near(double x, double y, uint64_t *far) {
+    fg_pair l = fg_log_fine(x, 0.0), p = fg_product(y, l.hi);
+    fg_exp_parts e = fg_exp_split(p.hi, p.lo + y * l.lo);
+    *far |= fg_far_bit(FG_NORMAL, x) | fg_far_bit(FG_EXP_REACH, p.hi);
+    return (e.hi + fg_exp_lo(e)) * fg_exp_scale(e);
+}
+
 /* ---- a few exponents that are constants ---- */
 
 /* x without its exponent, and 2 to that; 0 if x is 0 or subnormal, and infinite if x is. */
@@ -124,13 +132,9 @@ FG_INLINE double fg_power_text(double x, double k) {
 
 #if !defined(FASTGRAD_FUNCTIONS_DECLARED)
 FG_FUNCTION double fg_pow(double x, double y) {
-    fg_pair l, p;
-    fg_exp_parts e;
-    if (!(x >= 0x1p-1022 && x < HUGE_VAL && fg_size(y) < 0x1p200)) return fg_pow_text(x, y);
-    l = fg_log_fine(x, 0.0), p = fg_product(y, l.hi);
-    if (!(fg_size(p.hi) < 708.0)) return fg_pow_text(x, y);
-    e = fg_exp_split(p.hi, p.lo + y * l.lo);
-    return (e.hi + fg_exp_lo(e)) * fg_exp_scale(e);
+    uint64_t far = 0;
+    double z = fg_pow_near(x, y, &far);
+    return far >> 63 ? fg_pow_text(x, y) : z;
 }
 
 FG_FUNCTION double fg_power(double x, double k) {

@@ -189,15 +189,29 @@ static double *map_adjoint(const Worker *w, const BatchStep *step, int side, uin
     return row_at(w->adjoints, w, row & BROADCAST ? 0 : row);
 }
 
+/* How many numbers a loop gets at a time, and how far on the next are: all rows, with what lies
+ * between them; or one, if that might be out of the reach of the operation's text. */
+static size_t map_piece(const Worker *w, const BatchStep *step, size_t padded, size_t *next) {
+    static const unsigned char has_reach[OP_COUNT] = {
+#define HAS_REACH(name, code, arity) [code] = 1,
+        OP_EACH_NEAR(HAS_REACH)[OP_POW_NUMBER] = 1};
+    const size_t stride = w->job->stride;
+    const int is_one = has_reach[step->op] && stride != padded;
+    *next = is_one ? stride : step->m * stride;
+    return is_one ? padded : (step->m - 1) * stride + padded;
+}
+
 static void map_forward(const Worker *w, const BatchStep *step, size_t padded) {
-    const size_t stride = w->job->stride, all = (step->m - 1) * stride + padded;
+    const size_t stride = w->job->stride;
     double *y = row_at(w->values, w, step->y);
     const Kernels *kernels = w->job->run->kernels;
     if (!(step->a & BROADCAST)) {
         const double *a = row_at(w->values, w, step->a);
-        if (step->b & BROADCAST)
-            kernels->forward_broadcast[step->op](all, a, broadcast_value(w, step->b), y);
-        else kernels->forward[step->op](all, a, row_at(w->values, w, step->b), y);
+        size_t next, n = map_piece(w, step, padded, &next);
+        for (size_t i = 0; i < step->m * stride; i += next)
+            if (step->b & BROADCAST)
+                kernels->forward_broadcast[step->op](n, a + i, broadcast_value(w, step->b), y + i);
+            else kernels->forward[step->op](n, a + i, row_at(w->values, w, step->b) + i, y + i);
         return;
     }
     for (uint32_t i = 0; i < step->m; i++) {
@@ -321,16 +335,18 @@ static int is_plain_map(const Worker *w, const BatchStep *step) {
 }
 
 static void plain_map_reverse(const Worker *w, const BatchStep *step, size_t padded) {
-    const size_t all = (step->m - 1) * w->job->stride + padded;
+    size_t next, n = map_piece(w, step, padded, &next);
     const Products *products = &w->job->run->kernels->products[w->again];
     const double *a = row_at(w->values, w, step->a), *y = row_at(w->values, w, step->y),
                  *g = row_at(w->adjoints, w, step->dy);
     double *da = row_at(w->adjoints, w, step->da);
-    if (step->b & BROADCAST)
-        products->reverse_broadcast[step->op](all, a, broadcast_value(w, step->b), y, g, da);
-    else
-        products->reverse[step->op](
-            all, a, row_at(w->values, w, step->b), y, g, da, row_at(w->adjoints, w, step->db));
+    for (size_t i = 0; i < step->m * w->job->stride; i += next)
+        if (step->b & BROADCAST)
+            products->reverse_broadcast[step->op](
+                n, a + i, broadcast_value(w, step->b), y + i, g + i, da + i);
+        else
+            products->reverse[step->op](n, a + i, row_at(w->values, w, step->b) + i, y + i, g + i,
+                da + i, row_at(w->adjoints, w, step->db) + i);
 }
 
 static void map_reverse(
@@ -558,9 +574,11 @@ static void map_tangent(const Worker *w, const BatchStep *step, size_t padded) {
     const double *y = row_at(w->values, w, step->y);
     double *t = row_at(w->adjoints, w, step->y), *spare = w->spare + 2 * stride;
     if (!((step->a | step->b) & BROADCAST)) {
-        kernels->tangent[step->op]((step->m - 1) * stride + padded, w->values + step->a * stride,
-            w->values + step->b * stride, y, w->adjoints + step->a * stride,
-            w->adjoints + step->b * stride, t);
+        const double *a = w->values + step->a * stride, *b = w->values + step->b * stride;
+        const double *ta = w->adjoints + step->a * stride, *tb = w->adjoints + step->b * stride;
+        size_t next, n = map_piece(w, step, padded, &next);
+        for (size_t i = 0; i < step->m * stride; i += next)
+            kernels->tangent[step->op](n, a + i, b + i, y + i, ta + i, tb + i, t + i);
         return;
     }
     for (uint32_t i = 0; i < step->m; i++, y += stride, t += stride) {

@@ -2,6 +2,14 @@
 
 enum { POWER_ROW = 64 }; /* samples at a time */
 
+RARE void power_far(size_t n, const double *x, double k, double *y) {
+    for (size_t i = 0; i < n; i++) {
+        uint64_t far = 0;
+        (void)fg_pow_near(x[i], k, &far);
+        if (far >> 63) y[i] = fg_pow_text(x[i], k);
+    }
+}
+
 static void power_row(size_t n, const double *restrict x, double k, double *restrict y) {
 #define POWER_OF(c)                                                                                \
     if (k == (c)) {                                                                                \
@@ -9,7 +17,9 @@ static void power_row(size_t n, const double *restrict x, double k, double *rest
         return;                                                                                    \
     }
     FG_EACH_POWER(POWER_OF)
-    EACH_SAMPLE(i, n) y[i] = fg_pow_text(x[i], k);
+    uint64_t far = 0;
+    EACH_SAMPLE(i, n) y[i] = fg_pow_near(x[i], k, &far);
+    if (far >> 63) power_far(n, x, k, y);
 }
 
 /* As the kernels of OP_POW_NUMBER. */
