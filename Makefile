@@ -170,6 +170,11 @@ bench-peers: $(BENCH) $(PEERS)/.installed  ## the same, beside PyTorch, JAX, XAD
 pictures: $(VENV)/.extra-viz build  ## redraw the pictures of docs/pictures.md, and those of the stored times
 	$(PY) tools/pictures.py
 	$(PY) -m benchmarks.report --pictures
+docs: $(VENV)/.extra-docs build  ## the documentation as a site, in build/site: no warning, no request to another host
+	rm -rf build/site
+	$(PY) docs/sources.py build/docs
+	$(PY) -m sphinx -W --keep-going -q build/docs build/site
+	$(PY) tools/checks/site.py build/site
 bench-compare: $(BENCH)  ## this tree against BASE=<git revision>, in alternation; ENGINE=fastgrad_tape: tapes
 	$(PY) -m benchmarks.compare $(or $(BASE),HEAD) --engine $(or $(ENGINE),fastgrad)
 bench-micro: $(BENCH)  ## each operation, sweep, call by itself: pytest-benchmark
@@ -220,7 +225,7 @@ wheel-test: $(VENV)/.tools  ## the suite against a wheel of each CPython on this
 ci:  ## everything a change must pass
 	@.ci/run
 
-nightly: ci test-slow test-narrow sanitize valgrind refleaks wheel-test wheels wasm-check cross-check $(VENV)/.extra-nightly build  ## and everything that takes longer
+nightly: ci test-slow test-narrow sanitize valgrind refleaks wheel-test wheels wasm-check cross-check docs $(VENV)/.extra-nightly build  ## and everything that takes longer
 	HYPOTHESIS_PROFILE=nightly $(PYTEST)
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m nightly
 	$(MAKE) faults
@@ -230,4 +235,4 @@ clean:  ## remove what was built; `rm -r .venv` removes the environment
 	rm -f fastgrad/*.so $(VENV)/.built
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-.PHONY: help build debug annotate ops ops-check wasm wasm-check demo test test-slow test-browser test-clusters test-unprivileged test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers pictures bench-compare bench-micro instructions instructions-update lint wheel wheels cross-check sdist-test wheel-test ci nightly clean
+.PHONY: help build debug annotate ops ops-check wasm wasm-check demo test test-slow test-browser test-clusters test-unprivileged test-small test-narrow sanitize faults valgrind refleaks refleaks-found cov bench bench-peers pictures docs bench-compare bench-micro instructions instructions-update lint wheel wheels cross-check sdist-test wheel-test ci nightly clean
