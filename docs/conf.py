@@ -45,10 +45,13 @@ html_copy_source = html_show_sourcelink = False
 
 def setup(app):
     """Let docstrings say |a| and **keywords, which reStructuredText would take for markup."""
-    signs = re.compile(r"(``.*?``|`[^`]*`|^ *>>>.*)|(\||\*+)(?=\w)|(?<=\w)(\|)")
+    signs = re.compile(
+        r"(``(?:.|\n)*?``|`[^`]*`|^ *>>>.*)|(\||\*+)(?=\w)|(?<=\w)(\|)", re.MULTILINE
+    )
 
     def escape(*event):
         lines = event[-1]
-        lines[:] = [signs.sub(lambda m: m[1] or f"\\{m[0]}", line) for line in lines]
+        text = signs.sub(lambda m: m[1] or f"\\{m[0]}", "\n".join(lines))
+        lines[:] = text.split("\n")
 
     app.connect("autodoc-process-docstring", escape, priority=100)  # before numpydoc's own markup

@@ -14,6 +14,7 @@ from importlib import import_module
 from inspect import getdoc, isclass, isroutine
 from pathlib import Path
 
+import fastgrad
 from fastgrad import MLP, Value, explore
 from fastgrad.pages.playground import playground
 
@@ -33,9 +34,9 @@ GALLERY = {  # in which order they are read, and the picture of each
     "linear_regression": "landscape.png",
     "micrograd_lecture": "backward.gif",
     "moons": "boundary.png",
-    "digits": "boundary.gif",
+    "digits": "inside.png",
     "makemore_mlp": "loss.png",
-    "gpt": "inside.png",
+    "gpt": "loss.png",
     "black_scholes": "surface.png",
     "lotka_volterra": "descent.gif",
 }
@@ -83,6 +84,20 @@ def api(name):
     return page
 
 
+def package():
+    """Return the page of the names of `fastgrad` itself: links to where they are described."""
+    page = title("fastgrad")
+    for public in fastgrad.__all__:
+        homes = [m for m in MODULES if public in import_module(f"fastgrad.{m}").__all__]
+        if homes:
+            page += f"- ``fastgrad.{public}``: :py:obj:`fastgrad.{homes[0]}.{public}`\n"
+        elif public in MODULES:
+            page += f"- ``fastgrad.{public}``: :doc:`{public}`\n"
+        else:
+            page += f"\n.. autofunction:: fastgrad.{public}\n\n"
+    return page
+
+
 def fill(target):
     """Write everything below the folder `target`, which is emptied."""
     shutil.rmtree(target, ignore_errors=True)
@@ -93,6 +108,7 @@ def fill(target):
         (target / folder).mkdir()
     for name in MODULES:
         (target / "api" / f"{name}.rst").write_text(api(name), "utf-8")
+    (target / "api" / "fastgrad.rst").write_text(package(), "utf-8")
     (target / "examples" / "GALLERY_HEADER.rst").write_text(
         title("Examples") + "Programs to read like a lecture, with what they print.\n", "utf-8"
     )

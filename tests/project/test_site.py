@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import fastgrad
+
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(
     not (ROOT / "docs" / "sources.py").is_file(), reason="no source tree"
@@ -109,6 +111,12 @@ def test_site_has_each_public_name_of_its_modules(sources):
         page = sources.api(name)
         assert page.startswith(f"fastgrad.{name}\n")
         assert ".. auto" in page, name
+
+
+def test_site_has_each_name_of_the_package(sources):
+    page = sources.package()
+    assert [name for name in fastgrad.__all__ if f"fastgrad.{name}" not in page] == []
+    assert ".. autofunction:: fastgrad.manual_seed\n" in page
 
 
 @pytest.mark.parametrize(
