@@ -15,6 +15,7 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.modified import newer_group
 
 MODE = os.environ.get("FASTGRAD_BUILD") or "release"
@@ -121,5 +122,17 @@ class build_ext_stale(build_ext):
         super().build_extensions()
 
 
+class build_py_headers(build_py):
+    """Put the headers beside the modules that a tape written as C needs: see fastgrad/c_source."""
+
+    def run(self):
+        super().run()
+        for header in [*(SRC / "functions").glob("*.h"), SRC / "ops" / "ops.h"]:
+            target = Path(self.build_lib, "fastgrad", "_native", header.relative_to(SRC))
+            self.mkpath(str(target.parent))
+            self.copy_file(str(header), str(target))
+
+
+COMMANDS = {"build_ext": build_ext_stale, "build_py": build_py_headers}
 options = {"build": {"build_base": f"build/{VARIANT}"}, "build_ext": {"parallel": 2}}
-setup(ext_modules=modules, options=options, cmdclass={"build_ext": build_ext_stale})
+setup(ext_modules=modules, options=options, cmdclass=COMMANDS)

@@ -27,6 +27,7 @@ __all__ = [
     "TapeFamily",
     "Value",
     "arena_stats",
+    "compiled",
     "custom",
     "debug",
     "explore",
@@ -48,6 +49,7 @@ __all__ = [
 _LAZY = {  # name: module that has it
     "MLP": "nn",
     "Tape": "tape",
+    "compiled": "tape",
     "custom": "operations",
     "explore": "pages.explorer",
     "fit": "training",

@@ -28,6 +28,7 @@ from fastgrad.operations import custom as custom
 from fastgrad.operations import take as take
 from fastgrad.pages.explorer import explore as explore
 from fastgrad.tape import Tape as Tape
+from fastgrad.tape import compiled as compiled
 from fastgrad.tape import load_tape as load_tape
 from fastgrad.tape import loads_tape as loads_tape
 from fastgrad.tape import record as record
@@ -39,6 +40,7 @@ __all__ = [
     "TapeFamily",
     "Value",
     "arena_stats",
+    "compiled",
     "custom",
     "debug",
     "explore",

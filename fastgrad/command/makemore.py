@@ -82,7 +82,7 @@ def run_makemore(
 
     Raises
     ------
-    FastgradValueError
+    FastgradValueError, OSError
         If `executor` is none of these; otherwise as for `_run`.
     """
     with _computing(executor) as is_first:

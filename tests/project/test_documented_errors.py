@@ -15,6 +15,7 @@ import pkgutil
 import re
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 from helpers.polls import at_each_poll, stop_at
@@ -610,6 +611,13 @@ CALLS = {
     ("tape.Tape.save", "FastgradTypeError"): lambda p, m: keyed().save(p / "a"),
     ("tape.Tape.save", "FastgradValueError"): lambda p, m: deep().save(p / "a"),
     ("tape.Tape.save", "OSError"): lambda p, m: tape_of().save(p / "no" / "a"),
+    ("tape.Tape.to_c", "OSError"): lambda p, m: tape_of().to_c(p / "no" / "a.c"),
+    ("tape.Tape.to_c", "FastgradValueError"): lambda p, m: tape_of().to_c(p / "a.c", name="1"),
+    ("tape.Tape.to_c", "TapeError"): lambda p, m: tape_of(calls_python).to_c(p / "a.c"),
+    ("tape.compiled", "TapeError"): lambda p, m: fg.compiled(tape_of(calls_python), cache=p),
+    ("tape.compiled", "OSError"): lambda p, m: fg.compiled(
+        tape_of(), cache=Path(__file__) / "under"
+    ),
     ("tape.load_tape", "FileFormatError"): lambda p, m: load(p, b"{"),
     ("tape.load_tape", "OSError"): lambda p, m: fg.load_tape(p / "none"),
     ("tape.load_tape", "ShapeError"): lambda p, m: load_with(p, []),

@@ -26,7 +26,8 @@ SUFFIXES = {
     ".html",
     ".js",
     ".wasm",
-}  # in particular no .c, .pyx, .pxd, .h
+    ".h",  # what a tape written as C needs
+}  # in particular no .c, .pyx, .pxd
 
 
 def run(*command, **options):

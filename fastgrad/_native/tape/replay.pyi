@@ -7,6 +7,7 @@ from fastgrad.engine import Value
 
 SIMD: str
 
+def use_compiled(tape: Replay, value: int, gradient: int, work: int, library: object) -> None: ...
 def use_groups(when: str) -> str: ...
 
 @disjoint_base

@@ -10,6 +10,7 @@ cdef class Frame(Bound):
     cdef size_t n_values, n_adjoints  # how many there is room for
     cdef const Groups *groups  # how a single sample runs; NULL: in the interpreter
     cdef const Pulls *pulls
+    cdef bint compiled           # a single sample runs as what `fastgrad.compiled` has made
     cdef double **grads      # of leaves: where the gradients of samples go
     cdef bint has_grads      # some are set
     cdef Py_ssize_t *grad_strides

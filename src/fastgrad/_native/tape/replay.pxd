@@ -13,6 +13,12 @@ from fastgrad._native.tape.wrt cimport Want, Wants
 cdef enum:
     SAMPLE_STEPS = 64  # between polls: what a sample that runs by itself takes besides its operations
 
+# What `fastgrad.compiled` has made: x, p, y, and gx, gp, then room to work in; 0, or it has no result.
+ctypedef int (*CompiledValue)(
+    const double *, const double *, double *, double *) noexcept nogil
+ctypedef int (*CompiledGradient)(
+    const double *, const double *, double *, double *, double *, double *) noexcept nogil
+
 cdef class CachedPlan:       # for one set of batched inputs
     cdef Plan plan
 
@@ -22,6 +28,10 @@ cdef class CachedPulls:      # for what a gradient is of
 cdef class Replay:
     cdef Program program
     cdef Groups groups       # how a single sample runs, once planned
+    cdef CompiledValue value  # of a single sample, compiled; NULL: replayed
+    cdef CompiledGradient value_and_gradient
+    cdef size_t work         # doubles that these need
+    cdef object library      # keeps them loaded
     cdef int singles         # calls with one sample so far, up to that which plans
     cdef readonly tuple captured  # the parameters; it keeps their nodes alive
     cdef public object listed     # the same, as the list that people see; None until they do
@@ -76,6 +86,8 @@ cdef class Replay:
         int threads) except -1
     cdef int perform(self, Frame frame, BatchRun *run, const Steps *uniform) noexcept nogil
     cdef int plan_single(self, Frame frame, Want want, int calls) except -1
+    cdef int plan_compiled(self, Frame frame) except -1
+    cdef int perform_compiled(self, Frame frame, Want want) noexcept nogil
     cdef int plan_groups(self) except -1
     cdef int plan_pulls(self, Want want) except -1
     cdef int perform_scalar(self, Frame frame, Want want) noexcept nogil

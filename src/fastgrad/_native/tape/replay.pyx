@@ -82,6 +82,14 @@ SIMD = chosen.name.decode()
 cdef object groups_used = "auto"
 
 
+def use_compiled(Replay tape not None, size_t value, size_t gradient, size_t work, library):
+    """Run a tape's single samples by functions at these addresses; 0: there is none for the gradient."""
+    if not value or tape.nodes == NULL:
+        raise error_of("FastgradTypeError", "a tape, and the address of a function", f"{value}", "use_compiled")
+    tape.value, tape.value_and_gradient = <CompiledValue> value, <CompiledGradient> gradient
+    tape.work, tape.library = work, library
+
+
 def use_groups(when):
     """Say when single samples run in groups: "auto", by the plan's costs; "always"; "never". For tests."""
     global groups_used
@@ -447,6 +455,35 @@ cdef class Replay:
 
     # One sample -------------------------------------------------------------------------------------
 
+    cdef int plan_compiled(self, Frame frame) except -1:
+        """Make room behind the slots for what compiled code works with; without it, the sample is replayed."""
+        cdef size_t n = program_slots(&self.program)
+        try:
+            frame_deepen(frame, n + self.program.n_outputs + self.work, 0)
+        except MemoryError:
+            return 0
+        frame.compiled = True
+        return 0
+
+    cdef int perform_compiled(self, Frame frame, Want want) noexcept nogil:
+        """Run one sample in compiled code, whose gradient is that of all leaves; where it has no result,
+        replay says why."""
+        cdef const Program *p = &self.program
+        cdef double *x = frame.values
+        cdef double *y = x + program_slots(p)
+        cdef double *gx = frame.adjoints
+        cdef uint32_t o
+        cdef int result
+        if want is None:
+            result = self.value(x, x + p.n_inputs, y, y + p.n_outputs)
+        else:
+            result = self.value_and_gradient(x, x + p.n_inputs, y, gx, gx + p.n_inputs, y + p.n_outputs)
+        if result != 0:
+            return self.perform_scalar(frame, want)
+        for o in range(p.n_outputs):
+            x[p.outputs[o]] = y[o]
+        return TAPE_OK
+
     cdef int plan_groups(self) except -1:
         """Plan how a single sample runs, if that is worth it; without memory there is no plan."""
         cdef Groups made
@@ -483,7 +520,9 @@ cdef class Replay:
         """Say how a single sample runs, in the first of some calls: in groups, planned at the second."""
         cdef CachedPulls cached
         cdef size_t n_adjoints
-        frame.groups, frame.pulls = NULL, NULL
+        frame.groups, frame.pulls, frame.compiled = NULL, NULL, False
+        if self.value != NULL:
+            return self.plan_compiled(frame)
         if self.singles < SINGLES:
             self.singles += calls
             if self.singles >= SINGLES:
@@ -515,6 +554,8 @@ cdef class Replay:
         cdef Poll poll = poll_begin(poll_without_gil)
         cdef int odd = 0
         cdef int result
+        if frame.compiled:
+            return self.perform_compiled(frame, want)
         if frame.groups == NULL:
             return self.perform_scalar(frame, want)
         result = groups_forward(&self.program, frame.groups, self.kernels, frame.values, &poll)
@@ -543,7 +584,7 @@ cdef class Replay:
 
     cdef int run_scalar(self, Frame frame, Want want) except -1:
         """Run one sample: afterwards all slots have values and adjoints."""
-        frame.groups, frame.pulls = NULL, NULL
+        frame.groups, frame.pulls, frame.compiled = NULL, NULL, False
         return self.run_performed(frame, want)
 
     cdef int run_performed(self, Frame frame, Want want) except -1:
