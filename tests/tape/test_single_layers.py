@@ -171,3 +171,19 @@ def test_network_and_attention_run_in_layers_and_train_as_the_interpreter_does()
     assert len(layers_of_one(tape)) > 5
     use_groups("never")
     assert tape.value_and_grad(xs, 2) == grouped
+
+
+def test_rows_of_weights_that_are_scattered_are_no_layer():
+    """Beside rows that are: the same weights once more, each row's backwards but for its first."""
+    rng = random.Random(8)
+    w = [[Value(rng.uniform(-1, 1)) for _ in range(9)] for _ in range(5)]
+
+    def f(x):
+        rows = [*w, *([row[0], *row[:0:-1]] for row in w)]
+        made = [sum(a * b for a, b in zip(row, x, strict=True)).tanh() for row in rows]
+        return sum((y * (r + 1) for r, y in enumerate(made)), 0.0)
+
+    tape = fg.record(f, [1.0] * 9)
+    x = [rng.uniform(-1, 1) for _ in range(9)]
+    assert_same(*in_both(tape, x))
+    assert layers_of_one(tape) == [5]
