@@ -566,6 +566,7 @@ def test_default_executor_holds_in_its_block_and_thread(script):
         with parallel.using(inner):
             tape(x, y)
     tape(x, y)
+    assert parallel.current(None) is None
     assert seen == [want]
     assert len(pool.submitted) == 3  # a batch of one sample has one task
     with pytest.raises(FastgradTypeError, match="an executor with submit"), parallel.using(3):

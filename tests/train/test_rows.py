@@ -121,6 +121,7 @@ def test_blocks_are_shuffled_and_each_epoch_has_all_samples():
     assert sorted(first) == sorted(second) == list(range(1000))
     assert first != second
     blocks = [i // 128 for i in first]
+    assert [*dict.fromkeys(blocks)] != sorted({*blocks})
     assert sum(a != b for a, b in itertools.pairwise(blocks)) == 7
     plain = parallel._order(3, 10, 4, False)
     assert [next(plain) for _ in range(12)] == [*range(10), 0, 1]
