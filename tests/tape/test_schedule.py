@@ -167,6 +167,27 @@ def test_chain_stays_as_recorded():
     assert steps(fg.record(chain, 0.5, 0.5), 2) == 40
 
 
+def test_layer_waits_for_what_each_of_its_neurons_begins_with():
+    w = [[Value(0.1 * (i - 2 * j)) for i in range(5)] for j in range(2)]
+
+    def program(x, y):
+        total = 0.0
+        for v in x:
+            starts, inputs = (v, v.sin().cos().exp()), [v, *(u * v for u in y)]
+            for row, start in zip(w, starts, strict=True):
+                dot = sum((a * b for a, b in zip(row, inputs, strict=True)), start)
+                total = total + dot.tanh()
+        return total
+
+    tape = fg.record(program, [0.1 * i for i in range(6)], [0.5] * 4)
+    assert plan(tape, b"\1" * 10)["layers"] == 6
+    X, Y = (np.random.default_rng(n).normal(size=(9, n)) for n in (6, 4))
+    alone = [tape.value_and_grad(*sample) for sample in zip(X, Y, strict=True)]
+    assert bits(tape(X, Y)) == bits([value for value, _ in alone])
+    _, total = tape.value_and_grad(X, Y, reduce="sum")
+    assert all(map(close, total, zip(*(grads for _, grads in alone), strict=True)))
+
+
 def test_rows_that_follow_no_rule_are_one_step():
     order = random.Random(1).sample(range(40), 40)
     tape = fg.record(
