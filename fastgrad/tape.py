@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, SupportsIndex
 from fastgrad import _derivatives, _random
 from fastgrad._decisions import Decision, Recording, note_decisions
 from fastgrad._native.base.errors import flag_expect, items_expect, whole_expect
-from fastgrad._native.graph.engine import numbers_of
+from fastgrad._native.graph.engine import call_with_graph, numbers_of
 from fastgrad._native.graph.recording import (
     call_unreported,
     leaf_mark_input,
@@ -175,9 +175,9 @@ class Tape(TapeCore):
         expected = "the parameters that the tape was recorded with"
         raise FastgradAttributeError(explain(expected, "others", "parameters of a tape", _INSTEAD))
 
-    def _new(self) -> Tape:
+    def _new(self, sparse: bool) -> Tape:
         """Return an empty tape, for a derivative."""
-        return Tape.__new__(Tape)
+        return SparseTape.__new__(SparseTape) if sparse else Tape.__new__(Tape)
 
     @property
     def inputs(self) -> list[tuple[str, tuple[int, ...]]]:
@@ -400,13 +400,15 @@ class Tape(TapeCore):
         made: Tape = _derivatives.hvp_tape(self, wrt)
         return made
 
-    def hessian_tape(self, wrt: Any = 0) -> Tape:
+    def hessian_tape(self, wrt: Any = 0, sparse: bool = False) -> Tape:
         """Return the matrix of second derivatives as a tape.
 
         Parameters
         ----------
         wrt : str, int or Value
             By which one argument or parameter, or "parameters".
+        sparse : bool
+            Give the entries alone that are not 0 whatever the arguments: a SparseTape. Needs NumPy.
 
         Returns
         -------
@@ -433,10 +435,13 @@ class Tape(TapeCore):
         >>> tape.hessian_tape()([3.0, 5.0])
         [[10.0, 6.0], [6.0, 0.0]]
         """
+        if flag_expect(sparse, "sparse of hessian_tape"):
+            few: Tape = _derivatives.sparse_hessian_tape(self, wrt)
+            return few
         made: Tape = _derivatives.hessian_tape(self, wrt)
         return made
 
-    def jacobian_tape(self, wrt: Any = 0, mode: str = "auto") -> Tape:
+    def jacobian_tape(self, wrt: Any = 0, mode: str = "auto", sparse: bool = False) -> Tape:
         """Return the derivatives of all results as a tape.
 
         Parameters
@@ -445,6 +450,8 @@ class Tape(TapeCore):
             By which one argument or parameter, or "parameters".
         mode : "auto", "forward" or "reverse"
             From inputs to results, from results to inputs; "auto" takes what has fewer passes.
+        sparse : bool
+            As for `hessian_tape`; the result must be one flat array.
 
         Returns
         -------
@@ -466,8 +473,143 @@ class Tape(TapeCore):
         >>> tape.jacobian_tape()([3.0, 5.0])
         [[5.0, 3.0], [1.0, 1.0]]
         """
+        if flag_expect(sparse, "sparse of jacobian_tape"):
+            few: Tape = _derivatives.sparse_jacobian_tape(self, wrt, mode)
+            return few
         made: Tape = _derivatives.jacobian_tape(self, wrt, mode)
         return made
+
+    def grad(self, x: Any, *args: Any) -> Any:
+        """Return the gradient by the first argument, as in ``minimize(tape, x0, jac=tape.grad)``.
+
+        Parameters
+        ----------
+        x : array or list of n numbers
+            The first argument.
+        *args
+            The other arguments.
+
+        Returns
+        -------
+        array or list of n numbers
+
+        Raises
+        ------
+        ShapeError
+            If the first argument is no flat array or list, or there is a batch: see `grad_tape`.
+        TapeError
+            If the function's result is not one Value.
+
+        Notes
+        -----
+        Cost: that of `value_and_grad`, whose bits it has.
+        """
+        _derivatives.flat_expect(self, "grad")
+        value, gradient = self.value_and_grad(x, *args, reduce=None, wrt=0)
+        return _derivatives.one_sample(gradient if isinstance(value, float) else [value], 1, "grad")
+
+    def hvp(self, x: Any, p: Any, *args: Any) -> Any:
+        """Return the Hessian by the first argument times p: ``minimize(..., hessp=tape.hvp)``.
+
+        Parameters
+        ----------
+        x, p : array or list of n numbers
+            The first argument, and a direction.
+        *args
+            The other arguments.
+
+        Returns
+        -------
+        array or list of n numbers
+
+        Raises
+        ------
+        ShapeError, TapeError
+            As for `grad`.
+        DerivativeError
+            As for `hvp_tape`.
+        """
+        _derivatives.flat_expect(self, "hvp")
+        return _derivatives.one_sample(self.hvp_tape(wrt=0)(x, *args, p), 1, "hvp")
+
+    def hessian(self, x: Any, *args: Any, sparse: bool = False) -> Any:
+        """Return the Hessian by the first argument: ``minimize(..., hess=tape.hessian)``.
+
+        Parameters
+        ----------
+        x : array or list of n numbers
+            The first argument.
+        *args
+            The other arguments.
+        sparse : bool
+            Give a matrix of scipy.sparse.
+
+        Returns
+        -------
+        n x n array, or lists
+
+        Raises
+        ------
+        ShapeError, TapeError
+            As for `grad`.
+        DerivativeError
+            As for `hessian_tape`.
+        """
+        _derivatives.flat_expect(self, "hessian")
+        matrix = self.hessian_tape(wrt=0, sparse=sparse)(x, *args)
+        return _derivatives.one_sample(matrix, 2, "hessian")
+
+    def jacobian(self, x: Any, *args: Any, sparse: bool = False) -> Any:
+        """Return the Jacobian by the first argument: ``least_squares(.., jac=tape.jacobian)``.
+
+        Parameters
+        ----------
+        x : array or list of n numbers
+            The first argument.
+        *args
+            The other arguments.
+        sparse : bool
+            Give a matrix of scipy.sparse.
+
+        Returns
+        -------
+        m x n array, or lists
+
+        Raises
+        ------
+        ShapeError
+            As for `grad`, and if the result is not one array or list of m numbers.
+        DerivativeError
+            As for `jacobian_tape`.
+        """
+        _derivatives.flat_expect(self, "jacobian", of_array=True)
+        matrix = self.jacobian_tape(wrt=0, sparse=sparse)(x, *args)
+        return _derivatives.one_sample(matrix, 2, "jacobian")
+
+    def constraint_hessian(self, x: Any, v: Any, *args: Any) -> Any:
+        """Return the Hessian of the results' sum weighted by v: `NonlinearConstraint(..., hess=)`.
+
+        Parameters
+        ----------
+        x : array or list of n numbers
+            The first argument.
+        v : array or list of m numbers
+            The weights.
+        *args
+            The other arguments.
+
+        Returns
+        -------
+        n x n array, or lists
+
+        Raises
+        ------
+        ShapeError, DerivativeError
+            As for `jacobian`.
+        """
+        _derivatives.flat_expect(self, "constraint_hessian", of_array=True)
+        matrix = self.vjp_tape(wrt=0).jacobian_tape(wrt=0)
+        return _derivatives.one_sample(matrix(x, *args, v), 2, "constraint_hessian")
 
     def dumps(self) -> bytes:
         """Return the bytes that `save` writes, which `loads_tape` reads.
@@ -841,6 +983,68 @@ def _elsewhere(*args: Any, **how: Any) -> Any:
 set_elsewhere(_elsewhere)
 
 
+class SparseTape(Tape):
+    """The entries of a sparse matrix as a tape: see `Tape.hessian_tape`, `Tape.jacobian_tape`.
+
+    Attributes
+    ----------
+    pattern : (array, array)
+        Rows and columns of the entries, in their order.
+    shape : (int, int)
+        Of the matrix.
+    colours : array of int
+        Of its columns, or of its rows where results are fewer: those of one colour are computed in
+        one pass.
+    n_colours : int
+        Passes.
+
+    Notes
+    -----
+    A call gives a matrix of scipy.sparse, without SciPy its entries; for a batch of n samples the
+    entries of each, (n, entries). Values give Values. A file holds the entries' tape alone.
+    """
+
+    pattern: tuple[Any, Any]
+    shape: tuple[int, int]
+    colours: Any
+    n_colours: int
+
+    def __call__(self, *args: Any, **how: Any) -> Any:
+        """Return the matrix at one sample, or the entries for each sample of a batch.
+
+        Parameters
+        ----------
+        *args, **how
+            As for `Tape`.
+
+        Returns
+        -------
+        scipy.sparse.csr_array, or array or list of entries
+        """
+        entries = super().__call__(*args, **how)
+        if not isinstance(entries[0], float):
+            return entries
+        try:
+            from scipy.sparse import csr_array
+        except ImportError:
+            return entries
+        return csr_array((entries, self.pattern), shape=self.shape)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _sparse_loads, (super().__reduce__()[1], vars(self))
+
+
+def _sparse_loads(parts: tuple[Any, ...], state: dict[str, Any]) -> SparseTape:
+    """Return a sparse tape from what its pickle holds."""
+    from fastgrad.files import tape_file
+
+    data, parameters, *operations = parts
+    tape = SparseTape.__new__(SparseTape)
+    found = tape_file.loads(tape, data, parameters, custom_operations=tuple(*operations))
+    vars(_named(tape, *found)).update(state)
+    return tape
+
+
 def record(
     function: Callable[..., Any],
     *example: Any,
@@ -984,6 +1188,27 @@ def compiled(tape: Tape, *, cache: str | os.PathLike[str] | None = None) -> Tape
     made = copy.copy(tape)
     compile_singles(made, cache)
     return made
+
+
+def tape_of_run(function: Callable[..., Any], example: tuple[Any, ...], named: Any) -> Tape:
+    """Return the tape of one run, for use at this example: what it decides is not looked at.
+
+    Parameters
+    ----------
+    function : callable
+        What is run, also under no_grad.
+    example : tuple
+        Its arguments, of numbers.
+    named : object
+        What gives the tape's name, and those of its arguments.
+    """
+    names = _argument_names(named, len(example))
+    inputs, specs, arguments = _inputs(example, names)
+    outputs: list[Value] = []
+    result = call_with_graph(_called, (function, *arguments))
+    returned = _result(result, "result", outputs)
+    name = getattr(named, "__name__", type(named).__name__)
+    return Tape(inputs, outputs, specs, returned, name, names)
 
 
 def load_tape(

@@ -112,6 +112,15 @@ cdef bint is_no_grad() noexcept:
     return no_grad_blocks and block_found() is not None
 
 
+def call_with_graph(function, tuple arguments not None):
+    """Call a function outside all no_grad blocks, whatever blocks the caller is in."""
+    token = current_block.set(None)
+    try:
+        return function(*arguments)
+    finally:
+        current_block.reset(token)
+
+
 cdef class NoGradScope:
     # The signature stands where inspect looks for one.
     """NoGradScope()\n--\n\nWhat `fastgrad.no_grad` inherits: enters a block, which ends with it."""
