@@ -32,7 +32,14 @@ __all__ = [
     "debug",
     "explore",
     "fit",
+    "grad",
+    "gradcheck",
+    "hessian",
+    "hvp",
     "install_as_micrograd",
+    "jacfwd",
+    "jacrev",
+    "jvp",
     "load_tape",
     "loads_tape",
     "manual_seed",
@@ -43,6 +50,8 @@ __all__ = [
     "record_each",
     "take",
     "trace",
+    "value_and_grad",
+    "vjp",
     "where",
 ]
 
@@ -56,6 +65,10 @@ _LAZY = {  # name: module that has it
     "record": "tape",
     "TapeFamily": "family",
     "record_each": "family",
+    **dict.fromkeys(
+        ("grad", "gradcheck", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "value_and_grad", "vjp"),
+        "transforms",
+    ),
     "install_as_micrograd": "command.alias",
     "load_tape": "tape",
     "loads_tape": "tape",
@@ -67,7 +80,7 @@ _LAZY = {  # name: module that has it
 }
 _SUBMODULES = (
     "engine", "errors", "family", "functional", "graphs", "nn", "operations", "ops", "optim",
-    "parallel", "rules", "sklearn", "tape", "training", "viz",
+    "parallel", "rules", "sklearn", "tape", "training", "transforms", "viz",
 )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "FastgradValueError",
     "FastgradWarning",
     "FileFormatError",
+    "GradcheckError",
     "GradientLostWarning",
     "MissingExtraError",
     "NonFiniteError",
@@ -84,6 +85,10 @@ class TapeError(FastgradRuntimeError):
 
 class DerivativeError(TapeError):
     """A derivative that cannot be made: of an operation without one, or too long."""
+
+
+class GradcheckError(FastgradError, AssertionError):
+    """A derivative differs from differences: `fastgrad.gradcheck` found it."""
 
 
 class FileFormatError(FastgradValueError):

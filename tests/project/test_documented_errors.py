@@ -551,6 +551,70 @@ CALLS = {
         wrt="no"
     ),
     ("tape.Tape.jacobian_tape", "ShapeError"): lambda p, m: tape_of().jacobian_tape(wrt="inputs"),
+    ("transforms.grad", "FastgradTypeError"): lambda p, m: fg.grad(5),
+    ("transforms.grad", "TapeError"): lambda p, m: fg.grad(lambda x: [x[0]])([1.0, 2.0]),
+    ("transforms.grad", "FastgradValueError"): lambda p, m: fg.grad(lambda x: x[0], argnums=3)(
+        [1.0, 2.0]
+    ),
+    ("transforms.value_and_grad", "FastgradTypeError"): lambda p, m: fg.value_and_grad(5),
+    ("transforms.value_and_grad", "TapeError"): lambda p, m: fg.value_and_grad(lambda x: [x[0]])(
+        [1.0, 2.0]
+    ),
+    ("transforms.value_and_grad", "FastgradValueError"): lambda p, m: fg.value_and_grad(
+        lambda x: x[0], argnums=3
+    )([1.0, 2.0]),
+    ("transforms.hvp", "FastgradTypeError"): lambda p, m: fg.hvp(5),
+    ("transforms.hvp", "TapeError"): lambda p, m: fg.hvp(lambda x: [x[0]])([1.0, 2.0], [1.0, 2.0]),
+    ("transforms.hvp", "FastgradValueError"): lambda p, m: fg.hvp(lambda x: x[0], argnums=3)(
+        [1.0, 2.0], [1.0, 2.0]
+    ),
+    ("transforms.hessian", "FastgradTypeError"): lambda p, m: fg.hessian(5),
+    ("transforms.hessian", "TapeError"): lambda p, m: fg.hessian(lambda x: [x[0]])([1.0, 2.0]),
+    ("transforms.hessian", "FastgradValueError"): lambda p, m: fg.hessian(
+        lambda x: x[0], argnums=3
+    )([1.0, 2.0]),
+    ("transforms.jacfwd", "FastgradTypeError"): lambda p, m: fg.jacfwd(5),
+    ("transforms.jacfwd", "FastgradValueError"): lambda p, m: fg.jacfwd(abs, argnums=3)(1.0),
+    ("transforms.jacfwd", "ShapeError"): lambda p, m: fg.jacfwd(lambda x: x["a"])({"a": 1.0}),
+    ("transforms.jacrev", "FastgradTypeError"): lambda p, m: fg.jacrev(5),
+    ("transforms.jacrev", "FastgradValueError"): lambda p, m: fg.jacrev(abs, argnums=3)(1.0),
+    ("transforms.jacrev", "ShapeError"): lambda p, m: fg.jacrev(lambda x: x["a"])({"a": 1.0}),
+    ("transforms.hessian", "ShapeError"): lambda p, m: fg.hessian(lambda x: x["a"])({"a": 1.0}),
+    ("transforms.hessian", "DerivativeError"): lambda p, m: fg.hessian(calls_python)(1.0),
+    ("transforms.hvp", "DerivativeError"): lambda p, m: fg.hvp(calls_python)(1.0, 1.0),
+    ("transforms.jvp", "FastgradTypeError"): lambda p, m: fg.jvp(abs, 1.0, (1.0,)),
+    ("transforms.jvp", "ShapeError"): lambda p, m: fg.jvp(lambda x: x[0], ([1.0],), ([1.0, 2.0],)),
+    ("transforms.vjp", "FastgradTypeError"): lambda p, m: fg.vjp(5, 1.0),
+    ("transforms.gradcheck", "GradcheckError"): lambda p, m: fg.gradcheck(
+        lambda x: x.data * x, 2.0
+    ),
+    ("transforms.gradcheck", "FastgradTypeError"): lambda p, m: fg.gradcheck(5, 1.0),
+    ("transforms.gradcheck", "TapeError"): lambda p, m: fg.gradcheck(lambda x: [x], 1.0),
+    ("transforms.gradcheck", "DerivativeError"): lambda p, m: fg.gradcheck(
+        calls_python, 1.0, order=2, atol=10.0
+    ),
+    ("tape.Tape.grad", "ShapeError"): lambda p, m: tape_of().grad(1.0),
+    ("tape.Tape.grad", "TapeError"): lambda p, m: pair().grad([1.0, 2.0]),
+    ("tape.Tape.hvp", "ShapeError"): lambda p, m: tape_of().hvp(1.0, [1.0, 2.0]),
+    ("tape.Tape.hvp", "TapeError"): lambda p, m: pair().hvp([1.0, 2.0], [1.0, 2.0]),
+    ("tape.Tape.hvp", "DerivativeError"): lambda p, m: fg.record(
+        lambda x: calls_python(x[0]), [1.0, 2.0]
+    ).hvp([1.0, 2.0], [1.0, 2.0]),
+    ("tape.Tape.hessian", "ShapeError"): lambda p, m: tape_of().hessian(1.0),
+    ("tape.Tape.hessian", "TapeError"): lambda p, m: pair().hessian([1.0, 2.0]),
+    ("tape.Tape.hessian", "DerivativeError"): lambda p, m: fg.record(
+        lambda x: calls_python(x[0]), [1.0, 2.0]
+    ).hessian([1.0, 2.0]),
+    ("tape.Tape.jacobian", "ShapeError"): lambda p, m: tape_of().jacobian(1.0),
+    ("tape.Tape.jacobian", "DerivativeError"): lambda p, m: fg.record(
+        lambda x: [calls_python(x[0])], [1.0, 2.0]
+    ).jacobian([1.0, 2.0]),
+    ("tape.Tape.constraint_hessian", "ShapeError"): lambda p, m: tape_of().constraint_hessian(
+        1.0, [1.0]
+    ),
+    ("tape.Tape.constraint_hessian", "DerivativeError"): lambda p, m: fg.record(
+        lambda x: [calls_python(x[0])], [1.0, 2.0]
+    ).constraint_hessian([1.0, 2.0], [1.0]),
     ("tape.TapeCore.jvp", "ShapeError"): lambda p, m: tape_of().jvp(([1.0] * 2,), ([1.0] * 3,)),
     ("tape.TapeCore.value_and_grad", "TapeError"): lambda p, m: pair().value_and_grad([1.0, 2.0]),
     ("tape.TapeCore.value_and_grad", "FastgradValueError"): (
