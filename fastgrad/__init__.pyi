@@ -12,6 +12,7 @@ from fastgrad import rules as rules
 from fastgrad import sklearn as sklearn
 from fastgrad import tape as tape
 from fastgrad import training as training
+from fastgrad import transforms as transforms
 from fastgrad import viz as viz
 from fastgrad._random import manual_seed as manual_seed
 from fastgrad.command.alias import install_as_micrograd as install_as_micrograd
@@ -33,6 +34,15 @@ from fastgrad.tape import load_tape as load_tape
 from fastgrad.tape import loads_tape as loads_tape
 from fastgrad.tape import record as record
 from fastgrad.training import fit as fit
+from fastgrad.transforms import grad as grad
+from fastgrad.transforms import gradcheck as gradcheck
+from fastgrad.transforms import hessian as hessian
+from fastgrad.transforms import hvp as hvp
+from fastgrad.transforms import jacfwd as jacfwd
+from fastgrad.transforms import jacrev as jacrev
+from fastgrad.transforms import jvp as jvp
+from fastgrad.transforms import value_and_grad as value_and_grad
+from fastgrad.transforms import vjp as vjp
 
 __all__ = [
     "MLP",
@@ -45,7 +55,14 @@ __all__ = [
     "debug",
     "explore",
     "fit",
+    "grad",
+    "gradcheck",
+    "hessian",
+    "hvp",
     "install_as_micrograd",
+    "jacfwd",
+    "jacrev",
+    "jvp",
     "load_tape",
     "loads_tape",
     "manual_seed",
@@ -56,6 +73,8 @@ __all__ = [
     "record_each",
     "take",
     "trace",
+    "value_and_grad",
+    "vjp",
     "where",
 ]
 

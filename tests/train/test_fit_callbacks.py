@@ -259,11 +259,14 @@ def test_handler_between_two_steps_is_honoured(name, kind):
 
 
 def in_one_step(visit, steps=1, w=None):
-    """Train on so many samples that a step polls; the gradient of w is -2 for w of any value."""
+    """Train on so many samples that a step polls; the gradient of w is -2 for w of any value.
+
+    They are a power of two, so that the sum of their shares is exact.
+    """
     w = w or Value(1.0)
     tape = fg.record(lambda x: w * x, 1.0)
     optimizer = optim.SGD([w], lr=0.5)
-    fit = lambda: fg.fit(tape, array("d", [-2.0]) * 400_000, optimizer=optimizer, steps=steps)  # noqa: E731
+    fit = lambda: fg.fit(tape, array("d", [-2.0]) * (1 << 19), optimizer=optimizer, steps=steps)  # noqa: E731
     polls, losses = at_each_poll(fit, lambda number: visit(number, w, optimizer))
     assert polls > 1
     return losses, w, optimizer

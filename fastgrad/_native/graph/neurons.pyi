@@ -1,6 +1,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from typing_extensions import disjoint_base
+
 from fastgrad.engine import Value
 
 ACTIVATIONS: dict[str, tuple[int, str]]
@@ -16,6 +18,7 @@ class NeuronCore:
 def call_layer(neurons: list[Any], inputs: list[Any]) -> Any: ...
 def call_layers(layers: list[Any], inputs: list[Any]) -> Any: ...
 
+@disjoint_base
 class KeptRows: ...
 
 def call_kept_rows(kept: KeptRows, inputs: Any, rows: Any, biases: Any) -> list[Any] | None: ...

@@ -13,7 +13,7 @@ def derive(
     tape: Replay,
     forward: bool,
     values: bool,
-    n_inputs: int,
+    n_arguments: int,
     live: bytes,
     seeds: bytes,
     picks: bytes,

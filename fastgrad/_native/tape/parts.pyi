@@ -4,12 +4,12 @@ from fastgrad._native.tape.replay import Replay
 from fastgrad._native.tape.tape import TapeCore
 
 # groups from the first to the second, what `sums` gave of them, and whether with rows added up
-Part: TypeAlias = tuple[int, int, bytes, bool]
+_Part: TypeAlias = tuple[int, int, bytes, bool]
 
 # the parameters' data; seed, call, sample, whether dropouts draw
-State: TypeAlias = tuple[bytes, tuple[int, int, int, int]]
+_State: TypeAlias = tuple[bytes, tuple[int, int, int, int]]
 
-def state_of(tape: Replay, draws: tuple[int, int, int, int] | None = None) -> State: ...
+def state_of(tape: Replay, draws: tuple[int, int, int, int] | None = None) -> _State: ...
 def dropouts_of(tape: Replay) -> int: ...
 def batch_of(tape: Replay, args: tuple[Any, ...]) -> tuple[int, bytes]: ...
 def starts(tape: Replay, args: tuple[Any, ...], of: int, wrt: Any) -> list[int]: ...
@@ -22,23 +22,23 @@ def sums(
     mean: bool,
     wrt: Any,
     threads: int,
-    data: State | None,
+    data: _State | None,
     added: bool,
     start: int = 0,
 ) -> tuple[bytes, int, bool]: ...
 def finish(
     tape: TapeCore,
     args: tuple[Any, ...],
-    parts: list[Part],
+    parts: list[_Part],
     of: int,
     mean: bool,
     wrt: Any,
-    data: State | None,
+    data: _State | None,
     added_to_grad: bool,
 ) -> Any: ...
 def call(
-    tape: TapeCore, args: tuple[Any, ...], first: int, threads: int, data: State | None
+    tape: TapeCore, args: tuple[Any, ...], first: int, threads: int, data: _State | None
 ) -> Any: ...
 def call_each(
-    tape: TapeCore, args: tuple[Any, ...], first: int, wrt: Any, threads: int, data: State | None
+    tape: TapeCore, args: tuple[Any, ...], first: int, wrt: Any, threads: int, data: _State | None
 ) -> Any: ...

@@ -85,7 +85,8 @@ cdef object groups_used = "auto"
 def use_compiled(Replay tape not None, size_t value, size_t gradient, size_t work, library):
     """Run a tape's single samples by functions at these addresses; 0: there is none for the gradient."""
     if not value or tape.nodes == NULL:
-        raise error_of("FastgradTypeError", "a tape, and the address of a function", f"{value}", "use_compiled")
+        raise error_of(
+            "FastgradTypeError", "a tape, and the address of a function", f"{value}", "use_compiled")
     tape.value, tape.value_and_gradient = <CompiledValue> value, <CompiledGradient> gradient
     tape.work, tape.library = work, library
 
@@ -456,7 +457,7 @@ cdef class Replay:
     # One sample -------------------------------------------------------------------------------------
 
     cdef int plan_compiled(self, Frame frame) except -1:
-        """Make room behind the slots for what compiled code works with; without it, the sample is replayed."""
+        """Make room behind the slots for what compiled code works with; without it, replay runs."""
         cdef size_t n = program_slots(&self.program)
         try:
             frame_deepen(frame, n + self.program.n_outputs + self.work, 0)
