@@ -85,14 +85,20 @@ modules = cythonize(
     force=any(c.stat().st_mtime < EDITED for c in WRITTEN),  # directives may have changed
 )
 SHARE_FUNCTIONS = {"fastgrad._native.tape.replay"}  # tape/functions.c has those of functions/
-RARELY_RUN = {"fastgrad._native.graph.check", "fastgrad._native.tape.inspect"}
+RARELY_RUN = {  # or made of calls: for size
+    *(f"fastgrad._native.graph.{name}" for name in ("check", "shown")),
+    *(
+        f"fastgrad._native.tape.{name}"
+        for name in ("append", "derive", "inspect", "parts", "program", "sparsity", "wrt")
+    ),
+}
 for module in modules:
     module.include_dirs, module.libraries = [str(SRC)], ["m"] if os.name == "posix" else []
     module.define_macros, module.extra_compile_args = MACROS, [*CFLAGS, *NOTE_INCLUDES]
     if module.name in SHARE_FUNCTIONS:
         module.define_macros = [*MACROS, ("FASTGRAD_FUNCTIONS_DECLARED", None)]
     if MODE == "release" and module.name in RARELY_RUN and sys.platform != "win32":
-        module.extra_compile_args.append("-Os")  # 30 KB of the wheel
+        module.extra_compile_args.append("-Os")  # a tenth of the wheel
     module.extra_link_args = LDFLAGS
 
 
