@@ -200,12 +200,13 @@ class _Writer:
             for step, variable in ((outer, "i"), (inner, "j"))
             if step
         )
+        where = moved[3:] if moved.startswith(" + ") and start == 0 else f"{start}{moved}"
         if kind == NUMBERS:
-            return f"({start}{moved})" if moved else f"{start}"
+            return f"({where})" if moved else where
         if kind == CONSTANTS and not moved:
             return literal(self.program.constants[start])
         self.tables |= kind == CONSTANTS
-        return f"{kind}[{start}{moved}]"
+        return f"{kind}[{where}]"
 
     def _of(self, place: Place) -> str:
         return self._local(place) if not self.work else self._at(place, 0, 0)

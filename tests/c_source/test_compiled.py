@@ -134,6 +134,22 @@ def test_networks_are_loops_with_the_bits_of_replay(cache, monkeypatch):
 
 
 @needs_compiler
+def test_constants_and_sums_that_are_only_partly_alike_have_the_bits_of_replay(cache):
+    ps = [Value(0.1 * i - 0.3) for i in range(6)]
+
+    def function(xs):
+        ys = [x * (i + 0.5) for i, x in enumerate(xs)]
+        return sum(p * y for p, y in zip(ps, [*ys[:5], ys[2]], strict=True))
+
+    point = [0.1 * i for i in range(8)]
+    tape = fg.record(function, point)
+    expect_same(tape, fg.compiled(tape, cache=cache), point)
+    code = text.source_for(tape, "sums", "sums.h", "to_c").code
+    assert "static const double c[]" in code
+    assert re.search(r"for \(int j = 0; j < 5; j\+\+\) sum \+= .*;\n *sum \+= ", code)
+
+
+@needs_compiler
 def test_long_chain_is_cut_into_functions_with_the_bits_of_replay(cache, monkeypatch):
     monkeypatch.setattr(text, "SMALL", 20)
     monkeypatch.setattr(build, "_LONG", 100)
