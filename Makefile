@@ -87,20 +87,23 @@ test-slow: $(VENV)/.extra-test build  ## the tests that take longer than ten sec
 test-unprivileged: $(VENV)/.extra-test build  ## some tests as nobody, from a read-only checkout, without git and HOME
 	$(PY) tools/checks/unprivileged.py
 
-# Chromium is Debian's; who is root there has it installed.
+# What installs programs that are no Python packages, Debian's Chromium and Open MPI, for root;
+# `.ci/run` names none, so that its steps say SKIPPED where they are not.
+APT ?= apt-get
+
 test-browser: $(VENV)/.extra-test build  ## pages in Chromium, headless
-	@command -v chromium google-chrome >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
-	  apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } || true; \
+	@command -v chromium google-chrome >/dev/null || { test "$$(id -u)" = 0 && command -v $(APT) >/dev/null && \
+	  $(APT) -qq update && $(APT) -qq install -y chromium >/dev/null; } || true; \
 	if command -v chromium google-chrome >/dev/null; then \
-	  $(MAKE) --no-print-directory $(VENV)/.extra-browser && $(PYTEST) -m browser tests/pages; \
+	  if $(MAKE) --no-print-directory $(VENV)/.extra-browser; then $(PYTEST) -m browser tests/pages; \
+	  else echo "test-browser: SKIPPED, the extra browser cannot be installed"; fi; \
 	else echo "test-browser: SKIPPED, no chromium on PATH"; fi
 
-# Open MPI is Debian's, as Chromium is.
 test-clusters: $(VENV)/.extra-test build  ## executors on Dask and MPI themselves
 	@$(MAKE) --no-print-directory $(VENV)/.extra-dask $(VENV)/.extra-mpi >/dev/null 2>&1 || \
 	  echo "test-clusters: the extras dask and mpi cannot be installed: their tests are SKIPPED"; \
-	command -v mpirun >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
-	  apt-get -qq update && apt-get -qq install -y --no-install-recommends openmpi-bin >/dev/null; } || true; \
+	command -v mpirun >/dev/null || { test "$$(id -u)" = 0 && command -v $(APT) >/dev/null && \
+	  $(APT) -qq update && $(APT) -qq install -y --no-install-recommends openmpi-bin >/dev/null; } || true; \
 	command -v mpirun >/dev/null || echo "test-clusters: no mpirun on PATH: its test is SKIPPED"; \
 	$(PYTEST) -m cluster tests/train/test_clusters.py
 
@@ -225,7 +228,7 @@ wheel-test: $(VENV)/.tools  ## the suite against a wheel of each CPython on this
 ci:  ## everything a change must pass
 	@.ci/run
 
-nightly: ci test-slow test-narrow sanitize valgrind refleaks wheel-test wheels wasm-check cross-check docs $(VENV)/.extra-nightly build  ## and everything that takes longer
+nightly: test-browser test-clusters ci test-slow test-narrow sanitize valgrind refleaks wheel-test wheels wasm-check cross-check docs $(VENV)/.extra-nightly build  ## and everything that takes longer
 	HYPOTHESIS_PROFILE=nightly $(PYTEST)
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m nightly
 	$(MAKE) faults
