@@ -100,11 +100,12 @@ test-browser: $(VENV)/.extra-test build  ## pages in Chromium, headless
 	else echo "test-browser: SKIPPED, no chromium on PATH"; fi
 
 test-clusters: $(VENV)/.extra-test build  ## executors on Dask and MPI themselves
-	@$(MAKE) --no-print-directory $(VENV)/.extra-dask $(VENV)/.extra-mpi >/dev/null 2>&1 || \
-	  echo "test-clusters: the extras dask and mpi cannot be installed: their tests are SKIPPED"; \
-	command -v mpirun >/dev/null || { test "$$(id -u)" = 0 && command -v $(APT) >/dev/null && \
+	@command -v mpirun >/dev/null || { test "$$(id -u)" = 0 && command -v $(APT) >/dev/null && \
 	  $(APT) -qq update && $(APT) -qq install -y --no-install-recommends openmpi-bin >/dev/null; } || true; \
-	command -v mpirun >/dev/null || echo "test-clusters: no mpirun on PATH: its test is SKIPPED"; \
+	mpi=$$(if command -v mpirun >/dev/null; then echo $(VENV)/.extra-mpi; fi); \
+	test -n "$$mpi" || echo "test-clusters: no mpirun on PATH: its test is SKIPPED"; \
+	$(MAKE) --no-print-directory $(VENV)/.extra-dask $$mpi >/dev/null 2>&1 || \
+	  echo "test-clusters: an extra, dask or mpi, cannot be installed: its tests are SKIPPED"; \
 	$(PYTEST) -m cluster tests/train/test_clusters.py
 
 # A variant shadows the installed package. PYTHONSAFEPATH keeps this directory, which holds the release build, off sys.path.

@@ -5,6 +5,7 @@ Oracle: the sha256 of the same program in one process.
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -92,5 +93,6 @@ def test_mpi_gives_the_bits_of_one_process(tmp_path):
             env={**os.environ, **root, "PYTHONPATH": path},
         )  # fmt: skip
         assert process.returncode == 0, process.stderr
-        assert process.stdout.split() == [digest()] * ranks
+        # Lines of ranks may run into each other.
+        assert re.findall("[0-9a-f]{64}", process.stdout) == [digest()] * ranks
     tally("executors: runs of MPI", 3)
