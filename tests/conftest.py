@@ -3,6 +3,7 @@
 import gc
 import os
 import re
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -101,6 +102,17 @@ def no_garbage_of_others(request):
     function = getattr(getattr(function, "hypothesis", None), "inner_test", function)
     if hasattr(function, "__code__") and uses_names(function.__code__, COUNTS):
         request.getfixturevalue("no_collector")
+
+
+@pytest.fixture(autouse=True)
+def micrograd_restored():
+    """Let `import micrograd` give PyPI's again after a test: others compare with it.
+
+    What runs programs as `python -m fastgrad` does, in this process, leaves it giving fastgrad.
+    """
+    yield
+    if alias := sys.modules.get("fastgrad.command.alias"):
+        alias.restore_micrograd()
 
 
 @pytest.fixture
