@@ -848,7 +848,7 @@ class Tape(TapeCore):
         TapeError
             If the tape calls Python or draws random numbers.
         FastgradValueError
-            If `name` is no name in C.
+            If `name` is no name in C, or the header's would end an ``#include``.
         OSError
             If a file cannot be written.
 

@@ -110,6 +110,9 @@ def source_for(tape: Any, name: str, header: str, where: str) -> Source:
         if not _IDENTIFIER.match(name) or name in _RESERVED:
             remedy = "pass name=, of letters, digits and _"
             raise FastgradValueError(explain("a name of C", show(name), f"name of {where}", remedy))
+        if re.search(r'["\\\n\r]', header):
+            expected = "a file name without quotes, backslashes and line ends"
+            raise FastgradValueError(explain(expected, show(header), f"header of {where}"))
         return _Writer(tape, program_of(tape), name, header).write()
     raise TapeError(explain("operations that C has", got, where, remedy))
 
@@ -305,15 +308,12 @@ class _Writer:
         ]
         if not gradient:
             lines.append("    double *gx = 0, *gp = 0;\n")
-        text = "\n".join(body)
-        if "(at = " in text:
-            lines.append("    long at;\n")
-        lines += [f"    (void){name};\n" for name in ("x", "p", "w", "g", "gx", "gp")]
         if self.tape.decisions:
             n = range(len(results))
             results = [*results, *(f"if (!(fabs(y[{i}]) < HUGE_VAL)) *status = 2;" for i in n)]
-        opening = f"int {self._signature(gradient)} {{\n{''.join(lines)}"
-        return f"{opening}{_block([*body, *results])}    return *status;\n}}\n"
+        body = [*body, *results, "return *status;"]
+        opening = f"int {self._signature(gradient)} {{\n{''.join(lines)}{self._opening(body)}"
+        return f"{opening}{_block(body)}}}\n"
 
     def _signature(self, gradient: bool) -> str:
         if gradient:

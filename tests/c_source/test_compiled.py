@@ -295,6 +295,13 @@ def test_name_that_c_has_not_is_refused(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("header", ['a".h', "a\nb.h", "a\\b.h"])
+def test_header_whose_name_would_end_its_include_is_refused(header, tmp_path):
+    with pytest.raises(FastgradValueError, match="header of to_c"):
+        fg.record(lambda x: x * 2, 1.0).to_c(tmp_path / "a.c", tmp_path / header)
+    assert not list(tmp_path.iterdir())
+
+
 def test_constants_of_every_kind_are_written_to_the_bit():
     assert [text.literal(x) for x in (0.1, -0.0, float("inf"), -float("inf"), float("nan"))] == [
         "0.1", "-0.0", "HUGE_VAL", "-HUGE_VAL", "NAN",
