@@ -13,6 +13,8 @@ import pytest
 from helpers.graphs import square
 from helpers.reference import OURS, THEIRS, description, nodes, outcome, rows, swept
 
+from fastgrad.command.bench.workloads import expression
+
 np = pytest.importorskip("numpy")
 
 # -- the nodes that operations make ---------------------------------------------------------------
@@ -84,16 +86,7 @@ def test_graphs_and_gradients_equal_micrograd(program):
 def readme(V):
     """Run the example of micrograd's README."""
     a, b = V(-4.0), V(2.0)
-    c = a + b
-    d = a * b + b**3
-    c += c + 1
-    c += 1 + c + (-a)
-    d += d * 2 + (b + a).relu()
-    d += 3 * d + (b - a).relu()
-    e = c - d
-    f = e**2
-    g = f / 2.0
-    g += 10.0 / f
+    g = expression(a, b)
     graph = description(g), len(nodes(g))
     g.backward()
     return graph, f"{g.data:.4f} {a.grad:.4f} {b.grad:.4f}"

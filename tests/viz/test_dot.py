@@ -14,6 +14,7 @@ import pytest
 import fastgrad as fg
 from fastgrad import Value, nn, record
 from fastgrad._native.graph.neurons import ACTIVATIONS
+from fastgrad.command.bench.workloads import expression
 from fastgrad.errors import (
     FastgradTypeError,
     FastgradValueError,
@@ -88,17 +89,7 @@ def chain(V):
 
 
 def readme(V):
-    a, b = V(-4.0), V(2.0)
-    c = a + b
-    d = a * b + b**3
-    c += c + 1
-    c += 1 + c + (-a)
-    d += d * 2 + (b + a).relu()
-    d += 3 * d + (b - a).relu()
-    e = c - d
-    f = e**2
-    g = f / 2.0
-    return g + 10.0 / f
+    return expression(V(-4.0), V(2.0))
 
 
 def network(sizes, count=1):
